@@ -1,0 +1,282 @@
+// longlag._kernel: checks every argument, releases the interpreter, calls the driver.
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include <cmath>
+#include <memory>
+#include <optional>
+
+#include "arguments.hpp"
+#include "driver.hpp"
+
+namespace longlag {
+namespace {
+
+constexpr std::int64_t kAny = std::numeric_limits<std::int64_t>::max();
+
+template <typename T>
+class Result {
+ public:
+  explicit Result(std::vector<std::size_t> shape) : shape_(std::move(shape)) {
+    std::size_t count = 1;
+    for (const std::size_t extent : shape_) count *= extent;
+    data_ = std::make_unique<T[]>(count);
+  }
+  T* data() const { return data_.get(); }
+  // The first `rows` of it, as an array that owns the memory.
+  nb::object array(std::size_t rows) {
+    shape_[0] = rows;
+    T* data = data_.release();
+    const nb::capsule owner(data, [](void* p) noexcept { delete[] static_cast<T*>(p); });
+    return nb::cast(nb::ndarray<nb::numpy, T>(data, shape_.size(), shape_.data(), owner));
+  }
+  nb::object array() { return array(shape_[0]); }
+
+ private:
+  std::vector<std::size_t> shape_;
+  std::unique_ptr<T[]> data_;
+};
+
+Setting setting_of(nb::handle hidden, nb::handle sigmoid_output, nb::handle forget_gate,
+                   nb::handle isa, nb::handle threads) {
+  const int cells = static_cast<int>(integer(hidden, "hidden", 1, kMaxHidden));
+  const Network network{cells, flag(sigmoid_output, "sigmoid_output"),
+                        flag(forget_gate, "forget_gate")};
+  const Kernel& kernel = kernel_of(choice(isa, "isa", usable_isas()));
+  return {network, &kernel, static_cast<int>(integer(threads, "threads", 1, 1024))};
+}
+
+// A copy: lengths are addresses in the end, and another thread might write to the array.
+std::vector<std::int64_t> checked_lengths(const Array& lengths, std::int64_t steps) {
+  const std::int64_t* first = lengths.data<const std::int64_t>();
+  std::vector<std::int64_t> copy(first, first + lengths.size());
+  for (std::size_t k = 0; k < copy.size(); ++k)
+    if (copy[k] < 1 || copy[k] > steps)
+      refuse("lengths", std::to_string(copy[k]) + " at flat position " + std::to_string(k),
+             "from 1 to the number of steps, " + std::to_string(steps) + ", throughout");
+  return copy;
+}
+
+// What predict, states and gradient share.
+struct Batch {
+  Batch(const Setting& setting, nb::handle parameters_object, nb::handle inputs_object,
+        nb::handle lengths_object)
+      : parameters(parameters_object, "parameters", Element::kFloat32,
+                   {parameter_count(setting.network.hidden)}),
+        inputs(inputs_object, "inputs", Element::kFloat32, {"B", "T", 2}),
+        lengths(checked_lengths(
+            Array(lengths_object, "lengths", Element::kInt64, {inputs.extent(0)}),
+            inputs.extent(1))) {
+    parameters.require_finite();
+    inputs.require_finite();
+  }
+  Sequences sequences() const {
+    return {inputs.data<const float>(), lengths.data(), inputs.extent(0), inputs.extent(1)};
+  }
+
+  Array parameters, inputs;
+  std::vector<std::int64_t> lengths;
+};
+
+nb::object py_predict(nb::handle parameters, nb::handle inputs, nb::handle lengths,
+                      nb::handle hidden, nb::handle sigmoid_output, nb::handle forget_gate,
+                      nb::handle isa, nb::handle threads) {
+  const Setting setting = setting_of(hidden, sigmoid_output, forget_gate, isa, threads);
+  const Batch batch(setting, parameters, inputs, lengths);
+  Result<float> predictions({static_cast<std::size_t>(batch.inputs.extent(0))});
+  {
+    const nb::gil_scoped_release release;
+    predict(setting, batch.parameters.data<const float>(), batch.sequences(), predictions.data());
+  }
+  return predictions.array();
+}
+
+nb::dict py_states(nb::handle parameters, nb::handle inputs, nb::handle lengths,
+                   nb::handle hidden, nb::handle sigmoid_output, nb::handle forget_gate,
+                   nb::handle isa, nb::handle threads) {
+  static constexpr const char* kNames[6] = {"cell",        "hidden",      "input_gate",
+                                            "forget_gate", "output_gate", "candidate"};
+  const Setting setting = setting_of(hidden, sigmoid_output, forget_gate, isa, threads);
+  const Batch batch(setting, parameters, inputs, lengths);
+  std::vector<Result<float>> cells;
+  float* data[6];
+  for (int n = 0; n < 6; ++n) {
+    cells.emplace_back(std::vector<std::size_t>{
+        static_cast<std::size_t>(batch.inputs.extent(0)),
+        static_cast<std::size_t>(batch.inputs.extent(1)),
+        static_cast<std::size_t>(setting.network.hidden)});
+    data[n] = cells.back().data();
+  }
+  {
+    const nb::gil_scoped_release release;
+    states(setting, batch.parameters.data<const float>(), batch.sequences(), data);
+  }
+  nb::dict result;
+  for (int n = 0; n < 6; ++n) result[kNames[n]] = cells[n].array();
+  return result;
+}
+
+nb::tuple py_gradient(nb::handle parameters, nb::handle inputs, nb::handle lengths,
+                      nb::handle targets, nb::handle hidden, nb::handle sigmoid_output,
+                      nb::handle forget_gate, nb::handle isa, nb::handle threads) {
+  const Setting setting = setting_of(hidden, sigmoid_output, forget_gate, isa, threads);
+  const Batch batch(setting, parameters, inputs, lengths);
+  const Array wanted(targets, "targets", Element::kFloat32, {batch.inputs.extent(0)});
+  wanted.require_finite();
+  Result<float> predictions({static_cast<std::size_t>(batch.inputs.extent(0))});
+  Result<float> gradients({static_cast<std::size_t>(parameter_count(setting.network.hidden))});
+  double loss = 0.0;
+  {
+    const nb::gil_scoped_release release;
+    loss = gradient(setting, batch.parameters.data<const float>(), batch.sequences(),
+                    wanted.data<const float>(), predictions.data(), gradients.data());
+  }
+  return nb::make_tuple(loss, predictions.array(), gradients.array());
+}
+
+bool is_decay(double x) { return x >= 0.0 && x < 1.0; }
+bool is_fraction(double x) { return x >= 0.0 && x <= 1.0; }
+bool is_positive(double x) { return x > 0.0; }
+bool is_positive_finite(double x) { return x > 0.0 && std::isfinite(x); }
+
+void check_rates(const Array& rates) {
+  const double* rate = rates.data<const double>();
+  for (std::int64_t n = 0; n < rates.size(); ++n)
+    if (!(rate[n] >= 0.0 && std::isfinite(rate[n])))
+      refuse("learning_rates", std::to_string(rate[n]) + " at position " + std::to_string(n),
+             "finite and at least 0 throughout");
+}
+
+// The arrays that training writes to.
+struct Learned {
+  Learned(std::int64_t size, nb::handle parameters_object, nb::handle first_object,
+          nb::handle second_object, nb::handle average_object)
+      : parameters(parameters_object, "parameters", Element::kFloat32, {size}, true),
+        first(first_object, "first_moment", Element::kFloat32, {size}, true),
+        second(second_object, "second_moment", Element::kFloat32, {size}, true) {
+    if (!average_object.is_none())
+      average.emplace(average_object, "average", Element::kFloat32, std::vector<Extent>{size},
+                      true);
+    std::vector<const Array*> all = {&parameters, &first, &second};
+    if (average) all.push_back(&*average);
+    for (std::size_t a = 0; a < all.size(); ++a) {
+      all[a]->require_finite();
+      for (std::size_t b = 0; b < a; ++b)
+        if (all[a]->overlaps(*all[b]))
+          refuse(all[a]->name(), std::string("memory that it shares with ") + all[b]->name(),
+                 "an array of its own");
+    }
+    const float* values = second.data<const float>();
+    for (std::int64_t p = 0; p < size; ++p)
+      if (values[p] < 0.0f)
+        refuse("second_moment", std::to_string(values[p]) + " at position " + std::to_string(p),
+               "at least 0 throughout");
+  }
+
+  Array parameters, first, second;
+  std::optional<Array> average;
+};
+
+nb::tuple py_train(nb::handle parameters, nb::handle first_moment, nb::handle second_moment,
+                   nb::handle step, nb::handle inputs, nb::handle lengths, nb::handle targets,
+                   nb::handle learning_rates, nb::handle hidden, nb::handle sigmoid_output,
+                   nb::handle forget_gate, nb::handle optimizer, nb::handle beta1,
+                   nb::handle beta2, nb::handle epsilon, nb::handle clip, nb::handle isa,
+                   nb::handle threads, nb::handle average, nb::handle average_decay) {
+  const Setting setting = setting_of(hidden, sigmoid_output, forget_gate, isa, threads);
+  const bool adam = choice(optimizer, "optimizer", {"adam", "sgd"}) == "adam";
+  const Update update{0.0,
+                      real(beta1, "beta1", is_decay, "a number from 0 to below 1"),
+                      real(beta2, "beta2", is_decay, "a number from 0 to below 1"),
+                      real(epsilon, "epsilon", is_positive_finite, "a finite number above 0"),
+                      real(clip, "clip", is_positive, "a number above 0, or inf for none"),
+                      real(average_decay, "average_decay", is_fraction, "a number from 0 to 1"),
+                      0,
+                      adam};
+  const std::int64_t before = integer(step, "step", 0, kAny / 2);
+  const Learned learned(parameter_count(setting.network.hidden), parameters, first_moment,
+                        second_moment, average);
+  const Array x(inputs, "inputs", Element::kFloat32, {"N", "B", "T", 2});
+  const std::int64_t iterations = x.extent(0), batch = x.extent(1);
+  const std::vector<std::int64_t> lasts = checked_lengths(
+      Array(lengths, "lengths", Element::kInt64, {iterations, batch}), x.extent(2));
+  const Array wanted(targets, "targets", Element::kFloat32, {iterations, batch});
+  const Array rates(learning_rates, "learning_rates", Element::kFloat64, {iterations});
+  x.require_finite();
+  wanted.require_finite();
+  check_rates(rates);
+  const Training training{x.data<const float>(),
+                          lasts.data(),
+                          wanted.data<const float>(),
+                          rates.data<const double>(),
+                          iterations,
+                          batch,
+                          x.extent(2),
+                          before,
+                          update,
+                          learned.parameters.data<float>(),
+                          learned.first.data<float>(),
+                          learned.second.data<float>(),
+                          learned.average ? learned.average->data<float>() : nullptr};
+  Result<double> losses({static_cast<std::size_t>(iterations)});
+  Trained done{};
+  {
+    const nb::gil_scoped_release release;
+    done = train(setting, training, losses.data());
+  }
+  return nb::make_tuple(losses.array(static_cast<std::size_t>(done.losses)), done.updates);
+}
+
+constexpr const char* kPredictDoc =
+    "Outputs (B,) float32 at each sequence's last step.\n\n"
+    "parameters (P,), inputs (B, T, 2) float32 and lengths (B,) int64, all C-contiguous.\n"
+    "hidden: 1 to 128 cells; forget_gate=False: the gate is 1; isa: one of isas().";
+constexpr const char* kStatesDoc =
+    "Six (B, T, H) float32 arrays: cell, hidden, input_gate, forget_gate, output_gate,\n"
+    "candidate; zero after a sequence's end. Arguments as of predict.";
+constexpr const char* kGradientDoc =
+    "(loss, predictions (B,), gradient (P,)) of the mean of (y - t)² over the batch.\n\n"
+    "targets (B,) float32; other arguments as of predict. The gradient is not clipped.";
+constexpr const char* kTrainDoc =
+    "N iterations of forward, backward, clip and update; returns (losses, updates_done).\n\n"
+    "Writes to parameters, first_moment, second_moment and, if given, average: (P,) float32,\n"
+    "none sharing memory with another. step: updates made before this call. inputs\n"
+    "(N, B, T, 2), lengths (N, B), targets (N, B), learning_rates (N,) float64.\n"
+    "optimizer \"adam\" (with bias correction) or \"sgd\" (moments are left alone); clip bounds\n"
+    "the global norm, inf for none. After each update\n"
+    "average = average_decay·average + (1 - average_decay)·parameters.\n\n"
+    "losses (n,) float64: each before its update. updates_done equals N, and n equals N, in\n"
+    "a run that stays finite. Otherwise the run stopped at iteration updates_done, before its\n"
+    "update: the loss, the gradient's norm or the updated values were not finite;\n"
+    "n = updates_done + 1, and the arrays hold what the last finite update left.";
+
+}  // namespace
+
+NB_MODULE(_kernel, module) {
+  using namespace nb::literals;
+  module.doc() = "Native forget-gate LSTM: forward, backward, clip and update, in float32.";
+  // Handles instead of types: the checks are this module's, and say what is wrong in a sentence.
+  module.def("isas", &usable_isas,
+             "The instruction sets this machine can run, best first.");
+  module.def("predict", &py_predict, "parameters"_a.none(), "inputs"_a.none(),
+             "lengths"_a.none(), nb::kw_only(), "hidden"_a.none(), "sigmoid_output"_a.none(),
+             "forget_gate"_a.none(), "isa"_a.none(), "threads"_a.none() = 1, kPredictDoc);
+  module.def("states", &py_states, "parameters"_a.none(), "inputs"_a.none(), "lengths"_a.none(),
+             nb::kw_only(), "hidden"_a.none(), "sigmoid_output"_a.none(), "forget_gate"_a.none(),
+             "isa"_a.none(), "threads"_a.none() = 1, kStatesDoc);
+  module.def("gradient", &py_gradient, "parameters"_a.none(), "inputs"_a.none(),
+             "lengths"_a.none(), "targets"_a.none(), nb::kw_only(), "hidden"_a.none(),
+             "sigmoid_output"_a.none(), "forget_gate"_a.none(), "isa"_a.none(),
+             "threads"_a.none() = 1, kGradientDoc);
+  module.def("train", &py_train, "parameters"_a.none(), "first_moment"_a.none(),
+             "second_moment"_a.none(), "step"_a.none(), "inputs"_a.none(), "lengths"_a.none(),
+             "targets"_a.none(), "learning_rates"_a.none(), nb::kw_only(), "hidden"_a.none(),
+             "sigmoid_output"_a.none(), "forget_gate"_a.none(), "optimizer"_a.none(),
+             "beta1"_a.none(), "beta2"_a.none(), "epsilon"_a.none(), "clip"_a.none(),
+             "isa"_a.none(), "threads"_a.none() = 1, "average"_a.none() = nb::none(),
+             "average_decay"_a.none() = 0.0, kTrainDoc);
+}
+
+}  // namespace longlag

@@ -1,0 +1,568 @@
+// Forward and backward pass of the forget-gate LSTM, and the update: compiled once for each
+// instruction set. The reference is src/longlag/networks/lstm.py; this is the same mathematics.
+//
+// A group's sixteen lanes are kPasses vectors; a lane's arithmetic is the same in all of them.
+#include "bptt.hpp"
+
+#include "simd.hpp"
+
+namespace longlag::LONGLAG_ISA {
+namespace {
+
+#if defined(__AVX512F__)
+constexpr int kTileCells = 2;    // forward: cells of a tile, so 8 gate rows of 1 vector
+constexpr int kTileVectors = 1;  // vectors a row in a tile
+constexpr int kTileBack = 8;     // backward: rows of dh in a tile
+constexpr int kTileInputs = 4;   // weight gradients: inputs of a tile, times 4 gate rows
+#elif defined(__AVX2__)
+constexpr int kTileCells = 1;
+constexpr int kTileVectors = 2;
+constexpr int kTileBack = 4;
+constexpr int kTileInputs = 2;
+#else
+constexpr int kTileCells = 1;
+constexpr int kTileVectors = 1;
+constexpr int kTileBack = 4;
+constexpr int kTileInputs = 2;
+#endif
+
+constexpr int kRow = kGroup;                  // floats of a row: one a lane
+constexpr int kCell = kCellVectors * kGroup;  // floats of a cell in the cache
+
+enum Gate { kInput, kForget, kOutput, kCandidate, kCellState, kCellTanh };
+
+// ---------------------------------------------------------------------------------------------
+// Packing
+
+void pack_forward(int hidden, const float* parameters, float* packed) {
+  const float* wh = parameters + 8 * hidden;
+  const float* bias = wh + std::int64_t{4} * hidden * hidden;
+  for (int first = 0; first < hidden; first += kTileCells) {
+    const int cells = hidden - first < kTileCells ? hidden - first : kTileCells;
+    for (int k = 0; k < hidden + 3; ++k) {
+      const float* row = k == 0 ? bias : k < 3 ? parameters + (k - 1) * 4 * hidden
+                                               : wh + std::int64_t{k - 3} * 4 * hidden;
+      for (int j = first; j < first + cells; ++j) {
+        *packed++ = 0.5f * row[j];  // sigmoid(z) takes z/2
+        *packed++ = 0.5f * row[hidden + j];
+        *packed++ = 0.5f * row[2 * hidden + j];
+        *packed++ = row[3 * hidden + j];
+      }
+    }
+  }
+}
+
+constexpr int back_tile(int rows_left) {
+  int tile = kTileBack;
+  while (tile > rows_left) tile /= 2;
+  return tile;
+}
+
+void pack_backward(int hidden, const float* parameters, float* packed) {
+  const float* wh = parameters + 8 * hidden;
+  for (int first = 0, tile = 0; first < hidden; first += tile) {
+    tile = back_tile(hidden - first);
+    for (int j = 0; j < hidden; ++j)
+      for (int gate = 0; gate < 4; ++gate)
+        for (int k = first; k < first + tile; ++k)
+          *packed++ = wh[std::int64_t{k} * 4 * hidden + gate * hidden + j];
+  }
+}
+
+void pack(const Network& network, const float* parameters, const Packed& packed) {
+  pack_forward(network.hidden, parameters, packed.forward);
+  if (packed.backward) pack_backward(network.hidden, parameters, packed.backward);
+}
+
+// ---------------------------------------------------------------------------------------------
+// Forward
+
+// Batch-first inputs to lanes; zero beyond a sequence's end and in lanes without one.
+void gather_inputs(const Group& group, float* x) {
+  for (int lane = 0; lane < kGroup; ++lane) {
+    const std::int64_t own = lane < group.lanes ? 2 * group.lengths[lane] : 0;
+    const float* from = group.inputs + lane * group.steps * 2;
+    for (std::int64_t s = 0; s < own; ++s) x[s * kRow + lane] = from[s];
+    for (std::int64_t s = own; s < 2 * group.longest; ++s) x[s * kRow + lane] = 0.0f;
+  }
+}
+
+template <bool FORGET>
+LONGLAG_INLINE Lanes forward_cell(const Lanes* z, const float* previous, float* cell) {
+  const Lanes i = sigmoid_of_double(z[kInput]);
+  const Lanes f = FORGET ? sigmoid_of_double(z[kForget]) : broadcast(1.0f);
+  const Lanes o = sigmoid_of_double(z[kOutput]);
+  const Lanes g = tanh(z[kCandidate]);
+  const Lanes before = load(previous + kCellState * kRow);
+  const Lanes c = FORGET ? fma(f, before, mul(i, g)) : fma(i, g, before);
+  const Lanes c_tanh = tanh(c);
+  store(cell + kInput * kRow, i);
+  store(cell + kForget * kRow, f);
+  store(cell + kOutput * kRow, o);
+  store(cell + kCandidate * kRow, g);
+  store(cell + kCellState * kRow, c);
+  store(cell + kCellTanh * kRow, c_tanh);
+  return mul(o, c_tanh);
+}
+
+// CELLS neighbouring cells at one step, in VECTORS vectors: all their gate rows in registers.
+template <int CELLS, int VECTORS, int H, bool FORGET>
+LONGLAG_INLINE void forward_tile(int runtime_hidden, const float* weights, const float* x,
+                                 const float* h, const float* previous, float* cache,
+                                 float* h_out) {
+  constexpr int kRows = 4 * CELLS;
+  const int hidden = H ? H : runtime_hidden;
+  Lanes z[VECTORS][kRows];
+  for (int r = 0; r < kRows; ++r)
+    if (FORGET || r % 4 != kForget)
+      for (int v = 0; v < VECTORS; ++v) z[v][r] = broadcast(weights[r]);
+  const auto accumulate = [&](const float* w, const float* from) LONGLAG_LAMBDA {
+    Lanes input[VECTORS];
+    for (int v = 0; v < VECTORS; ++v) input[v] = load(from + v * kWidth);
+    for (int r = 0; r < kRows; ++r)
+      if (FORGET || r % 4 != kForget) {
+        const Lanes weight = broadcast(w[r]);
+        for (int v = 0; v < VECTORS; ++v) z[v][r] = fma(weight, input[v], z[v][r]);
+      }
+  };
+  accumulate(weights + kRows, x);
+  accumulate(weights + 2 * kRows, x + kRow);
+#pragma GCC unroll 8
+  for (int k = 0; k < hidden; ++k) accumulate(weights + (3 + k) * kRows, h + k * kRow);
+  for (int cell = 0; cell < CELLS; ++cell)
+    for (int v = 0; v < VECTORS; ++v) {
+      const std::int64_t at = cell * kCell + v * kWidth;
+      store(h_out + cell * kRow + v * kWidth,
+            forward_cell<FORGET>(&z[v][4 * cell], previous + at, cache + at));
+    }
+}
+
+template <int H, bool FORGET>
+LONGLAG_INLINE void forward_step(int runtime_hidden, const float* weights, const float* x,
+                                 const float* h, const float* previous, float* cache,
+                                 float* h_out) {
+  const int hidden = H ? H : runtime_hidden;
+  const std::int64_t weights_a_cell = 4 * (hidden + 3);
+  for (int part = 0; part < kRow; part += kTileVectors * kWidth) {
+    int j = 0;
+    for (; j + kTileCells <= hidden; j += kTileCells)
+      forward_tile<kTileCells, kTileVectors, H, FORGET>(
+          hidden, weights + j * weights_a_cell, x + part, h + part, previous + j * kCell + part,
+          cache + j * kCell + part, h_out + j * kRow + part);
+    if (kTileCells > 1 && j < hidden)
+      forward_tile<1, kTileVectors, H, FORGET>(
+          hidden, weights + j * weights_a_cell, x + part, h + part, previous + j * kCell + part,
+          cache + j * kCell + part, h_out + j * kRow + part);
+  }
+}
+
+void take_final(const Group& group, std::int64_t length, int hidden, const float* h,
+                float* final_h) {
+  for (int lane = 0; lane < group.lanes; ++lane)
+    if (group.lengths[lane] == length)
+      for (int k = 0; k < hidden; ++k) final_h[k * kRow + lane] = h[k * kRow + lane];
+}
+
+template <int H, bool FORGET>
+void forward_steps(const Network& network, const Packed& packed, const Group& group,
+                   const Workspace& work, bool keep) {
+  const int hidden = H ? H : network.hidden;
+  const std::int64_t stride = cache_step(hidden);
+  float* h = work.h;
+  float* h_out = work.h + hidden * kRow;
+  const float* previous = work.cache;
+  for (std::int64_t k = 0; k < stride; ++k) work.cache[k] = 0.0f;
+  for (int k = 0; k < hidden * kRow; ++k) h[k] = work.final_h[k] = 0.0f;
+  for (std::int64_t t = 0; t < group.longest; ++t) {
+    float* cache = work.cache + (1 + (keep ? t : t & 1)) * stride;
+    forward_step<H, FORGET>(hidden, packed.forward, work.x + 2 * t * kRow, h, previous, cache,
+                            h_out);
+    if (t + 1 >= group.shortest) take_final(group, t + 1, hidden, h_out, work.final_h);
+    previous = cache;
+    float* swap = h;
+    h = h_out;
+    h_out = swap;
+  }
+}
+
+void predict_group(const Network& network, const float* output, const Workspace& work,
+                   int lanes, float* predictions) {
+  float y[kGroup];
+  for (int part = 0; part < kRow; part += kWidth) {
+    Lanes sum = broadcast(output[network.hidden]);
+    for (int k = 0; k < network.hidden; ++k)
+      sum = fma(broadcast(output[k]), load(work.final_h + k * kRow + part), sum);
+    if (network.sigmoid_output) sum = sigmoid_of_double(mul(sum, broadcast(0.5f)));
+    store(y + part, sum);
+  }
+  for (int lane = 0; lane < lanes; ++lane) predictions[lane] = y[lane];
+}
+
+template <bool FORGET>
+void forward_by_size(const Network& network, const Packed& packed, const Group& group,
+                     const Workspace& work, bool keep) {
+  switch (network.hidden) {
+    case 8: return forward_steps<8, FORGET>(network, packed, group, work, keep);
+    default: return forward_steps<0, FORGET>(network, packed, group, work, keep);
+  }
+}
+
+void forward(const Network& network, const Packed& packed, const Group& group,
+             const Workspace& work, bool keep, float* predictions) {
+  gather_inputs(group, work.x);
+  if (network.forget_gate)
+    forward_by_size<true>(network, packed, group, work, keep);
+  else
+    forward_by_size<false>(network, packed, group, work, keep);
+  predict_group(network, packed.output, work, group.lanes, predictions);
+}
+
+// ---------------------------------------------------------------------------------------------
+// Backward: the recurrence
+
+// From dLoss/dh and dLoss/dc of a cell to dLoss/dz of its gates, which take the gates' place.
+// Leaves what the cell state before receives, and writes the h of the step before.
+template <bool FORGET>
+LONGLAG_INLINE void backward_cell(const float* previous, float* cell, Lanes dh, float* dc_row,
+                                  float* h_before) {
+  const Lanes one = broadcast(1.0f);
+  const Lanes i = load(cell + kInput * kRow);
+  const Lanes o = load(cell + kOutput * kRow);
+  const Lanes g = load(cell + kCandidate * kRow);
+  const Lanes c_tanh = load(cell + kCellTanh * kRow);
+  const Lanes dc = fma(mul(dh, o), fnma(c_tanh, c_tanh, one), load(dc_row));
+  store(cell + kInput * kRow, mul(mul(dc, g), fnma(i, i, i)));
+  store(cell + kOutput * kRow, mul(mul(dh, c_tanh), fnma(o, o, o)));
+  store(cell + kCandidate * kRow, mul(mul(dc, i), fnma(g, g, one)));
+  if (FORGET) {
+    const Lanes f = load(cell + kForget * kRow);
+    const Lanes c_before = load(previous + kCellState * kRow);
+    store(cell + kForget * kRow, mul(mul(dc, c_before), fnma(f, f, f)));
+    store(dc_row, mul(dc, f));
+  } else {
+    store(dc_row, dc);
+  }
+  store(h_before, mul(load(previous + kOutput * kRow), load(previous + kCellTanh * kRow)));
+}
+
+// ROWS rows of dh of the step before: the recurrent weights times dLoss/dz of every gate.
+template <int ROWS, int VECTORS, int H, bool FORGET>
+LONGLAG_INLINE void backward_tile(int runtime_hidden, const float* weights, const float* dz,
+                                  float* dh) {
+  const int hidden = H ? H : runtime_hidden;
+  Lanes sum[VECTORS][ROWS];
+  for (int v = 0; v < VECTORS; ++v)
+    for (int r = 0; r < ROWS; ++r) sum[v][r] = broadcast(0.0f);
+#pragma GCC unroll 2
+  for (int j = 0; j < hidden; ++j)
+    for (int gate = 0; gate < 4; ++gate)
+      if (FORGET || gate != kForget)
+        for (int v = 0; v < VECTORS; ++v) {
+          const Lanes d = load(dz + j * kCell + gate * kRow + v * kWidth);
+          for (int r = 0; r < ROWS; ++r)
+            sum[v][r] = fma(broadcast(weights[(j * 4 + gate) * ROWS + r]), d, sum[v][r]);
+        }
+  for (int v = 0; v < VECTORS; ++v)
+    for (int r = 0; r < ROWS; ++r) store(dh + r * kRow + v * kWidth, sum[v][r]);
+}
+
+template <int ROWS, int H, bool FORGET>
+LONGLAG_INLINE void backward_tiles(int hidden, int first, int part, const float* weights,
+                                   const float* dz, float* dh) {
+  while (hidden - first >= ROWS) {
+    backward_tile<ROWS, kTileVectors, H, FORGET>(
+        hidden, weights + std::int64_t{first} * 4 * hidden, dz + part, dh + first * kRow + part);
+    first += ROWS;
+  }
+  if constexpr (ROWS > 1)
+    backward_tiles<ROWS / 2, H, FORGET>(hidden, first, part, weights, dz, dh);
+}
+
+// dLoss/dh of sequences that end at this step.
+void inject(const Group& group, std::int64_t length, const float* output, const float* error,
+            int hidden, float* dh) {
+  float here[kGroup] = {};
+  for (int lane = 0; lane < group.lanes; ++lane)
+    if (group.lengths[lane] == length) here[lane] = error[lane];
+  for (int part = 0; part < kRow; part += kWidth)
+    for (int k = 0; k < hidden; ++k) {
+      float* row = dh + k * kRow + part;
+      store(row, fma(broadcast(output[k]), load(here + part), load(row)));
+    }
+}
+
+template <int H, bool FORGET>
+LONGLAG_INLINE void backward_step(int runtime_hidden, const Packed& packed,
+                                  const Workspace& work, std::int64_t t) {
+  const int hidden = H ? H : runtime_hidden;
+  const std::int64_t stride = cache_step(hidden);
+  float* cache = work.cache + (1 + t) * stride;
+  const float* previous = cache - stride;
+  float* h_before = work.chunk_h + (t % kChunk) * hidden * kRow;
+  for (int part = 0; part < kRow; part += kWidth)
+    for (int j = 0; j < hidden; ++j)
+      backward_cell<FORGET>(previous + j * kCell + part, cache + j * kCell + part,
+                            load(work.dh + j * kRow + part), work.dc + j * kRow + part,
+                            h_before + j * kRow + part);
+  if (t > 0)
+    for (int part = 0; part < kRow; part += kTileVectors * kWidth)
+      backward_tiles<kTileBack, H, FORGET>(hidden, 0, part, packed.backward, cache, work.dh);
+}
+
+// ---------------------------------------------------------------------------------------------
+// Backward: the weight gradients of a chunk of steps
+
+typedef float Quad __attribute__((vector_size(16), aligned(4), may_alias));
+
+// Sum over the lanes of four rows, by one fixed tree: l + 8, then + 4, + 2, + 1.
+LONGLAG_INLINE Quad sum_lanes(const float* rows) {
+  const auto eight = [](const float* row) LONGLAG_LAMBDA {
+    const Quad* q = reinterpret_cast<const Quad*>(row);
+    return (q[0] + q[2]) + (q[1] + q[3]);
+  };
+  const Quad a = eight(rows), b = eight(rows + kRow);
+  const Quad c = eight(rows + 2 * kRow), d = eight(rows + 3 * kRow);
+  const Quad ab = __builtin_shufflevector(a, b, 0, 1, 4, 5) +
+                  __builtin_shufflevector(a, b, 2, 3, 6, 7);
+  const Quad cd = __builtin_shufflevector(c, d, 0, 1, 4, 5) +
+                  __builtin_shufflevector(c, d, 2, 3, 6, 7);
+  return __builtin_shufflevector(ab, cd, 0, 2, 4, 6) +
+         __builtin_shufflevector(ab, cd, 1, 3, 5, 7);
+}
+
+// The steps first..last of a chunk, and where their inputs lie.
+struct Chunk {
+  std::int64_t first, last;
+  int hidden;
+  const float* x;      // of step 0
+  const float* dz;     // of step 0, cell 0
+  const float* h;      // of step `first`
+  std::int64_t stride;  // of dz, a step
+};
+
+// 4 gate rows of a cell times INPUTS inputs, summed over the chunk's steps, last step first.
+// BIAS: the inputs are 1, x0, x1.
+template <int INPUTS, bool BIAS, bool FORGET, bool LANE_SUMS>
+LONGLAG_INLINE void gradient_tile(const Chunk& chunk, int cell, const float* input,
+                                  std::int64_t input_stride, float* sums) {
+  float tile[INPUTS * 4 * kRow];
+  float* lanes = LANE_SUMS ? sums : tile;
+  for (int part = 0; part < kRow; part += kWidth) {
+    Lanes sum[INPUTS][4];
+    for (int n = 0; n < INPUTS; ++n)
+      for (int gate = 0; gate < 4; ++gate)
+        sum[n][gate] = LANE_SUMS ? load(lanes + (n * 4 + gate) * kRow + part) : broadcast(0.0f);
+    const float* dz = chunk.dz + chunk.last * chunk.stride + cell * kCell + part;
+    const float* in = input + (chunk.last - chunk.first) * input_stride + part;
+    for (std::int64_t t = chunk.last; t >= chunk.first; --t) {
+      Lanes from[INPUTS];
+      for (int n = BIAS; n < INPUTS; ++n) from[n] = load(in + (n - BIAS) * kRow);
+      for (int gate = 0; gate < 4; ++gate)
+        if (FORGET || gate != kForget) {
+          const Lanes d = load(dz + gate * kRow);
+          if (BIAS) sum[0][gate] = add(sum[0][gate], d);
+          for (int n = BIAS; n < INPUTS; ++n) sum[n][gate] = fma(from[n], d, sum[n][gate]);
+        }
+      dz -= chunk.stride;
+      in -= input_stride;
+    }
+    for (int n = 0; n < INPUTS; ++n)
+      for (int gate = 0; gate < 4; ++gate) store(lanes + (n * 4 + gate) * kRow + part, sum[n][gate]);
+  }
+  if (!LANE_SUMS)
+    for (int n = 0; n < INPUTS; ++n) {
+      Quad* total = reinterpret_cast<Quad*>(sums + n * 4);
+      *total = *total + sum_lanes(tile + n * 4 * kRow);
+    }
+}
+
+template <int INPUTS, bool FORGET, bool LANE_SUMS>
+LONGLAG_INLINE void gradient_tiles(const Chunk& chunk, int cell, int k, float* sums) {
+  constexpr int kElement = 4 * (LANE_SUMS ? kRow : 1);
+  while (chunk.hidden - k >= INPUTS) {
+    gradient_tile<INPUTS, false, FORGET, LANE_SUMS>(chunk, cell, chunk.h + k * kRow,
+                                                    chunk.hidden * kRow, sums + k * kElement);
+    k += INPUTS;
+  }
+  if constexpr (INPUTS > 1)
+    gradient_tiles<INPUTS / 2, FORGET, LANE_SUMS>(chunk, cell, k, sums);
+}
+
+template <bool FORGET, bool LANE_SUMS>
+void gradient_chunk(const Chunk& chunk, float* sums) {
+  constexpr int kElement = 4 * (LANE_SUMS ? kRow : 1);
+  for (int cell = 0; cell < chunk.hidden; ++cell) {
+    float* own = sums + std::int64_t{cell} * (chunk.hidden + 3) * kElement;
+    gradient_tile<3, true, FORGET, LANE_SUMS>(chunk, cell, chunk.x + chunk.first * 2 * kRow,
+                                              2 * kRow, own);
+    gradient_tiles<kTileInputs, FORGET, LANE_SUMS>(chunk, cell, 0, own + 3 * kElement);
+  }
+}
+
+template <int H, bool FORGET>
+void backward_steps(const Network& network, const Packed& packed, const Group& group,
+                    const Workspace& work, const float* error) {
+  const int hidden = H ? H : network.hidden;
+  const bool lane_sums = hidden <= kLaneSumsUpTo;
+  const std::int64_t stride = cache_step(hidden);
+  for (std::int64_t k = 0; k < sums_size(hidden); ++k) work.sums[k] = 0.0f;
+  for (int k = 0; k < hidden * kRow; ++k) work.dh[k] = work.dc[k] = 0.0f;
+  for (std::int64_t t = group.longest - 1, last = t; t >= 0; --t) {
+    if (t + 1 >= group.shortest) inject(group, t + 1, packed.output, error, hidden, work.dh);
+    backward_step<H, FORGET>(hidden, packed, work, t);
+    if (t % kChunk) continue;
+    const Chunk chunk = {t, last, hidden, work.x, work.cache + stride, work.chunk_h, stride};
+    if (lane_sums)
+      gradient_chunk<FORGET, true>(chunk, work.sums);
+    else
+      gradient_chunk<FORGET, false>(chunk, work.sums);
+    last = t - 1;
+  }
+}
+
+// ---------------------------------------------------------------------------------------------
+// Backward: the whole of it
+
+// The sums, by cell and input, to the parameters' order.
+void spread_gradient(int hidden, const float* sums, float* gradient) {
+  const bool lane_sums = hidden <= kLaneSumsUpTo;
+  float* wh = gradient + 8 * hidden;
+  float* bias = wh + std::int64_t{4} * hidden * hidden;
+  for (int j = 0; j < hidden; ++j)
+    for (int k = 0; k < hidden + 3; ++k) {
+      const std::int64_t at = (std::int64_t{j} * (hidden + 3) + k) * 4;
+      const Quad gates = lane_sums ? sum_lanes(sums + at * kRow)
+                                   : *reinterpret_cast<const Quad*>(sums + at);
+      float* row = k == 0 ? bias : k < 3 ? gradient + (k - 1) * 4 * hidden
+                                         : wh + std::int64_t{k - 3} * 4 * hidden;
+      for (int gate = 0; gate < 4; ++gate) row[gate * hidden + j] = gates[gate];
+    }
+}
+
+void output_gradient(int hidden, const float* final_h, const float* error, float* gradient) {
+  for (int k = 0; k <= hidden; ++k) {
+    float rows[4 * kRow] = {};
+    for (int lane = 0; lane < kGroup; ++lane)
+      rows[lane] = k < hidden ? final_h[k * kRow + lane] * error[lane] : error[lane];
+    gradient[k] = sum_lanes(rows)[0];
+  }
+}
+
+template <bool FORGET>
+void backward_by_size(const Network& network, const Packed& packed, const Group& group,
+                      const Workspace& work, const float* error) {
+  switch (network.hidden) {
+    case 8: return backward_steps<8, FORGET>(network, packed, group, work, error);
+    default: return backward_steps<0, FORGET>(network, packed, group, work, error);
+  }
+}
+
+void backward(const Network& network, const Packed& packed, const Group& group,
+              const Workspace& work, const float* error, float* gradient) {
+  if (network.forget_gate)
+    backward_by_size<true>(network, packed, group, work, error);
+  else
+    backward_by_size<false>(network, packed, group, work, error);
+  spread_gradient(network.hidden, work.sums, gradient);
+  output_gradient(network.hidden, work.final_h, error, gradient + gate_weights(network.hidden));
+}
+
+void output_error(const Network& network, const float* predictions, const float* targets,
+                  int lanes, float scale, float* error) {
+  for (int lane = 0; lane < kGroup; ++lane) error[lane] = 0.0f;
+  for (int lane = 0; lane < lanes; ++lane) {
+    const float y = predictions[lane];
+    const float d = scale * (y - targets[lane]);
+    error[lane] = network.sigmoid_output ? d * (y * (1.0f - y)) : d;
+  }
+}
+
+// ---------------------------------------------------------------------------------------------
+// The update
+
+double combine(const float* groups, int count, std::int64_t parameters, float* gradient) {
+  for (std::int64_t p = 0; p < parameters; ++p) gradient[p] = groups[p];
+  for (int n = 1; n < count; ++n) {
+    const float* group = groups + n * parameters;
+    for (std::int64_t p = 0; p < parameters; ++p) gradient[p] += group[p];
+  }
+  double squares[16] = {};  // parameter p goes to sum p mod 16, so that the order is fixed
+  std::int64_t p = 0;
+  for (; p + 16 <= parameters; p += 16)
+    for (int k = 0; k < 16; ++k) {
+      const double g = gradient[p + k];
+      squares[k] += g * g;
+    }
+  for (int k = 0; p < parameters; ++p, ++k) {
+    const double g = gradient[p];
+    squares[k] += g * g;
+  }
+  double total = 0.0;
+  for (int k = 0; k < 16; ++k) total += squares[k];
+  return __builtin_sqrt(total);
+}
+
+bool all_finite(const float* values, std::int64_t count) {
+  int bad = 0;
+  for (std::int64_t k = 0; k < count; ++k) bad |= !(__builtin_fabsf(values[k]) <= 3.40282347e38f);
+  return !bad;
+}
+
+// 1 - beta^count by squaring: the mathematics library's pow differs between machines.
+double bias_correction(double beta, std::int64_t count) {
+  double power = 1.0;
+  for (; count; count >>= 1, beta *= beta)
+    if (count & 1) power *= beta;
+  return 1.0 - power;
+}
+
+void adam(const Update& update, std::int64_t parameters, const float* gradient, float scale,
+          const float* current, const float* first, const float* second, float* next) {
+  const float beta1 = static_cast<float>(update.beta1);
+  const float beta2 = static_cast<float>(update.beta2);
+  const float rest1 = static_cast<float>(1.0 - update.beta1);
+  const float rest2 = static_cast<float>(1.0 - update.beta2);
+  const float rate =
+      static_cast<float>(update.learning_rate / bias_correction(update.beta1, update.count));
+  const float correct2 = static_cast<float>(1.0 / bias_correction(update.beta2, update.count));
+  const float epsilon = static_cast<float>(update.epsilon);
+  float* __restrict new_first = next + parameters;
+  float* __restrict new_second = next + 2 * parameters;
+  float* __restrict new_parameter = next;
+  for (std::int64_t p = 0; p < parameters; ++p) {
+    const float g = gradient[p] * scale;
+    const float m = beta1 * first[p] + rest1 * g;
+    const float v = beta2 * second[p] + rest2 * (g * g);
+    new_first[p] = m;
+    new_second[p] = v;
+    new_parameter[p] = current[p] - rate * m / (__builtin_sqrtf(v * correct2) + epsilon);
+  }
+}
+
+bool update(const Update& update, std::int64_t parameters, const float* gradient, double norm,
+            const float* current, const float* first, const float* second, float* next) {
+  const float scale = norm > update.clip ? static_cast<float>(update.clip / norm) : 1.0f;
+  if (update.adam) {
+    adam(update, parameters, gradient, scale, current, first, second, next);
+    return all_finite(next, 3 * parameters);
+  }
+  const float rate = static_cast<float>(update.learning_rate);
+  for (std::int64_t p = 0; p < parameters; ++p)
+    next[p] = current[p] - rate * (gradient[p] * scale);
+  return all_finite(next, parameters);
+}
+
+void average(double decay, std::int64_t parameters, const float* current, float* average) {
+  const float keep = static_cast<float>(decay);
+  const float rest = static_cast<float>(1.0 - decay);
+  for (std::int64_t p = 0; p < parameters; ++p)
+    average[p] = keep * average[p] + rest * current[p];
+}
+
+}  // namespace
+
+extern const Kernel kKernel;
+const Kernel kKernel = {pack, forward, backward, output_error,
+                        combine, update, average, all_finite};
+
+}  // namespace longlag::LONGLAG_ISA

@@ -1,0 +1,425 @@
+#include "driver.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <functional>
+#include <memory>
+#include <new>
+#include <stdexcept>
+#include <thread>
+
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace longlag {
+
+#define LONGLAG_DECLARE(isa) \
+  namespace isa {            \
+  extern const Kernel kKernel; \
+  }
+#if defined(__x86_64__)
+LONGLAG_DECLARE(avx512)
+LONGLAG_DECLARE(avx2)
+LONGLAG_DECLARE(baseline)
+#elif defined(__aarch64__)
+LONGLAG_DECLARE(neon)
+#else
+LONGLAG_DECLARE(baseline)
+#endif
+
+namespace {
+
+struct Isa {
+  std::string name;
+  const Kernel* kernel;
+};
+
+const std::vector<Isa>& isa_table() {
+  static const std::vector<Isa> table = [] {
+    std::vector<Isa> found;
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+        __builtin_cpu_supports("fma"))
+      found.push_back({"avx512", &avx512::kKernel});
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+      found.push_back({"avx2", &avx2::kKernel});
+    found.push_back({"baseline", &baseline::kKernel});
+#elif defined(__aarch64__)
+    found.push_back({"neon", &neon::kKernel});
+#else
+    found.push_back({"baseline", &baseline::kKernel});
+#endif
+    return found;
+  }();
+  return table;
+}
+
+// Floats on a cache line's boundary; large arrays ask for large pages.
+class Floats {
+ public:
+  explicit Floats(std::int64_t count) {
+    constexpr std::size_t kLine = 64, kLarge = std::size_t{1} << 21;
+    std::size_t bytes = (static_cast<std::size_t>(count) * sizeof(float) + kLine - 1) & ~(kLine - 1);
+    const bool large = bytes >= 2 * kLarge;
+    if (large) bytes = (bytes + kLarge - 1) & ~(kLarge - 1);
+    data_ = static_cast<float*>(std::aligned_alloc(large ? kLarge : kLine, std::max(bytes, kLine)));
+    if (!data_) throw std::bad_alloc();
+#if defined(__linux__)
+    if (large) madvise(data_, bytes, MADV_HUGEPAGE);
+#endif
+  }
+  Floats(const Floats&) = delete;
+  Floats& operator=(const Floats&) = delete;
+  ~Floats() { std::free(data_); }
+  float* get() const { return data_; }
+
+ private:
+  float* data_;
+};
+
+// Denormals, which vanishing gradients are made of, count as zero: some machines are slow on them.
+class FlushDenormals {
+ public:
+#if defined(__x86_64__)
+  FlushDenormals() : before_(_mm_getcsr()) { _mm_setcsr(before_ | 0x8040); }
+  ~FlushDenormals() { _mm_setcsr(before_); }
+
+ private:
+  unsigned before_;
+#endif
+};
+
+void relax() {
+#if defined(__x86_64__)
+  _mm_pause();
+#endif
+}
+
+// Threads wait here for each other; an iteration takes microseconds, so they spin at first.
+class Barrier {
+ public:
+  void set_threads(int threads) { threads_ = threads; }
+
+  void wait() {
+    const unsigned phase = phase_.load(std::memory_order_relaxed);
+    if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == threads_) {
+      arrived_.store(0, std::memory_order_relaxed);
+      phase_.store(phase + 1, std::memory_order_release);
+      return;
+    }
+    for (int spins = 0; phase_.load(std::memory_order_acquire) == phase; ++spins)
+      if (spins < 4000) relax();
+      else std::this_thread::yield();
+  }
+
+ private:
+  int threads_ = 1;
+  std::atomic<int> arrived_{0};
+  std::atomic<unsigned> phase_{0};
+};
+
+class ThreadMemory {
+ public:
+  // Steps of the cache: as many as there are to go back through, or the two of a forward pass.
+  ThreadMemory(int hidden, std::int64_t steps, bool keep, bool back)
+      : rows_(std::int64_t{hidden} * kGroup),
+        x_(steps * 2 * kGroup),
+        cache_((1 + (keep ? steps : 2)) * cache_step(hidden)),
+        small_(5 * rows_),
+        chunk_h_(back ? kChunk * rows_ : 0),
+        sums_(back ? sums_size(hidden) : 0) {}
+
+  Workspace workspace() const {
+    float* small = small_.get();
+    return {x_.get(),          cache_.get(),      small,           small + 2 * rows_,
+            small + 3 * rows_, small + 4 * rows_, chunk_h_.get(), sums_.get()};
+  }
+
+ private:
+  std::int64_t rows_;
+  Floats x_, cache_, small_, chunk_h_, sums_;
+};
+
+// One batch after another on a fixed set of threads; groups of sequences are the unit of work.
+class Runner {
+ public:
+  Runner(const Setting& setting, std::int64_t batch, std::int64_t steps, bool keep, bool back)
+      : setting_(setting),
+        batch_(batch),
+        steps_(steps),
+        keep_(keep),
+        back_(back),
+        groups_((batch + kGroup - 1) / kGroup),
+        threads_(static_cast<int>(std::min<std::int64_t>(setting.threads, groups_))),
+        forward_(gate_weights(setting.network.hidden)),
+        backward_(back ? std::int64_t{4} * setting.network.hidden * setting.network.hidden : 0),
+        group_gradients_(back ? groups_ * parameter_count(setting.network.hidden) : 0) {
+    for (int n = 0; n < threads_; ++n)
+      memory_.push_back(
+          std::make_unique<ThreadMemory>(setting.network.hidden, steps, keep, back));
+  }
+
+  int threads() const { return threads_; }
+  void set_threads(int threads) { threads_ = threads; }  // fewer, if the system has no more
+  std::int64_t groups() const { return groups_; }
+  float* group_gradients() const { return group_gradients_.get(); }
+  Workspace workspace(int thread) const { return memory_[thread]->workspace(); }
+
+  void pack(const float* parameters) {
+    packed_ = {forward_.get(), back_ ? backward_.get() : nullptr,
+               parameters + gate_weights(setting_.network.hidden)};
+    setting_.kernel->pack(setting_.network, parameters, packed_);
+  }
+
+  Group group(const Sequences& sequences, std::int64_t n) const {
+    const std::int64_t first = n * kGroup;
+    const std::int64_t* lengths = sequences.lengths + first;
+    const int lanes = static_cast<int>(std::min<std::int64_t>(kGroup, batch_ - first));
+    return {sequences.inputs + first * steps_ * 2,
+            lengths,
+            lanes,
+            steps_,
+            *std::max_element(lengths, lengths + lanes),
+            *std::min_element(lengths, lengths + lanes)};
+  }
+
+  void forward(const Sequences& sequences, std::int64_t n, int thread, float* predictions) const {
+    setting_.kernel->forward(setting_.network, packed_, group(sequences, n), workspace(thread),
+                             keep_, predictions + n * kGroup);
+  }
+
+  // Forward and backward of this thread's groups.
+  void differentiate(const Sequences& sequences, const float* targets, int thread,
+                     float* predictions) const {
+    const float scale = 2.0f / static_cast<float>(batch_);
+    float error[kGroup];
+    for (std::int64_t n = thread; n < groups_; n += threads_) {
+      forward(sequences, n, thread, predictions);
+      const Group own = group(sequences, n);
+      setting_.kernel->output_error(setting_.network, predictions + n * kGroup,
+                                    targets + n * kGroup, own.lanes, scale, error);
+      setting_.kernel->backward(
+          setting_.network, packed_, own, workspace(thread), error,
+          group_gradients_.get() + n * parameter_count(setting_.network.hidden));
+    }
+  }
+
+ private:
+  Setting setting_;
+  std::int64_t batch_, steps_;
+  bool keep_, back_;
+  std::int64_t groups_;
+  int threads_;
+  Floats forward_, backward_, group_gradients_;
+  Packed packed_{};
+  std::vector<std::unique_ptr<ThreadMemory>> memory_;
+};
+
+// Runs work(thread) on every thread; work must not throw. With fewer threads than asked for
+// when the system has no more: results do not depend on their number.
+void on_threads(Runner& runner, Barrier& barrier, const std::function<void(int)>& work) {
+  const auto guarded = [&](int thread) {
+    const FlushDenormals flush;
+    work(thread);
+  };
+  std::atomic<bool> start{false};
+  std::vector<std::thread> others;
+  others.reserve(runner.threads());
+  try {
+    for (int n = 1; n < runner.threads(); ++n)
+      others.emplace_back([&, n] {
+        while (!start.load(std::memory_order_acquire)) std::this_thread::yield();
+        guarded(n);
+      });
+  } catch (const std::exception&) {
+    runner.set_threads(static_cast<int>(others.size()) + 1);
+  }
+  barrier.set_threads(runner.threads());
+  start.store(true, std::memory_order_release);
+  guarded(0);
+  for (std::thread& other : others) other.join();
+}
+
+double mean_squared_error(const float* predictions, const float* targets, std::int64_t batch) {
+  double sum = 0.0;
+  for (std::int64_t b = 0; b < batch; ++b) {
+    const double error = static_cast<double>(predictions[b]) - static_cast<double>(targets[b]);
+    sum += error * error;
+  }
+  return sum / static_cast<double>(batch);
+}
+
+void copy_states(const Network& network, const Group& group, const Workspace& work,
+                 std::int64_t first, float* const cells[6]) {
+  static constexpr int kFrom[6] = {4, -1, 0, 1, 2, 3};  // place in the cache; -1: hidden state
+  const int hidden = network.hidden;
+  for (int lane = 0; lane < group.lanes; ++lane)
+    for (std::int64_t t = 0; t < group.lengths[lane]; ++t)
+      for (int j = 0; j < hidden; ++j) {
+        const float* cell =
+            work.cache + (1 + t) * cache_step(hidden) + j * kCellVectors * kGroup + lane;
+        const std::int64_t to = ((first + lane) * group.steps + t) * hidden + j;
+        for (int n = 0; n < 6; ++n)
+          cells[n][to] =
+              kFrom[n] < 0 ? cell[2 * kGroup] * cell[5 * kGroup] : cell[kFrom[n] * kGroup];
+      }
+}
+
+}  // namespace
+
+const std::vector<std::string>& usable_isas() {
+  static const std::vector<std::string> names = [] {
+    std::vector<std::string> found;
+    for (const Isa& isa : isa_table()) found.push_back(isa.name);
+    return found;
+  }();
+  return names;
+}
+
+const Kernel& kernel_of(const std::string& name) {
+  for (const Isa& isa : isa_table())
+    if (isa.name == name) return *isa.kernel;
+  std::abort();  // the bindings have checked the name
+}
+
+void predict(const Setting& setting, const float* parameters, const Sequences& sequences,
+             float* predictions) {
+  const FlushDenormals flush;
+  Runner runner(setting, sequences.batch, sequences.steps, false, false);
+  Barrier barrier;
+  runner.pack(parameters);
+  on_threads(runner, barrier, [&](int thread) {
+    for (std::int64_t n = thread; n < runner.groups(); n += runner.threads())
+      runner.forward(sequences, n, thread, predictions);
+  });
+}
+
+void states(const Setting& setting, const float* parameters, const Sequences& sequences,
+            float* const cells[6]) {
+  const FlushDenormals flush;
+  Runner runner(setting, sequences.batch, sequences.steps, true, false);
+  Barrier barrier;
+  std::vector<float> predictions(sequences.batch);
+  runner.pack(parameters);
+  on_threads(runner, barrier, [&](int thread) {
+    for (std::int64_t n = thread; n < runner.groups(); n += runner.threads()) {
+      runner.forward(sequences, n, thread, predictions.data());
+      copy_states(setting.network, runner.group(sequences, n), runner.workspace(thread),
+                  n * kGroup, cells);
+    }
+  });
+}
+
+double gradient(const Setting& setting, const float* parameters, const Sequences& sequences,
+                const float* targets, float* predictions, float* gradient) {
+  const FlushDenormals flush;
+  Runner runner(setting, sequences.batch, sequences.steps, true, true);
+  Barrier barrier;
+  runner.pack(parameters);
+  on_threads(runner, barrier, [&](int thread) {
+    runner.differentiate(sequences, targets, thread, predictions);
+  });
+  setting.kernel->combine(runner.group_gradients(), static_cast<int>(runner.groups()),
+                          parameter_count(setting.network.hidden), gradient);
+  return mean_squared_error(predictions, targets, sequences.batch);
+}
+
+namespace {
+
+// A training run: its threads share the groups of each batch, the first one does the update.
+class Trainer {
+ public:
+  Trainer(const Setting& setting, const Training& training, double* losses)
+      : setting_(setting),
+        training_(training),
+        parameters_(parameter_count(setting.network.hidden)),
+        runner_(setting, training.batch, training.steps, true, true),
+        gradient_(parameters_),
+        next_(3 * parameters_),
+        predictions_(training.batch),
+        losses_(losses) {}
+
+  Trained run() {
+    on_threads(runner_, barrier_, [this](int thread) { iterate(thread); });
+    return done_;
+  }
+
+ private:
+  void iterate(int thread) {
+    for (std::int64_t n = 0; n < training_.iterations; ++n) {
+      if (thread == 0) runner_.pack(training_.parameters);
+      wait();
+      runner_.differentiate(sequences(n), targets(n), thread, predictions_.data());
+      wait();
+      if (thread == 0) stopped_ = !update(n);
+      wait();
+      if (stopped_) return;
+    }
+  }
+
+  void wait() {
+    if (runner_.threads() > 1) barrier_.wait();
+  }
+
+  Sequences sequences(std::int64_t n) const {
+    return {training_.inputs + n * training_.batch * training_.steps * 2,
+            training_.lengths + n * training_.batch, training_.batch, training_.steps};
+  }
+  const float* targets(std::int64_t n) const { return training_.targets + n * training_.batch; }
+
+  // False, and nothing changed, where the loss, the gradient or the update is not finite.
+  bool update(std::int64_t n) {
+    const double loss = mean_squared_error(predictions_.data(), targets(n), training_.batch);
+    losses_[done_.losses++] = loss;
+    const double norm =
+        setting_.kernel->combine(runner_.group_gradients(), static_cast<int>(runner_.groups()),
+                                 parameters_, gradient_.get());
+    if (!std::isfinite(loss) || !std::isfinite(norm)) return false;
+    Update update = training_.update;
+    update.learning_rate = training_.learning_rates[n];
+    update.count = training_.updates_before + n + 1;
+    if (!setting_.kernel->update(update, parameters_, gradient_.get(), norm,
+                                 training_.parameters, training_.first_moment,
+                                 training_.second_moment, next_.get()))
+      return false;
+    const std::size_t bytes = static_cast<std::size_t>(parameters_) * sizeof(float);
+    std::memcpy(training_.parameters, next_.get(), bytes);
+    if (update.adam) {
+      std::memcpy(training_.first_moment, next_.get() + parameters_, bytes);
+      std::memcpy(training_.second_moment, next_.get() + 2 * parameters_, bytes);
+    }
+    if (training_.average)
+      setting_.kernel->average(update.average_decay, parameters_, training_.parameters,
+                               training_.average);
+    ++done_.updates;
+    return true;
+  }
+
+  Setting setting_;
+  Training training_;
+  std::int64_t parameters_;
+  Runner runner_;
+  Barrier barrier_;
+  Floats gradient_, next_;
+  std::vector<float> predictions_;
+  double* losses_;
+  Trained done_{0, 0};
+  bool stopped_ = false;
+};
+
+}  // namespace
+
+Trained train(const Setting& setting, const Training& training, double* losses) {
+  return Trainer(setting, training, losses).run();
+}
+
+}  // namespace longlag

@@ -1,0 +1,60 @@
+// What the bindings call: whole batches and whole training runs, on any number of threads.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "bptt.hpp"
+
+namespace longlag {
+
+// The instruction sets this machine can run, best first.
+const std::vector<std::string>& usable_isas();
+const Kernel& kernel_of(const std::string& isa);
+
+struct Setting {
+  Network network;
+  const Kernel* kernel;
+  int threads;
+};
+
+// inputs (B, T, 2), lengths (B,).
+struct Sequences {
+  const float* inputs;
+  const std::int64_t* lengths;
+  std::int64_t batch;
+  std::int64_t steps;
+};
+
+void predict(const Setting&, const float* parameters, const Sequences&, float* predictions);
+
+// cells[n] (B, T, H): cell state, hidden state, input, forget and output gate, candidate.
+void states(const Setting&, const float* parameters, const Sequences&, float* const cells[6]);
+
+double gradient(const Setting&, const float* parameters, const Sequences&, const float* targets,
+                float* predictions, float* gradient);
+
+struct Training {
+  const float* inputs;          // (N, B, T, 2)
+  const std::int64_t* lengths;  // (N, B)
+  const float* targets;         // (N, B)
+  const double* learning_rates; // (N,)
+  std::int64_t iterations;      // N
+  std::int64_t batch, steps;
+  std::int64_t updates_before;
+  Update update;                // learning rate and count are set for each iteration
+  float* parameters;
+  float* first_moment;
+  float* second_moment;
+  float* average;               // or null
+};
+
+struct Trained {
+  std::int64_t losses;   // how many were written
+  std::int64_t updates;  // how many were made
+};
+
+Trained train(const Setting&, const Training&, double* losses);
+
+}  // namespace longlag

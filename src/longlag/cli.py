@@ -1,0 +1,341 @@
+"""The command line, `longlag ...`: a dataclass a command, its fields the flags.
+
+Words and progress go to standard error; standard output carries the result, with `--json` exactly
+one JSON object. Exit status: 0 done, 1 it failed, 2 bad input, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields, make_dataclass
+from pathlib import Path
+from typing import Annotated, Any, Union, get_args, get_type_hints
+
+import tyro
+from tyro.constructors import PrimitiveConstructorSpec
+
+from longlag import engine as engines
+from longlag import report, runs, session
+from longlag.criteria import Score
+from longlag.recipes import RECIPES, Recipe, recipe
+from longlag.tasks import Kind, MarkedPairs, Rules
+from longlag.training import Run, evaluate
+
+RECIPES_OWN = "by-recipe"  # how a setting that was not given shows in the help
+
+
+def _reader(kind: Any, default: str | None = None) -> Any:
+    """How a flag is read: a number, or one of some words; a bad one is refused in plain words.
+
+    default: what the help shows for None, where None stands for a flag that was not given.
+    """
+    choices = {"True": True, "False": False} if kind is bool else {w: w for w in get_args(kind)}
+    what = f"one of {', '.join(choices)}" if choices else NUMBERS[kind][0]
+
+    def read(args: list[str]) -> Any:
+        try:
+            return choices[args[0]] if choices else kind(args[0])
+        except (KeyError, ValueError):
+            raise ValueError(f"must be {what}, not {args[0]!r}") from None
+
+    spec = PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="{" + ",".join(choices) + "}" if choices else NUMBERS[kind][1],
+        instance_from_str=read,
+        is_instance=lambda value: True,
+        str_from_instance=lambda value: [default or "" if value is None else str(value)],
+    )
+    return Annotated[Any, spec]  # Any: None is no mistake here
+
+
+NUMBERS = {int: ("a whole number", "N"), float: ("a number", "X"), str: ("a name", "NAME")}
+Whole = _reader(int)
+OptionalWhole = _reader(int, "by-run")
+Seed = _reader(int, "0")
+Name = _reader(str, "robust")
+Engine = _reader(engines.Choice)
+Directory = tyro.conf.Positional[Path]
+
+
+def _settings_type() -> type:
+    """A dataclass with a flag for every setting of a recipe; None where it was not given."""
+    texts = {f.name: f.metadata["help"] for f in fields(Recipe) if "help" in f.metadata}
+    hints = {name: hint for name, hint in get_type_hints(Recipe).items() if name in texts}
+    texts |= {
+        "task": "what the answer is",
+        "rules": "where the marks fall",
+        "min_length": "T, steps of the shortest sequence; alone it implies --max-length 1.1 T",
+        "max_length": "steps of the longest sequence",
+    }
+    hints |= {"task": Kind, "rules": Rules, "min_length": int, "max_length": int}
+    order = recipe("robust").settings()
+    rows = (
+        (
+            name,
+            Annotated[_reader(hints[name], RECIPES_OWN), tyro.conf.arg(help=texts[name])],
+            field(default=None),
+        )
+        for name in order
+    )
+    return make_dataclass("Settings", rows)
+
+
+Settings = _settings_type()
+
+
+@dataclass
+class Train:
+    """Train a recipe into a run directory."""
+
+    settings: Annotated[Any, tyro.conf.arg(constructor=Settings, prefix_name=False)]
+    recipe: Name = None
+    """Registered recipe: catalog (the described system) or robust."""
+    seed: Seed = None
+    """With the recipe and the engine it determines every bit."""
+    save_dir: Path = Path("run")
+    """Run directory."""
+    engine: Engine = "auto"
+    """Who does the arithmetic; auto takes the native kernel where there is one."""
+    threads: Whole = 1
+    """Threads of the native kernel."""
+    resume: bool = False
+    """Continue the unfinished training in the directory."""
+    overwrite: bool = False
+    """Discard the unfinished training in the directory."""
+    quiet: bool = False
+    """No progress."""
+    json: bool = False
+    """Print one JSON object."""
+
+    def __call__(self) -> int:
+        if self.resume and self.overwrite:
+            raise ValueError("--resume and --overwrite exclude each other: give one of them")
+        given = {name: value for name, value in vars(self.settings).items() if value is not None}
+        request = session.Request(self.recipe, given, self.seed, self.engine, self.threads)
+        try:
+            run = report.train(
+                request, self.save_dir, self.resume, self.overwrite, quiet=self.quiet
+            )
+        except session.Interrupted as stop:
+            if self.json:
+                content = report.interrupted_json(stop.training)
+                print(runs.to_json({**content, "run_dir": str(self.save_dir)}))
+            raise
+        if self.json:
+            print(runs.to_json({**report.training_json(run), "run_dir": str(self.save_dir)}))
+        else:
+            print(report.score_card(run, self.save_dir))
+        return 0
+
+
+@dataclass
+class Evaluate:
+    """Score a run on fresh sequences."""
+
+    run: Directory
+    """Run directory."""
+    n: Whole = 2560
+    """Sequences."""
+    seed: Whole = 0
+    """Of the sequences: the same seed gives the same ones to every run."""
+    min_length: OptionalWhole = None
+    """T, steps of the shortest sequence; alone it implies --max-length 1.1 T."""
+    max_length: OptionalWhole = None
+    """Steps of the longest sequence."""
+    engine: Engine = "auto"
+    """Who does the arithmetic."""
+    threads: Whole = 1
+    """Threads of the native kernel."""
+    json: bool = False
+    """Print one JSON object."""
+
+    def __call__(self) -> int:
+        run = runs.load(self.run)
+        task = _task(run, self.min_length, self.max_length)
+        chosen = engines.choose(self.engine, self.threads)
+        judged = evaluate(
+            run, self.n, self.seed, task=task, engine=self.engine, threads=self.threads
+        )
+        content = {
+            "recipe": run.recipe.name,
+            "run_seed": run.seed,
+            "seed": self.seed,
+            "engine": chosen.name,
+            "isa": chosen.isa,
+            "min_length": task.min_length,
+            "max_length": task.max_length,
+            "chance_mse": task.chance_mse,
+            "score": judged.as_dict(),
+        }
+        print(runs.to_json(content) if self.json else report.evaluation(run, task, judged))
+        return 0
+
+
+@dataclass
+class Compare:
+    """Show where runs differ, and their scores on the same sequences."""
+
+    runs: tyro.conf.Positional[tuple[Path, ...]]
+    """Two or more run directories; sequences are of the first one's task."""
+    n: Whole = 2560
+    """Sequences."""
+    seed: Whole = 0
+    """Of the sequences."""
+    min_length: OptionalWhole = None
+    """T, steps of the shortest sequence; alone it implies --max-length 1.1 T."""
+    max_length: OptionalWhole = None
+    """Steps of the longest sequence."""
+    json: bool = False
+    """Print one JSON object."""
+
+    def __call__(self) -> int:
+        if len(self.runs) < 2:
+            raise ValueError(f"compare needs at least two run directories, not {len(self.runs)}")
+        loaded = [runs.load(path) for path in self.runs]
+        task = _task(loaded[0], self.min_length, self.max_length)
+        scores: list[Score] = [evaluate(r, self.n, self.seed, task=task) for r in loaded]
+        names = [str(path) for path in self.runs]
+        if self.json:
+            print(runs.to_json(report.comparison_json(names, loaded, task, scores)))
+        else:
+            print(report.comparison(names, loaded, task, scores))
+        return 0
+
+
+@dataclass
+class Figures:
+    """Draw the four figures of a run and write its curves as CSV."""
+
+    run: Directory
+    """Run directory."""
+    out: Path | None = None
+    """Where to; the run directory where not given."""
+
+    def __call__(self) -> int:
+        from longlag import figures
+
+        run = runs.load(self.run)
+        for path in figures.write_figures(run, runs.writable(self.out or self.run)):
+            print(path)
+        return 0
+
+
+@dataclass
+class Animate:
+    """Animate a run's training as a GIF."""
+
+    run: Directory
+    """Run directory."""
+    out: Path | None = None
+    """The file; animation.gif in the run directory where not given."""
+    n_frames: Whole = 30
+    """Frames, 2 to 500."""
+    fps: Whole = 8
+    """Frames a second, 1 to 50."""
+    length: OptionalWhole = None
+    """Steps of the sequence shown."""
+
+    def __call__(self) -> int:
+        from longlag import figures
+
+        run = runs.load(self.run)
+        if not run.snapshots:
+            raise ValueError(f"{self.run} has no {runs.SNAPSHOTS}, which the animation is made of")
+        out = self.out or self.run / "animation.gif"
+        runs.writable(out.parent)
+        print(
+            figures.write_animation(
+                run, out, n_frames=self.n_frames, fps=self.fps, length=self.length
+            )
+        )
+        return 0
+
+
+@dataclass
+class Doctor:
+    """Show the version, who does the arithmetic, and which extras are found."""
+
+    json: bool = False
+    """Print one JSON object."""
+
+    def __call__(self) -> int:
+        content = report.doctor()
+        print(runs.to_json(content) if self.json else report.table(content.items()))
+        return 0
+
+
+COMMANDS: dict[str, type] = {
+    "train": Train,
+    "evaluate": Evaluate,
+    "compare": Compare,
+    "figures": Figures,
+    "animate": Animate,
+    "doctor": Doctor,
+}
+
+
+def _task(run: Run, min_length: int | None, max_length: int | None) -> MarkedPairs:
+    """The task to judge on: the run's own, or of other lengths."""
+    lengths = {"min_length": min_length, "max_length": max_length}
+    given = {name: value for name, value in lengths.items() if value is not None}
+    return run.recipe.with_settings(given).task if given else run.recipe.evaluation_task
+
+
+def parse(args: Sequence[str]) -> Callable[[], int]:
+    """The command that the arguments ask for.
+
+    Raises:
+        ValueError: in one sentence, what is wrong with them.
+    """
+    union: Any = Union[  # noqa: UP007
+        tuple(Annotated[kind, tyro.conf.subcommand(name)] for name, kind in COMMANDS.items())
+    ]
+    errors = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(errors):
+            return tyro.cli(
+                union,
+                prog="longlag",
+                description=f"Long-time-lag learning. Recipes: {', '.join(RECIPES)}.",
+                args=list(args),
+                config=(tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes),
+            )
+    except SystemExit as stop:
+        if not stop.code:
+            raise
+        raise ValueError(_one_sentence(errors.getvalue())) from None
+
+
+def _one_sentence(box: str) -> str:
+    """What tyro's error box says, as one sentence."""
+    lines = [line.strip(" │") for line in box.splitlines()]
+    lines = [line for line in lines if line and line[0] not in "╭╰"]
+    whole = " ".join(lines)
+    text = re.split(r" ?─+ ?", whole)[0].rstrip(".")
+    for pattern, words in (
+        (r"^Error parsing (\S+): ", r"\1 "),
+        (r"^Expected one of \{(.*)\}$", r"a command is missing: give one of \1"),
+        (r"^Missing from (longlag \w+): (\S+) .*", r"\1 is missing its \2"),
+        (r"^Missing value for argument '(\S+)'.*", r"\1 is missing its value"),
+        (r"^Unrecognized or misplaced options: (\S+) .*", r"\1 stands in the wrong place"),
+        (r"^Unrecognized options: ", "unrecognized: "),
+    ):
+        text = re.sub(pattern, words, text)
+    if hint := re.search(r"Perhaps you meant: (--\S+)", whole):
+        text += f"; did you mean {hint[1]}?"
+    elif known := re.search(r"Available subcommands: ([^─]*)", whole):
+        text += f"; known commands are {known[1].strip()}"
+    return text
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Runs a command; returns the exit status."""
+    return report.exit_status("longlag", lambda: parse(sys.argv[1:] if args is None else args)())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,69 @@
+"""How an answer is judged, and when a run may stop."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+TOLERANCE = 0.04  # an answer is correct if its absolute error is below this (section 5.5)
+STRICT_SHARE = 13 / 2000  # the paper's second stopping point: fewer than 13 wrong of 2000
+LOOSE_SHARE = 140 / 2000  # and its first: fewer than 140
+
+
+@dataclass(frozen=True)
+class Score:
+    """Errors over n sequences.
+
+    mse, rmse, mae: mean squared error, its root, mean absolute error; wrong: number of absolute
+    errors above 0.04; max_error: the largest absolute error.
+    """
+
+    n: int
+    mse: float
+    rmse: float
+    mae: float
+    wrong: int
+    max_error: float
+
+    @property
+    def wrong_share(self) -> float:
+        """Share of answers that are off by more than 0.04."""
+        return self.wrong / self.n
+
+    def as_dict(self) -> dict[str, float]:
+        return asdict(self)
+
+
+def score(predictions: np.ndarray, targets: np.ndarray) -> Score:
+    """Scores predictions (n,) against targets (n,), in float64.
+
+    Raises:
+        ValueError: the two differ in shape, are not one-dimensional, or are empty.
+    """
+    predictions, targets = np.asarray(predictions), np.asarray(targets)
+    if predictions.shape != targets.shape or predictions.ndim != 1 or len(targets) == 0:
+        raise ValueError(
+            "predictions and targets must be two vectors of one length, "
+            f"not of shapes {predictions.shape} and {targets.shape}"
+        )
+    error = np.abs(predictions.astype(np.float64) - targets.astype(np.float64))
+    mse = float(np.mean(error**2))
+    return Score(
+        n=len(error),
+        mse=mse,
+        rmse=float(np.sqrt(mse)),
+        mae=float(np.mean(error)),
+        wrong=int(np.sum(~(error <= TOLERANCE))),  # a NaN is wrong
+        max_error=float(np.max(error)),
+    )
+
+
+def is_strict(result: Score) -> bool:
+    """At most the paper's 13 in 2000 wrong: 16 of 2560."""
+    return result.wrong <= STRICT_SHARE * result.n
+
+
+def is_loose(result: Score) -> bool:
+    """At most the paper's 140 in 2000 wrong: 179 of 2560."""
+    return result.wrong <= LOOSE_SHARE * result.n

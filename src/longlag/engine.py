@@ -1,0 +1,196 @@
+"""Who does the arithmetic: the native kernel, or the numpy reference.
+
+Both stand behind one small interface, `Engine`; training and evaluation know nothing else.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, get_args
+
+import numpy as np
+
+from longlag.networks.lstm import LSTM, check_lengths, flatten, unflatten
+from longlag.optimizers import Adam, GradientDescent, Optimizer, clip_by_global_norm
+from longlag.recipes import Recipe
+from longlag.tasks import Batch
+
+Choice = Literal["auto", "native", "numpy"]
+
+
+@dataclass
+class Learner:
+    """What an iteration changes: parameters (P,), their moving average or None, the moments."""
+
+    parameters: np.ndarray
+    average: np.ndarray | None
+    optimizer: Optimizer
+
+    @classmethod
+    def start(cls, recipe: Recipe, network: LSTM) -> Learner:
+        parameters = flatten(network.parameters)
+        if recipe.optimizer == "adam":
+            optimizer = Adam(len(parameters), recipe.beta1, recipe.beta2, recipe.epsilon)
+        else:
+            optimizer = GradientDescent()
+        average = parameters.copy() if recipe.average_decay > 0 else None
+        return cls(parameters, average, optimizer)
+
+    def network(self, recipe: Recipe) -> LSTM:
+        """The network as it is judged: with the averaged parameters where there are any."""
+        vector = self.parameters if self.average is None else self.average
+        parameters = unflatten(vector.copy(), recipe.hidden)
+        return LSTM(parameters, recipe.output, recipe.forget_gate)
+
+
+class Engine(Protocol):
+    """The interface between the mathematics and whoever computes it."""
+
+    name: str
+    isa: str | None
+
+    def predict(self, network: LSTM, inputs: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        """Answers (B,) for inputs (B, T, 2)."""
+        ...
+
+    def learn(self, learner: Learner, recipe: Recipe, data: Batch) -> tuple[np.ndarray, int]:
+        """Iterates over N prepared batches: inputs (N, B, T, 2), lengths and targets (N, B).
+
+        Changes the learner in place. Stops at a loss or a gradient that is not finite, without
+        the update.
+
+        Returns:
+            The losses, each before its update (the offending one included), and the number of
+            updates made.
+        """
+        ...
+
+
+class NumpyEngine:
+    """The reference itself."""
+
+    name = "numpy"
+    isa: str | None = None
+
+    def predict(self, network: LSTM, inputs: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        return network.predict(inputs, lengths)
+
+    def learn(self, learner: Learner, recipe: Recipe, data: Batch) -> tuple[np.ndarray, int]:
+        losses = []
+        parameters = unflatten(learner.parameters, recipe.hidden)
+        network = LSTM(parameters, recipe.output, recipe.forget_gate)
+        with np.errstate(over="ignore", invalid="ignore"):
+            for batch in zip(*data, strict=True):
+                loss, gradient = network.gradient(*batch)
+                losses.append(loss)
+                clipped, norm = clip_by_global_norm(flatten(gradient), recipe.clip)
+                if not np.isfinite(loss + norm):
+                    return np.array(losses), len(losses) - 1
+                learner.optimizer.update(learner.parameters, clipped, recipe.learning_rate)
+                if learner.average is not None:
+                    decay = np.float32(recipe.average_decay)
+                    learner.average *= decay
+                    learner.average += (1 - decay) * learner.parameters
+        return np.array(losses), len(losses)
+
+
+class NativeEngine:
+    """The C++ kernel, on the instruction set `isa`, with `threads` threads."""
+
+    name = "native"
+
+    def __init__(self, kernel: Any, isa: str, threads: int) -> None:
+        self.isa: str | None = isa
+        self._kernel, self._common = kernel, {"isa": isa, "threads": threads}
+
+    def predict(self, network: LSTM, inputs: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        return self._kernel.predict(*self._arguments(network, inputs, lengths), **self._of(network))
+
+    def states(
+        self, network: LSTM, inputs: np.ndarray, lengths: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """As `LSTM.states`, in float32."""
+        return self._kernel.states(*self._arguments(network, inputs, lengths), **self._of(network))
+
+    def learn(self, learner: Learner, recipe: Recipe, data: Batch) -> tuple[np.ndarray, int]:
+        moments = learner.optimizer.moments
+        unused = np.zeros_like(learner.parameters)  # plain gradient descent keeps no moments
+        rates = np.full(len(data.inputs), recipe.learning_rate)
+        losses, updates = self._kernel.train(
+            learner.parameters,
+            moments.get("first", unused),
+            moments.get("second", unused),
+            learner.optimizer.step,
+            *data,
+            rates,
+            hidden=recipe.hidden,
+            sigmoid_output=recipe.output == "sigmoid",
+            forget_gate=recipe.forget_gate,
+            optimizer=recipe.optimizer,
+            beta1=recipe.beta1,
+            beta2=recipe.beta2,
+            epsilon=recipe.epsilon,
+            clip=recipe.clip,
+            average=learner.average,
+            average_decay=recipe.average_decay,
+            **self._common,
+        )
+        learner.optimizer.step += updates
+        return losses, updates
+
+    def _of(self, network: LSTM) -> dict[str, Any]:
+        return {
+            "hidden": network.hidden,
+            "sigmoid_output": network.output == "sigmoid",
+            "forget_gate": network.forget_gate,
+            **self._common,
+        }
+
+    @staticmethod
+    def _arguments(
+        network: LSTM, inputs: np.ndarray, lengths: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        lengths = check_lengths(inputs, lengths)
+        return (
+            flatten(network.parameters).astype(np.float32),
+            np.ascontiguousarray(inputs, dtype=np.float32),
+            np.ascontiguousarray(lengths, dtype=np.int64),
+        )
+
+
+def load_kernel() -> Any | None:
+    """The compiled kernel, or None where the package was installed without a C++ compiler."""
+    try:
+        return importlib.import_module("longlag._kernel")
+    except ImportError:
+        return None
+
+
+def choose(engine: str = "auto", threads: int = 1) -> Engine:
+    """The engine by name: `auto` takes the native kernel where there is one.
+
+    The environment variable LONGLAG_ISA overrides the kernel's instruction set.
+
+    Raises:
+        ValueError: an unknown name, threads below 1, `native` without a kernel, or an
+            instruction set that this processor lacks.
+    """
+    if engine not in get_args(Choice):
+        raise ValueError(f"engine must be one of {', '.join(get_args(Choice))}, not {engine!r}")
+    if threads < 1:
+        raise ValueError(f"threads must be at least 1, not {threads}")
+    kernel = None if engine == "numpy" else load_kernel()
+    if kernel is None:
+        if engine == "native":
+            raise ValueError(
+                "engine native is not available: the kernel was not built when longlag was "
+                "installed (no C++ compiler); use numpy or auto"
+            )
+        return NumpyEngine()
+    usable = kernel.isas()
+    isa = os.environ.get("LONGLAG_ISA") or usable[0]
+    if isa not in usable:
+        raise ValueError(f"LONGLAG_ISA must be one of {', '.join(usable)} here, not {isa!r}")
+    return NativeEngine(kernel, isa, threads)

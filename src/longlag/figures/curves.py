@@ -1,0 +1,90 @@
+"""Learning curves: as numbers, as CSV, as lines on a logarithmic axis."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator, NullFormatter
+
+from longlag.figures import style
+from longlag.training import Run
+
+MOST_POINTS = 3000  # a line of more points is thinned to the extremes of its bins
+
+
+def csv(run: Run) -> str:
+    """The curves as text: iteration, sequences, train_mse, test_mse (empty where not tested).
+
+    train_mse is that of the iteration's batch before its update, test_mse that on fresh sequences
+    after it; numbers are written so that they read back exactly.
+    """
+    tests = dict(run.history.test_curve)
+    lines = ["iteration,sequences,train_mse,test_mse"]
+    for iteration, loss in enumerate(run.history.train_losses, start=1):
+        test = repr(float(tests[iteration])) if iteration in tests else ""
+        sequences = iteration * run.recipe.batch_size
+        lines.append(f"{iteration},{sequences},{float(loss)!r},{test}")
+    return "\n".join(lines) + "\n"
+
+
+def smooth(losses: np.ndarray, window: int) -> np.ndarray:
+    """Mean over a centred window, which narrows towards both ends; (n,) as given."""
+    n = len(losses)
+    total = np.concatenate([[0.0], np.cumsum(losses, dtype=np.float64)])
+    half = np.minimum(window // 2, np.minimum(np.arange(n), np.arange(n)[::-1]))
+    at = np.arange(n)
+    return (total[at + half + 1] - total[at - half]) / (2 * half + 1)
+
+
+def smoothing_window(n: int) -> int:
+    """Batches that a smoothed curve of n batches takes together: about a fiftieth, and odd."""
+    return 2 * (n // 100) + 1
+
+
+def thin(x: np.ndarray, y: np.ndarray, most: int = MOST_POINTS) -> tuple[np.ndarray, np.ndarray]:
+    """At most about `most` points of a line: the least and the greatest of each bin, in order."""
+    if len(x) <= most:
+        return x, y
+    bins = np.array_split(np.arange(len(x)), most // 2)
+    keep = np.unique([pick for b in bins for pick in (b[np.argmin(y[b])], b[np.argmax(y[b])])])
+    return x[keep], y[keep]
+
+
+def finite_losses(run: Run) -> tuple[np.ndarray, np.ndarray]:
+    """Iterations and their batch losses, as far as a logarithmic axis can show them."""
+    losses = np.asarray(run.history.train_losses, dtype=np.float64)
+    at = np.arange(1, len(losses) + 1)
+    good = np.isfinite(losses) & (losses > 0)
+    return at[good], losses[good]
+
+
+def finite_tests(run: Run) -> tuple[np.ndarray, np.ndarray]:
+    """Iterations and test errors of the checkpoints, as far as they can be shown."""
+    points = np.array(run.history.test_curve, dtype=np.float64).reshape(-1, 2)
+    points = points[np.isfinite(points[:, 1]) & (points[:, 1] > 0)]
+    return points[:, 0], points[:, 1]
+
+
+def error_axis(ax: Axes, run: Run, also: tuple[float, ...] = ()) -> None:
+    """A logarithmic axis that holds both curves, the chance level and `also`."""
+    _, losses = finite_losses(run)
+    _, tests = finite_tests(run)
+    chance = run.recipe.evaluation_task.chance_mse
+    bulk = np.quantile(losses, [0.002, 0.998]) if len(losses) else np.array([])
+    shown = np.concatenate([bulk, tests, [chance], also])
+    ax.set_yscale("log")
+    ax.set_ylim(shown.min() / 1.6, shown.max() * 1.8)
+    ax.yaxis.set_minor_formatter(NullFormatter())
+    ax.grid(axis="y")
+
+
+def chance_line(ax: Axes, run: Run) -> float:
+    """Draws the chance level of the rules in use, dashed, and returns it."""
+    chance = run.recipe.evaluation_task.chance_mse
+    ax.axhline(chance, color=style.INK, linestyle=(0, (4, 2.5)), linewidth=1.1, zorder=2.6)
+    return chance
+
+
+def readable_log_ticks() -> LogLocator:
+    """Ticks at 1, 2 and 5 times the powers of ten."""
+    return LogLocator(subs=(1, 2, 5))

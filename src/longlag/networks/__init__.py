@@ -1,0 +1,1 @@
+"""Reference mathematics in numpy, one network a file."""

@@ -1,0 +1,282 @@
+"""What the commands say: score cards, tables, progress, and the contents of their JSON."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from longlag import engine as engines
+from longlag import runs, session
+from longlag.criteria import Score
+from longlag.session import Observer
+from longlag.tasks import MarkedPairs
+from longlag.training import Run, Training
+
+LOG_SECONDS = 5.0  # between two progress lines in a log
+EXTRAS = ("torch", "jax", "onnxruntime", "safetensors", "distributed", "pandas", "pyarrow")
+# Root mean squared errors at the paper's two stopping points (table 8, its "MSE" column).
+PAPER_RMSE = (0.0223, 0.0139)
+
+
+BAD_INPUT, FAILED, INTERRUPTED = 2, 1, 130
+
+
+def exit_status(program: str, command: Callable[[], int]) -> int:
+    """Runs a command; what goes wrong becomes one sentence and an exit status."""
+    try:
+        return command()
+    except ValueError as error:
+        say(f"{program}: {error}")
+        return BAD_INPUT
+    except session.Interrupted as stop:
+        say(f"{program}: interrupted at iteration {stop.training.iteration}; --resume continues")
+        return INTERRUPTED
+    except KeyboardInterrupt:
+        say(f"{program}: interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:  # whoever read the output has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except OSError as error:
+        say(f"{program}: {error.filename or 'a file'} could not be used: {error.strerror}")
+        return FAILED
+    except MemoryError:
+        say(f"{program}: not enough memory; fewer or shorter sequences at a time need less")
+        return FAILED
+
+
+def say(text: str) -> None:
+    """Words for the user, on standard error."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def table(rows: Iterable[Iterable[Any]]) -> str:
+    """Rows of cells in aligned columns."""
+    cells = [[_cell(value) for value in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = ("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in cells)
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, dict):
+        return ", ".join(f"{k} {v}" for k, v in value.items()) or "none"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(str, value)) or "none"
+    return "none" if value is None else str(value)
+
+
+# -- one run ----------------------------------------------------------------------------------
+
+
+def training_json(run: Run) -> dict[str, Any]:
+    return {
+        "recipe": run.recipe.name,
+        "seed": run.seed,
+        "engine": run.engine,
+        "isa": run.isa,
+        "iterations": run.iterations,
+        "sequences": run.sequences,
+        "stopped_by": run.stopped_by,
+        "elapsed_sec": run.history.elapsed_sec,
+        "score": run.score.as_dict(),
+    }
+
+
+def interrupted_json(training: Training) -> dict[str, Any]:
+    return {
+        "recipe": training.recipe.name,
+        "seed": training.seed,
+        "engine": training.engine.name,
+        "isa": training.engine.isa,
+        "iterations": training.iteration,
+        "sequences": training.iteration * training.recipe.batch_size,
+        "stopped_by": "interrupted",
+        "elapsed_sec": training.elapsed,
+        "score": None,
+    }
+
+
+def score_card(run: Run, directory: Path) -> str:
+    """What a finished training prints."""
+    reasons = {
+        "target": "the target was reached",
+        "max_iterations": "the budget was used up before the target",
+        "diverged": "the loss was no longer finite",
+    }
+    head = (
+        f"{run.recipe.name}, seed {run.seed}: {reasons[run.stopped_by]} after "
+        f"{run.sequences:,} sequences ({run.iterations:,} iterations, "
+        f"{run.history.elapsed_sec:.1f} s, {_by_whom(run.engine, run.isa)})"
+    )
+    return f"{head}\n\n{_score_table(run.recipe.evaluation_task, run.score)}\n\nrun in {directory}"
+
+
+def _by_whom(engine: str, isa: str | None) -> str:
+    return f"native kernel, {isa}" if engine == "native" else "numpy"
+
+
+def evaluation(run: Run, task: MarkedPairs, judged: Score) -> str:
+    """What `evaluate` prints."""
+    return f"{run.recipe.name}, seed {run.seed}\n\n{_score_table(task, judged)}"
+
+
+def _score_table(task: MarkedPairs, judged: Score) -> str:
+    lengths = f"{task.min_length}"
+    if task.max_length > task.min_length:
+        lengths += f" to {task.max_length}"
+    chance = task.chance_mse
+    rows: list[tuple[Any, ...]] = [
+        (f"{judged.n} fresh sequences of {lengths} steps", "MSE", "RMSE", "error > 0.04"),
+        ("this network", f"{judged.mse:.5f}", f"{judged.rmse:.4f}", _share(judged)),
+        (f"chance ({task.rules} rules)", f"{chance:.5f}", f"{chance**0.5:.4f}", ""),
+    ]
+    if task.kind == "multiplication":
+        shares = ("139 of 2560", "14 of 2560")
+        for stop, rmse, wrong in zip(("first", "second"), PAPER_RMSE, shares, strict=True):
+            rows.append((f"paper, {stop} stop (T = 100)", f"{rmse**2:.5f}", f"{rmse:.4f}", wrong))
+    return table(rows)
+
+
+def _share(judged: Score) -> str:
+    return f"{judged.wrong} of {judged.n} ({100 * judged.wrong_share:.2f} %)"
+
+
+# -- several runs -----------------------------------------------------------------------------
+
+
+def comparison_json(
+    names: Sequence[str], loaded: Sequence[Run], task: MarkedPairs, scores: Sequence[Score]
+) -> dict[str, Any]:
+    rows = [
+        {"run": name, **training_json(run), "score": judged.as_dict()}
+        for name, run, judged in zip(names, loaded, scores, strict=True)
+    ]
+    return {
+        "min_length": task.min_length,
+        "max_length": task.max_length,
+        "chance_mse": task.chance_mse,
+        "differences": _differences(loaded),
+        "rows": rows,
+    }
+
+
+def comparison(
+    names: Sequence[str], loaded: Sequence[Run], task: MarkedPairs, scores: Sequence[Score]
+) -> str:
+    """A table with a column a run: settings that differ, then scores."""
+    rows: list[list[Any]] = [["", *names]]
+    rows += [[name, *values] for name, values in _differences(loaded).items()]
+    rows.append(["sequences seen", *(f"{run.sequences:,}" for run in loaded)])
+    rows.append(["stopped by", *(run.stopped_by for run in loaded)])
+    for name in ("mse", "rmse", "mae", "max_error"):
+        rows.append([name, *(f"{getattr(judged, name):.5f}" for judged in scores)])
+    rows.append([f"wrong of {scores[0].n}", *(judged.wrong for judged in scores)])
+    title = (
+        f"the same {scores[0].n} sequences of {task.min_length} to {task.max_length} steps, "
+        f"{task.rules} rules, chance MSE {task.chance_mse:.4f}"
+    )
+    return f"{title}\n\n{table(rows)}"
+
+
+def _differences(loaded: Sequence[Run]) -> dict[str, list[Any]]:
+    settings = [
+        {"recipe": run.recipe.name, "seed": run.seed, **run.recipe.settings()} for run in loaded
+    ]
+    return {
+        name: [s[name] for s in settings]
+        for name in settings[0]
+        if any(s[name] != settings[0][name] for s in settings)
+    }
+
+
+# -- this installation ------------------------------------------------------------------------
+
+
+def doctor() -> dict[str, Any]:
+    from longlag import __version__
+
+    chosen = engines.choose("auto")
+    kernel = engines.load_kernel()
+    return {
+        "version": __version__,
+        "engine": chosen.name,
+        "isa": chosen.isa,
+        "isas": [] if kernel is None else kernel.isas(),
+        "cores": os.cpu_count(),
+        "extras": {
+            name: importlib.metadata.version(name)
+            for name in EXTRAS
+            if importlib.util.find_spec(name) is not None
+        },
+    }
+
+
+# -- training with words and progress ------------------------------------------------------------
+
+
+def train(
+    request: session.Request, directory: Path, resume: bool, overwrite: bool, *, quiet: bool
+) -> Run:
+    """`session.start` or `session.resume`, with progress on standard error."""
+    if not quiet and not resume and (note := runs.replaced_by_training(directory)):
+        say(note)
+    with progress(quiet) as observe:
+        if resume:
+            return session.resume(request, directory, observe=observe)
+        return session.start(request, directory, overwrite=overwrite, observe=observe)
+
+
+@contextmanager
+def progress(quiet: bool) -> Iterator[Observer]:
+    """An observer of a training: a bar on a terminal, plain lines in a log, nothing if quiet."""
+    if quiet:
+        yield lambda training: None
+    elif sys.stderr.isatty():
+        yield from _bar()
+    else:
+        yield _lines()
+
+
+def _bar() -> Iterator[Observer]:
+    from tqdm import tqdm
+
+    with tqdm(unit=" it", dynamic_ncols=True, smoothing=0.1) as bar:
+
+        def observe(training: Training) -> None:
+            bar.total = training.recipe.max_iterations
+            bar.update(training.iteration - bar.n)
+            bar.set_description(f"{training.recipe.name} seed {training.seed}", refresh=False)
+            bar.set_postfix_str(_state(training), refresh=False)
+
+        yield observe
+
+
+def _lines() -> Observer:
+    last = time.monotonic()
+
+    def observe(training: Training) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last > LOG_SECONDS or training.stopped_by is not None:
+            last = now
+            say(f"iteration {training.iteration}: {_state(training)}")
+
+    return observe
+
+
+def _state(training: Training) -> str:
+    chance = training.recipe.evaluation_task.chance_mse
+    parts = [f"train MSE {training.losses[-1]:.5f}"] if training.losses else []
+    if training.test_curve:
+        parts.append(f"test MSE {training.test_curve[-1][1]:.5f} (chance {chance:.4f})")
+    return ", ".join(parts)

@@ -1,0 +1,385 @@
+"""A run directory: weights, history, snapshots, checkpoint; each file whole or absent.
+
+    weights.npz      Wx (2, 4H), Wh (H, 4H), b (4H,), Wy (H, 1), by (1,), float32
+    history.json     losses, test curve, score, settings, environment
+    snapshots.npz    iterations (S,), parameters (S, P)
+    checkpoint.npz   the whole state of a training, for `--resume`
+
+A directory holds a finished run once history.json is there; it holds an unfinished training while
+checkpoint.npz says so. Both can be true: a finished run stays until its successor is complete.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import platform
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from longlag import files
+from longlag.criteria import Score
+from longlag.files import DamagedFile
+from longlag.networks.lstm import LSTM, Parameters, parameter_count
+from longlag.recipes import RECIPES, Recipe, check_seed
+from longlag.training import History, Run, Training
+
+FORMAT = "longlag run 1"
+WEIGHTS, HISTORY = "weights.npz", "history.json"
+SNAPSHOTS, CHECKPOINT = "snapshots.npz", "checkpoint.npz"
+RUN_FILES = (WEIGHTS, HISTORY, SNAPSHOTS, CHECKPOINT)
+FIGURES = ("training_curve", "sample_sequences", "cell_state", "pred_vs_target")
+DERIVED = (*(f"{name}.png" for name in FIGURES), "curves.csv", "tests.csv", "animation.gif")
+
+
+class Refused(ValueError):
+    """A directory that must not be written to or cannot be read; the message says why."""
+
+
+# -- saving and loading a finished run ------------------------------------------------------------
+
+
+def save(run: Run, directory: Path) -> None:
+    """Writes a finished run, history.json last: it is what makes the run count as finished.
+
+    What was drawn from an earlier run in the same directory is removed.
+    """
+    weights = run.network.parameters._asdict()
+    snapshots = {
+        "iterations": np.array(list(run.snapshots), dtype=np.int64),
+        "parameters": np.array(list(run.snapshots.values())),
+    }
+    for name in DERIVED:
+        with suppress(FileNotFoundError):
+            (directory / name).unlink()
+    files.write_arrays(directory / WEIGHTS, weights)
+    files.write_arrays(directory / SNAPSHOTS, snapshots)
+    files.write_bytes(directory / HISTORY, to_json(_history(run)).encode())
+
+
+def load(directory: str | os.PathLike[str]) -> Run:
+    """Reads a finished run back.
+
+    Without snapshots.npz the run has none; every other file must be there.
+
+    Raises:
+        Refused: no such directory, or no finished run in it.
+        DamagedFile: a file that is cut short, altered, of another format or at odds with the
+            others; the message names it.
+    """
+    directory = Path(directory)
+    if not directory.is_dir():
+        raise Refused(f"{directory} is not a run directory: there is no such directory")
+    if not (directory / HISTORY).exists():
+        raise Refused(_no_run(directory))
+    with files.damage_named(directory / HISTORY):
+        history = _read_json(directory / HISTORY)
+        recipe = _recipe(history["recipe"], history["config"])
+        check_seed(history["seed"])
+        curve = History(
+            train_losses=np.array([_number(loss) for loss in history["train_losses"]]),
+            test_curve=[(int(k), _number(mse)) for k, mse in history["test_curve"]],
+            elapsed_sec=_number(history["elapsed_sec"]),
+        )
+        judged = _score(history["score"])
+        stopped_by, engine, isa = history["stopped_by"], history["engine"], history["isa"]
+        if stopped_by not in ("target", "max_iterations", "diverged"):
+            raise ValueError(f"stopped_by is {stopped_by!r}")
+        if engine not in ("native", "numpy") or not isinstance(isa, str | None):
+            raise ValueError(f"engine is {engine!r} on {isa!r}")
+    return Run(
+        recipe=recipe,
+        seed=history["seed"],
+        network=_load_network(directory / WEIGHTS, recipe),
+        history=curve,
+        score=judged,
+        stopped_by=stopped_by,
+        snapshots=_load_snapshots(directory / SNAPSHOTS, recipe),
+        engine=engine,
+        isa=isa,
+    )
+
+
+def _no_run(directory: Path) -> str:
+    if (directory / CHECKPOINT).exists():
+        return (
+            f"{directory} holds an unfinished training and no finished run; "
+            f"finish it with `longlag train --resume --save-dir {directory}`"
+        )
+    return f"{directory} is not a run directory: it has no {HISTORY}"
+
+
+def _history(run: Run) -> dict[str, Any]:
+    history = run.history
+    return {
+        "format": FORMAT,
+        "recipe": run.recipe.name,
+        "seed": run.seed,
+        "engine": run.engine,
+        "isa": run.isa,
+        "iterations": run.iterations,
+        "sequences": run.sequences,
+        "stopped_by": run.stopped_by,
+        "score": run.score.as_dict(),
+        "final_test_mse": run.score.mse,
+        "elapsed_sec": history.elapsed_sec,
+        "config": run.recipe.settings(),
+        "env": environment(),
+        "test_curve": history.test_curve,
+        "train_losses": history.train_losses.tolist(),
+    }
+
+
+def environment() -> dict[str, Any]:
+    """Versions and machine, for the record."""
+    from longlag import __version__
+
+    return {
+        "longlag": __version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "system": platform.system(),
+        "machine": platform.machine(),
+        "cores": os.cpu_count(),
+    }
+
+
+def _load_network(path: Path, recipe: Recipe) -> LSTM:
+    if not path.exists():
+        raise DamagedFile(f"{path} is missing from the run directory")
+    arrays = files.read_arrays(path)
+    with files.damage_named(path):
+        if set(arrays) != set(Parameters._fields):
+            raise ValueError(f"it holds {', '.join(arrays)}, not {', '.join(Parameters._fields)}")
+        _check_floats(arrays)
+        parameters = Parameters(**arrays)
+        if len(parameters.by) != 1 or parameters.Wy.shape != (recipe.hidden, 1):
+            raise ValueError(f"its arrays do not fit {recipe.hidden} cells")
+        return LSTM(parameters, recipe.output, recipe.forget_gate)
+
+
+def _load_snapshots(path: Path, recipe: Recipe) -> dict[int, np.ndarray]:
+    if not path.exists():
+        return {}
+    arrays = files.read_arrays(path)
+    with files.damage_named(path):
+        iterations, parameters = arrays["iterations"], arrays["parameters"]
+        _check_floats({"parameters": parameters})
+        if parameters.shape != (len(iterations), parameter_count(recipe.hidden)):
+            raise ValueError(f"snapshots of shape {parameters.shape} do not fit the recipe")
+        return dict(zip((int(k) for k in iterations), parameters, strict=True))
+
+
+def _check_floats(arrays: Mapping[str, np.ndarray]) -> None:
+    for name, array in arrays.items():
+        if array.dtype != np.float32 or not np.all(np.isfinite(array)):
+            raise ValueError(f"{name} must be finite float32 numbers, not {array.dtype}")
+
+
+# -- checkpoints ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A training's state, and what it is a training of."""
+
+    recipe: Recipe
+    seed: int
+    engine: str
+    isa: str | None
+    state: Mapping[str, Any]
+
+    @property
+    def finished(self) -> bool:
+        return self.state["stopped_by"] is not None
+
+    def put_into(self, training: Training, path: Path) -> None:
+        """Lets a fresh training of the same recipe and seed go on from here."""
+        with files.damage_named(path):
+            training.restore(dict(self.state))
+
+
+def save_checkpoint(training: Training, directory: Path) -> None:
+    """Writes the whole state of a training between two of its steps."""
+    state = training.state()
+    arrays = {name: value for name, value in state.items() if isinstance(value, np.ndarray)}
+    about = {
+        "format": FORMAT,
+        "recipe": training.recipe.name,
+        "config": training.recipe.settings(),
+        "seed": training.seed,
+        "engine": training.engine.name,
+        "isa": training.engine.isa,
+        "state": {name: value for name, value in state.items() if name not in arrays},
+    }
+    text = np.frombuffer(to_json(about).encode(), dtype=np.uint8)
+    files.write_arrays(directory / CHECKPOINT, {**arrays, "about": text})
+
+
+def load_checkpoint(directory: Path) -> Checkpoint:
+    """Reads a checkpoint back.
+
+    Raises:
+        Refused: there is none.
+        DamagedFile: it is cut short, altered, or of another format.
+    """
+    path = directory / CHECKPOINT
+    if not path.exists():
+        raise Refused(f"there is nothing to resume in {directory}: it has no {CHECKPOINT}")
+    arrays = files.read_arrays(path)
+    with files.damage_named(path):
+        about = _checked(json.loads(arrays.pop("about").tobytes()))
+        check_seed(about["seed"])
+        score = about["state"]["score"]
+        state = {**about["state"], **arrays}
+        if score is not None:
+            state["score"] = _score(score).as_dict()
+        if state["stopped_by"] not in (None, "target", "max_iterations", "diverged"):
+            raise ValueError(f"stopped_by is {state['stopped_by']!r}")
+        recipe = _recipe(about["recipe"], about["config"])
+        return Checkpoint(recipe, about["seed"], about["engine"], about["isa"], state)
+
+
+# -- a directory to train into --------------------------------------------------------------------
+
+
+def claim(directory: Path, *, overwrite: bool) -> None:
+    """Makes sure that a training may write into a directory, and creates it where missing.
+
+    A finished run may be replaced, which happens when its successor is complete.
+
+    Raises:
+        Refused: an unfinished training and no `overwrite`, foreign files, or a place that cannot
+            be written to.
+        DamagedFile: a run's files that cannot be read, and no `overwrite`.
+    """
+    writable(directory)
+    present = sorted(path.name for path in directory.iterdir())
+    if not present:
+        return
+    if not {HISTORY, CHECKPOINT} & set(present):
+        raise Refused(
+            f"{directory} is not empty and holds no longlag run ({present[0]} is there); "
+            "choose another directory"
+        )
+    if overwrite and all(name in RUN_FILES + DERIVED for name in present):
+        return
+    if CHECKPOINT in present:
+        checkpoint = load_checkpoint(directory)
+        if not checkpoint.finished and not overwrite:
+            raise Refused(
+                f"{directory} holds an unfinished training ({checkpoint.recipe.name}, seed "
+                f"{checkpoint.seed}, iteration {checkpoint.state['iteration']}); "
+                "continue it with --resume or discard it with --overwrite"
+            )
+    if HISTORY in present:
+        load(directory)
+
+
+def replaced_by_training(directory: Path) -> str | None:
+    """A sentence on the finished run that a training into a directory will replace."""
+    if not (directory / HISTORY).exists():
+        return None
+    return f"the finished run in {directory} is replaced when this one is complete"
+
+
+def writable(directory: Path) -> Path:
+    """The directory, created where missing.
+
+    Raises:
+        Refused: it cannot be created or written to.
+    """
+    probe = directory / f".longlag-{os.getpid()}"
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise Refused(f"cannot write into {directory}: {error.strerror}") from error
+    return directory
+
+
+@contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Keeps a second training out of a directory.
+
+    Raises:
+        Refused: another process is training into it.
+    """
+    try:
+        import fcntl
+    except ImportError:  # no such locks on this system
+        yield
+        return
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(handle)
+        raise Refused(f"another process is training into {directory}") from error
+    try:
+        yield
+    finally:
+        os.close(handle)
+
+
+# -- JSON -----------------------------------------------------------------------------------------
+
+
+def to_json(value: Any, indent: int | None = None) -> str:
+    """JSON with null for numbers that are not finite."""
+    return json.dumps(_null_for_nan(value), indent=indent, allow_nan=False)
+
+
+def _null_for_nan(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {k: _null_for_nan(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_null_for_nan(v) for v in value]
+    return value
+
+
+def _number(value: Any) -> float:
+    if value is None:
+        return math.nan
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        raise ValueError(f"{value!r} stands where a number should be")
+    return float(value)
+
+
+def _score(content: Any) -> Score:
+    names = [f.name for f in fields(Score)]
+    if not isinstance(content, dict) or set(content) != set(names):
+        raise ValueError("its score is not one")
+    numbers = {name: _number(content[name]) for name in names}
+    return Score(**(numbers | {"n": int(content["n"]), "wrong": int(content["wrong"])}))
+
+
+def _recipe(name: Any, config: Any) -> Recipe:
+    """The recipe of a run, from its name and all of its settings."""
+    model = next(iter(RECIPES.values()))
+    if not isinstance(name, str) or not isinstance(config, dict):
+        raise ValueError("its settings are not a recipe's")
+    missing = set(model.settings()) - set(config)
+    if missing:
+        raise ValueError(f"its settings lack {', '.join(sorted(missing))}")
+    return replace(model.with_settings(config), name=name)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    return _checked(json.loads(path.read_bytes()))
+
+
+def _checked(content: Any) -> dict[str, Any]:
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        found = content.get("format") if isinstance(content, dict) else type(content).__name__
+        raise ValueError(f"its format is {found!r}, this version reads {FORMAT!r}")
+    return content

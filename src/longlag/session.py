@@ -1,0 +1,141 @@
+"""A training that lives in a run directory: checkpoints, interrupts, resumption."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from longlag import engine as engines
+from longlag import runs
+from longlag.recipes import recipe
+from longlag.training import Run, Training
+
+CHECKPOINT_SECONDS = 5.0  # at most so much work is lost when the process is killed
+
+Observer = Callable[[Training], None]
+
+
+class Interrupted(Exception):
+    """The user stopped the training; its state is saved."""
+
+    def __init__(self, training: Training) -> None:
+        super().__init__("interrupted")
+        self.training = training
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for; None and absent settings were left open.
+
+    recipe and settings as for `longlag.recipe`; engine and threads as for `longlag.train`.
+    """
+
+    recipe: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    seed: int | None = None
+    engine: str | None = None
+    threads: int = 1
+
+
+def ignore(training: Training) -> None:
+    """Observes nothing."""
+
+
+def start(
+    request: Request, directory: Path, *, overwrite: bool = False, observe: Observer = ignore
+) -> Run:
+    """Trains into a directory, which must be free for it (`runs.claim`), and saves the run.
+
+    Args:
+        overwrite: discard an unfinished training in the directory.
+        observe: called after every step of the training.
+
+    Raises:
+        ValueError: a request that makes no sense, or a directory that must not be written to.
+        Interrupted: by Ctrl-C or a termination signal; the checkpoint is written.
+    """
+    chosen = recipe(request.recipe or "robust", **request.settings)
+    engine = engines.choose(request.engine or "auto", request.threads)
+    training = Training(chosen, 0 if request.seed is None else request.seed, engine)
+    runs.claim(directory, overwrite=overwrite)
+    with runs.locked(directory):
+        runs.save_checkpoint(training, directory)
+        return _train(training, directory, observe)
+
+
+def resume(request: Request, directory: Path, *, observe: Observer = ignore) -> Run:
+    """Continues the training in a directory to the bits of an uninterrupted one.
+
+    Where the request names a recipe, a setting, a seed or an engine, it must be the training's.
+    Arguments and errors as in `start`.
+    """
+    checkpoint = runs.load_checkpoint(directory)
+    _check_same(request, checkpoint, directory)
+    engine = engines.choose(checkpoint.engine, request.threads)
+    training = Training(checkpoint.recipe, checkpoint.seed, engine)
+    with runs.locked(directory):
+        checkpoint.put_into(training, directory / runs.CHECKPOINT)
+        return _train(training, directory, observe)
+
+
+def _check_same(request: Request, checkpoint: runs.Checkpoint, directory: Path) -> None:
+    asked = dict(request.settings)
+    asked |= {"recipe": request.recipe, "seed": request.seed}
+    asked |= {"engine": None if request.engine == "auto" else request.engine}
+    was = checkpoint.recipe.settings()
+    was |= {"recipe": checkpoint.recipe.name, "seed": checkpoint.seed, "engine": checkpoint.engine}
+    for name, value in asked.items():
+        if value is not None and value != was.get(name):
+            raise ValueError(
+                f"{directory} was started with {name} {was.get(name)!r}, not {value!r}: resume it "
+                f"without {name}, or discard it with --overwrite"
+            )
+
+
+def _train(training: Training, directory: Path, observe: Observer) -> Run:
+    saved = time.monotonic()
+    with _signals_noted() as interrupted:
+        while training.stopped_by is None:
+            training.advance()
+            observe(training)
+            if interrupted() and training.stopped_by is None:
+                runs.save_checkpoint(training, directory)
+                raise Interrupted(training)
+            if time.monotonic() - saved > CHECKPOINT_SECONDS:
+                runs.save_checkpoint(training, directory)
+                saved = time.monotonic()
+        run = training.run()
+        runs.save(run, directory)
+        runs.save_checkpoint(training, directory)
+    return run
+
+
+@contextmanager
+def _signals_noted() -> Iterator[Callable[[], bool]]:
+    """Notes the first Ctrl-C or termination signal, to be acted on between two steps.
+
+    A second one acts at once; what is lost then is the work since the last checkpoint.
+    """
+    noted = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield noted.is_set
+        return
+
+    def note(number: int, frame: FrameType | None) -> None:
+        if noted.is_set():
+            raise KeyboardInterrupt
+        noted.set()
+
+    before = {s: signal.signal(s, note) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield noted.is_set
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

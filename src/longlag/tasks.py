@@ -1,0 +1,248 @@
+"""The marked-pair task: what a network sees, and what it must answer.
+
+A sequence is a list of pairs (value, marker). Two pairs are marked; at the last step the network
+must answer the product of their values (Experiment 5 of Hochreiter & Schmidhuber 1997, section
+5.5) or a scaled sum (Experiment 4, section 5.4). Two sets of rules say where the marks fall:
+
+`paper`
+    A sequence has length L, uniform in {min_length, ..., max_length}; T = min_length is the
+    *minimal* length. The first mark falls among the first ten pairs, the second among the first
+    T/2 - 1 pairs that are still unmarked, so it may come before the first. The first and last
+    pair carry the marker -1. A mark on the first pair stays hidden: its marker remains -1, and
+    its value counts as neutral (1 in the product, 0 in the sum).
+`catalog`
+    The rules of the described system: the first mark at position 1..9, the second at
+    10..max(11, L//2) - 1, nothing hidden.
+
+Dimension legend, used in the whole package:
+
+    B  sequences in a batch        D  inputs a step (2: value, marker)
+    T  steps, padding included     H  memory cells
+    G  gate rows (4 H)             P  parameters
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple, get_args
+
+import numpy as np
+
+Kind = Literal["multiplication", "adding"]
+Rules = Literal["paper", "catalog"]
+
+FIRST_WINDOW = 10  # the first mark falls among the first ten pairs (section 5.4)
+SHORTEST: dict[str, int] = {"paper": 11, "catalog": 12}  # so that no mark meets the last pair
+
+
+class Sequence(NamedTuple):
+    """One sequence: inputs (L, 2) float64, target, and the two marked positions."""
+
+    inputs: np.ndarray
+    target: float
+    marks: tuple[int, int]
+
+
+class Batch(NamedTuple):
+    """B sequences: inputs (B, T, 2) float32, zeros after the end; lengths (B,) int64;
+    targets (B,) float32."""
+
+    inputs: np.ndarray
+    lengths: np.ndarray
+    targets: np.ndarray
+
+
+@dataclass(frozen=True)
+class MarkedPairs:
+    """The task and its rules; see the module's docstring.
+
+    Args:
+        kind: `multiplication` (values in [0, 1), target X1 X2) or `adding` (values in [-1, 1),
+            target 0.5 + (X1 + X2)/4).
+        rules: `paper` or `catalog`.
+        min_length, max_length: sequence lengths in steps; min_length is at least 11 (paper) or
+            12 (catalog).
+
+    Raises:
+        ValueError: a name that is not listed above, or lengths out of range.
+    """
+
+    kind: Kind = "multiplication"
+    rules: Rules = "paper"
+    min_length: int = 100
+    max_length: int = 110
+
+    def __post_init__(self) -> None:
+        for name, value, allowed in (
+            ("task", self.kind, get_args(Kind)),
+            ("rules", self.rules, get_args(Rules)),
+        ):
+            if value not in allowed:
+                raise ValueError(f"{name} must be one of {', '.join(allowed)}, not {value!r}")
+        for name, value in (("min_length", self.min_length), ("max_length", self.max_length)):
+            if not isinstance(value, (int, np.integer)) or isinstance(value, bool):
+                raise ValueError(f"{name} must be a whole number of steps, not {value!r}")
+        shortest = SHORTEST[self.rules]
+        if self.min_length < shortest:
+            raise ValueError(
+                f"min_length must be at least {shortest} steps to hold two marks by the "
+                f"{self.rules} rules, not {self.min_length}"
+            )
+        if self.max_length < self.min_length:
+            raise ValueError(
+                f"max_length must be at least min_length ({self.min_length}), not {self.max_length}"
+            )
+
+    def at_length(self, length: int) -> MarkedPairs:
+        """The same task with sequences of exactly `length` steps."""
+        return replace(self, min_length=length, max_length=length)
+
+    # -- what is known in closed form ---------------------------------------------------------
+
+    @property
+    def hidden_share(self) -> float:
+        """Probability that one of the two marks is hidden on the first pair."""
+        if self.rules == "catalog":
+            return 0.0
+        # The first mark is there in 1/10; else the second, over T/2 - 1 unmarked pairs.
+        first = 1 / FIRST_WINDOW
+        return first + (1 - first) / self._second_window
+
+    @property
+    def mean_target(self) -> float:
+        """The best constant answer: the target's mean."""
+        if self.kind == "adding":
+            return 0.5
+        return self.hidden_share / 2 + (1 - self.hidden_share) / 4
+
+    @property
+    def chance_mse(self) -> float:
+        """Mean squared error of the best constant answer: the target's variance.
+
+        7/144 for the product when nothing is hidden; about 0.0592 by the paper's rules at T = 100.
+        """
+        hidden = self.hidden_share
+        if self.kind == "adding":  # Var U[-1, 1] = 1/3 for each value that counts
+            return (hidden / 3 + (1 - hidden) * 2 / 3) / 16
+        return hidden / 3 + (1 - hidden) / 9 - self.mean_target**2
+
+    @property
+    def minimal_lag(self) -> int:
+        """Least number of steps from the later mark to the end of a sequence."""
+        if self.rules == "catalog":
+            # The later mark is at most max(11, L//2) - 1; short and odd lengths vary.
+            lengths = range(self.min_length, min(self.max_length, self.min_length + 1) + 1)
+            return min(length - max(11, length // 2) for length in lengths)
+        return self.min_length - 1 - max(FIRST_WINDOW - 1, self._second_window)
+
+    @property
+    def mark_windows(self) -> tuple[range, range]:
+        """Positions in which the first and the second mark can fall, for the longest sequence."""
+        if self.rules == "catalog":
+            return range(1, FIRST_WINDOW), range(FIRST_WINDOW, max(11, self.max_length // 2))
+        return range(FIRST_WINDOW), range(self._second_window + 1)
+
+    @property
+    def _second_window(self) -> int:
+        """Number of unmarked pairs among which the paper's second mark is chosen."""
+        return self.min_length // 2 - 1
+
+    # -- one sequence: the definition ---------------------------------------------------------
+
+    def sequence(self, rng: np.random.Generator, length: int | None = None) -> Sequence:
+        """Draws one sequence; this is the definition that `sample` must agree with.
+
+        Random numbers are used in this order: the length (where not given), one uniform a step,
+        the first mark, the second mark.
+
+        Args:
+            rng: the source of random numbers.
+            length: steps; drawn from {min_length, ..., max_length} where not given.
+        """
+        if length is None:
+            length = int(rng.integers(self.min_length, self.max_length + 1))
+        values = rng.uniform(0.0, 1.0, size=length)
+        if self.kind == "adding":
+            values = 2 * values - 1
+        first, second = self._draw_marks(rng, length)
+
+        markers = np.zeros(length)
+        markers[[first, second]] = 1
+        markers[[0, -1]] = -1  # also where a mark fell on the first pair: it stays hidden
+
+        neutral = 1.0 if self.kind == "multiplication" else 0.0
+        x1, x2 = (values[p] if p > 0 else neutral for p in (first, second))
+        target = x1 * x2 if self.kind == "multiplication" else 0.5 + (x1 + x2) / 4
+        return Sequence(np.stack([values, markers], axis=-1), float(target), (first, second))
+
+    def _draw_marks(self, rng: np.random.Generator, length: int) -> tuple[int, int]:
+        if self.rules == "catalog":
+            first = int(rng.integers(1, FIRST_WINDOW))
+            return first, int(rng.integers(FIRST_WINDOW, max(11, length // 2)))
+        first = int(rng.integers(FIRST_WINDOW))
+        unmarked = [p for p in range(self._second_window + 1) if p != first]
+        return first, unmarked[int(rng.integers(self._second_window))]
+
+    def sample_in_order(self, n: int, rng: np.random.Generator) -> Batch:
+        """n sequences of one common length, drawn one after another (the catalogue's order)."""
+        length = int(rng.integers(self.min_length, self.max_length + 1))
+        drawn = [self.sequence(rng, length) for _ in range(n)]
+        return Batch(
+            np.stack([s.inputs for s in drawn]).astype(np.float32),
+            np.full(n, length, dtype=np.int64),
+            np.array([s.target for s in drawn], dtype=np.float32),
+        )
+
+    # -- many sequences at once ---------------------------------------------------------------
+
+    def sample(self, n: int, rng: np.random.Generator) -> Batch:
+        """Draws n sequences of their own lengths in a few vectorised calls.
+
+        Random numbers are used in this order: n lengths, n * max_length values (float32), n first
+        marks, n second marks.
+
+        Returns:
+            Batch with T = max_length: inputs (n, T, 2), lengths (n,), targets (n,).
+        """
+        if n < 1:
+            raise ValueError(f"n must be at least 1 sequence, not {n}")
+        longest = self.max_length
+        lengths = rng.integers(self.min_length, longest + 1, size=n)
+        values = rng.random((n, longest), dtype=np.float32)
+        first = self._sample_first(n, rng)
+        second = self._sample_second(first, lengths, rng)
+        if self.kind == "adding":
+            values *= 2
+            values -= 1
+
+        rows = np.arange(n)
+        inputs = np.empty((n, longest, 2), dtype=np.float32)
+        inputs[:, :, 0] = values
+        inputs[:, :, 1] = 0
+        tail = np.arange(self.min_length, longest)
+        inputs[:, self.min_length :, 0] *= tail < lengths[:, None]
+        inputs[rows, first, 1] = 1
+        inputs[rows, second, 1] = 1
+        inputs[:, 0, 1] = -1
+        inputs[rows, lengths - 1, 1] = -1
+        return Batch(inputs, lengths, self._targets(values, first, second))
+
+    def _sample_first(self, n: int, rng: np.random.Generator) -> np.ndarray:
+        return rng.integers(1 if self.rules == "catalog" else 0, FIRST_WINDOW, size=n)
+
+    def _sample_second(
+        self, first: np.ndarray, lengths: np.ndarray, rng: np.random.Generator
+    ) -> np.ndarray:
+        if self.rules == "catalog":
+            return rng.integers(FIRST_WINDOW, np.maximum(11, lengths // 2))
+        unmarked = rng.integers(0, self._second_window, size=len(first))
+        return unmarked + (unmarked >= first)  # step over the pair that is marked already
+
+    def _targets(self, values: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        rows = np.arange(len(values))
+        neutral = np.float32(1 if self.kind == "multiplication" else 0)
+        x1 = np.where(first > 0, values[rows, first], neutral)
+        x2 = np.where(second > 0, values[rows, second], neutral)
+        if self.kind == "multiplication":
+            return x1 * x2
+        return np.float32(0.5) + (x1 + x2) / np.float32(4)

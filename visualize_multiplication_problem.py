@@ -1,0 +1,28 @@
+#!/usr/bin/env python3
+"""Train an LSTM on the multiplication problem and draw what it learned, as four PNGs.
+
+python3 visualize_multiplication_problem.py --seed 0 --max-iters 6000
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from multiplication_problem import parser, trained
+
+from longlag import figures, report, runs
+
+
+def main() -> int:
+    flags = parser("Draw the training curve, sample sequences, cell states and predictions.")
+    flags.add_argument("--out", type=Path, default=Path("viz"), help="folder (default: viz)")
+    args = flags.parse_args()
+    runs.writable(args.out)
+    for path in figures.write_figures(trained(args, max_iters=6000), args.out):
+        print(path)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(report.exit_status("visualize_multiplication_problem.py", main))
