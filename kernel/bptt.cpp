@@ -43,9 +43,9 @@ void pack_forward(int hidden, const float* parameters, float* packed) {
       const float* row = k == 0 ? bias : k < 3 ? parameters + (k - 1) * 4 * hidden
                                                : wh + std::int64_t{k - 3} * 4 * hidden;
       for (int j = first; j < first + cells; ++j) {
-        *packed++ = 0.5f * row[j];  // sigmoid(z) takes z/2
-        *packed++ = 0.5f * row[hidden + j];
-        *packed++ = 0.5f * row[2 * hidden + j];
+        *packed++ = kSigmoidScale * row[j];
+        *packed++ = kSigmoidScale * row[hidden + j];
+        *packed++ = kSigmoidScale * row[2 * hidden + j];
         *packed++ = row[3 * hidden + j];
       }
     }
@@ -87,22 +87,36 @@ void gather_inputs(const Group& group, float* x) {
   }
 }
 
-template <bool FORGET>
-LONGLAG_INLINE Lanes forward_cell(const Lanes* z, const float* previous, float* cell) {
-  const Lanes i = sigmoid_of_double(z[kInput]);
-  const Lanes f = FORGET ? sigmoid_of_double(z[kForget]) : broadcast(1.0f);
-  const Lanes o = sigmoid_of_double(z[kOutput]);
-  const Lanes g = tanh(z[kCandidate]);
-  const Lanes before = load(previous + kCellState * kRow);
-  const Lanes c = FORGET ? fma(f, before, mul(i, g)) : fma(i, g, before);
-  const Lanes c_tanh = tanh(c);
-  store(cell + kInput * kRow, i);
-  store(cell + kForget * kRow, f);
-  store(cell + kOutput * kRow, o);
-  store(cell + kCandidate * kRow, g);
-  store(cell + kCellState * kRow, c);
-  store(cell + kCellTanh * kRow, c_tanh);
-  return mul(o, c_tanh);
+// The gates of COUNT vectors of cells, from z; cell n lies at offset `at[n]` in the cache and in
+// the step before. Returns h in place of the output gate's z.
+template <int COUNT, bool FORGET>
+LONGLAG_INLINE void forward_cells(Lanes (&z)[4][COUNT], const int (&at)[COUNT],
+                                  const float* previous, float* cache) {
+  Lanes sigmoids[(FORGET ? 3 : 2) * COUNT];
+  for (int n = 0; n < COUNT; ++n) {
+    sigmoids[n] = z[kInput][n];
+    sigmoids[COUNT + n] = z[kOutput][n];
+    if (FORGET) sigmoids[2 * COUNT + n] = z[kForget][n];
+  }
+  sigmoid_of_scaled(sigmoids);
+  tanh(z[kCandidate]);
+  Lanes c[COUNT];
+  for (int n = 0; n < COUNT; ++n) {
+    const Lanes i = sigmoids[n], f = FORGET ? sigmoids[2 * COUNT + n] : broadcast(1.0f);
+    const Lanes g = z[kCandidate][n], before = load(previous + at[n] + kCellState * kRow);
+    c[n] = FORGET ? fma(f, before, mul(i, g)) : fma(i, g, before);
+    float* cell = cache + at[n];
+    store(cell + kInput * kRow, i);
+    store(cell + kForget * kRow, f);
+    store(cell + kOutput * kRow, sigmoids[COUNT + n]);
+    store(cell + kCandidate * kRow, g);
+    store(cell + kCellState * kRow, c[n]);
+  }
+  tanh(c);
+  for (int n = 0; n < COUNT; ++n) {
+    store(cache + at[n] + kCellTanh * kRow, c[n]);
+    z[kOutput][n] = mul(sigmoids[COUNT + n], c[n]);
+  }
 }
 
 // CELLS neighbouring cells at one step, in VECTORS vectors: all their gate rows in registers.
@@ -112,29 +126,37 @@ LONGLAG_INLINE void forward_tile(int runtime_hidden, const float* weights, const
                                  float* h_out) {
   constexpr int kRows = 4 * CELLS;
   const int hidden = H ? H : runtime_hidden;
-  Lanes z[VECTORS][kRows];
+  Lanes z[4][CELLS * VECTORS];
   for (int r = 0; r < kRows; ++r)
     if (FORGET || r % 4 != kForget)
-      for (int v = 0; v < VECTORS; ++v) z[v][r] = broadcast(weights[r]);
+      for (int v = 0; v < VECTORS; ++v) z[r % 4][r / 4 * VECTORS + v] = broadcast(weights[r]);
   const auto accumulate = [&](const float* w, const float* from) LONGLAG_LAMBDA {
     Lanes input[VECTORS];
     for (int v = 0; v < VECTORS; ++v) input[v] = load(from + v * kWidth);
     for (int r = 0; r < kRows; ++r)
       if (FORGET || r % 4 != kForget) {
         const Lanes weight = broadcast(w[r]);
-        for (int v = 0; v < VECTORS; ++v) z[v][r] = fma(weight, input[v], z[v][r]);
+        for (int v = 0; v < VECTORS; ++v) {
+          Lanes& sum = z[r % 4][r / 4 * VECTORS + v];
+          sum = fma(weight, input[v], sum);
+        }
       }
   };
   accumulate(weights + kRows, x);
   accumulate(weights + 2 * kRows, x + kRow);
 #pragma GCC unroll 8
   for (int k = 0; k < hidden; ++k) accumulate(weights + (3 + k) * kRows, h + k * kRow);
-  for (int cell = 0; cell < CELLS; ++cell)
-    for (int v = 0; v < VECTORS; ++v) {
-      const std::int64_t at = cell * kCell + v * kWidth;
-      store(h_out + cell * kRow + v * kWidth,
-            forward_cell<FORGET>(&z[v][4 * cell], previous + at, cache + at));
-    }
+#ifndef SPLIT
+#define SPLIT 1
+#endif
+  constexpr int M = CELLS*VECTORS/((CELLS*VECTORS)%SPLIT?1:SPLIT);
+  for (int m = 0; m < CELLS * VECTORS; m += M) {
+  int at[M]; Lanes y[4][M];
+  for (int n = 0; n < M; ++n) {at[n] = (n+m) / VECTORS * kCell + (n+m) % VECTORS * kWidth;for(int k=0;k<4;k++)y[k][n]=z[k][m+n];}
+  forward_cells<M, FORGET>(y, at, previous, cache);
+  for (int n = 0; n < M; ++n)
+    store(h_out + (n+m) / VECTORS * kRow + (n+m) % VECTORS * kWidth, y[kOutput][n]);
+  }
 }
 
 template <int H, bool FORGET>
@@ -189,11 +211,14 @@ void predict_group(const Network& network, const float* output, const Workspace&
                    int lanes, float* predictions) {
   float y[kGroup];
   for (int part = 0; part < kRow; part += kWidth) {
-    Lanes sum = broadcast(output[network.hidden]);
+    Lanes sum[1] = {broadcast(output[network.hidden])};
     for (int k = 0; k < network.hidden; ++k)
-      sum = fma(broadcast(output[k]), load(work.final_h + k * kRow + part), sum);
-    if (network.sigmoid_output) sum = sigmoid_of_double(mul(sum, broadcast(0.5f)));
-    store(y + part, sum);
+      sum[0] = fma(broadcast(output[k]), load(work.final_h + k * kRow + part), sum[0]);
+    if (network.sigmoid_output) {
+      sum[0] = mul(sum[0], broadcast(kSigmoidScale));
+      sigmoid_of_scaled(sum);
+    }
+    store(y + part, sum[0]);
   }
   for (int lane = 0; lane < lanes; ++lane) predictions[lane] = y[lane];
 }

@@ -71,10 +71,10 @@ def test_thresholds(n: int, strict: int, loose: int) -> None:
 
 
 def test_a_score_is_ready_for_json_under_the_contracts_names() -> None:
-    got = score(np.float32([0.1, 0.9]), np.float32([0.1, 0.5])).as_dict()
+    got = score(np.array([0.1, 0.9], np.float32), np.array([0.1, 0.5], np.float32)).as_dict()
     assert list(got) == ["n", "mse", "rmse", "mae", "wrong", "max_error"]
     assert json.loads(json.dumps(got)) == got
-    assert Score(**got) == score(np.float32([0.1, 0.9]), np.float32([0.1, 0.5]))  # type: ignore[arg-type]
+    assert Score(**got) == score(np.array([0.1, 0.9], np.float32), np.array([0.1, 0.5], np.float32))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def assert_close(got: Parameters, reference: Parameters, rtol: float, atol: floa
         np.testing.assert_allclose(a, b, rtol=rtol, atol=atol, err_msg=name)
 
 
-# -- gradients --------------------------------------------------------------------------------
+# -- gradients ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("output", "forget_gate"), VARIANTS)
@@ -104,7 +104,9 @@ def test_gradients_along_random_directions(
     direction = np.random.default_rng(seed + 1).standard_normal(len(vector))
     direction /= np.linalg.norm(direction)
     step = 1e-5
-    numeric = loss(net, vector + step * direction, data) - loss(net, vector - step * direction, data)
+    numeric = loss(net, vector + step * direction, data) - loss(
+        net, vector - step * direction, data
+    )
     assert numeric / (2 * step) == pytest.approx(flatten(gradient) @ direction, rel=1e-5, abs=1e-8)
 
 
@@ -121,7 +123,7 @@ def test_a_fixed_forget_gate_leaves_its_columns_without_gradient(output: str) ->
     assert loss(net, moved, data) == loss(net, flatten(net.parameters), data)
 
 
-# -- PyTorch ------------------------------------------------------------------------------------
+# -- PyTorch -----------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -211,7 +213,7 @@ def test_packed_sequences_of_pytorch_end_where_ours_do(torch: ModuleType) -> Non
     np.testing.assert_allclose(ours, cell[0].numpy(), rtol=1e-11, atol=1e-13)
 
 
-# -- closed forms ---------------------------------------------------------------------------------
+# -- closed forms ------------------------------------------------------------------------------
 
 
 def test_open_gates_make_a_sum_of_the_candidates() -> None:
@@ -221,14 +223,20 @@ def test_open_gates_make_a_sum_of_the_candidates() -> None:
     Wx[0, 3] = 0.7
     p = Parameters(Wx, zero, b, np.array([[2.0]]), np.array([-0.5]))
     inputs, lengths, _ = batch(5, 9, 1)
-    sums = [math.fsum(math.tanh(0.7 * v) for v in x[:n, 0]) for x, n in zip(inputs, lengths, strict=True)]
+    sums = [
+        math.fsum(math.tanh(0.7 * v) for v in x[:n, 0])
+        for x, n in zip(inputs, lengths, strict=True)
+    ]
     answers = [2 * math.tanh(s) - 0.5 for s in sums]
     linear = LSTM(p, "linear", forget_gate=False).predict(inputs, lengths)
     np.testing.assert_allclose(linear, answers, rtol=1e-12)
     squashed = LSTM(p, "sigmoid", forget_gate=False).predict(inputs, lengths)
     np.testing.assert_allclose(squashed, [1 / (1 + math.exp(-a)) for a in answers], rtol=1e-12)
     # A forget gate that is learned, and shut, keeps the last candidate alone.
-    last = [2 * math.tanh(math.tanh(0.7 * x[n - 1, 0])) - 0.5 for x, n in zip(inputs, lengths, strict=True)]
+    last = [
+        2 * math.tanh(math.tanh(0.7 * x[n - 1, 0])) - 0.5
+        for x, n in zip(inputs, lengths, strict=True)
+    ]
     np.testing.assert_allclose(LSTM(p).predict(inputs, lengths), last, rtol=1e-12)
 
 
@@ -252,13 +260,19 @@ def test_states_obey_the_equations_step_by_step(forget_gate: bool) -> None:
             g = [math.tanh(v) for v in z[3 * H :]]
             c = [f[j] * c[j] + i[j] * g[j] for j in range(H)]
             h = [o[j] * math.tanh(c[j]) for j in range(H)]
-            expected = {"cell": c, "hidden": h, "input_gate": i, "forget_gate": f,
-                        "output_gate": o, "candidate": g}
+            expected = {
+                "cell": c,
+                "hidden": h,
+                "input_gate": i,
+                "forget_gate": f,
+                "output_gate": o,
+                "candidate": g,
+            }
             for name, values in expected.items():
                 np.testing.assert_allclose(s[name][k, t], values, rtol=1e-11, err_msg=name)
 
 
-# -- batches, padding, precision --------------------------------------------------------------------
+# -- batches, padding, precision ---------------------------------------------------------------
 
 
 @given(
@@ -350,7 +364,7 @@ def test_sigmoid_is_exact_and_does_not_overflow() -> None:
     assert sigmoid(x.astype(np.float32)).dtype == np.float32
 
 
-# -- shapes, flat vectors, bad input ------------------------------------------------------------------
+# -- shapes, flat vectors, bad input -----------------------------------------------------------
 
 
 @given(hidden=st.integers(1, 40))

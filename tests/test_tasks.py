@@ -21,7 +21,7 @@ SHORTEST = {"paper": 11, "catalog": 12}
 
 @st.composite
 def tasks(draw: st.DrawFn, longest: int = 70) -> MarkedPairs:
-    rules = draw(st.sampled_from(["paper", "catalog"]))
+    rules: Any = draw(st.sampled_from(["paper", "catalog"]))
     low = draw(st.integers(SHORTEST[rules], longest))
     high = draw(st.integers(low, low + 12))
     return MarkedPairs(draw(st.sampled_from(["multiplication", "adding"])), rules, low, high)
@@ -271,7 +271,7 @@ def test_both_forms_draw_targets_and_values_from_the_closed_form(kind: Any, rule
         assert_distribution(values, lambda v: (v - low) / (1 - low))
 
 
-# -- closed forms of the task -------------------------------------------------------------------
+# -- closed forms of the task ------------------------------------------------------------------
 
 
 def test_chance_level_has_the_published_values() -> None:
@@ -330,7 +330,7 @@ def test_at_length_fixes_both_ends() -> None:
     assert task.at_length(25) == MarkedPairs("adding", "catalog", 25, 25)
 
 
-# -- the order in which random numbers are drawn --------------------------------------------------
+# -- the order in which random numbers are drawn -----------------------------------------------
 
 
 def test_the_catalogues_order_drawn_by_hand() -> None:
@@ -392,7 +392,7 @@ def test_the_same_stream_gives_the_same_bits_and_goes_on(task: MarkedPairs, seed
         assert not np.array_equal(one.inputs, other.inputs)
 
 
-# -- bad input --------------------------------------------------------------------------------------
+# -- bad input ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -438,6 +438,6 @@ def test_a_batch_in_order_of_no_sequences_is_refused(n: int) -> None:
 @pytest.mark.parametrize("length", [0, 5, 50])
 def test_a_length_that_cannot_hold_the_marks_is_refused(length: int) -> None:
     task = MarkedPairs(min_length=100, max_length=110)
-    with pytest.raises(ValueError, match=rf"length .*{length}"):
-        for seed in range(100):
+    for seed in range(100):
+        with pytest.raises(ValueError, match=rf"length .*{length}"):
             task.sequence(np.random.default_rng(seed), length)

@@ -28,7 +28,7 @@ from longlag.training import Run, evaluate
 RECIPES_OWN = "by-recipe"  # how a setting that was not given shows in the help
 
 
-def _reader(kind: Any, default: str | None = None) -> Any:
+def _reader(kind: Any, default: str | None = None) -> PrimitiveConstructorSpec[Any]:
     """How a flag is read: a number, or one of some words; a bad one is refused in plain words.
 
     default: what the help shows for None, where None stands for a flag that was not given.
@@ -42,22 +42,22 @@ def _reader(kind: Any, default: str | None = None) -> Any:
         except (KeyError, ValueError):
             raise ValueError(f"must be {what}, not {args[0]!r}") from None
 
-    spec = PrimitiveConstructorSpec(
+    return PrimitiveConstructorSpec(
         nargs=1,
         metavar="{" + ",".join(choices) + "}" if choices else NUMBERS[kind][1],
         instance_from_str=read,
         is_instance=lambda value: True,
         str_from_instance=lambda value: [default or "" if value is None else str(value)],
     )
-    return Annotated[Any, spec]  # Any: None is no mistake here
 
 
 NUMBERS = {int: ("a whole number", "N"), float: ("a number", "X"), str: ("a name", "NAME")}
-Whole = _reader(int)
-OptionalWhole = _reader(int, "by-run")
-Seed = _reader(int, "0")
-Name = _reader(str, "robust")
-Engine = _reader(engines.Choice)
+# `Any`, since None, for a flag that was not given, is no mistake.
+Whole = Annotated[Any, _reader(int)]
+OptionalWhole = Annotated[Any, _reader(int, "by-run")]
+Seed = Annotated[Any, _reader(int, "0")]
+Name = Annotated[Any, _reader(str, "robust")]
+Engine = Annotated[Any, _reader(engines.Choice)]
 Directory = tyro.conf.Positional[Path]
 
 
@@ -76,7 +76,7 @@ def _settings_type() -> type:
     rows = (
         (
             name,
-            Annotated[_reader(hints[name], RECIPES_OWN), tyro.conf.arg(help=texts[name])],
+            Annotated[Any, _reader(hints[name], RECIPES_OWN), tyro.conf.arg(help=texts[name])],
             field(default=None),
         )
         for name in order
@@ -314,8 +314,11 @@ def _one_sentence(box: str) -> str:
     """What tyro's error box says, as one sentence."""
     lines = [line.strip(" │") for line in box.splitlines()]
     lines = [line for line in lines if line and line[0] not in "╭╰"]
-    whole = " ".join(lines)
-    text = re.split(r" ?─+ ?", whole)[0].rstrip(".")
+    if len(lines) > 1 and set(lines[1]) == {"-"}:  # a title, where the box is plain ASCII
+        lines = lines[2:]
+    rules = (k for k, line in enumerate(lines) if set(line) <= set("─-"))
+    end = next(rules, len(lines))
+    text, rest = " ".join(lines[:end]).rstrip("."), " ".join(lines[end:])
     for pattern, words in (
         (r"^Error parsing (\S+): ", r"\1 "),
         (r"^Expected one of \{(.*)\}$", r"a command is missing: give one of \1"),
@@ -325,9 +328,9 @@ def _one_sentence(box: str) -> str:
         (r"^Unrecognized options: ", "unrecognized: "),
     ):
         text = re.sub(pattern, words, text)
-    if hint := re.search(r"Perhaps you meant: (--\S+)", whole):
+    if hint := re.search(r"Perhaps you meant: (--\S+)", rest):
         text += f"; did you mean {hint[1]}?"
-    elif known := re.search(r"Available subcommands: ([^─]*)", whole):
+    elif known := re.search(r"Available subcommands: ([\w, ]*)", rest):
         text += f"; known commands are {known[1].strip()}"
     return text
 

@@ -6,6 +6,7 @@ import io
 import os
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,7 +38,7 @@ def write_bytes(path: Path, data: bytes) -> None:
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Writes arrays as .npz."""
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **{name: np.asarray(array) for name, array in arrays.items()})
+    np.savez_compressed(buffer, allow_pickle=False, **arrays)
     write_bytes(path, buffer.getvalue())
 
 
@@ -48,11 +49,11 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
         DamagedFile: not an .npz, cut short, altered (its checksums fail), or holding objects.
         FileNotFoundError: there is no such file.
     """
+    data = io.BytesIO(path.read_bytes())
     with damage_named(path):
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise ValueError("not an .npz archive")
-            return {name: archive[name] for name in archive.files}
+        zipfile.ZipFile(data).close()  # or it is no .npz
+        archive = np.load(data, allow_pickle=False)
+        return {name: archive[name] for name in archive.files}
 
 
 @contextmanager
@@ -74,15 +75,7 @@ def damage_named(path: Path) -> Iterator[None]:
         TypeError,
         ValueError,
         zipfile.BadZipFile,
-        *_decompression_errors(),
+        zlib.error,
     ) as error:
         reason = str(error).strip().split("\n")[0] or type(error).__name__
         raise DamagedFile(f"{path} is damaged or not longlag's: {reason}") from error
-
-
-def _decompression_errors() -> tuple[type[Exception], ...]:
-    import lzma
-    import struct
-    import zlib
-
-    return zlib.error, lzma.LZMAError, struct.error

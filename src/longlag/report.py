@@ -228,20 +228,25 @@ def train(
     request: session.Request, directory: Path, resume: bool, overwrite: bool, *, quiet: bool
 ) -> Run:
     """`session.start` or `session.resume`, with progress on standard error."""
-    if not quiet and not resume and (note := runs.replaced_by_training(directory)):
-        say(note)
     with progress(quiet) as observe:
         if resume:
             return session.resume(request, directory, observe=observe)
-        return session.start(request, directory, overwrite=overwrite, observe=observe)
+        replaces = (directory / runs.HISTORY).exists()
+        run = session.start(request, directory, overwrite=overwrite, observe=observe)
+    if replaces and not quiet:
+        say(f"the run that {directory} held is replaced")
+    return run
 
 
 @contextmanager
 def progress(quiet: bool) -> Iterator[Observer]:
-    """An observer of a training: a bar on a terminal, plain lines in a log, nothing if quiet."""
+    """An observer of a training: a bar on a terminal, plain lines in a log, nothing if quiet.
+
+    The scripts run without tqdm; then a terminal gets lines too.
+    """
     if quiet:
-        yield lambda training: None
-    elif sys.stderr.isatty():
+        yield session.ignore
+    elif sys.stderr.isatty() and importlib.util.find_spec("tqdm") is not None:
         yield from _bar()
     else:
         yield _lines()

@@ -282,13 +282,6 @@ def claim(directory: Path, *, overwrite: bool) -> None:
         load(directory)
 
 
-def replaced_by_training(directory: Path) -> str | None:
-    """A sentence on the finished run that a training into a directory will replace."""
-    if not (directory / HISTORY).exists():
-        return None
-    return f"the finished run in {directory} is replaced when this one is complete"
-
-
 def writable(directory: Path) -> Path:
     """The directory, created where missing.
 
@@ -359,8 +352,8 @@ def _score(content: Any) -> Score:
     names = [f.name for f in fields(Score)]
     if not isinstance(content, dict) or set(content) != set(names):
         raise ValueError("its score is not one")
-    numbers = {name: _number(content[name]) for name in names}
-    return Score(**(numbers | {"n": int(content["n"]), "wrong": int(content["wrong"])}))
+    errors = {name: _number(content[name]) for name in names if name not in ("n", "wrong")}
+    return Score(n=int(content["n"]), wrong=int(content["wrong"]), **errors)
 
 
 def _recipe(name: Any, config: Any) -> Recipe:

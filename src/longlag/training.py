@@ -17,7 +17,7 @@ import numpy as np
 from longlag import engine as engines
 from longlag.criteria import Score, is_strict, score
 from longlag.networks.lstm import LSTM, unflatten
-from longlag.recipes import Recipe
+from longlag.recipes import Recipe, check_seed
 from longlag.tasks import Batch, MarkedPairs
 
 StoppedBy = Literal["target", "max_iterations", "diverged"]
@@ -296,6 +296,7 @@ def evaluate(
     """
     if n < 1:
         raise ValueError(f"n must be at least 1 sequence, not {n}")
+    check_seed(seed)
     stream = np.random.SeedSequence(seed, spawn_key=(EVALUATION_STREAM,))
     task = run.recipe.evaluation_task if task is None else task
     chosen = engines.choose(engine, threads)

@@ -29,19 +29,20 @@ def draw(run: Run) -> Figure:
     axes, bars = _grid(fig)
     top = axes[0]
     panels.sequence(top, shown, task.kind, steps)
-    top.set_title("Input: values, two of them marked (red)")
-    top.set_title(style.answer(answer), loc="right", color=style.NETWORK)
+    panels.titles(top, "Input: values, two of them marked (red)", style.answer(answer))
     for ax, bar, name, text in (
         (axes[1], bars[0], "cell", "Cell state c of each cell"),
         (axes[2], bars[1], "hidden", "Hidden state h = o tanh(c) of each cell"),
     ):
         limit = panels.colour_limit(states[name])
-        panels.heat_map(ax, bar, states[name], limit, name[0])
+        panels.heat_map(ax, bar, states[name], limit, panels.is_beyond(states[name], limit))
         ax.set_title(text)
         ax.set_ylabel("cell")
     for ax, (name, text) in zip(axes[3:], GATES, strict=True):
         fixed = name == "forget_gate" and not run.network.forget_gate
         _gate(ax, states[name], f"{text} (fixed at 1)" if fixed else text)
+    remark = {"weight": "normal", "color": style.MUTED, "size": style.SMALL}
+    axes[3].set_title("line: mean over the cells; shaded: their range", loc="right", **remark)
     for ax in axes:
         panels.time_axis(ax, steps)
         panels.mark_lines(ax, shown)
@@ -81,13 +82,6 @@ def _gate(ax: Axes, gate: np.ndarray, title: str) -> None:
     )
     ax.plot(at, gate.mean(axis=1), color=style.NETWORK, lw=1.7, clip_on=False)
     ax.set_title(title)
-    ax.set_title(
-        "mean (line) and range of the cells",
-        loc="right",
-        weight="normal",
-        color=style.MUTED,
-        size=style.SMALL,
-    )
     ax.set_ylim(0, 1.02)
     ax.set_yticks([0, 0.5, 1])
     ax.grid(axis="y")

@@ -28,17 +28,16 @@ def csv(run: Run) -> str:
 
 
 def smooth(losses: np.ndarray, window: int) -> np.ndarray:
-    """Mean over a centred window, which narrows towards both ends; (n,) as given."""
-    n = len(losses)
-    total = np.concatenate([[0.0], np.cumsum(losses, dtype=np.float64)])
-    half = np.minimum(window // 2, np.minimum(np.arange(n), np.arange(n)[::-1]))
-    at = np.arange(n)
-    return (total[at + half + 1] - total[at - half]) / (2 * half + 1)
+    """Mean over a centred window, of which half is left at either end; (n,) as given."""
+    if len(losses) == 0:
+        return losses
+    ones = np.ones(min(window, len(losses)))
+    return np.convolve(losses, ones, "same") / np.convolve(np.ones(len(losses)), ones, "same")
 
 
 def smoothing_window(n: int) -> int:
-    """Batches that a smoothed curve of n batches takes together: about a fiftieth, and odd."""
-    return 2 * (n // 100) + 1
+    """Batches that a smoothed curve of n batches takes together: a fiftieth, odd, at most 1001."""
+    return 2 * min(n // 100, 500) + 1
 
 
 def thin(x: np.ndarray, y: np.ndarray, most: int = MOST_POINTS) -> tuple[np.ndarray, np.ndarray]:
@@ -85,6 +84,6 @@ def chance_line(ax: Axes, run: Run) -> float:
     return chance
 
 
-def readable_log_ticks() -> LogLocator:
-    """Ticks at 1, 2 and 5 times the powers of ten."""
-    return LogLocator(subs=(1, 2, 5))
+def readable_log_ticks(low: float, high: float) -> LogLocator:
+    """Ticks at 1, 2 and 5 times the powers of ten, where there is room for them."""
+    return LogLocator(subs=(1, 2, 5) if high < 1e4 * low else (1,), numticks=9)

@@ -63,7 +63,7 @@ def spread_sequences(run: Run, n: int, length: int | None = None) -> list[Sequen
     """n sequences whose targets spread evenly over those of 64 that were drawn."""
     task, rng = shown_task(run.recipe, length), stream(run, "bars")
     drawn = sorted((task.sequence(rng) for _ in range(64)), key=lambda s: s.target)
-    return [drawn[round(k)] for k in np.linspace(2, 61, n)]
+    return [drawn[round(k)] for k in np.linspace(6, 59, n)]
 
 
 def answers(network: LSTM, sequences: list[Sequence]) -> np.ndarray:

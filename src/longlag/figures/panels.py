@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
 from matplotlib.colorbar import Colorbar
 from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.text import Text
 
 from longlag.figures import style
 from longlag.tasks import Kind, Sequence
@@ -34,13 +36,16 @@ def sequence(ax: Axes, shown: Sequence, kind: Kind, steps: int) -> None:
     ends, marks = [0, len(values) - 1], [p for p in shown.marks if p > 0]
     plain = np.setdiff1d(positions, [*ends, *marks])
     wide = max(0.72, steps / 220)  # never too thin to be seen
-    ax.bar(plain, values[plain], width=0.72, color=style.FAINT)
-    ax.bar(ends, values[ends], width=wide, color=style.INK)
-    ax.bar(marks, values[marks], width=wide, color=style.MARK)
+    for chosen, width, colour in (
+        (plain, 0.72, style.FAINT),
+        (ends, wide, style.INK),
+        (marks, wide, style.MARK),
+    ):
+        ax.add_collection(_bars(np.asarray(chosen), values[chosen], width, colour), autolim=False)
     low = -1 if kind == "adding" else 0
     top = 1.16 if kind == "multiplication" else 1.3
     ax.plot(marks, [top] * len(marks), "v", color=style.MARK, markersize=4.5, clip_on=False)
-    ax.plot(ends, [top] * 2, "|", color=style.INK, markersize=6, clip_on=False)
+    ax.plot(ends, [top] * 2, "v", color=style.INK, markersize=4.5, clip_on=False)
     if 0 in shown.marks:
         outline = {"edgecolor": style.MARK, "linestyle": (0, (2, 1)), "linewidth": 1.2}
         ax.bar(
@@ -69,6 +74,20 @@ def sequence(ax: Axes, shown: Sequence, kind: Kind, steps: int) -> None:
     time_axis(ax, steps)
 
 
+def _bars(at: np.ndarray, values: np.ndarray, width: float, colour: str) -> PolyCollection:
+    """Bars from zero to their values, as one artist: there may be many thousand."""
+    left, right, zero = at - width / 2, at + width / 2, np.zeros_like(values)
+    corners = [(left, zero), (left, values), (right, values), (right, zero)]
+    outlines = np.moveaxis(np.array(corners), 2, 0)  # (bars, 4 corners, x and y)
+    return PolyCollection(outlines, facecolors=colour, linewidths=0)
+
+
+def titles(ax: Axes, left: str, right: str, colour: str = style.NETWORK) -> tuple[Text, Text]:
+    """Titles of a panel that shows a sequence, clear of its triangles."""
+    pad = 9
+    return ax.set_title(left, pad=pad), ax.set_title(right, loc="right", pad=pad, color=colour)
+
+
 def sequence_legend(hidden: bool, kind: Kind) -> list[Patch | Line2D]:
     """Legend entries of `sequence`."""
     entries: list[Patch | Line2D] = [
@@ -84,12 +103,19 @@ def sequence_legend(hidden: bool, kind: Kind) -> list[Patch | Line2D]:
 
 
 def colour_limit(values: np.ndarray) -> float:
-    """Where a colour scale ends: 99 % of the finite values lie within."""
+    """Where a colour scale ends: at the largest value, unless it towers over nine in ten."""
     finite = np.abs(values[np.isfinite(values)])
-    return max(float(np.quantile(finite, 0.99)), 1e-3) if finite.size else 1.0
+    if not finite.size:
+        return 1.0
+    return max(min(float(finite.max()), 2 * float(np.quantile(finite, 0.9))), 1e-3)
 
 
-def heat_map(ax: Axes, bar: Axes, values: np.ndarray, limit: float, label: str) -> AxesImage:
+def is_beyond(values: np.ndarray, limit: float) -> bool:
+    """Whether some finite values lie beyond the colour scale."""
+    return bool(np.any(np.abs(values[np.isfinite(values)]) > limit * 1.001))
+
+
+def heat_map(ax: Axes, bar: Axes, values: np.ndarray, limit: float, beyond: bool) -> AxesImage:
     """States (T, H) over time, a row a cell, on a colour scale symmetric about zero.
 
     Args:
@@ -97,7 +123,7 @@ def heat_map(ax: Axes, bar: Axes, values: np.ndarray, limit: float, label: str) 
         bar: the axes of the colour bar, apart from the panel, so that the panel keeps its place.
         values: states of each cell.
         limit: end of the colour scale.
-        label: what the colour means.
+        beyond: whether some values lie beyond it; the colour bar then ends in arrows.
     """
     steps, cells = values.shape
     image = ax.imshow(
@@ -106,6 +132,7 @@ def heat_map(ax: Axes, bar: Axes, values: np.ndarray, limit: float, label: str) 
         vmin=-limit,
         vmax=limit,
         aspect="auto",
+        interpolation="nearest",  # no cell runs into its neighbour
         extent=(-0.5, steps - 0.5, cells + 0.5, 0.5),
     )
     for row in range(1, cells if cells <= 16 else 0):
@@ -113,9 +140,7 @@ def heat_map(ax: Axes, bar: Axes, values: np.ndarray, limit: float, label: str) 
     ax.set_yticks(cell_ticks(cells))
     ax.tick_params(axis="y", length=0)
     ax.spines[:].set_visible(False)
-    beyond = bool(np.any(np.abs(values[np.isfinite(values)]) > limit * 1.001))
     colour_bar = Colorbar(bar, image, extend="both" if beyond else "neither")
-    colour_bar.set_label(label, labelpad=2)
     colour_bar.outline.set_visible(False)  # type: ignore[operator]
     return image
 

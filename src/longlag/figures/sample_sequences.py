@@ -7,7 +7,6 @@ from matplotlib.figure import Figure
 
 from longlag.criteria import TOLERANCE
 from longlag.figures import examples, panels, style
-from longlag.tasks import Sequence
 from longlag.training import Run
 
 
@@ -19,12 +18,12 @@ def draw(run: Run) -> Figure:
     task = run.recipe.task
     steps = max(len(s.inputs) for s in sequences)
 
-    fig = style.figure(6.7)
+    fig = style.figure(7.0)
     right = sum(abs(y - s.target) <= TOLERANCE for y, s in zip(given, sequences, strict=True))
     what = "product" if task.kind == "multiplication" else "scaled sum"
     title = f"Answer the {what} of the two marked values: {right} of 5 within {TOLERANCE}"
     style.header(fig, title, style.describe(run))
-    grid = fig.add_gridspec(5, 1, hspace=0.62, **style.place(fig, 0.55, 0.78, 8.12, 5.87))
+    grid = fig.add_gridspec(5, 1, hspace=0.78, **style.place(fig, 0.55, 0.78, 8.12, 6.08))
     axes: list[Axes] = []
     for row, (sequence, answer) in enumerate(zip(sequences, given, strict=True)):
         ax = fig.add_subplot(grid[row], sharex=axes[0] if axes else None)
@@ -32,15 +31,15 @@ def draw(run: Run) -> Figure:
         ax.set_label(f"sequence {row + 1}")
         panels.sequence(ax, sequence, task.kind, steps)
         ax.tick_params(labelbottom=row == 4)
-        ax.set_title(examples.formula(task, sequence))
-        _verdict(ax, sequence, float(answer))
+        verdict, colour = _verdict(sequence.target, float(answer))
+        panels.titles(ax, examples.formula(task, sequence), verdict, colour)
     axes[2].set_ylabel("value")
     axes[-1].set_xlabel("step")
     hidden = any(examples.is_hidden(s) for s in sequences)
     fig.legend(
         handles=panels.sequence_legend(hidden, task.kind),
         loc="lower left",
-        bbox_to_anchor=(0.45 / style.WIDTH, 0.06 / 6.7),
+        bbox_to_anchor=(0.45 / style.WIDTH, 0.06 / 7.0),
         ncols=4,
         handlelength=1.1,
         columnspacing=1.8,
@@ -48,10 +47,12 @@ def draw(run: Run) -> Figure:
     return fig
 
 
-def _verdict(ax: Axes, sequence: Sequence, answer: float) -> None:
-    """The answer and its error, at the right above a panel."""
-    error = abs(answer - sequence.target)
+def _verdict(target: float, answer: float) -> tuple[str, str]:
+    """The answer and its error in words, and their colour."""
+    error = abs(answer - target)
     good = error <= TOLERANCE
-    text = f"{style.answer(answer)}, off by {style.number(error)}  {'✓' if good else '✗'}"
-    colour = style.NETWORK if good else style.MARK
-    ax.set_title(text, loc="right", color=colour, weight="bold" if good else "normal")
+    off = f"off by {error:.3f}" if error < 1e4 else "far off"
+    return (
+        f"{style.answer(answer)}, {off}  {'✓' if good else '✗'}",
+        style.NETWORK if good else style.MARK,
+    )

@@ -17,7 +17,7 @@ import matplotlib.style
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.colors import Colormap
 from matplotlib.figure import Figure
 
 from longlag.training import Run
@@ -87,7 +87,7 @@ def figure(height: float) -> Figure:
     return fig
 
 
-def place(fig: Figure, left: float, bottom: float, right: float, top: float) -> dict[str, float]:
+def place(fig: Figure, left: float, bottom: float, right: float, top: float) -> dict[str, Any]:
     """Edges in inches from the figure's lower left corner, as the fractions of a gridspec."""
     width, height = fig.get_size_inches()
     return {
@@ -106,12 +106,9 @@ def png(fig: Figure) -> bytes:
     return buffer.getvalue()
 
 
-def heat_colours() -> LinearSegmentedColormap:
+def heat_colours() -> Colormap:
     """Blue below zero, red above, in 63 steps; grey where there is no number."""
-    colours = mpl.colormaps["RdBu_r"].resampled(63)
-    colours.set_bad(GRID)
-    assert isinstance(colours, LinearSegmentedColormap)
-    return colours
+    return mpl.colormaps["RdBu_r"].resampled(63).with_extremes(bad=GRID)
 
 
 def header(fig: Figure, title: str, subtitle: str) -> None:
@@ -122,14 +119,16 @@ def header(fig: Figure, title: str, subtitle: str) -> None:
     fig.text(left, 1 - 0.39 / height, subtitle, size=NORMAL, color=MUTED, va="top")
 
 
-def describe(run: Run) -> str:
-    """Which run this is, in one line."""
+def describe_setting(run: Run) -> str:
+    """What was trained, in one line."""
     recipe = run.recipe
     cells = "1 cell" if recipe.hidden == 1 else f"{recipe.hidden} cells"
-    return (
-        f"recipe {recipe.name}, seed {run.seed}   ·   {rules(run)}   ·   {cells}"
-        f"   ·   {run.iterations:,} iterations, {run.sequences:,} sequences"
-    )
+    return f"recipe {recipe.name}, seed {run.seed}   ·   {rules(run)}   ·   {cells}"
+
+
+def describe(run: Run) -> str:
+    """Which run this is, in one line."""
+    return f"{describe_setting(run)}   ·   trained on {run.sequences:,} sequences"
 
 
 def rules(run: Run) -> str:
@@ -153,3 +152,9 @@ def number(x: float) -> str:
         return f"{x:.2e}"
     digits = 3 if x == 0 else max(0, 2 - int(np.floor(np.log10(abs(x)))))
     return f"{x:.{digits}f}"
+
+
+def answer(y: float) -> str:
+    """A network's answer in words."""
+    text = f"{y:.3f}" if abs(y) < 1e4 else number(y)
+    return f"network: {text}".replace("-", "−")

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator, StrMethodFormatter
+from numpy.typing import ArrayLike
 
 from longlag.figures import curves, style
 from longlag.tasks import MarkedPairs
@@ -14,30 +18,29 @@ from longlag.training import Run
 
 # Table 8 of the paper. Its "MSE" column can only be a root mean squared error; see the README.
 PAPER_STOPS = (
-    (0.0223, "paper’s first stop: 0.0223 read as RMSE, after 482,000 sequences"),
-    (0.0139, "second stop: 0.0139 read as RMSE, after 1,273,000 sequences"),
+    (0.0223, "paper, first stop: 0.0223 (read as RMSE), 482,000 sequences"),
+    (0.0139, "second stop: 0.0139 (read as RMSE), 1,273,000 sequences"),
 )
+PAPER_COLOUR = "#8f3f6d"
+PAPER_DASHES = ((0, (1, 1.5)), (0, (5, 1.5, 1, 1.5)))
+HEIGHT = 4.7  # inches
 
 
 @style.styled
 def draw(run: Run) -> Figure:
     """The training curve of a run, with the chance level of its rules."""
-    fig = style.figure(4.7)
+    fig = style.figure(HEIGHT)
     style.header(fig, headline(run), style.describe(run))
-    ax = fig.add_subplot(fig.add_gridspec(**style.place(fig, 0.72, 0.95, 7.6, 3.75))[0])
+    ax = fig.add_subplot(fig.add_gridspec(**style.place(fig, 0.72, 0.98, 7.6, 3.75))[0])
     ax.set_label("curve")
     curves.error_axis(ax, run, tuple(rmse**2 for rmse, _ in paper_stops(run)))
-    _paper(ax, run)
+    paper = _paper(ax, run)
     entries = [*_curves(ax, run), _chance(ax, run)]
     _axes(ax, run)
-    fig.legend(
-        handles=entries,
-        loc="lower left",
-        bbox_to_anchor=(0.62 / style.WIDTH, 0.06 / 4.7),
-        ncols=len(entries),
-        handlelength=1.8,
-        columnspacing=1.6,
-    )
+    look = {"loc": "lower left", "handlelength": 1.9, "columnspacing": 1.6}
+    for handles, bottom in ((entries, 0.26 if paper else 0.1), (paper, 0.05)):
+        anchor = (0.62 / style.WIDTH, bottom / HEIGHT)
+        fig.legend(handles=handles, bbox_to_anchor=anchor, ncols=4, **look)
     return fig
 
 
@@ -71,6 +74,7 @@ def _curves(ax: Axes, run: Run) -> list[Line2D]:
         return []
     window = curves.smoothing_window(len(losses))
     smoothed = curves.smooth(losses, window)
+    few: dict[str, Any] = {"marker": "o", "markersize": 3.5} if len(at) < 20 else {}
     batch = f"one batch ({run.recipe.batch_size} sequences)"
     lines = [
         *ax.plot(*curves.thin(at, losses), color=style.NETWORK_LIGHT, lw=0.7, label=batch),
@@ -78,16 +82,16 @@ def _curves(ax: Axes, run: Run) -> list[Line2D]:
             *curves.thin(at, smoothed),
             color=style.NETWORK,
             lw=1.9,
+            **few,
             label="one batch" if window == 1 else f"mean of {window} batches",
         ),
     ]
     tested, tests = curves.finite_tests(run)
     if len(tested) > 0:
-        dots = {"markersize": 5.5 if len(tested) <= 20 else 3.8, "markeredgewidth": 0.7}
+        dots: dict[str, Any] = {"color": style.TEST, "markeredgecolor": style.INK, "clip_on": False}
+        dots |= {"markersize": 5.5 if len(tested) <= 20 else 3.8, "markeredgewidth": 0.7}
         label = f"test ({run.recipe.test_size:,} fresh sequences)"
-        lines += ax.plot(
-            tested, tests, "o", color=style.TEST, markeredgecolor=style.INK, label=label, **dots
-        )
+        lines += ax.plot(tested, tests, "o", label=label, **dots)
     return lines[1:] if window == 1 else lines
 
 
@@ -97,18 +101,14 @@ def _chance(ax: Axes, run: Run) -> Line2D:
     return Line2D([], [], color=style.INK, linestyle=(0, (4, 2.5)), lw=1.1, label=label)
 
 
-def _paper(ax: Axes, run: Run) -> None:
-    for rmse, text in paper_stops(run):
-        ax.axhline(rmse**2, color=style.HIDDEN, linewidth=1.1, linestyle=(0, (1, 1.5)))
-        ax.text(
-            0.012,
-            rmse**2 * 1.06,
-            text,
-            transform=ax.get_yaxis_transform(),
-            size=style.SMALL,
-            color="#8f3f6d",
-            va="bottom",
-        )
+def _paper(ax: Axes, run: Run) -> list[Line2D]:
+    """The paper's two results as lines; returns the legend's entries."""
+    lines = []
+    for (rmse, text), dashes in zip(paper_stops(run), PAPER_DASHES, strict=False):
+        look: dict[str, Any] = {"color": PAPER_COLOUR, "linewidth": 1.3, "linestyle": dashes}
+        ax.axhline(rmse**2, zorder=2.5, **look)
+        lines.append(Line2D([], [], label=text, **look))
+    return lines
 
 
 def _axes(ax: Axes, run: Run) -> None:
@@ -119,18 +119,26 @@ def _axes(ax: Axes, run: Run) -> None:
     ax.set_ylabel("mean squared error")
     ax.xaxis.set_major_locator(MaxNLocator(8, integer=True))
     ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
-    above = ax.secondary_xaxis("top", functions=(lambda k: k * batch, lambda n: n / batch))
+    above = ax.secondary_xaxis("top", functions=(_times(batch), _times(1 / batch)))
     above.set_xlabel("training sequences", labelpad=4)
     above.xaxis.set_major_locator(MaxNLocator(8, integer=True))
     above.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
-    right = ax.secondary_yaxis("right", functions=(_root, np.square))
+    right = ax.secondary_yaxis("right", functions=(_root, _square))
     right.set_ylabel("its root (RMSE)", labelpad=4)
-    right.yaxis.set_major_locator(curves.readable_log_ticks())
+    right.yaxis.set_major_locator(curves.readable_log_ticks(*np.sqrt(ax.get_ylim())))
     right.yaxis.set_minor_locator(NullLocator())
     right.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
     for spine in (above.spines["top"], right.spines["right"]):
         spine.set_visible(True)
 
 
-def _root(mse: np.ndarray) -> np.ndarray:
+def _times(factor: float) -> Callable[[ArrayLike], ArrayLike]:
+    return lambda x: np.asarray(x) * factor
+
+
+def _root(mse: ArrayLike) -> ArrayLike:
     return np.sqrt(np.maximum(mse, 0))
+
+
+def _square(rmse: ArrayLike) -> ArrayLike:
+    return np.square(rmse)

@@ -1,0 +1,75 @@
+"""Figures of a run: four pictures, their numbers, and an animation of the training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from longlag.figures import (
+    animation,
+    cell_state,
+    curves,
+    pred_vs_target,
+    sample_sequences,
+    style,
+    training_curve,
+)
+from longlag.figures.animation import Progress
+from longlag.files import write_bytes
+from longlag.training import Run
+
+__all__ = ["write_animation", "write_figures"]
+
+PICTURES = {
+    "training_curve": training_curve.draw,
+    "sample_sequences": sample_sequences.draw,
+    "cell_state": cell_state.draw,
+    "pred_vs_target": pred_vs_target.draw,
+}
+
+
+def write_figures(run: Run, out: Path) -> list[Path]:
+    """Writes the four pictures of a run, and its curves as CSV, into the folder `out`.
+
+    `out` is made where it does not exist; each file is written whole or not at all.
+
+    Returns:
+        The files written: four .png and training_curve.csv.
+    """
+    out = Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    written = []
+    for name, draw in PICTURES.items():
+        written.append(out / f"{name}.png")
+        write_bytes(written[-1], style.png(draw(run)))
+    written.append(out / "training_curve.csv")
+    write_bytes(written[-1], curves.csv(run).encode())
+    return written
+
+
+def write_animation(
+    run: Run,
+    out: Path,
+    *,
+    n_frames: int = 30,
+    fps: int = 8,
+    length: int | None = None,
+    progress: Progress | None = None,
+) -> Path:
+    """Writes the training as an animated GIF, `out`, from the run's snapshots.
+
+    Args:
+        run: a run with its snapshots.
+        out: the file; its folder is made where it does not exist.
+        n_frames: frames at most; fewer where there are fewer snapshots.
+        fps: frames a second, 1 to 50; the last frame is held for three seconds.
+        length: steps of the sequences shown; those of the run's test where not given.
+        progress: called after each frame with the frames done and all frames.
+
+    Raises:
+        ValueError: n_frames, fps or length out of range.
+    """
+    out = Path(out)
+    data = animation.gif(run, n_frames=n_frames, fps=fps, length=length, progress=progress)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_bytes(out, data)
+    return out

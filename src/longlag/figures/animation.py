@@ -1,0 +1,274 @@
+"""A training as a short film: the same sequence, read again and again while the network learns."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib import colors
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+from PIL import Image
+
+from longlag.criteria import TOLERANCE
+from longlag.figures import curves, examples, panels, style
+from longlag.tasks import Sequence
+from longlag.training import Run
+
+Progress = Callable[[int, int], None]
+
+DPI = 100  # 830 pixels wide
+BARS = 7
+LAST_FRAME_MS = 3000
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A network at one iteration: cell states (T, H) and its answers to the sequences."""
+
+    iteration: int
+    cells: np.ndarray
+    answers: np.ndarray
+
+
+def chosen_iterations(run: Run, n_frames: int) -> list[int]:
+    """At most n_frames of the run's snapshots, the first and the last among them.
+
+    Frames are evenly spaced on a clock that runs half by iterations and half by how far the
+    smoothed training error has fallen (in its logarithm), so that the moment of learning is not
+    missed, nor a long plateau shown at length; by iterations alone where nothing was learned.
+
+    Raises:
+        ValueError: fewer than two frames asked for.
+    """
+    if n_frames < 2:
+        raise ValueError(f"n_frames must be at least 2, the first and the last, not {n_frames}")
+    iterations = sorted(run.snapshots)
+    if len(iterations) <= n_frames:
+        return iterations
+    clock = _clock(run, np.array(iterations))
+    chosen = {0, len(iterations) - 1}
+    for wanted in np.linspace(0, 1, n_frames):
+        chosen.add(int(np.argmin(np.abs(clock - wanted))))
+    while len(chosen) < n_frames:  # where two wanted times fell on one snapshot: the widest gap
+        order = np.array(sorted(chosen))
+        gaps = np.where(np.diff(order) > 1, np.diff(clock[order]), -1.0)
+        widest = int(np.argmax(gaps))
+        chosen.add(int(order[widest] + order[widest + 1]) // 2)
+    return [iterations[k] for k in sorted(chosen)]
+
+
+def _clock(run: Run, iterations: np.ndarray) -> np.ndarray:
+    """Time from 0 to 1 at each of these iterations; see `chosen_iterations`."""
+    time = iterations / max(1, iterations[-1])
+    at, losses = curves.finite_losses(run)
+    if len(at) == 0:
+        return time
+    smoothed = np.log(curves.smooth(losses, curves.smoothing_window(len(losses))))
+    lowest = np.minimum.accumulate(smoothed)
+    fallen = np.interp(iterations, at, lowest[0] - lowest)
+    if fallen[-1] <= 0:
+        return time
+    weight = min(1.0, fallen[-1] / np.log(2)) / 2  # a fall by less than half may be noise
+    return (1 - weight) * time + weight * fallen / fallen[-1]
+
+
+def film(run: Run, iterations: Iterable[int], sequences: list[Sequence]) -> list[Frame]:
+    """The network at each iteration, on the first of the sequences and its answers to all."""
+    frames = []
+    for iteration in iterations:
+        network = run.network_at(iteration)
+        cells = examples.states(network, sequences[0])["cell"]
+        frames.append(Frame(iteration, cells, examples.answers(network, sequences)))
+    return frames
+
+
+class Stage:
+    """The four panels; `show` puts one frame on them.
+
+    Args:
+        run: the training.
+        sequences: held-out sequences; the first is the one whose inner life is shown.
+        frames: all frames, so that every scale stays the same throughout.
+    """
+
+    @style.styled
+    def __init__(self, run: Run, sequences: list[Sequence], frames: list[Frame]) -> None:
+        self.run, self.sequences = run, sequences
+        self.figure = style.figure(5.5)
+        style.header(self.figure, " ", style.describe_setting(run))
+        self.title = self.figure.texts[0]
+        self._panels()
+        self._input()
+        self._answers()
+        self._cells(frames)
+        self._error()
+
+    def _panels(self) -> None:
+        fig = self.figure
+        left = fig.add_gridspec(
+            2,
+            2,
+            width_ratios=(1, 0.02),
+            height_ratios=(1, 1.25),
+            wspace=0.04,
+            hspace=0.36,
+            **style.place(fig, 0.5, 0.5, 5.0, 4.58),
+        )
+        right = fig.add_gridspec(
+            2, 1, height_ratios=(1, 1.25), hspace=0.36, **style.place(fig, 5.85, 0.5, 8.12, 4.58)
+        )
+        self.input = fig.add_subplot(left[0, 0], label="input")
+        self.cells = fig.add_subplot(left[1, 0], label="cells", sharex=self.input)
+        self.colour_bar = fig.add_subplot(left[1, 1], label="colour bar")
+        self.bars = fig.add_subplot(right[0], label="answers")
+        self.error = fig.add_subplot(right[1], label="error")
+
+    def _input(self) -> None:
+        shown, task = self.sequences[0], self.run.recipe.task
+        panels.sequence(self.input, shown, task.kind, len(shown.inputs))
+        self.input.tick_params(labelbottom=False)
+        panels.mark_lines(self.input, shown)
+        text = f"Input: {examples.formula(task, shown)}"
+        _, self.answer = panels.titles(self.input, text, " ")
+
+    def _cells(self, frames: list[Frame]) -> None:
+        """The heat map; its colours mean the same in all frames, and suit the last one."""
+        ax, cells = self.cells, frames[-1].cells
+        limit = panels.colour_limit(cells)
+        beyond = panels.is_beyond(np.stack([frame.cells for frame in frames]), limit)
+        self.heat = panels.heat_map(ax, self.colour_bar, cells, limit, beyond)
+        ax.set_title("Cell state c[t]")
+        ax.set_ylabel("cell")
+        ax.set_xlabel("step")
+        panels.time_axis(ax, len(cells))
+        panels.mark_lines(ax, self.sequences[0])
+
+    def _answers(self) -> None:
+        """Truth and answer side by side; whiskers give the tolerance."""
+        ax, at = self.bars, np.arange(len(self.sequences))
+        targets = [s.target for s in self.sequences]
+        self.order = np.argsort(targets)
+        truth = np.array(targets)[self.order]
+        whisker = {"ecolor": style.MUTED, "elinewidth": 1, "capsize": 0}
+        ax.bar(at - 0.2, truth, width=0.38, color=style.FAINT, yerr=TOLERANCE, error_kw=whisker)
+        self.given = ax.bar(at + 0.2, np.zeros(len(at)), width=0.38, color=style.NETWORK)
+        ax.axhline(0, color=style.MUTED, lw=0.7)
+        ax.set_ylim(-0.12, 1.12)
+        ax.set_yticks([0, 0.5, 1])
+        what = "product" if self.run.recipe.task.kind == "multiplication" else "sum"
+        ax.set_title(f"True {what} (grey), answer (blue)", pad=9)
+        ax.set_xticks([int(np.argwhere(self.order == 0)[0, 0])], ["at left"])
+        ax.tick_params(axis="x", length=0)
+
+    def _error(self) -> None:
+        ax, run = self.error, self.run
+        curves.error_axis(ax, run)
+        chance = curves.chance_line(ax, run)
+        ax.set_title(f"Training MSE (chance: {style.number(chance)})")
+        at, losses = curves.finite_losses(run)
+        self.losses = at, losses
+        self.smoothed = curves.smooth(losses, curves.smoothing_window(len(losses)))
+        (self.batch_line,) = ax.plot([], [], color=style.NETWORK_LIGHT, lw=0.7)
+        (self.mean_line,) = ax.plot([], [], color=style.NETWORK, lw=1.8)
+        (self.now,) = ax.plot([], [], "o", color=style.NETWORK, markersize=5, clip_on=False)
+        ax.set_xlim(0, max(1, run.iterations))
+        ax.set_xlabel("iterations")
+        ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+        ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+
+    @style.styled
+    def show(self, frame: Frame) -> np.ndarray:
+        """Draws one frame; returns its pixels (height, width, 3)."""
+        sequences = frame.iteration * self.run.recipe.batch_size
+        self.title.set_text(f"Iteration {frame.iteration:,}   ·   {sequences:,} sequences seen")
+        self.answer.set_text(style.answer(frame.answers[0]))
+        self.heat.set_data(frame.cells.T)
+        heights = np.nan_to_num(frame.answers[self.order], nan=0.0, posinf=2.0, neginf=-2.0)
+        for bar, height in zip(self.given, np.clip(heights, -2, 2), strict=True):
+            bar.set_height(height)
+        at, losses = self.losses
+        past = int(np.searchsorted(at, frame.iteration, side="right"))
+        self.batch_line.set_data(*curves.thin(at[:past], losses[:past]))
+        self.mean_line.set_data(*curves.thin(at[:past], self.smoothed[:past]))
+        self.now.set_data(at[past - 1 : past], self.smoothed[past - 1 : past])
+        canvas = self.figure.canvas
+        assert isinstance(canvas, FigureCanvasAgg)
+        self.figure.set_dpi(DPI)
+        canvas.draw()
+        return np.asarray(canvas.buffer_rgba())[:, :, :3].copy()
+
+
+def palette() -> np.ndarray:
+    """The film's colours (n, 3), at most 255: each colour of the style on its way to white, the
+    heat map's steps, and greys for the edges of letters. One palette for all frames: no flicker.
+    """
+    ways = [
+        (colour, steps)
+        for colour, steps in (
+            (style.INK, 28),
+            (style.NETWORK, 14),
+            (style.MARK, 14),
+            (style.NETWORK_LIGHT, 6),
+            (style.FAINT, 6),
+            (style.GRID, 3),
+        )
+    ]
+    faded = [
+        share * np.array(colors.to_rgb(colour)) + (1 - share)
+        for colour, steps in ways
+        for share in np.linspace(0, 1, steps)
+    ]
+    heat = style.heat_colours()(np.arange(63))[:, :3]
+    lined = 0.45 * heat + 0.55 * np.array(colors.to_rgb(style.MARK))  # under the marks' lines
+    every = np.concatenate([faded, heat, lined[::2]])
+    return np.unique(np.round(255 * every).astype(np.uint8), axis=0)
+
+
+def in_palette(pixels: np.ndarray, colours: np.ndarray) -> Image.Image:
+    """The picture (height, width, 3) with each pixel at its nearest palette colour."""
+    packed = pixels.astype(np.int64) @ np.array([65536, 256, 1])
+    present, where = np.unique(packed, return_inverse=True)
+    rgb = np.stack([present >> 16, (present >> 8) & 255, present & 255], axis=1)
+    distance = np.sum((rgb[:, None, :] - colours[None].astype(np.int64)) ** 2, axis=2)
+    indices = np.argmin(distance, axis=1).astype(np.uint8)[where.reshape(packed.shape)]
+    image = Image.fromarray(indices)
+    image.putpalette(colours.tobytes())
+    return image
+
+
+def gif(
+    run: Run,
+    *,
+    n_frames: int = 30,
+    fps: int = 8,
+    length: int | None = None,
+    progress: Progress | None = None,
+) -> bytes:
+    """The animation as GIF; the arguments are those of `write_animation`."""
+    if not 1 <= fps <= 50:
+        raise ValueError(f"fps must be a number of frames a second from 1 to 50, not {fps}")
+    iterations = chosen_iterations(run, n_frames)
+    spread = examples.spread_sequences(run, BARS - 1, length)
+    sequences = [examples.one_sequence(run, length), *spread]
+    frames = film(run, iterations, sequences)
+    stage, colours = Stage(run, sequences, frames), palette()
+    images = []
+    for done, frame in enumerate(frames, start=1):
+        images.append(in_palette(stage.show(frame), colours))
+        if progress is not None:
+            progress(done, len(frames))
+    buffer = io.BytesIO()
+    durations = [round(1000 / fps)] * (len(images) - 1) + [LAST_FRAME_MS]
+    images[0].save(
+        buffer,
+        format="GIF",
+        save_all=True,
+        append_images=images[1:],
+        duration=durations,
+        loop=0,
+        optimize=False,
+    )
+    return buffer.getvalue()

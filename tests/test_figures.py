@@ -1,0 +1,600 @@
+"""The figures show what they say: aligned, legible, true to the run, and never in the way."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.text import Text
+from PIL import Image
+
+import longlag
+from longlag.criteria import TOLERANCE, score
+from longlag.figures import (
+    animation,
+    cell_state,
+    curves,
+    examples,
+    panels,
+    pred_vs_target,
+    sample_sequences,
+    style,
+    training_curve,
+    write_animation,
+    write_figures,
+)
+from longlag.networks.lstm import LSTM, unflatten
+from longlag.recipes import Recipe
+from longlag.tasks import MarkedPairs, Sequence
+from longlag.training import History, Run
+
+NAMES = ["training_curve", "sample_sequences", "cell_state", "pred_vs_target"]
+DRAW = [training_curve.draw, sample_sequences.draw, cell_state.draw, pred_vs_target.draw]
+
+SHORT = {"max_iterations": 40, "test_every": 20, "test_size": 32, "batch_size": 4}
+
+
+def trained(name: str = "robust", seed: int = 0, **settings: object) -> Run:
+    recipe = longlag.recipe(name, **(SHORT | settings))
+    return longlag.train(recipe, seed, engine="numpy")
+
+
+@pytest.fixture(scope="module")
+def paper() -> Run:
+    return trained()
+
+
+@pytest.fixture(scope="module")
+def catalog() -> Run:
+    return trained("catalog", hidden=3)
+
+
+def constant_network(recipe: Recipe, value: float) -> LSTM:
+    """A network that answers `value` to everything."""
+    size = unflatten(np.zeros(4 * recipe.hidden * (recipe.hidden + 3) + recipe.hidden + 1), 8)
+    assert recipe.hidden == 8
+    size.by[:] = value
+    return LSTM(size, "linear")
+
+
+def diverged(run: Run) -> Run:
+    """The run as it would be had its weights become NaN in the very first update."""
+    vector = np.full_like(run.snapshots[0], np.nan)
+    nan = float("nan")
+    return replace(
+        run,
+        network=LSTM(unflatten(vector, run.recipe.hidden), run.recipe.output),
+        history=History(np.array([]), [], 0.0),
+        score=replace(run.score, mse=nan, rmse=nan, mae=nan, max_error=nan, wrong=run.score.n),
+        stopped_by="diverged",
+        snapshots={0: vector},
+    )
+
+
+def panel(fig: Figure, label: str) -> Axes:
+    (found,) = (ax for ax in fig.axes if ax.get_label() == label)
+    return found
+
+
+def titles(ax: Axes) -> tuple[str, str]:
+    return ax.get_title(loc="left"), ax.get_title(loc="right")
+
+
+# -- files -------------------------------------------------------------------------------------
+
+
+def test_writes_four_pictures_and_the_curves(paper: Run, tmp_path: Path) -> None:
+    out = tmp_path / "made" / "on the way"
+    written = write_figures(paper, out)
+    assert [p.name for p in written] == [f"{name}.png" for name in NAMES] + ["training_curve.csv"]
+    assert sorted(out.iterdir()) == sorted(written)  # and no temporary file is left
+    for path in written[:4]:
+        with Image.open(path) as picture:
+            assert picture.format == "PNG"
+            assert picture.width == 1660  # twice a README's 830 pixels
+            assert picture.convert("L").getextrema() < (60, 256)  # something black is on it
+    assert written[-1].read_text() == curves.csv(paper)
+
+
+def test_csv_reads_back_as_the_history(paper: Run) -> None:
+    header, *rows = (line.split(",") for line in curves.csv(paper).splitlines())
+    assert header == ["iteration", "sequences", "train_mse", "test_mse"]
+    assert [int(row[0]) for row in rows] == list(range(1, paper.iterations + 1))
+    assert [int(row[1]) for row in rows] == [4 * k for k in range(1, paper.iterations + 1)]
+    assert [float(row[2]) for row in rows] == paper.history.train_losses.tolist()
+    tests = [(int(row[0]), float(row[3])) for row in rows if row[3]]
+    assert tests == paper.history.test_curve
+    assert len(tests) == 2
+
+
+def test_animation(paper: Run, tmp_path: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    path = write_animation(
+        paper,
+        tmp_path / "new" / "a.gif",
+        n_frames=5,
+        fps=10,
+        progress=lambda done, n: seen.append((done, n)),
+    )
+    assert seen == [(k, 5) for k in range(1, 6)]
+    assert list(path.parent.iterdir()) == [path]
+    assert path.stat().st_size < 5 * 80_000
+    with Image.open(path) as film:
+        assert (film.format, film.size, film.n_frames) == ("GIF", (830, 550), 5)
+        assert film.info["loop"] == 0
+        durations, frames = [], []
+        for k in range(5):
+            film.seek(k)
+            durations.append(film.info["duration"])
+            frames.append(np.asarray(film.convert("RGB")))
+    assert durations == [100, 100, 100, 100, 3000]
+    colours = {tuple(c) for c in animation.palette().tolist()}
+    for frame in frames:  # one palette: nothing flickers
+        assert {tuple(c) for c in np.unique(frame.reshape(-1, 3), axis=0).tolist()} <= colours
+    # Frames differ in the numbers, the heat map, the bars and the curve, and nowhere else.
+    changed = np.any([np.any(a != b, axis=2) for a, b in pairwise(frames)], axis=0)
+    assert changed.any()
+    assert not changed[40:60].any()  # subtitle
+    assert not changed[110:245, 50:483].any()  # input
+
+
+def test_animation_of_another_length(catalog: Run) -> None:
+    data = animation.gif(catalog, n_frames=2, length=50)
+    assert data != animation.gif(catalog, n_frames=2)
+
+
+def test_animation_refuses_impossible_numbers(catalog: Run, tmp_path: Path) -> None:
+    for settings, named in (
+        ({"n_frames": 1}, "n_frames"),
+        ({"fps": 0}, "fps"),
+        ({"fps": 51}, "fps"),
+    ):
+        with pytest.raises(ValueError, match=f"{named}.*, not"):
+            write_animation(catalog, tmp_path / "new" / "a.gif", **settings)
+    with pytest.raises(ValueError, match="min_length must be at least 12"):
+        write_animation(catalog, tmp_path / "new" / "a.gif", length=5)
+    assert not (tmp_path / "new").exists()
+
+
+def test_style_is_its_own(catalog: Run) -> None:
+    before = dict(mpl.rcParams)
+    plain = style.png(cell_state.draw(catalog))
+    with mpl.rc_context({"font.size": 30, "axes.facecolor": "red", "savefig.dpi": 20}):
+        assert style.png(cell_state.draw(catalog)) == plain
+    assert dict(mpl.rcParams) == before
+
+
+def test_pyplot_is_never_loaded() -> None:
+    code = "import sys, longlag.figures; sys.exit('matplotlib.pyplot' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+# -- legibility --------------------------------------------------------------------------------
+
+
+def drawn_texts(fig: Figure, monkeypatch: pytest.MonkeyPatch) -> list[Text]:
+    """The texts that really reach the paper when the figure is drawn."""
+    drawn: list[Text] = []
+    plain = Text.draw
+
+    def draw(self: Text, renderer: object, *args: object, **kwargs: object) -> object:
+        if self.get_visible() and self.get_text().strip():
+            drawn.append(self)
+        return plain(self, renderer, *args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Text, "draw", draw)
+    fig.canvas.draw()
+    monkeypatch.setattr(Text, "draw", plain)
+    return drawn
+
+
+def assert_legible(fig: Figure, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = drawn_texts(fig, monkeypatch)
+    assert len(texts) > 10
+    boxes = [text.get_window_extent() for text in texts]
+    for text, box in zip(texts, boxes, strict=True):
+        assert text.get_fontsize() >= 6.5, text  # 9 pixels where the figure is 830 wide
+        assert 0 <= box.x0 < box.x1 <= fig.bbox.width, text
+        assert 0 <= box.y0 < box.y1 <= fig.bbox.height, text
+    for i, a in enumerate(boxes):
+        for j in range(i):
+            b = boxes[j]
+            apart = a.x1 <= b.x0 or b.x1 <= a.x0 or a.y1 <= b.y0 or b.y1 <= a.y0
+            assert apart, (texts[i], texts[j])
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        ("catalog", {}),
+        ("robust", {}),
+        ("robust", {"task": "adding", "min_length": 20}),
+        ("robust", {"hidden": 1}),
+        ("robust", {"hidden": 128, "max_iterations": 1, "test_every": 1}),
+        ("robust", {"forget_gate": False}),
+        ("robust", {"min_length": 1000, "max_iterations": 2, "test_every": 2}),
+        ("catalog", {"min_length": 12, "max_length": 12, "max_iterations": 1}),
+        ("robust", {"optimizer": "sgd", "learning_rate": 1000.0, "clip": 1000.0}),
+        ("diverged", {}),
+    ],
+    ids=lambda p: " ".join([p[0], *(f"{k}={v}" for k, v in p[1].items())]),
+)
+def any_run(request: pytest.FixtureRequest) -> Run:
+    name, settings = request.param
+    return diverged(trained()) if name == "diverged" else trained(name, **settings)
+
+
+@pytest.mark.parametrize("draw", DRAW, ids=NAMES)
+def test_every_text_is_legible(any_run: Run, draw: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert callable(draw)
+    assert_legible(draw(any_run), monkeypatch)
+
+
+def test_the_animation_is_legible(any_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    sequences = [examples.one_sequence(any_run), *examples.spread_sequences(any_run, 6)]
+    frames = animation.film(any_run, sorted(any_run.snapshots)[-1:], sequences)
+    stage = animation.Stage(any_run, sequences, frames)
+    pixels = stage.show(frames[0])
+    assert pixels.shape == (550, 830, 3)
+    assert_legible(stage.figure, monkeypatch)
+
+
+# -- one time axis -----------------------------------------------------------------------------
+
+
+def test_all_panels_of_cell_state_share_one_time_axis(any_run: Run) -> None:
+    fig = cell_state.draw(any_run)
+    fig.canvas.draw()
+    timed = [ax for ax in fig.axes if ax.get_label() != "colour bar"]
+    names = ["input", "cell", "hidden", "input_gate", "forget_gate", "output_gate"]
+    assert [ax.get_label() for ax in timed] == names
+    steps = len(examples.one_sequence(any_run).inputs)
+    for ax in timed:
+        place = ax.get_position()
+        assert (place.x0, place.x1) == (timed[0].get_position().x0, timed[0].get_position().x1)
+        assert ax.get_xlim() == (-0.5, steps - 0.5)
+        lines = sorted(set(_vertical_lines(ax)))
+        assert lines == sorted(examples.one_sequence(any_run).marks)
+
+
+def _vertical_lines(ax: Axes) -> list[float]:
+    return [
+        x[0]
+        for x in (np.asarray(line.get_xdata(), dtype=float) for line in ax.lines)
+        if len(x) == 2 and x[0] == x[1]
+    ]
+
+
+def test_the_animation_has_one_time_axis_and_fixed_colours(paper: Run) -> None:
+    sequences = [examples.one_sequence(paper), *examples.spread_sequences(paper, 6)]
+    frames = animation.film(paper, sorted(paper.snapshots), sequences)
+    stage = animation.Stage(paper, sequences, frames)
+    first = stage.heat.get_clim()
+    assert first[0] == -first[1] < 0
+    for frame in (frames[0], frames[-1]):
+        stage.show(frame)
+        above, below = stage.input.get_position(), stage.cells.get_position()
+        assert (above.x0, above.x1) == (below.x0, below.x1)
+        assert stage.input.get_xlim() == stage.cells.get_xlim()
+        assert stage.heat.get_clim() == first
+        np.testing.assert_array_equal(stage.heat.get_array(), frame.cells.T)
+
+
+# -- the content -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "chance"),
+    [
+        ("catalog", {}, 7 / 144),
+        ("robust", {}, 0.0592),
+        ("robust", {"min_length": 30}, 0.0629),
+        ("robust", {"task": "adding"}, 0.0392),
+    ],
+)
+def test_chance_is_that_of_the_rules(name: str, settings: dict, chance: float) -> None:
+    run = trained(name, **(settings | {"max_iterations": 1}))
+    fig = training_curve.draw(run)
+    dashed = [
+        float(np.asarray(line.get_ydata())[0])
+        for line in panel(fig, "curve").lines
+        if line.get_linestyle() == "--" and line.get_color() == style.INK
+    ]
+    assert dashed == pytest.approx([chance], abs=5e-5)
+    labels = [text.get_text() for legend in fig.legends for text in legend.get_texts()]
+    assert f"chance {chance:.4f} ({run.recipe.task.rules} rules)" in labels
+
+
+def test_the_papers_results_stand_on_the_papers_task_alone() -> None:
+    def squares(**settings: object) -> list[float]:
+        run = trained("robust", **(settings | {"max_iterations": 1}))
+        lines = panel(training_curve.draw(run), "curve").lines
+        return [
+            float(np.asarray(line.get_ydata())[0])
+            for line in lines
+            if line.get_color() == training_curve.PAPER_COLOUR
+        ]
+
+    assert squares() == [0.0223**2, 0.0139**2]
+    assert squares(task="adding") == squares(min_length=50) == squares(rules="catalog") == []
+
+
+def test_training_curve_shows_the_history(paper: Run) -> None:
+    lines = {line.get_label(): line for line in panel(training_curve.draw(paper), "curve").lines}
+    batch = lines["one batch (4 sequences)"]
+    np.testing.assert_array_equal(batch.get_ydata(), paper.history.train_losses)
+    tests = lines["test (32 fresh sequences)"]
+    points = zip(np.asarray(tests.get_xdata()), np.asarray(tests.get_ydata()), strict=True)
+    assert [tuple(p) for p in points] == paper.history.test_curve
+
+
+@pytest.mark.parametrize(
+    ("mse", "says"),
+    [
+        (0.0592 / 40, "Test MSE falls to 0.00148 (RMSE 0.0385), 40 times below chance"),
+        (0.0592 / 1.6, "Test MSE falls to 0.0370 (RMSE 0.192), 1.6 times below chance"),
+        (0.0592, "At chance: test MSE 0.0592, chance 0.0592"),
+        (0.3, "Worse than chance: test MSE 0.300, chance 0.0592"),
+        (float("nan"), "Training diverged after 40 iterations"),
+    ],
+)
+def test_headline_says_what_happened(paper: Run, mse: float, says: str) -> None:
+    assert training_curve.headline(replace(paper, score=replace(paper.score, mse=mse))) == says
+
+
+def test_smoothing_is_a_mean_and_thinning_keeps_extremes() -> None:
+    losses = np.random.default_rng(0).exponential(size=1000)
+    smoothed = curves.smooth(losses, 5)
+    assert smoothed[500] == pytest.approx(losses[498:503].mean())
+    assert smoothed[0] == pytest.approx(losses[:3].mean())
+    assert smoothed[-1] == pytest.approx(losses[-3:].mean())
+    np.testing.assert_allclose(curves.smooth(losses[:3], 1), losses[:3])
+
+    x, y = curves.thin(np.arange(1000), losses, most=100)
+    assert len(x) <= 100
+    assert (y.min(), y.max()) == (losses.min(), losses.max())
+    assert np.all(np.diff(x) > 0)
+    np.testing.assert_array_equal(y, losses[x])
+
+
+def test_sample_sequences_are_judged_by_the_tolerance(paper: Run) -> None:
+    sequences = examples.five_sequences(paper)
+    near = replace(paper, network=constant_network(paper.recipe, sequences[1].target + 0.039))
+    far = replace(paper, network=constant_network(paper.recipe, sequences[1].target + 0.041))
+    for run, off, sign in ((near, "0.039", "✓"), (far, "0.041", "✗")):
+        left, right = titles(panel(sample_sequences.draw(run), "sequence 2"))
+        assert left == examples.formula(run.recipe.task, sequences[1])
+        assert right.endswith(f"off by {off}  {sign}")
+
+
+def test_hidden_marks_are_shown_where_rules_hide_them(paper: Run, catalog: Run) -> None:
+    assert [examples.is_hidden(s) for s in examples.five_sequences(paper)] == [False] * 4 + [True]
+    assert not any(examples.is_hidden(s) for s in examples.five_sequences(catalog))
+    for run, expected in ((paper, [0, 0, 0, 0, 1]), (catalog, [0] * 5)):
+        fig = sample_sequences.draw(run)
+        outlined = [
+            sum(isinstance(p, Rectangle) and not p.get_fill() for p in ax.patches)
+            for ax in fig.axes
+        ]
+        assert outlined == expected
+        (legend,) = fig.legends
+        explained = any("hidden" in text.get_text() for text in legend.get_texts())
+        assert explained == (sum(expected) == 1)
+        assert ("1 (hidden) ×" in titles(fig.axes[4])[0]) == explained
+
+
+def test_bars_are_the_sequence(paper: Run) -> None:
+    fig = sample_sequences.draw(paper)
+    for ax, sequence in zip(fig.axes, examples.five_sequences(paper), strict=True):
+        colour_of = {0.0: style.FAINT, 1.0: style.MARK, -1.0: style.INK}
+        bars = {}
+        for group in ax.collections:
+            (colour,) = np.asarray(group.get_facecolor())
+            for path in group.get_paths():
+                box = path.get_extents()
+                bars[round((box.x0 + box.x1) / 2)] = (box.y0, box.y1, tuple(colour))
+        assert len(bars) == len(sequence.inputs)
+        for t, (value, marker) in enumerate(sequence.inputs):
+            assert bars[t] == (0, value, mpl.colors.to_rgba(colour_of[marker]))
+
+
+def test_formula_adds_up() -> None:
+    product = MarkedPairs("multiplication", "paper", 20, 22)
+    total = MarkedPairs("adding", "paper", 20, 22)
+    inputs = np.zeros((20, 2))
+    inputs[[0, 3, 7], 0] = 0.9, 0.5, -0.25
+    assert examples.formula(product, Sequence(abs(inputs), 0.125, (7, 3))) == "0.50 × 0.25 = 0.125"
+    assert examples.formula(product, Sequence(inputs, 0.5, (0, 3))) == "1 (hidden) × 0.50 = 0.500"
+    said = examples.formula(total, Sequence(inputs, 0.5625, (3, 7)))
+    assert said == "½ + (0.50 − 0.25) / 4 = 0.562"
+    said = examples.formula(total, Sequence(inputs, 0.4375, (7, 0)))
+    assert said == "½ + (0 (hidden) − 0.25) / 4 = 0.438"
+
+
+def test_scatter_shows_all_answers_and_marks_the_wrong(paper: Run) -> None:
+    fig = pred_vs_target.draw(paper)
+    task, rng = paper.recipe.evaluation_task, examples.stream(paper, "scatter")
+    drawn = [task.sequence(rng) for _ in range(256)]
+    targets = np.array([s.target for s in drawn])
+    result = score(examples.answers(paper.network, drawn), targets)
+    ax = panel(fig, "answers")
+    assert ax.get_aspect() == 1
+    counts: dict[tuple[str, bool], int] = {}
+    for line in ax.lines:
+        if line.get_linestyle() == "None":
+            kind = (str(line.get_color()), line.get_marker() == "D")
+            counts[kind] = counts.get(kind, 0) + len(np.asarray(line.get_xdata()))
+            y, x = np.asarray(line.get_ydata()), np.asarray(line.get_xdata())
+            assert np.all((abs(y - x) > TOLERANCE) == (line.get_color() == style.MARK))
+    assert sum(counts.values()) == 256
+    assert sum(n for (colour, _), n in counts.items() if colour == style.MARK) == result.wrong
+    hidden = sum(examples.is_hidden(s) for s in drawn)
+    assert sum(n for (_, diamond), n in counts.items() if diamond) == hidden > 0
+    assert fig.texts[0].get_text().startswith(f"{256 - result.wrong} of 256")
+    (said,) = (t.get_text() for t in ax.texts)
+    assert f"{result.wrong} of 256 wrong" in said
+    assert f"RMSE {style.number(result.rmse)}" in said
+
+
+def test_scatter_keeps_what_lies_beyond_the_panel(paper: Run) -> None:
+    run = replace(paper, network=constant_network(paper.recipe, 7.0))
+    for name in ("answers", "errors"):
+        ax = panel(pred_vs_target.draw(run), name)
+        top = ax.get_ylim()[1]
+        arrows = [line for line in ax.lines if line.get_marker() == "^"]
+        assert sum(len(np.asarray(line.get_xdata())) for line in arrows) == 256
+        assert all(np.all(np.asarray(line.get_ydata()) == top) for line in arrows)
+
+
+def test_heat_map_shows_the_states_on_a_symmetric_scale(paper: Run) -> None:
+    shown = examples.one_sequence(paper)
+    states = paper.network.states(shown.inputs[None])
+    fig = cell_state.draw(paper)
+    for name in ("cell", "hidden"):
+        (image,) = panel(fig, name).images
+        np.testing.assert_allclose(image.get_array(), states[name][0].T, rtol=1e-6)
+        low, high = image.get_clim()
+        assert low == -high < 0
+    line = panel(fig, "forget_gate").lines[0]
+    np.testing.assert_allclose(line.get_ydata(), states["forget_gate"][0].mean(axis=1), rtol=1e-5)
+
+
+def test_colour_scale_is_not_ruled_by_one_outlier() -> None:
+    values = np.linspace(-1, 1, 101)
+    assert panels.colour_limit(values) == 1
+    values[0] = -1000
+    assert panels.colour_limit(values) < 2
+    assert panels.is_beyond(values, panels.colour_limit(values))
+    assert panels.colour_limit(np.full(5, np.nan)) == 1
+    assert panels.colour_limit(np.zeros(5)) > 0
+
+
+def test_a_fixed_forget_gate_is_said_to_be_fixed() -> None:
+    fig = cell_state.draw(trained(forget_gate=False, max_iterations=1))
+    assert "fixed at 1" in titles(panel(fig, "forget_gate"))[0]
+    assert "fixed" not in titles(panel(fig, "input_gate"))[0]
+
+
+# -- which sequences, which frames -------------------------------------------------------------
+
+
+def test_sequences_depend_on_the_seed_and_not_on_the_network(paper: Run) -> None:
+    other = replace(paper, network=constant_network(paper.recipe, 0.0))
+    for draw in (examples.five_sequences, lambda run: [examples.one_sequence(run)]):
+        for a, b in zip(draw(paper), draw(other), strict=True):
+            np.testing.assert_array_equal(a.inputs, b.inputs)
+    again = replace(paper, seed=1)
+    assert examples.one_sequence(again).target != examples.one_sequence(paper).target
+
+
+def test_streams_meet_no_other_stream(paper: Run, catalog: Run) -> None:
+    numbers = [examples.stream(paper, name).random() for name in examples.STREAMS]
+    numbers += [rng.random() for rng in paper.recipe.streams(paper.seed)]
+    numbers += [catalog.recipe.streams(catalog.seed).training.random()]
+    evaluation = np.random.SeedSequence(paper.seed, spawn_key=(4,))
+    numbers += [np.random.default_rng(evaluation).random()]
+    assert len(set(numbers)) == len(numbers)
+
+
+def test_answers_do_not_depend_on_the_chunk(paper: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    sequences = examples.five_sequences(paper)
+    together = examples.answers(paper.network, sequences)
+    monkeypatch.setattr(examples, "FORWARD_VALUES", 1)
+    np.testing.assert_allclose(examples.answers(paper.network, sequences), together, rtol=1e-5)
+
+
+def test_shown_sequence_is_clear(paper: Run, catalog: Run) -> None:
+    for run in (paper, catalog):
+        for seed in range(20):
+            first, second = examples.one_sequence(replace(run, seed=seed)).marks
+            assert min(first, second) > 0
+            assert abs(first - second) >= 2
+
+
+def learned_late(paper: Run) -> Run:
+    """A plateau of 900 batches, a fall to a hundredth in 50, and a plateau again."""
+    steps = np.arange(1, 1001)
+    losses = 0.06 * 10.0 ** (-2 * np.clip((steps - 900) / 50, 0, 1))
+    snapshots = dict.fromkeys(range(0, 1001, 5), paper.snapshots[0])
+    return replace(paper, history=History(losses, [], 0.0), snapshots=snapshots)
+
+
+def test_frames_dwell_on_the_moment_of_learning(paper: Run) -> None:
+    chosen = animation.chosen_iterations(learned_late(paper), 30)
+    assert len(chosen) == len(set(chosen)) == 30
+    assert chosen == sorted(chosen)
+    assert (chosen[0], chosen[-1]) == (0, 1000)
+    assert sum(880 <= k <= 970 for k in chosen) >= 12  # of the time it is a tenth
+    assert sum(k < 880 for k in chosen) >= 10
+
+
+@pytest.mark.parametrize("n", [2, 3, 17, 150, 200, 201, 500])
+def test_frames_are_as_many_as_there_can_be(paper: Run, n: int) -> None:
+    chosen = animation.chosen_iterations(learned_late(paper), n)
+    assert len(chosen) == min(n, 201)
+    assert chosen == sorted(set(chosen))
+    assert {0, 1000} <= set(chosen)
+
+
+def test_frames_of_a_run_that_learned_nothing(paper: Run) -> None:
+    flat = replace(learned_late(paper), history=History(np.full(1000, 0.06), [], 0.0))
+    gaps = np.diff(animation.chosen_iterations(flat, 21))
+    assert set(gaps) == {50}
+
+
+def test_frames_of_a_noisy_plateau_are_nearly_even(paper: Run) -> None:
+    losses = 0.06 * np.random.default_rng(0).uniform(0.7, 1.3, size=1000)
+    flat = replace(learned_late(paper), history=History(losses, [], 0.0))
+    assert np.diff(animation.chosen_iterations(flat, 21)).max() <= 60
+
+
+def test_title_counts_sequences(paper: Run) -> None:
+    sequences = [examples.one_sequence(paper), *examples.spread_sequences(paper, 6)]
+    frames = animation.film(paper, [0, 40], sequences)
+    stage = animation.Stage(paper, sequences, frames)
+    stage.show(frames[1])
+    assert re.split(r"\s+·\s+", stage.title.get_text()) == ["Iteration 40", "160 sequences seen"]
+    assert stage.answer.get_text() == style.answer(frames[1].answers[0])
+    np.testing.assert_array_equal(stage.batch_line.get_ydata(), paper.history.train_losses)
+    heights = [bar.get_height() for bar in stage.given]
+    assert heights == pytest.approx(frames[1].answers[stage.order])
+    targets = np.array([s.target for s in sequences])[stage.order]
+    assert np.all(np.diff(targets) >= 0)
+
+
+def test_palette_is_small_and_exact() -> None:
+    colours = animation.palette()
+    assert len(colours) < 256  # one is left for GIF's transparency
+    pixels = np.random.default_rng(0).choice(colours, size=(9, 11))
+    image = animation.in_palette(pixels, colours)
+    np.testing.assert_array_equal(np.asarray(image.convert("RGB")), pixels)
+    for colour in (style.INK, style.MARK, style.NETWORK, style.FAINT, "white"):
+        rgb = np.round(255 * np.array(mpl.colors.to_rgb(colour)))
+        assert (colours == rgb).all(axis=1).any(), colour
+
+
+@pytest.mark.parametrize(
+    ("x", "said"),
+    [
+        (0.000136, "0.000136"),
+        (0.0592, "0.0592"),
+        (0.3, "0.300"),
+        (13761.4, "13761"),
+        (2e8, "2.00e+08"),
+        (0.0, "0.000"),
+        (float("nan"), "not a number"),
+        (float("inf"), "infinite"),
+    ],
+)
+def test_numbers_are_readable(x: float, said: str) -> None:
+    assert style.number(x) == said
