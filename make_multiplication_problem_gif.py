@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from multiplication_problem import parser, trained
+from multiplication_problem import chosen, parser, trained
 
 from longlag import figures, report, runs
 
@@ -23,9 +23,10 @@ def main() -> int:
     flags.add_argument("--fps", type=int, default=8)
     flags.add_argument("--out", type=Path, default=Path("multiplication_problem.gif"))
     args = flags.parse_args()
+    recipe = chosen(args, max_iters=4000)
+    figures.check_animation(recipe, args.n_frames, args.fps, args.T)
     runs.writable(args.out.parent)
-    figures.check_animation(args.n_frames, args.fps, args.T)
-    run = trained(args, max_iters=4000, snapshot_every=SNAPSHOT_EVERY)
+    run = trained(args, recipe, SNAPSHOT_EVERY)
     print(
         figures.write_animation(run, args.out, n_frames=args.n_frames, fps=args.fps, length=args.T)
     )

@@ -19,7 +19,7 @@ if importlib.util.find_spec("longlag") is None:
     sys.path.insert(0, str(Path(__file__).resolve().parent / "src"))
 
 from longlag import engine, report, session
-from longlag.recipes import recipe
+from longlag.recipes import Recipe, recipe
 from longlag.training import Run, Training
 
 
@@ -53,10 +53,14 @@ def settings(flags: argparse.Namespace) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value is not None}
 
 
-def trained(flags: argparse.Namespace, max_iters: int, snapshot_every: int | None = None) -> Run:
-    """A training by the flags that leaves no files."""
-    chosen = recipe(flags.recipe or "catalog", **{"max_iterations": max_iters, **settings(flags)})
-    training = Training(chosen, flags.seed or 0, engine.choose("numpy"), snapshot_every)
+def chosen(flags: argparse.Namespace, max_iters: int) -> Recipe:
+    """The recipe that the flags describe."""
+    return recipe(flags.recipe or "catalog", **{"max_iterations": max_iters, **settings(flags)})
+
+
+def trained(flags: argparse.Namespace, recipe: Recipe, snapshot_every: int | None = None) -> Run:
+    """A training that leaves no files."""
+    training = Training(recipe, flags.seed or 0, engine.choose("numpy"), snapshot_every)
     with report.progress(flags.quiet) as observe:
         while training.stopped_by is None:
             training.advance()

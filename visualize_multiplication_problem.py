@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from multiplication_problem import parser, trained
+from multiplication_problem import chosen, parser, trained
 
 from longlag import figures, report, runs
 
@@ -18,8 +18,9 @@ def main() -> int:
     flags = parser("Draw the training curve, sample sequences, cell states and predictions.")
     flags.add_argument("--out", type=Path, default=Path("viz"), help="folder (default: viz)")
     args = flags.parse_args()
+    recipe = chosen(args, max_iters=6000)
     runs.writable(args.out)
-    for path in figures.write_figures(trained(args, max_iters=6000), args.out):
+    for path in figures.write_figures(trained(args, recipe), args.out):
         print(path)
     return 0
 

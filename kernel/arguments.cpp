@@ -69,11 +69,12 @@ std::string fault(nb::handle object, const Py_buffer& view, Element element,
                   const std::vector<Extent>& shape, bool writable) {
   if (!is_element(view, element)) {
     const nb::object dtype = nb::getattr(object, "dtype", nb::none());
-    return "an array of " + (dtype.is_none() ? "another type" : nb::cast<std::string>(nb::str(dtype)));
+    if (dtype.is_none()) return "an array of another type";
+    return "an array of " + nb::cast<std::string>(nb::str(dtype));
   }
   if (!fits(view, shape)) {
     std::vector<Extent> given;
-    for (int n = 0; n < view.ndim; ++n) given.emplace_back(static_cast<std::int64_t>(view.shape[n]));
+    for (int n = 0; n < view.ndim; ++n) given.emplace_back(std::int64_t{view.shape[n]});
     return "an array of shape " + shape_text(given);
   }
   if (!PyBuffer_IsContiguous(&view, 'C')) return "an array in another memory order";

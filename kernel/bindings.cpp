@@ -1,43 +1,21 @@
 // longlag._kernel: checks every argument, releases the interpreter, calls the driver.
 #include <nanobind/nanobind.h>
-#include <nanobind/ndarray.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
 #include <cmath>
-#include <memory>
 #include <optional>
 
 #include "arguments.hpp"
 #include "driver.hpp"
+#include "online_bindings.hpp"
+#include "peak.hpp"
+#include "results.hpp"
 
 namespace longlag {
 namespace {
 
 constexpr std::int64_t kAny = std::numeric_limits<std::int64_t>::max();
-
-template <typename T>
-class Result {
- public:
-  explicit Result(std::vector<std::size_t> shape) : shape_(std::move(shape)) {
-    std::size_t count = 1;
-    for (const std::size_t extent : shape_) count *= extent;
-    data_ = std::make_unique<T[]>(count);
-  }
-  T* data() const { return data_.get(); }
-  // The first `rows` of it, as an array that owns the memory.
-  nb::object array(std::size_t rows) {
-    shape_[0] = rows;
-    T* data = data_.release();
-    const nb::capsule owner(data, [](void* p) noexcept { delete[] static_cast<T*>(p); });
-    return nb::cast(nb::ndarray<nb::numpy, T>(data, shape_.size(), shape_.data(), owner));
-  }
-  nb::object array() { return array(shape_[0]); }
-
- private:
-  std::vector<std::size_t> shape_;
-  std::unique_ptr<T[]> data_;
-};
 
 Setting setting_of(nb::handle hidden, nb::handle sigmoid_output, nb::handle forget_gate,
                    nb::handle isa, nb::handle threads) {
@@ -46,17 +24,6 @@ Setting setting_of(nb::handle hidden, nb::handle sigmoid_output, nb::handle forg
                         flag(forget_gate, "forget_gate")};
   const Kernel& kernel = kernel_of(choice(isa, "isa", usable_isas()));
   return {network, &kernel, static_cast<int>(integer(threads, "threads", 1, 1024))};
-}
-
-// A copy: lengths are addresses in the end, and another thread might write to the array.
-std::vector<std::int64_t> checked_lengths(const Array& lengths, std::int64_t steps) {
-  const std::int64_t* first = lengths.data<const std::int64_t>();
-  std::vector<std::int64_t> copy(first, first + lengths.size());
-  for (std::size_t k = 0; k < copy.size(); ++k)
-    if (copy[k] < 1 || copy[k] > steps)
-      refuse("lengths", std::to_string(copy[k]) + " at flat position " + std::to_string(k),
-             "from 1 to the number of steps, " + std::to_string(steps) + ", throughout");
-  return copy;
 }
 
 // What predict, states and gradient share.
@@ -149,34 +116,46 @@ void check_rates(const Array& rates) {
              "finite and at least 0 throughout");
 }
 
-// The arrays that training writes to.
+// The arrays that training writes to; plain gradient descent takes no notice of the moments.
 struct Learned {
-  Learned(std::int64_t size, nb::handle parameters_object, nb::handle first_object,
+  Learned(std::int64_t size, bool adam, nb::handle parameters_object, nb::handle first_object,
           nb::handle second_object, nb::handle average_object)
-      : parameters(parameters_object, "parameters", Element::kFloat32, {size}, true),
-        first(first_object, "first_moment", Element::kFloat32, {size}, true),
-        second(second_object, "second_moment", Element::kFloat32, {size}, true) {
-    if (!average_object.is_none())
-      average.emplace(average_object, "average", Element::kFloat32, std::vector<Extent>{size},
-                      true);
-    std::vector<const Array*> all = {&parameters, &first, &second};
-    if (average) all.push_back(&*average);
-    for (std::size_t a = 0; a < all.size(); ++a) {
-      all[a]->require_finite();
+      : parameters(parameters_object, "parameters", Element::kFloat32, {size}, true) {
+    written.push_back(&parameters);
+    const auto take = [&](std::optional<Array>& array, nb::handle object, const char* name) {
+      array.emplace(object, name, Element::kFloat32, std::vector<Extent>{size}, true);
+      written.push_back(&*array);
+    };
+    if (adam) take(first, first_object, "first_moment");
+    if (adam) take(second, second_object, "second_moment");
+    if (!average_object.is_none()) take(average, average_object, "average");
+    check_values();
+  }
+
+  void check_values() const {
+    for (std::size_t a = 0; a < written.size(); ++a) {
+      written[a]->require_finite();
       for (std::size_t b = 0; b < a; ++b)
-        if (all[a]->overlaps(*all[b]))
-          refuse(all[a]->name(), std::string("memory that it shares with ") + all[b]->name(),
+        if (written[a]->overlaps(*written[b]))
+          refuse(written[a]->name(),
+                 std::string("memory that it shares with ") + written[b]->name(),
                  "an array of its own");
     }
-    const float* values = second.data<const float>();
-    for (std::int64_t p = 0; p < size; ++p)
+    if (!second) return;
+    const float* values = second->data<const float>();
+    for (std::int64_t p = 0; p < second->size(); ++p)
       if (values[p] < 0.0f)
         refuse("second_moment", std::to_string(values[p]) + " at position " + std::to_string(p),
                "at least 0 throughout");
   }
 
-  Array parameters, first, second;
-  std::optional<Array> average;
+  static float* data(const std::optional<Array>& array) {
+    return array ? array->data<float>() : nullptr;
+  }
+
+  Array parameters;
+  std::optional<Array> first, second, average;
+  std::vector<const Array*> written;
 };
 
 nb::tuple py_train(nb::handle parameters, nb::handle first_moment, nb::handle second_moment,
@@ -196,7 +175,7 @@ nb::tuple py_train(nb::handle parameters, nb::handle first_moment, nb::handle se
                       0,
                       adam};
   const std::int64_t before = integer(step, "step", 0, kAny / 2);
-  const Learned learned(parameter_count(setting.network.hidden), parameters, first_moment,
+  const Learned learned(parameter_count(setting.network.hidden), adam, parameters, first_moment,
                         second_moment, average);
   const Array x(inputs, "inputs", Element::kFloat32, {"N", "B", "T", 2});
   const std::int64_t iterations = x.extent(0), batch = x.extent(1);
@@ -217,9 +196,9 @@ nb::tuple py_train(nb::handle parameters, nb::handle first_moment, nb::handle se
                           before,
                           update,
                           learned.parameters.data<float>(),
-                          learned.first.data<float>(),
-                          learned.second.data<float>(),
-                          learned.average ? learned.average->data<float>() : nullptr};
+                          Learned::data(learned.first),
+                          Learned::data(learned.second),
+                          Learned::data(learned.average)};
   Result<double> losses({static_cast<std::size_t>(iterations)});
   Trained done{};
   {
@@ -227,6 +206,12 @@ nb::tuple py_train(nb::handle parameters, nb::handle first_moment, nb::handle se
     done = train(setting, training, losses.data());
   }
   return nb::make_tuple(losses.array(static_cast<std::size_t>(done.losses)), done.updates);
+}
+
+double py_peak(nb::handle isa) {
+  const std::string name = choice(isa, "isa", usable_isas());
+  const nb::gil_scoped_release release;
+  return peak(name);
 }
 
 constexpr const char* kPredictDoc =
@@ -244,8 +229,8 @@ constexpr const char* kTrainDoc =
     "Writes to parameters, first_moment, second_moment and, if given, average: (P,) float32,\n"
     "none sharing memory with another. step: updates made before this call. inputs\n"
     "(N, B, T, 2), lengths (N, B), targets (N, B), learning_rates (N,) float64.\n"
-    "optimizer \"adam\" (with bias correction) or \"sgd\" (moments are left alone); clip bounds\n"
-    "the global norm, inf for none. After each update\n"
+    "optimizer \"adam\" (with bias correction) or \"sgd\" (takes no notice of the moments, which\n"
+    "may be None); clip bounds the global norm, inf for none. After each update\n"
     "average = average_decay·average + (1 - average_decay)·parameters.\n\n"
     "losses (n,) float64: each before its update. updates_done equals N, and n equals N, in\n"
     "a run that stays finite. Otherwise the run stopped at iteration updates_done, before its\n"
@@ -256,10 +241,13 @@ constexpr const char* kTrainDoc =
 
 NB_MODULE(_kernel, module) {
   using namespace nb::literals;
-  module.doc() = "Native forget-gate LSTM: forward, backward, clip and update, in float32.";
+  module.doc() =
+      "Native kernels, in float32: the forget-gate LSTM, and the LSTM of 1997 learning on-line.";
   // Handles instead of types: the checks are this module's, and say what is wrong in a sentence.
   module.def("isas", &usable_isas,
              "The instruction sets this machine can run, best first.");
+  module.def("peak", &py_peak, "isa"_a.none(),
+             "Measured multiply-adds of one core, in GFLOP/s (2 operations each); takes 50 ms.");
   module.def("predict", &py_predict, "parameters"_a.none(), "inputs"_a.none(),
              "lengths"_a.none(), nb::kw_only(), "hidden"_a.none(), "sigmoid_output"_a.none(),
              "forget_gate"_a.none(), "isa"_a.none(), "threads"_a.none() = 1, kPredictDoc);
@@ -277,6 +265,7 @@ NB_MODULE(_kernel, module) {
              "beta1"_a.none(), "beta2"_a.none(), "epsilon"_a.none(), "clip"_a.none(),
              "isa"_a.none(), "threads"_a.none() = 1, "average"_a.none() = nb::none(),
              "average_decay"_a.none() = 0.0, kTrainDoc);
+  add_online1997(module);
 }
 
 }  // namespace longlag

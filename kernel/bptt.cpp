@@ -12,18 +12,21 @@ namespace {
 #if defined(__AVX512F__)
 constexpr int kTileCells = 2;    // forward: cells of a tile, so 8 gate rows of 1 vector
 constexpr int kTileVectors = 1;  // vectors a row in a tile
-constexpr int kTileBack = 8;     // backward: rows of dh in a tile
-constexpr int kTileInputs = 4;   // weight gradients: inputs of a tile, times 4 gate rows
+constexpr int kTileBack = 16;    // backward: rows of dh in a tile
+constexpr int kTileRows = 5;        // weight gradients: rows of h in a tile, times 4 gate rows
+constexpr int kTileRowsWithX = 3;   // of them beside the bias and x
 #elif defined(__AVX2__)
 constexpr int kTileCells = 1;
 constexpr int kTileVectors = 2;
 constexpr int kTileBack = 4;
-constexpr int kTileInputs = 2;
+constexpr int kTileRows = 3;
+constexpr int kTileRowsWithX = 0;
 #else
 constexpr int kTileCells = 1;
 constexpr int kTileVectors = 1;
 constexpr int kTileBack = 4;
-constexpr int kTileInputs = 2;
+constexpr int kTileRows = 3;
+constexpr int kTileRowsWithX = 0;
 #endif
 
 constexpr int kRow = kGroup;                  // floats of a row: one a lane
@@ -37,16 +40,17 @@ enum Gate { kInput, kForget, kOutput, kCandidate, kCellState, kCellTanh };
 void pack_forward(int hidden, const float* parameters, float* packed) {
   const float* wh = parameters + 8 * hidden;
   const float* bias = wh + std::int64_t{4} * hidden * hidden;
-  for (int first = 0; first < hidden; first += kTileCells) {
-    const int cells = hidden - first < kTileCells ? hidden - first : kTileCells;
-    for (int k = 0; k < hidden + 3; ++k) {
-      const float* row = k == 0 ? bias : k < 3 ? parameters + (k - 1) * 4 * hidden
-                                               : wh + std::int64_t{k - 3} * 4 * hidden;
+  for (int k = 0; k < hidden + 3; ++k) {
+    const float* row = k == 0 ? bias : k < 3 ? parameters + (k - 1) * 4 * hidden
+                                             : wh + std::int64_t{k - 3} * 4 * hidden;
+    for (int first = 0; first < hidden; first += kTileCells) {
+      const int cells = hidden - first < kTileCells ? hidden - first : kTileCells;
+      float* to = packed + std::int64_t{first} * 4 * (hidden + 3) + k * 4 * cells;
       for (int j = first; j < first + cells; ++j) {
-        *packed++ = kSigmoidScale * row[j];
-        *packed++ = kSigmoidScale * row[hidden + j];
-        *packed++ = kSigmoidScale * row[2 * hidden + j];
-        *packed++ = row[3 * hidden + j];
+        *to++ = kSigmoidScale * row[j];  // what sigmoid_of_scaled takes
+        *to++ = kSigmoidScale * row[hidden + j];
+        *to++ = kSigmoidScale * row[2 * hidden + j];
+        *to++ = row[3 * hidden + j];
       }
     }
   }
@@ -77,13 +81,38 @@ void pack(const Network& network, const float* parameters, const Packed& packed)
 // ---------------------------------------------------------------------------------------------
 // Forward
 
+typedef float Quad __attribute__((vector_size(16), aligned(4), may_alias));
+
+// Four values of four lanes, from lane by lane to value by value.
+LONGLAG_INLINE void transpose(const float* const from[4], std::int64_t s, float* to) {
+  Quad row[4], *out = reinterpret_cast<Quad*>(to);
+  for (int n = 0; n < 4; ++n) row[n] = *reinterpret_cast<const Quad*>(from[n] + s);
+  const Quad a = __builtin_shufflevector(row[0], row[1], 0, 4, 1, 5);
+  const Quad b = __builtin_shufflevector(row[0], row[1], 2, 6, 3, 7);
+  const Quad c = __builtin_shufflevector(row[2], row[3], 0, 4, 1, 5);
+  const Quad d = __builtin_shufflevector(row[2], row[3], 2, 6, 3, 7);
+  out[0] = __builtin_shufflevector(a, c, 0, 1, 4, 5);
+  out[4] = __builtin_shufflevector(a, c, 2, 3, 6, 7);
+  out[8] = __builtin_shufflevector(b, d, 0, 1, 4, 5);
+  out[12] = __builtin_shufflevector(b, d, 2, 3, 6, 7);
+}
+
 // Batch-first inputs to lanes; zero beyond a sequence's end and in lanes without one.
 void gather_inputs(const Group& group, float* x) {
-  for (int lane = 0; lane < kGroup; ++lane) {
-    const std::int64_t own = lane < group.lanes ? 2 * group.lengths[lane] : 0;
-    const float* from = group.inputs + lane * group.steps * 2;
-    for (std::int64_t s = 0; s < own; ++s) x[s * kRow + lane] = from[s];
-    for (std::int64_t s = own; s < 2 * group.longest; ++s) x[s * kRow + lane] = 0.0f;
+  const std::int64_t together = 2 * group.shortest / 4 * 4;
+  for (int first = 0; first < kGroup; first += 4) {
+    const float* from[4];
+    for (int n = 0; n < 4; ++n)
+      from[n] = group.inputs + (first + n < group.lanes ? first + n : 0) * group.steps * 2;
+    std::int64_t begin = 0;
+    if (first + 4 <= group.lanes)
+      for (; begin < together; begin += 4) transpose(from, begin, x + begin * kRow + first);
+    for (int n = 0; n < 4; ++n) {
+      const int lane = first + n;
+      const std::int64_t own = lane < group.lanes ? 2 * group.lengths[lane] : 0;
+      for (std::int64_t s = begin; s < own; ++s) x[s * kRow + lane] = from[n][s];
+      for (std::int64_t s = own; s < 2 * group.longest; ++s) x[s * kRow + lane] = 0.0f;
+    }
   }
 }
 
@@ -146,17 +175,11 @@ LONGLAG_INLINE void forward_tile(int runtime_hidden, const float* weights, const
   accumulate(weights + 2 * kRows, x + kRow);
 #pragma GCC unroll 8
   for (int k = 0; k < hidden; ++k) accumulate(weights + (3 + k) * kRows, h + k * kRow);
-#ifndef SPLIT
-#define SPLIT 1
-#endif
-  constexpr int M = CELLS*VECTORS/((CELLS*VECTORS)%SPLIT?1:SPLIT);
-  for (int m = 0; m < CELLS * VECTORS; m += M) {
-  int at[M]; Lanes y[4][M];
-  for (int n = 0; n < M; ++n) {at[n] = (n+m) / VECTORS * kCell + (n+m) % VECTORS * kWidth;for(int k=0;k<4;k++)y[k][n]=z[k][m+n];}
-  forward_cells<M, FORGET>(y, at, previous, cache);
-  for (int n = 0; n < M; ++n)
-    store(h_out + (n+m) / VECTORS * kRow + (n+m) % VECTORS * kWidth, y[kOutput][n]);
-  }
+  int at[CELLS * VECTORS];
+  for (int n = 0; n < CELLS * VECTORS; ++n) at[n] = n / VECTORS * kCell + n % VECTORS * kWidth;
+  forward_cells<CELLS * VECTORS, FORGET>(z, at, previous, cache);
+  for (int n = 0; n < CELLS * VECTORS; ++n)
+    store(h_out + n / VECTORS * kRow + n % VECTORS * kWidth, z[kOutput][n]);
 }
 
 template <int H, bool FORGET>
@@ -318,17 +341,18 @@ void inject(const Group& group, std::int64_t length, const float* output, const 
 
 template <int H, bool FORGET>
 LONGLAG_INLINE void backward_step(int runtime_hidden, const Packed& packed,
-                                  const Workspace& work, std::int64_t t) {
+                                  const Workspace& work, std::int64_t t,
+                                  std::int64_t t_in_chunk) {
   const int hidden = H ? H : runtime_hidden;
   const std::int64_t stride = cache_step(hidden);
   float* cache = work.cache + (1 + t) * stride;
   const float* previous = cache - stride;
-  float* h_before = work.chunk_h + (t % kChunk) * hidden * kRow;
+  float* h_before = work.chunk_h + t_in_chunk * kRow;
   for (int part = 0; part < kRow; part += kWidth)
     for (int j = 0; j < hidden; ++j)
       backward_cell<FORGET>(previous + j * kCell + part, cache + j * kCell + part,
                             load(work.dh + j * kRow + part), work.dc + j * kRow + part,
-                            h_before + j * kRow + part);
+                            h_before + j * kChunk * kRow + part);
   if (t > 0)
     for (int part = 0; part < kRow; part += kTileVectors * kWidth)
       backward_tiles<kTileBack, H, FORGET>(hidden, 0, part, packed.backward, cache, work.dh);
@@ -336,8 +360,6 @@ LONGLAG_INLINE void backward_step(int runtime_hidden, const Packed& packed,
 
 // ---------------------------------------------------------------------------------------------
 // Backward: the weight gradients of a chunk of steps
-
-typedef float Quad __attribute__((vector_size(16), aligned(4), may_alias));
 
 // Sum over the lanes of four rows, by one fixed tree: l + 8, then + 4, + 2, + 1.
 LONGLAG_INLINE Quad sum_lanes(const float* rows) {
@@ -358,70 +380,105 @@ LONGLAG_INLINE Quad sum_lanes(const float* rows) {
 // The steps first..last of a chunk, and where their inputs lie.
 struct Chunk {
   std::int64_t first, last;
+  bool fresh;  // the first one: its sums start at zero
   int hidden;
   const float* x;      // of step 0
   const float* dz;     // of step 0, cell 0
-  const float* h;      // of step `first`
+  const float* h;      // of step `first`, cell 0
   std::int64_t stride;  // of dz, a step
 };
 
-// 4 gate rows of a cell times INPUTS inputs, summed over the chunk's steps, last step first.
-// BIAS: the inputs are 1, x0, x1.
-template <int INPUTS, bool BIAS, bool FORGET, bool LANE_SUMS>
-LONGLAG_INLINE void gradient_tile(const Chunk& chunk, int cell, const float* input,
-                                  std::int64_t input_stride, float* sums) {
-  float tile[INPUTS * 4 * kRow];
-  float* lanes = LANE_SUMS ? sums : tile;
-  for (int part = 0; part < kRow; part += kWidth) {
-    Lanes sum[INPUTS][4];
-    for (int n = 0; n < INPUTS; ++n)
-      for (int gate = 0; gate < 4; ++gate)
-        sum[n][gate] = LANE_SUMS ? load(lanes + (n * 4 + gate) * kRow + part) : broadcast(0.0f);
-    const float* dz = chunk.dz + chunk.last * chunk.stride + cell * kCell + part;
-    const float* in = input + (chunk.last - chunk.first) * input_stride + part;
-    for (std::int64_t t = chunk.last; t >= chunk.first; --t) {
-      Lanes from[INPUTS];
-      for (int n = BIAS; n < INPUTS; ++n) from[n] = load(in + (n - BIAS) * kRow);
-      for (int gate = 0; gate < 4; ++gate)
-        if (FORGET || gate != kForget) {
-          const Lanes d = load(dz + gate * kRow);
-          if (BIAS) sum[0][gate] = add(sum[0][gate], d);
-          for (int n = BIAS; n < INPUTS; ++n) sum[n][gate] = fma(from[n], d, sum[n][gate]);
-        }
-      dz -= chunk.stride;
-      in -= input_stride;
-    }
-    for (int n = 0; n < INPUTS; ++n)
-      for (int gate = 0; gate < 4; ++gate) store(lanes + (n * 4 + gate) * kRow + part, sum[n][gate]);
-  }
-  if (!LANE_SUMS)
-    for (int n = 0; n < INPUTS; ++n) {
-      Quad* total = reinterpret_cast<Quad*>(sums + n * 4);
-      *total = *total + sum_lanes(tile + n * 4 * kRow);
-    }
+// dLoss/dz of one cell's gates, back from a chunk's last step.
+struct CellErrors {
+  const float* last;
+  std::int64_t stride;
+};
+
+// For large H the steps lie so far apart that they push each other out of the cache: a copy.
+template <bool COPY>
+LONGLAG_INLINE CellErrors cell_errors(const Chunk& chunk, int cell, float* copy) {
+  const float* from = chunk.dz + chunk.last * chunk.stride + cell * kCell;
+  if (!COPY) return {from, chunk.stride};
+  const std::int64_t steps = chunk.last - chunk.first;
+  for (std::int64_t t = steps; t >= 0; --t, from -= chunk.stride)
+    for (int k = 0; k < 4 * kRow; k += kWidth) store(copy + t * 4 * kRow + k, load(from + k));
+  return {copy + steps * 4 * kRow, 4 * kRow};
 }
 
-template <int INPUTS, bool FORGET, bool LANE_SUMS>
-LONGLAG_INLINE void gradient_tiles(const Chunk& chunk, int cell, int k, float* sums) {
-  constexpr int kElement = 4 * (LANE_SUMS ? kRow : 1);
-  while (chunk.hidden - k >= INPUTS) {
-    gradient_tile<INPUTS, false, FORGET, LANE_SUMS>(chunk, cell, chunk.h + k * kRow,
-                                                    chunk.hidden * kRow, sums + k * kElement);
-    k += INPUTS;
+// 4 gate rows of a cell times its inputs, summed over the chunk's steps, last step first. The
+// inputs are 1, x0, x1 (if WITH_X) and ROWS rows of h from row k.
+template <bool WITH_X, int ROWS, bool FORGET, bool LANE_SUMS>
+LONGLAG_INLINE void gradient_tile(const Chunk& chunk, const CellErrors& errors, int k,
+                                  float* sums) {
+  constexpr int kFirst = WITH_X ? 3 : 0, kInputs = kFirst + ROWS;
+  float tile[LANE_SUMS ? 1 : kInputs * 4 * kRow];
+  float* lanes = LANE_SUMS ? sums : tile;
+  const bool fresh = !LANE_SUMS || chunk.fresh;
+  for (int part = 0; part < kRow; part += kWidth) {
+    Lanes sum[kInputs][4];
+    for (int n = 0; n < kInputs; ++n)
+      for (int gate = 0; gate < 4; ++gate)
+        sum[n][gate] = fresh ? broadcast(0.0f) : load(lanes + (n * 4 + gate) * kRow + part);
+    const float* dz = errors.last + part;
+    const float* x = chunk.x + chunk.last * 2 * kRow + part;
+    const float* h = chunk.h + (k * kChunk + chunk.last - chunk.first) * kRow + part;
+    for (std::int64_t t = chunk.last; t >= chunk.first; --t) {
+      Lanes input[kInputs];
+      for (int n = 1; n < kFirst; ++n) input[n] = held(load(x + (n - 1) * kRow));
+      for (int n = 0; n < ROWS; ++n) input[kFirst + n] = held(load(h + n * kChunk * kRow));
+      for (int gate = 0; gate < 4; ++gate)
+        if (FORGET || gate != kForget) {
+          const Lanes d = held(load(dz + gate * kRow));
+          if (WITH_X) sum[0][gate] = add(sum[0][gate], d);
+          for (int n = WITH_X; n < kInputs; ++n)
+            sum[n][gate] = fma(input[n], d, sum[n][gate]);
+        }
+      dz -= errors.stride;
+      x -= 2 * kRow;
+      h -= kRow;
+    }
+    for (int n = 0; n < kInputs; ++n)
+      for (int gate = 0; gate < 4; ++gate)
+        store(lanes + (n * 4 + gate) * kRow + part, sum[n][gate]);
   }
-  if constexpr (INPUTS > 1)
-    gradient_tiles<INPUTS / 2, FORGET, LANE_SUMS>(chunk, cell, k, sums);
+  if (LANE_SUMS) return;
+  for (int n = 0; n < kInputs; ++n) {
+    Quad* total = reinterpret_cast<Quad*>(sums + n * 4);
+    const Quad here = sum_lanes(tile + n * 4 * kRow);
+    *total = chunk.fresh ? here : *total + here;
+  }
+}
+
+template <int ROWS, bool FORGET, bool LANE_SUMS>
+LONGLAG_INLINE void gradient_tiles(const Chunk& chunk, const CellErrors& errors, int k,
+                                   float* sums) {
+  constexpr int kElement = 4 * (LANE_SUMS ? kRow : 1);
+  for (; chunk.hidden - k >= ROWS; k += ROWS)
+    gradient_tile<false, ROWS, FORGET, LANE_SUMS>(chunk, errors, k, sums + (3 + k) * kElement);
+  if constexpr (ROWS > 1)
+    gradient_tiles<(ROWS + 1) / 2, FORGET, LANE_SUMS>(chunk, errors, k, sums);
 }
 
 template <bool FORGET, bool LANE_SUMS>
 void gradient_chunk(const Chunk& chunk, float* sums) {
   constexpr int kElement = 4 * (LANE_SUMS ? kRow : 1);
+  float copy[LANE_SUMS ? 1 : kChunk * 4 * kRow];
   for (int cell = 0; cell < chunk.hidden; ++cell) {
+    const CellErrors errors = cell_errors<!LANE_SUMS>(chunk, cell, copy);
     float* own = sums + std::int64_t{cell} * (chunk.hidden + 3) * kElement;
-    gradient_tile<3, true, FORGET, LANE_SUMS>(chunk, cell, chunk.x + chunk.first * 2 * kRow,
-                                              2 * kRow, own);
-    gradient_tiles<kTileInputs, FORGET, LANE_SUMS>(chunk, cell, 0, own + 3 * kElement);
+    const int first = chunk.hidden < kTileRowsWithX ? 0 : kTileRowsWithX;
+    if (first)
+      gradient_tile<true, kTileRowsWithX, FORGET, LANE_SUMS>(chunk, errors, 0, own);
+    else
+      gradient_tile<true, 0, FORGET, LANE_SUMS>(chunk, errors, 0, own);
+    gradient_tiles<kTileRows, FORGET, LANE_SUMS>(chunk, errors, first, own);
   }
+}
+
+// Chunks of much the same size, none above kChunk.
+std::int64_t chunk_steps(std::int64_t steps) {
+  const std::int64_t chunks = (steps + kChunk - 1) / kChunk;
+  return (steps + chunks - 1) / chunks;
 }
 
 template <int H, bool FORGET>
@@ -430,13 +487,14 @@ void backward_steps(const Network& network, const Packed& packed, const Group& g
   const int hidden = H ? H : network.hidden;
   const bool lane_sums = hidden <= kLaneSumsUpTo;
   const std::int64_t stride = cache_step(hidden);
-  for (std::int64_t k = 0; k < sums_size(hidden); ++k) work.sums[k] = 0.0f;
+  const std::int64_t size = chunk_steps(group.longest);
   for (int k = 0; k < hidden * kRow; ++k) work.dh[k] = work.dc[k] = 0.0f;
   for (std::int64_t t = group.longest - 1, last = t; t >= 0; --t) {
     if (t + 1 >= group.shortest) inject(group, t + 1, packed.output, error, hidden, work.dh);
-    backward_step<H, FORGET>(hidden, packed, work, t);
-    if (t % kChunk) continue;
-    const Chunk chunk = {t, last, hidden, work.x, work.cache + stride, work.chunk_h, stride};
+    backward_step<H, FORGET>(hidden, packed, work, t, t % size);
+    if (t % size) continue;
+    const bool fresh = last == group.longest - 1;
+    const Chunk chunk = {t, last, fresh, hidden, work.x, work.cache + stride, work.chunk_h, stride};
     if (lane_sums)
       gradient_chunk<FORGET, true>(chunk, work.sums);
     else
@@ -453,15 +511,16 @@ void spread_gradient(int hidden, const float* sums, float* gradient) {
   const bool lane_sums = hidden <= kLaneSumsUpTo;
   float* wh = gradient + 8 * hidden;
   float* bias = wh + std::int64_t{4} * hidden * hidden;
-  for (int j = 0; j < hidden; ++j)
-    for (int k = 0; k < hidden + 3; ++k) {
+  for (int k = 0; k < hidden + 3; ++k) {
+    float* row = k == 0 ? bias : k < 3 ? gradient + (k - 1) * 4 * hidden
+                                       : wh + std::int64_t{k - 3} * 4 * hidden;
+    for (int j = 0; j < hidden; ++j) {
       const std::int64_t at = (std::int64_t{j} * (hidden + 3) + k) * 4;
       const Quad gates = lane_sums ? sum_lanes(sums + at * kRow)
                                    : *reinterpret_cast<const Quad*>(sums + at);
-      float* row = k == 0 ? bias : k < 3 ? gradient + (k - 1) * 4 * hidden
-                                         : wh + std::int64_t{k - 3} * 4 * hidden;
       for (int gate = 0; gate < 4; ++gate) row[gate * hidden + j] = gates[gate];
     }
+  }
 }
 
 void output_gradient(int hidden, const float* final_h, const float* error, float* gradient) {
@@ -541,8 +600,9 @@ double bias_correction(double beta, std::int64_t count) {
   return 1.0 - power;
 }
 
-void adam(const Update& update, std::int64_t parameters, const float* gradient, float scale,
-          const float* current, const float* first, const float* second, float* next) {
+void adam(const Update& update, std::int64_t parameters, const float* __restrict gradient,
+          float scale, const float* __restrict current, const float* __restrict first,
+          const float* __restrict second, float* __restrict next) {
   const float beta1 = static_cast<float>(update.beta1);
   const float beta2 = static_cast<float>(update.beta2);
   const float rest1 = static_cast<float>(1.0 - update.beta1);
@@ -551,16 +611,13 @@ void adam(const Update& update, std::int64_t parameters, const float* gradient, 
       static_cast<float>(update.learning_rate / bias_correction(update.beta1, update.count));
   const float correct2 = static_cast<float>(1.0 / bias_correction(update.beta2, update.count));
   const float epsilon = static_cast<float>(update.epsilon);
-  float* __restrict new_first = next + parameters;
-  float* __restrict new_second = next + 2 * parameters;
-  float* __restrict new_parameter = next;
   for (std::int64_t p = 0; p < parameters; ++p) {
     const float g = gradient[p] * scale;
     const float m = beta1 * first[p] + rest1 * g;
     const float v = beta2 * second[p] + rest2 * (g * g);
-    new_first[p] = m;
-    new_second[p] = v;
-    new_parameter[p] = current[p] - rate * m / (__builtin_sqrtf(v * correct2) + epsilon);
+    next[parameters + p] = m;
+    next[2 * parameters + p] = v;
+    next[p] = current[p] - rate * m / (__builtin_sqrtf(v * correct2) + epsilon);
   }
 }
 

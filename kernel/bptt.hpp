@@ -30,7 +30,9 @@ struct Network {
 LONGLAG_SHARED std::int64_t gate_weights(int hidden) {
   return std::int64_t{4} * hidden * (hidden + 3);
 }
-LONGLAG_SHARED std::int64_t parameter_count(int hidden) { return gate_weights(hidden) + hidden + 1; }
+LONGLAG_SHARED std::int64_t parameter_count(int hidden) {
+  return gate_weights(hidden) + hidden + 1;
+}
 LONGLAG_SHARED std::int64_t cache_step(int hidden) {
   return std::int64_t{kCellVectors} * kGroup * hidden;
 }
@@ -60,7 +62,7 @@ struct Workspace {
   float* final_h;  // (H, 16): at each sequence's end
   float* dh;       // (H, 16)
   float* dc;       // (H, 16)
-  float* chunk_h;  // (kChunk, H, 16): what the steps of a chunk took from the step before
+  float* chunk_h;  // (H, kChunk, 16): what the steps of a chunk took from the step before
   float* sums;     // (H, H + 3, 4, 16), or without lanes for large H
 };
 LONGLAG_SHARED std::int64_t sums_size(int hidden) {

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <new>
 #include <stdexcept>
@@ -28,10 +29,8 @@ namespace longlag {
 LONGLAG_DECLARE(avx512)
 LONGLAG_DECLARE(avx2)
 LONGLAG_DECLARE(baseline)
-#elif defined(__aarch64__)
-LONGLAG_DECLARE(neon)
 #else
-LONGLAG_DECLARE(baseline)
+LONGLAG_DECLARE(neon)
 #endif
 
 namespace {
@@ -53,10 +52,8 @@ const std::vector<Isa>& isa_table() {
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
       found.push_back({"avx2", &avx2::kKernel});
     found.push_back({"baseline", &baseline::kKernel});
-#elif defined(__aarch64__)
-    found.push_back({"neon", &neon::kKernel});
 #else
-    found.push_back({"baseline", &baseline::kKernel});
+    found.push_back({"neon", &neon::kKernel});
 #endif
     return found;
   }();
@@ -68,10 +65,11 @@ class Floats {
  public:
   explicit Floats(std::int64_t count) {
     constexpr std::size_t kLine = 64, kLarge = std::size_t{1} << 21;
-    std::size_t bytes = (static_cast<std::size_t>(count) * sizeof(float) + kLine - 1) & ~(kLine - 1);
-    const bool large = bytes >= 2 * kLarge;
-    if (large) bytes = (bytes + kLarge - 1) & ~(kLarge - 1);
-    data_ = static_cast<float*>(std::aligned_alloc(large ? kLarge : kLine, std::max(bytes, kLine)));
+    const std::size_t needed = std::max<std::size_t>(static_cast<std::size_t>(count), 1) * 4;
+    const bool large = needed >= 2 * kLarge;
+    const std::size_t unit = large ? kLarge : kLine;
+    const std::size_t bytes = (needed + unit - 1) / unit * unit;
+    data_ = static_cast<float*>(std::aligned_alloc(unit, bytes));
     if (!data_) throw std::bad_alloc();
 #if defined(__linux__)
     if (large) madvise(data_, bytes, MADV_HUGEPAGE);
@@ -383,7 +381,8 @@ class Trainer {
     const double norm =
         setting_.kernel->combine(runner_.group_gradients(), static_cast<int>(runner_.groups()),
                                  parameters_, gradient_.get());
-    if (!std::isfinite(loss) || !std::isfinite(norm)) return false;
+    // The square of a gradient, Adam's second moment, must be a float32 too.
+    if (!std::isfinite(loss) || !(norm * norm <= std::numeric_limits<float>::max())) return false;
     Update update = training_.update;
     update.learning_rate = training_.learning_rates[n];
     update.count = training_.updates_before + n + 1;

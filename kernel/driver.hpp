@@ -45,7 +45,7 @@ struct Training {
   std::int64_t updates_before;
   Update update;                // learning rate and count are set for each iteration
   float* parameters;
-  float* first_moment;
+  float* first_moment;          // null, as the second, for plain gradient descent
   float* second_moment;
   float* average;               // or null
 };

@@ -35,4 +35,6 @@ def tiny() -> Recipe:
         max_iterations=23,
         test_every=6,
         test_size=40,
+        clip=1.0,
+        average_decay=0.0,
     )

@@ -66,6 +66,7 @@ def test_train_takes_every_setting_as_a_flag(tmp_path: Path, capsys) -> None:
         "output": "sigmoid",
         "gate_biases": "constant",
         "forget_bias": 2.0,
+        "input_scale": 1.5,
         "input_bias": -1.0,
         "output_bias": 0.5,
         "batch_size": 3,
@@ -214,7 +215,7 @@ def test_help_names_every_command_and_flag() -> None:
         (["train", "--seed", "x"], "--seed must be a whole number, not 'x'"),
         (["train", "--seed", "-1"], "seed must be a whole number from 0 to 2**63 - 1, not -1"),
         (["train", "--engine", "abacus"], "--engine must be one of auto, native, numpy"),
-        (["train", "--threads", "0"], "threads must be at least 1, not 0"),
+        (["train", "--threads", "0"], "threads must be a whole number from 1 to 1,024, not 0"),
         (["train", "--recipe", "robst"], "unknown recipe 'robst'; did you mean 'robust'?"),
         (["train", "--recipe", "catalogue"], "did you mean 'catalog'?"),
         (["train", "--min-length", "10"], "min_length must be at least 11 steps"),
@@ -258,13 +259,13 @@ def test_bad_input_is_refused_in_one_sentence(
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (["evaluate", "--n", "0"], "n must be at least 1 sequence, not 0"),
+        (["evaluate", "--n", "0"], "n must be a whole number from 1 to 1,000,000,000, not 0"),
         (["evaluate", "--seed", "-1"], "seed must be a whole number from 0"),
         (["evaluate", "--min-length", "3"], "min_length must be at least 11 steps"),
         (["evaluate", "--engine", "x"], "--engine must be one of"),
         (["animate", "--n-frames", "0"], "n_frames must be"),
         (["animate", "--fps", "0"], "fps must be"),
-        (["animate", "--length", "5"], "length must be at least"),
+        (["animate", "--length", "5"], "length must be a whole number from 11"),
     ],
 )
 def test_bad_input_about_a_run_is_refused(args: list[str], said: str, run: Path, capsys) -> None:

@@ -429,7 +429,6 @@ def test_bad_lengths_are_refused(lengths: Any, words: list[str]) -> None:
             use(inputs, np.asarray(lengths))
 
 
-@pytest.mark.xfail(strict=True, reason="a list of lengths loses the recurrent gradient, silently")
 def test_lengths_as_a_list_give_the_same_gradient() -> None:
     net, (inputs, lengths, targets) = network(3, 2), batch(3, 6, 3)
     _, expected = net.gradient(inputs, lengths, targets)

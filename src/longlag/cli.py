@@ -58,6 +58,7 @@ OptionalWhole = Annotated[Any, _reader(int, "by-run")]
 Seed = Annotated[Any, _reader(int, "0")]
 Name = Annotated[Any, _reader(str, "robust")]
 Engine = Annotated[Any, _reader(engines.Choice)]
+Names = Annotated[Any, _reader(str)]
 Directory = tyro.conf.Positional[Path]
 
 
@@ -256,6 +257,25 @@ class Animate:
 
 
 @dataclass
+class Bench:
+    """Time longlag beside its peers: one process each, one run of some minutes."""
+
+    against: Names = "numpy,torch,jax"
+    """Peers, separated by commas; one that is not installed is skipped."""
+    quick: bool = False
+    """The smallest case alone, in half a minute."""
+    json: bool = False
+    """Print one JSON object."""
+
+    def __call__(self) -> int:
+        from longlag import bench
+
+        result = bench.run(bench.parse_against(self.against), self.quick)
+        print(runs.to_json(result) if self.json else bench.render(result))
+        return 0
+
+
+@dataclass
 class Doctor:
     """Show the version, who does the arithmetic, and which extras are found."""
 
@@ -274,6 +294,7 @@ COMMANDS: dict[str, type] = {
     "compare": Compare,
     "figures": Figures,
     "animate": Animate,
+    "bench": Bench,
     "doctor": Doctor,
 }
 

@@ -12,12 +12,14 @@ from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 
+from longlag import checks
 from longlag.networks.lstm import LSTM, check_lengths, flatten, unflatten
 from longlag.optimizers import Adam, GradientDescent, Optimizer, clip_by_global_norm
 from longlag.recipes import Recipe
 from longlag.tasks import Batch
 
 Choice = Literal["auto", "native", "numpy"]
+LARGEST_SQUARE = float(np.finfo(np.float32).max)  # Adam's second moment must be a float32 too
 
 
 @dataclass
@@ -58,8 +60,8 @@ class Engine(Protocol):
     def learn(self, learner: Learner, recipe: Recipe, data: Batch) -> tuple[np.ndarray, int]:
         """Iterates over N prepared batches: inputs (N, B, T, 2), lengths and targets (N, B).
 
-        Changes the learner in place. Stops at a loss or a gradient that is not finite, without
-        the update.
+        Changes the learner in place. Stops, without the update, at a loss that is not finite or
+        a gradient whose square is not.
 
         Returns:
             The losses, each before its update (the offending one included), and the number of
@@ -86,7 +88,7 @@ class NumpyEngine:
                 loss, gradient = network.gradient(*batch)
                 losses.append(loss)
                 clipped, norm = clip_by_global_norm(flatten(gradient), recipe.clip)
-                if not np.isfinite(loss + norm):
+                if not np.isfinite(loss) or not norm**2 <= LARGEST_SQUARE:
                     return np.array(losses), len(losses) - 1
                 learner.optimizer.update(learner.parameters, clipped, recipe.learning_rate)
                 if learner.average is not None:
@@ -177,10 +179,8 @@ def choose(engine: str = "auto", threads: int = 1) -> Engine:
         ValueError: an unknown name, threads below 1, `native` without a kernel, or an
             instruction set that this processor lacks.
     """
-    if engine not in get_args(Choice):
-        raise ValueError(f"engine must be one of {', '.join(get_args(Choice))}, not {engine!r}")
-    if threads < 1:
-        raise ValueError(f"threads must be at least 1, not {threads}")
+    checks.one_of("engine", engine, get_args(Choice))
+    checks.whole("threads", threads, 1, 1024)
     kernel = None if engine == "numpy" else load_kernel()
     if kernel is None:
         if engine == "native":
@@ -190,7 +190,5 @@ def choose(engine: str = "auto", threads: int = 1) -> Engine:
             )
         return NumpyEngine()
     usable = kernel.isas()
-    isa = os.environ.get("LONGLAG_ISA") or usable[0]
-    if isa not in usable:
-        raise ValueError(f"LONGLAG_ISA must be one of {', '.join(usable)} here, not {isa!r}")
+    isa = checks.one_of("LONGLAG_ISA", os.environ.get("LONGLAG_ISA") or usable[0], usable)
     return NativeEngine(kernel, isa, threads)

@@ -14,11 +14,12 @@ from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hint
 
 import numpy as np
 
+from longlag import checks
 from longlag.networks.lstm import LSTM, Output, Parameters, flatten, unflatten
 from longlag.tasks import MarkedPairs
 
 DrawOrder = Literal["blocks", "published"]
-GateBiases = Literal["chrono", "constant"]
+GateBiases = Literal["lag", "chrono", "constant"]
 Optimizer = Literal["adam", "sgd"]
 Stop = Literal["strict", "mse"]
 Scalar = str | int | float | bool
@@ -55,30 +56,41 @@ class Recipe:
     forget_gate: bool = setting(True, "learn the forget gate, or fix it at 1")
     output: Output = setting("linear", "the answer: linear, or its sigmoid")
     gate_biases: GateBiases = setting(
-        "chrono", "initial biases: drawn to match lags up to T (chrono), or constant"
+        "lag", "initial biases: closed over a lag of T, drawn to match lags up to T, or constant"
     )
-    forget_bias: float = setting(1.0, "initial forget-gate bias where constant", -1e3, 1e3)
-    input_bias: float = setting(0.0, "initial input-gate bias where constant", -1e3, 1e3)
+    forget_bias: float = setting(0.0, "initial forget-gate bias, added to the above", -1e3, 1e3)
+    input_bias: float = setting(-4.0, "initial input-gate bias, added to the above", -1e3, 1e3)
+    input_scale: float = setting(2.0, "range of the initial input weights, in sqrt(1/2)", 0, 1e3)
     output_bias: float = setting(0.25, "initial bias of the answer", -1e3, 1e3)
-    batch_size: int = setting(16, "sequences in a batch", 1, 65536)
+    batch_size: int = setting(4, "sequences in a batch", 1, 65536)
     optimizer: Optimizer = setting("adam", "adam, or sgd (plain gradient descent)")
-    learning_rate: float = setting(0.01, "step size of the optimiser", 0, 1e3)
+    learning_rate: float = setting(0.03, "step size of the optimiser", 0, 1e3)
     beta1: float = setting(0.9, "decay of Adam's first moment", 0, 0.999999)
     beta2: float = setting(0.999, "decay of Adam's second moment", 0, 0.999999)
     epsilon: float = setting(1e-8, "Adam's epsilon", 1e-30, 1)
-    clip: float = setting(1.0, "limit on the gradient's global norm", 1e-30, 1e30)
-    average_decay: float = setting(0.0, "decay of the moving average of the weights", 0, 0.999999)
-    max_iterations: int = setting(50_000, "batches at most", 1, 10**9)
+    clip: float = setting(0.1, "limit on the gradient's global norm", 1e-30, 1e30)
+    average_decay: float = setting(
+        0.98,
+        "the network judged has the moving average of the weights, with this decay",
+        0,
+        0.999999,
+    )
+    max_iterations: int = setting(50_000, "batches at most", 1, checks.LARGEST)
     stop: Stop = setting("strict", "rule: strict on two successive test sets, or test MSE")
-    target_test_mse: float = setting(0.030, "stop below this test MSE (stop = mse)", 0, 1e30)
-    test_every: int = setting(50, "iterations between tests", 1, 10**9)
+    target_test_mse: float = setting(0.030, "stop below this test MSE (stop = mse)", 0, 1e15)
+    test_every: int = setting(50, "iterations between tests", 1, checks.LARGEST)
     test_size: int = setting(2560, "sequences in a test set", 1, 10**7)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.name, str):
+            raise ValueError(f"name must be a word, not {self.name!r}")
+        if not isinstance(self.task, MarkedPairs):
+            raise ValueError(f"task must be a MarkedPairs, not {self.task!r}")
         hints = get_type_hints(Recipe)
         for f in fields(self):
             if f.name not in ("name", "task"):
-                _check(f.name, getattr(self, f.name), hints[f.name], f.metadata)
+                value = _checked(f.name, getattr(self, f.name), hints[f.name], f.metadata)
+                object.__setattr__(self, f.name, value)
 
     # -- settings as one flat dict ------------------------------------------------------------
 
@@ -105,8 +117,9 @@ class Recipe:
                 raise ValueError(f"unknown setting {name!r}{_nearest(name, known)}")
         settings = dict(settings)
         if "min_length" in settings and "max_length" not in settings:
-            _check("min_length", settings["min_length"], int, {"low": 1, "high": 10**9})
-            settings["max_length"] = settings["min_length"] * 11 // 10
+            settings["max_length"] = (
+                checks.whole("min_length", settings["min_length"], 0) * 11 // 10
+            )
         task_names = {"task": "kind", "rules": "rules"} | {
             name: name for name in ("min_length", "max_length")
         }
@@ -133,7 +146,7 @@ class Recipe:
 
     def streams(self, seed: int) -> Streams:
         """The random streams of trial `seed`, independent of every other trial's."""
-        check_seed(seed)
+        seed = check_seed(seed)
         if self.draw_order == "published":
             seeds = (seed, seed, seed + TEST_SEED_OFFSET)
             return Streams(*(np.random.default_rng(s) for s in seeds))
@@ -143,53 +156,49 @@ class Recipe:
     def network(self, rng: np.random.Generator) -> LSTM:
         """A network with its initial weights, float32.
 
-        Weights are uniform in ± sqrt(1/2) (inputs) and ± sqrt(1/H) (recurrent, output). Chrono
-        biases (Tallec & Ollivier 2018, section 3): b_f = log U(1, T - 1), b_i = -b_f, with T the
-        longest sequence.
+        Weights are uniform in ± input_scale sqrt(1/2) (inputs) and ± sqrt(1/H) (recurrent,
+        output). Gate biases, with T the longest sequence, are forget_bias and input_bias plus
+
+            lag         b_f = log T, b_i = -log T: a cell forgets, and what it should not store
+                        seeps in, at a rate of about 1/T a step, so that a memory lasts
+            chrono      b_f = log U(1, T - 1), b_i = -b_f (Tallec & Ollivier 2018, section 3)
+            constant    nothing
         """
-        H = self.hidden
-        from_inputs, from_cells = np.sqrt(1 / 2), np.sqrt(1 / H)
+        H, T = self.hidden, self.task.max_length
+        from_inputs, from_cells = self.input_scale * np.sqrt(1 / 2), np.sqrt(1 / H)
         Wx = rng.uniform(-from_inputs, from_inputs, (2, 4 * H))
         Wh = rng.uniform(-from_cells, from_cells, (H, 4 * H))
         Wy = rng.uniform(-from_cells, from_cells, (H, 1))
-        b = np.zeros(4 * H)
+        memory: float | np.ndarray = 0.0
         if self.gate_biases == "chrono":
-            forget = np.log(rng.uniform(1, self.task.max_length - 1, H))
-            b[:H], b[H : 2 * H] = -forget, forget
-        else:
-            b[:H], b[H : 2 * H] = self.input_bias, self.forget_bias
+            memory = np.log(rng.uniform(1, T - 1, H))
+        elif self.gate_biases == "lag":
+            memory = np.log(T)
+        b = np.zeros(4 * H)
+        b[:H], b[H : 2 * H] = self.input_bias - memory, self.forget_bias + memory
         vector = flatten(Parameters(Wx, Wh, b, Wy, np.array([self.output_bias])))
         # Rounded at once: float64 logarithms differ in the last bit between processors.
         return LSTM(unflatten(vector.astype(np.float32), H), self.output, self.forget_gate)
 
 
-def check_seed(seed: int) -> None:
-    """Refuses a seed outside 0 .. 2**63 - 1."""
-    if not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**63:
-        raise ValueError(f"seed must be a whole number from 0 to 2**63 - 1, not {seed!r}")
+def check_seed(seed: int) -> int:
+    """The seed, refused outside 0 .. 2**63 - 1."""
+    return checks.whole("seed", seed, 0, 2**63 - 1)
 
 
-def _check(name: str, value: Any, kind: Any, limits: Mapping[str, Any]) -> None:
-    """Refuses a value of the wrong type or out of range."""
+def _checked(name: str, value: Any, kind: Any, limits: Mapping[str, Any]) -> Scalar:
+    """A setting as a plain Python value, refused where its type or range is wrong."""
     if get_origin(kind) is Literal:
-        if value not in get_args(kind):
-            allowed = ", ".join(get_args(kind))
-            raise ValueError(f"{name} must be one of {allowed}, not {value!r}")
-        return
+        return checks.one_of(name, value, get_args(kind))
     if kind is bool:
-        if not isinstance(value, bool):
-            raise ValueError(f"{name} must be True or False, not {value!r}")
-        return
-    number = (int, np.integer) if kind is int else (int, float, np.integer, np.floating)
-    low, high = limits["low"], limits["high"]
-    if not isinstance(value, number) or isinstance(value, bool) or not low <= value <= high:
-        what = "a whole number" if kind is int else "a number"
-        raise ValueError(f"{name} must be {what} from {low:g} to {high:g}, not {value!r}")
+        return checks.flag(name, value)
+    check = checks.whole if kind is int else checks.number
+    return check(name, value, limits["low"], limits["high"])
 
 
-def _nearest(name: str, known: Mapping[str, Any]) -> str:
+def _nearest(name: Any, known: Mapping[str, Any]) -> str:
     """A hint for a misspelt name."""
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+    close = difflib.get_close_matches(str(name), known, n=1, cutoff=0.4)
     return f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(known)}"
 
 
@@ -203,9 +212,14 @@ RECIPES: dict[str, Recipe] = {
             draw_order="published",
             output="sigmoid",
             gate_biases="constant",
+            forget_bias=1.0,
+            input_bias=0.0,
+            input_scale=1.0,
             output_bias=0.0,
             batch_size=32,
             learning_rate=5e-3,
+            clip=1.0,
+            average_decay=0.0,
             max_iterations=6000,
             stop="mse",
             test_every=500,
@@ -227,6 +241,6 @@ def recipe(name: str, **settings: Any) -> Recipe:
         ValueError: an unknown recipe or setting (the nearest is suggested), or a value out of
             range.
     """
-    if name not in RECIPES:
+    if not isinstance(name, str) or name not in RECIPES:
         raise ValueError(f"unknown recipe {name!r}{_nearest(name, RECIPES)}")
     return RECIPES[name].with_settings(settings)

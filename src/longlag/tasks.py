@@ -28,6 +28,8 @@ from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
+from longlag import checks
+
 Kind = Literal["multiplication", "adding"]
 Rules = Literal["paper", "catalog"]
 
@@ -73,25 +75,20 @@ class MarkedPairs:
     max_length: int = 110
 
     def __post_init__(self) -> None:
-        for name, value, allowed in (
-            ("task", self.kind, get_args(Kind)),
-            ("rules", self.rules, get_args(Rules)),
-        ):
-            if value not in allowed:
-                raise ValueError(f"{name} must be one of {', '.join(allowed)}, not {value!r}")
-        for name, value in (("min_length", self.min_length), ("max_length", self.max_length)):
-            if not isinstance(value, (int, np.integer)) or isinstance(value, bool):
-                raise ValueError(f"{name} must be a whole number of steps, not {value!r}")
+        checks.one_of("task", self.kind, get_args(Kind))
+        checks.one_of("rules", self.rules, get_args(Rules))
         shortest = SHORTEST[self.rules]
-        if self.min_length < shortest:
+        low = checks.whole("min_length", self.min_length, -checks.LARGEST)
+        if low < shortest:
             raise ValueError(
                 f"min_length must be at least {shortest} steps to hold two marks by the "
-                f"{self.rules} rules, not {self.min_length}"
+                f"{self.rules} rules, not {low}"
             )
-        if self.max_length < self.min_length:
-            raise ValueError(
-                f"max_length must be at least min_length ({self.min_length}), not {self.max_length}"
-            )
+        high = checks.whole("max_length", self.max_length, -checks.LARGEST)
+        if high < low:
+            raise ValueError(f"max_length must be at least min_length ({low}), not {high}")
+        object.__setattr__(self, "min_length", low)
+        object.__setattr__(self, "max_length", high)
 
     def at_length(self, length: int) -> MarkedPairs:
         """The same task with sequences of exactly `length` steps."""
@@ -130,9 +127,7 @@ class MarkedPairs:
     def minimal_lag(self) -> int:
         """Least number of steps from the later mark to the end of a sequence."""
         if self.rules == "catalog":
-            # The later mark is at most max(11, L//2) - 1; short and odd lengths vary.
-            lengths = range(self.min_length, min(self.max_length, self.min_length + 1) + 1)
-            return min(length - max(11, length // 2) for length in lengths)
+            return self.min_length - max(11, self.min_length // 2)
         return self.min_length - 1 - max(FIRST_WINDOW - 1, self._second_window)
 
     @property
@@ -157,10 +152,15 @@ class MarkedPairs:
 
         Args:
             rng: the source of random numbers.
-            length: steps; drawn from {min_length, ..., max_length} where not given.
+            length: steps, at least min_length; drawn from {min_length, ..., max_length} where
+                not given.
+
+        Raises:
+            ValueError: a length below min_length.
         """
         if length is None:
             length = int(rng.integers(self.min_length, self.max_length + 1))
+        length = checks.whole("length", length, self.min_length)
         values = rng.uniform(0.0, 1.0, size=length)
         if self.kind == "adding":
             values = 2 * values - 1
@@ -185,6 +185,7 @@ class MarkedPairs:
 
     def sample_in_order(self, n: int, rng: np.random.Generator) -> Batch:
         """n sequences of one common length, drawn one after another (the catalogue's order)."""
+        checks.whole("n", n, 1)
         length = int(rng.integers(self.min_length, self.max_length + 1))
         drawn = [self.sequence(rng, length) for _ in range(n)]
         return Batch(
@@ -204,8 +205,7 @@ class MarkedPairs:
         Returns:
             Batch with T = max_length: inputs (n, T, 2), lengths (n,), targets (n,).
         """
-        if n < 1:
-            raise ValueError(f"n must be at least 1 sequence, not {n}")
+        checks.whole("n", n, 1)
         longest = self.max_length
         lengths = rng.integers(self.min_length, longest + 1, size=n)
         values = rng.random((n, longest), dtype=np.float32)

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from longlag import checks
 from longlag import engine as engines
 from longlag.criteria import Score, is_strict, score
 from longlag.networks.lstm import LSTM, unflatten
@@ -118,6 +119,8 @@ class Training:
     def advance(self) -> None:
         """Trains on the next block of data, and tests where a test is due.
 
+        An exception from within, Ctrl-C's included, leaves a state from which nothing can go on.
+
         Raises:
             RuntimeError: the training has already stopped.
         """
@@ -197,7 +200,7 @@ class Training:
             self.stopped_by = "max_iterations"
 
     def _conclude(self) -> None:
-        if self.recipe.stop == "strict" or self.score is None or self.stopped_by == "diverged":
+        if self.score is None or self.stopped_by == "diverged":
             self.score = self._fresh_score()
         self._snapshot()
 
@@ -223,11 +226,11 @@ class Training:
     def state(self) -> dict[str, Any]:
         """Arrays and JSON-ready values from which `restore` continues to the same bits."""
         optimizer = self.learner.optimizer
-        arrays = {f"moment_{name}": m for name, m in optimizer.moments.items()}
+        arrays = {f"moment_{name}": m.copy() for name, m in optimizer.moments.items()}
         if self.learner.average is not None:
-            arrays["average"] = self.learner.average
+            arrays["average"] = self.learner.average.copy()
         return arrays | {
-            "parameters": self.learner.parameters,
+            "parameters": self.learner.parameters.copy(),
             "train_losses": np.array(self.losses),
             "test_curve": np.array(self.test_curve, dtype=np.float64).reshape(-1, 2),
             "snapshot_iterations": np.array(list(self.snapshots), dtype=np.int64),
@@ -294,8 +297,7 @@ def evaluate(
     The sequences depend on the task, n and the seed alone, so that runs can be compared on the
     same ones; no training or test set has seen them.
     """
-    if n < 1:
-        raise ValueError(f"n must be at least 1 sequence, not {n}")
+    checks.whole("n", n, 1)
     check_seed(seed)
     stream = np.random.SeedSequence(seed, spawn_key=(EVALUATION_STREAM,))
     task = run.recipe.evaluation_task if task is None else task

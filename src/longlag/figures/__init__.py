@@ -14,10 +14,11 @@ from longlag.figures import (
     training_curve,
 )
 from longlag.figures.animation import Progress
+from longlag.figures.animation import check as check_animation
 from longlag.files import write_bytes
 from longlag.training import Run
 
-__all__ = ["write_animation", "write_figures"]
+__all__ = ["check_animation", "write_animation", "write_figures"]
 
 PICTURES = {
     "training_curve": training_curve.draw,
@@ -60,7 +61,7 @@ def write_animation(
     Args:
         run: a run with its snapshots.
         out: the file; its folder is made where it does not exist.
-        n_frames: frames at most; fewer where there are fewer snapshots.
+        n_frames: frames at most, 2 to 500; fewer where there are fewer snapshots.
         fps: frames a second, 1 to 50; the last frame is held for three seconds.
         length: steps of the sequences shown; those of the run's test where not given.
         progress: called after each frame with the frames done and all frames.

@@ -12,9 +12,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 from PIL import Image
 
+from longlag import checks
 from longlag.criteria import TOLERANCE
 from longlag.figures import curves, examples, panels, style
-from longlag.tasks import Sequence
+from longlag.recipes import Recipe
+from longlag.tasks import SHORTEST, Sequence
 from longlag.training import Run
 
 Progress = Callable[[int, int], None]
@@ -43,8 +45,6 @@ def chosen_iterations(run: Run, n_frames: int) -> list[int]:
     Raises:
         ValueError: fewer than two frames asked for.
     """
-    if n_frames < 2:
-        raise ValueError(f"n_frames must be at least 2, the first and the last, not {n_frames}")
     iterations = sorted(run.snapshots)
     if len(iterations) <= n_frames:
         return iterations
@@ -239,6 +239,18 @@ def in_palette(pixels: np.ndarray, colours: np.ndarray) -> Image.Image:
     return image
 
 
+def check(recipe: Recipe, n_frames: int, fps: int, length: int | None) -> None:
+    """Refuses what cannot be animated, before any work.
+
+    Raises:
+        ValueError: n_frames, fps or length out of range.
+    """
+    checks.whole("n_frames", n_frames, 2, 500)
+    checks.whole("fps", fps, 1, 50)
+    if length is not None:
+        checks.whole("length", length, SHORTEST[recipe.task.rules])
+
+
 def gif(
     run: Run,
     *,
@@ -248,8 +260,7 @@ def gif(
     progress: Progress | None = None,
 ) -> bytes:
     """The animation as GIF; the arguments are those of `write_animation`."""
-    if not 1 <= fps <= 50:
-        raise ValueError(f"fps must be a number of frames a second from 1 to 50, not {fps}")
+    check(run.recipe, n_frames, fps, length)
     iterations = chosen_iterations(run, n_frames)
     spread = examples.spread_sequences(run, BARS - 1, length)
     sequences = [examples.one_sequence(run, length), *spread]

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from longlag.figures import style
 from longlag.training import Run
 
+CHANCE_LOOK: dict[str, Any] = {
+    "color": style.INK,
+    "linestyle": (0, (4, 2.5)),
+    "linewidth": 1.1,
+}
 MOST_POINTS = 3000  # a line of more points is thinned to the extremes of its bins
 
 
@@ -73,6 +80,10 @@ def error_axis(ax: Axes, run: Run, also: tuple[float, ...] = ()) -> None:
     shown = np.concatenate([bulk, tests, [chance], also])
     ax.set_yscale("log")
     ax.set_ylim(shown.min() / 1.6, shown.max() * 1.8)
+    low, high = ax.get_ylim()
+    if high < 100 * low:  # powers of ten alone would be too few
+        ax.yaxis.set_major_locator(readable_log_ticks(low, high))
+        ax.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
     ax.yaxis.set_minor_formatter(NullFormatter())
     ax.grid(axis="y")
 
@@ -80,7 +91,7 @@ def error_axis(ax: Axes, run: Run, also: tuple[float, ...] = ()) -> None:
 def chance_line(ax: Axes, run: Run) -> float:
     """Draws the chance level of the rules in use, dashed, and returns it."""
     chance = run.recipe.evaluation_task.chance_mse
-    ax.axhline(chance, color=style.INK, linestyle=(0, (4, 2.5)), linewidth=1.1, zorder=2.6)
+    ax.axhline(chance, zorder=2.6, **CHANCE_LOOK)
     return chance
 
 

@@ -8,13 +8,11 @@ from matplotlib.collections import PolyCollection
 from matplotlib.colorbar import Colorbar
 from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
+from matplotlib.patches import Patch, Rectangle
 from matplotlib.text import Text
 
 from longlag.figures import style
 from longlag.tasks import Kind, Sequence
-
-SENTINEL_HEIGHT = {"multiplication": 0.0, "adding": -1.0}
 
 
 def time_axis(ax: Axes, steps: int) -> None:
@@ -47,25 +45,7 @@ def sequence(ax: Axes, shown: Sequence, kind: Kind, steps: int) -> None:
     ax.plot(marks, [top] * len(marks), "v", color=style.MARK, markersize=4.5, clip_on=False)
     ax.plot(ends, [top] * 2, "v", color=style.INK, markersize=4.5, clip_on=False)
     if 0 in shown.marks:
-        outline = {"edgecolor": style.MARK, "linestyle": (0, (2, 1)), "linewidth": 1.2}
-        ax.bar(
-            [0],
-            [1 - low],
-            bottom=low,
-            width=max(1.6, wide * 1.6),
-            fill=False,
-            **outline,
-            clip_on=False,
-        )
-        ax.plot(
-            [0],
-            [top],
-            "v",
-            markerfacecolor="white",
-            color=style.MARK,
-            markersize=4.5,
-            clip_on=False,
-        )
+        _hidden_mark(ax, low, top, max(1.6, wide * 1.6))
     if low < 0:
         ax.axhline(0, color=style.MUTED, linewidth=0.6)
     ax.set_ylim(low, top)
@@ -74,12 +54,22 @@ def sequence(ax: Axes, shown: Sequence, kind: Kind, steps: int) -> None:
     time_axis(ax, steps)
 
 
+def _hidden_mark(ax: Axes, low: float, top: float, width: float) -> None:
+    """A dashed outline around the first step, and a hollow triangle above it."""
+    dashes = (0, (2, 1))
+    outline = Rectangle((-width / 2, low), width, 1 - low, fill=False, edgecolor=style.MARK)
+    outline.set(linestyle=dashes, linewidth=1.2, clip_on=False)
+    ax.add_patch(outline)
+    (triangle,) = ax.plot([0], [top], "v", color=style.MARK, markersize=4.5, clip_on=False)
+    triangle.set_markerfacecolor("white")
+
+
 def _bars(at: np.ndarray, values: np.ndarray, width: float, colour: str) -> PolyCollection:
     """Bars from zero to their values, as one artist: there may be many thousand."""
     left, right, zero = at - width / 2, at + width / 2, np.zeros_like(values)
     corners = [(left, zero), (left, values), (right, values), (right, zero)]
     outlines = np.moveaxis(np.array(corners), 2, 0)  # (bars, 4 corners, x and y)
-    return PolyCollection(outlines, facecolors=colour, linewidths=0)
+    return PolyCollection(list(outlines), facecolors=colour, linewidths=0)
 
 
 def titles(ax: Axes, left: str, right: str, colour: str = style.NETWORK) -> tuple[Text, Text]:

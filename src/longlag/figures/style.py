@@ -32,7 +32,7 @@ GRID = "#e4e6e8"
 NETWORK = "#0072b2"  # whatever the network says
 NETWORK_LIGHT = "#a6cee6"
 MARK = "#d55e00"  # marked values; answers that are wrong
-HIDDEN = "#cc79a7"
+PAPER = "#8f3f6d"  # the paper's own results
 TEST = "#e69f00"
 
 SMALL, NORMAL, LARGE = 7.5, 8.5, 12.0  # points; 10, 12 and 17 pixels in a README

@@ -21,7 +21,6 @@ PAPER_STOPS = (
     (0.0223, "paper, first stop: 0.0223 (read as RMSE), 482,000 sequences"),
     (0.0139, "second stop: 0.0139 (read as RMSE), 1,273,000 sequences"),
 )
-PAPER_COLOUR = "#8f3f6d"
 PAPER_DASHES = ((0, (1, 1.5)), (0, (5, 1.5, 1, 1.5)))
 HEIGHT = 4.7  # inches
 
@@ -98,14 +97,14 @@ def _curves(ax: Axes, run: Run) -> list[Line2D]:
 def _chance(ax: Axes, run: Run) -> Line2D:
     chance = curves.chance_line(ax, run)
     label = f"chance {style.number(chance)} ({run.recipe.task.rules} rules)"
-    return Line2D([], [], color=style.INK, linestyle=(0, (4, 2.5)), lw=1.1, label=label)
+    return Line2D([], [], label=label, **curves.CHANCE_LOOK)
 
 
 def _paper(ax: Axes, run: Run) -> list[Line2D]:
     """The paper's two results as lines; returns the legend's entries."""
     lines = []
     for (rmse, text), dashes in zip(paper_stops(run), PAPER_DASHES, strict=False):
-        look: dict[str, Any] = {"color": PAPER_COLOUR, "linewidth": 1.3, "linestyle": dashes}
+        look: dict[str, Any] = {"color": style.PAPER, "linewidth": 1.3, "linestyle": dashes}
         ax.axhline(rmse**2, zorder=2.5, **look)
         lines.append(Line2D([], [], label=text, **look))
     return lines

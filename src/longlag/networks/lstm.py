@@ -195,7 +195,15 @@ class LSTM:
     def gradient(
         self, inputs: np.ndarray, lengths: np.ndarray, targets: np.ndarray
     ) -> tuple[float, Parameters]:
-        """Mean squared error of a batch (no 1/2) and its gradient."""
+        """Mean squared error of a batch (no 1/2) and its gradient.
+
+        Args:
+            inputs: (B, T, 2), finite, what stands after a sequence's end included.
+            lengths, targets: (B,) each.
+        """
+        lengths, targets = check_lengths(inputs, lengths), np.asarray(targets)
+        if targets.shape != lengths.shape:
+            raise ValueError(f"targets must have shape {lengths.shape}, not {targets.shape}")
         trace = self.forward(inputs, lengths)
         error = trace.y - targets.astype(trace.y.dtype)
         dy = (2 / len(error)) * error

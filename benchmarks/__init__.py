@@ -1,0 +1,11 @@
+"""The contestants of `longlag bench`: one file each, one process each.
+
+All train the same network (an LSTM with a forget gate, a linear output) on the same task, batch,
+loss (mean squared error), clipping (global norm 1) and optimiser (Adam, 5e-3), in float32. Each
+peer is written as its own users would write it. `longlag_kernel` draws its data by the paper's
+rules within the time measured; the peers get theirs for nothing: batches drawn beforehand by the
+same sampler, used in turn.
+
+A module offers `prepare(case, threads, variant)`, which returns a function that trains for a given
+number of iterations, and runs as a program that speaks to the driver (`harness.serve`).
+"""

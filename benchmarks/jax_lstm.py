@@ -1,0 +1,96 @@
+"""JAX: jit, lax.scan and optax; one seed, or (variant `vmap`) many seeds side by side."""
+
+# pyright: reportMissingImports=false
+# (JAX is optional.)
+
+from __future__ import annotations
+
+from itertools import cycle, islice
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from longlag.bench import VMAP_SEEDS, Case
+
+from .harness import Train, batches, serve
+
+optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(5e-3))
+
+
+def initial(key: jax.Array, hidden: int) -> dict[str, jax.Array]:
+    """Parameters; gate columns in the order input, forget, output, candidate."""
+    keys = jax.random.split(key, 3)
+    bound = hidden**-0.5
+
+    def uniform(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+        return jax.random.uniform(key, shape, minval=-bound, maxval=bound)
+
+    return {
+        "Wx": uniform(keys[0], (2, 4 * hidden)),
+        "Wh": uniform(keys[1], (hidden, 4 * hidden)),
+        "b": jnp.zeros(4 * hidden),
+        "Wy": uniform(keys[2], (hidden, 1)),
+        "by": jnp.zeros(1),
+    }
+
+
+def predict(parameters: dict, inputs: jax.Array, lengths: jax.Array) -> jax.Array:
+    """Answers (B,) for padded inputs (B, T, 2), each at its sequence's own last step."""
+
+    def step(carry, x):
+        h, c = carry
+        z = x @ parameters["Wx"] + h @ parameters["Wh"] + parameters["b"]
+        i, f, o, g = jnp.split(z, 4, axis=-1)
+        c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
+        h = jax.nn.sigmoid(o) * jnp.tanh(c)
+        return (h, c), h
+
+    zeros = jnp.zeros((inputs.shape[0], parameters["Wh"].shape[0]))
+    _, states = jax.lax.scan(step, (zeros, zeros), inputs.swapaxes(0, 1))
+    last = states[lengths - 1, jnp.arange(inputs.shape[0])]
+    return (last @ parameters["Wy"] + parameters["by"])[:, 0]
+
+
+def loss(parameters: dict, inputs: jax.Array, lengths: jax.Array, targets: jax.Array) -> jax.Array:
+    return jnp.mean((predict(parameters, inputs, lengths) - targets) ** 2)
+
+
+def update(parameters: dict, state, batch):
+    """One iteration: parameters, the optimiser's state and the loss."""
+    value, gradient = jax.value_and_grad(loss)(parameters, *batch)
+    updates, state = optimizer.update(gradient, state, parameters)
+    return optax.apply_updates(parameters, updates), state, value
+
+
+def prepare(case: Case, threads: int = 1, variant: str = "") -> Train:
+    """Threads are XLA's own, by the environment."""
+    drawn = list(islice(batches(case), case.block))
+    if variant == "vmap":
+        keys = jax.random.split(jax.random.key(0), VMAP_SEEDS)
+        parameters = jax.vmap(lambda key: initial(key, case.hidden))(keys)
+        state = jax.vmap(optimizer.init)(parameters)
+        step = jax.jit(jax.vmap(update))
+        streams = [list(islice(batches(case, seed), case.block)) for seed in range(VMAP_SEEDS)]
+        drawn = [
+            tuple(jnp.stack(arrays) for arrays in zip(*of_seeds, strict=True))
+            for of_seeds in zip(*streams, strict=True)
+        ]
+    else:
+        parameters = initial(jax.random.key(0), case.hidden)
+        state = optimizer.init(parameters)
+        step = jax.jit(update)
+        drawn = [tuple(map(jnp.asarray, batch)) for batch in drawn]
+    data = cycle(drawn)
+
+    def train(iterations: int) -> None:
+        nonlocal parameters, state
+        for _ in range(iterations):
+            parameters, state, _ = step(parameters, state, next(data))
+        jax.block_until_ready(parameters)
+
+    return train
+
+
+if __name__ == "__main__":
+    serve(prepare)

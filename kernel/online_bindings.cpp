@@ -1,0 +1,218 @@
+// longlag._kernel, the LSTM of 1997: checks every argument, releases the interpreter, calls the
+// driver.
+#include "online_bindings.hpp"
+
+#include <cmath>
+#include <limits>
+
+#include "arguments.hpp"
+#include "driver.hpp"
+#include "online_driver.hpp"
+#include "results.hpp"
+
+namespace longlag {
+namespace {
+
+constexpr std::int64_t kAny = std::numeric_limits<std::int64_t>::max();
+
+OnlineSetting setting_of(nb::handle blocks, nb::handle block_size, nb::handle reads_current,
+                         nb::handle isa, nb::handle threads) {
+  const Cells cells{static_cast<int>(integer(blocks, "blocks", 1, kMaxUnits)),
+                    static_cast<int>(integer(block_size, "block_size", 1, kMaxUnits))};
+  if (unit_count(cells) > kMaxUnits)
+    refuse("block_size", std::to_string(cells.size) + " with " + std::to_string(cells.blocks) +
+                             " blocks, which are " + std::to_string(unit_count(cells)) + " units",
+           "such that blocks·(block_size + 2) is at most " + std::to_string(kMaxUnits));
+  return {cells, flag(reads_current, "reads_current"),
+          &online_kernel_of(choice(isa, "isa", usable_isas())),
+          static_cast<int>(integer(threads, "threads", 1, 1024))};
+}
+
+bool is_rate(double x) { return x > 0.0 && x <= std::numeric_limits<float>::max(); }
+bool is_tolerance(double x) { return x >= 0.0 && std::isfinite(x); }
+bool is_bound(double x) { return x > 0.0; }
+
+void require_least(const Array& array, std::int64_t least) {
+  const std::int64_t* values = array.data<const std::int64_t>();
+  for (std::int64_t k = 0; k < array.size(); ++k)
+    if (values[k] < least)
+      refuse(array.name(), std::to_string(values[k]) + " at flat position " + std::to_string(k),
+             "at least " + std::to_string(least) + " throughout");
+}
+
+// A copy, as of lengths.
+std::vector<std::int64_t> checked_thresholds(const Array& thresholds) {
+  require_least(thresholds, 0);
+  const std::int64_t* first = thresholds.data<const std::int64_t>();
+  std::vector<std::int64_t> copy(first, first + thresholds.size());
+  for (std::size_t s = 1; s < copy.size(); ++s)
+    if (copy[s] >= copy[s - 1])
+      refuse("thresholds",
+             std::to_string(copy[s]) + " after " + std::to_string(copy[s - 1]), "falling");
+  return copy;
+}
+
+// The arrays that learning writes to.
+struct Trials {
+  Trials(Cells cells, nb::handle weights_object, nb::handle recent_object, nb::handle seen_object,
+         nb::handle wrong_object, nb::handle stops_object, nb::handle stop_weights_object,
+         nb::handle stop_errors_object)
+      : weights(weights_object, "weights", Element::kFloat32, {"N", weight_count(cells)}, true),
+        recent(recent_object, "recent", Element::kFloat32, {count(), "R"}, true),
+        seen(seen_object, "seen", Element::kInt64, {count()}, true),
+        wrong(wrong_object, "wrong", Element::kInt64, {count()}, true),
+        stops(stops_object, "stops", Element::kInt64, {count(), "S"}, true),
+        stop_weights(stop_weights_object, "stop_weights", Element::kFloat32,
+                     {count(), stops.extent(1), weight_count(cells)}, true),
+        stop_errors(stop_errors_object, "stop_errors", Element::kFloat64,
+                    {count(), stops.extent(1), 2}, true) {
+    weights.require_finite();
+    recent.require_finite();
+    require_least(seen, 0);
+    require_least(stops, -1);
+    const Array* all[] = {&weights, &recent, &seen, &wrong, &stops, &stop_weights, &stop_errors};
+    for (const Array* a : all)
+      for (const Array* b : all)
+        if (a != b && a->overlaps(*b))
+          refuse(b->name(), std::string("memory that it shares with ") + a->name(),
+                 "an array of its own");
+  }
+
+  std::int64_t count() const { return weights.extent(0); }
+
+  void require_counted(double tolerance) const {
+    for (std::int64_t n = 0; n < count(); ++n) {
+      std::int64_t ones = 0;
+      for (std::int64_t r = 0; r < recent.extent(1); ++r)
+        ones += std::fabs(recent.data<const float>()[n * recent.extent(1) + r]) > tolerance;
+      const std::int64_t given = wrong.data<const std::int64_t>()[n];
+      if (given != ones)
+        refuse("wrong", std::to_string(given) + " at position " + std::to_string(n),
+               "the number of errors in recent above the tolerance, here " +
+                   std::to_string(ones));
+    }
+  }
+
+  Array weights, recent, seen, wrong, stops, stop_weights, stop_errors;
+};
+
+nb::object py_online1997(nb::handle weights, nb::handle recent, nb::handle seen,
+                         nb::handle wrong, nb::handle stops, nb::handle stop_weights,
+                         nb::handle stop_errors, nb::handle inputs, nb::handle lengths,
+                         nb::handle targets, nb::handle thresholds, nb::handle tolerance,
+                         nb::handle check_every, nb::handle rate, nb::handle blocks,
+                         nb::handle block_size, nb::handle reads_current,
+                         nb::handle full_gradient, nb::handle isa, nb::handle threads,
+                         nb::handle mean_error_below) {
+  const OnlineSetting setting = setting_of(blocks, block_size, reads_current, isa, threads);
+  const float step = static_cast<float>(
+      real(rate, "rate", is_rate, "a number above 0 that float32 can hold"));
+  const bool full = flag(full_gradient, "full_gradient");
+  const Trials trials(setting.cells, weights, recent, seen, wrong, stops, stop_weights,
+                      stop_errors);
+  const std::vector<std::int64_t> limits = checked_thresholds(
+      Array(thresholds, "thresholds", Element::kInt64, {trials.stops.extent(1)}));
+  const Stopping stopping{
+      limits.data(), trials.stops.extent(1),
+      real(tolerance, "tolerance", is_tolerance, "a finite number of at least 0"),
+      real(mean_error_below, "mean_error_below", is_bound, "a number above 0, or inf for none"),
+      integer(check_every, "check_every", 1, kAny)};
+  trials.require_counted(stopping.tolerance);
+  const Array x(inputs, "inputs", Element::kFloat32, {trials.count(), "K", "T", 2});
+  const std::int64_t sequences = x.extent(1);
+  const std::vector<std::int64_t> lasts = checked_lengths(
+      Array(lengths, "lengths", Element::kInt64, {trials.count(), sequences}), x.extent(2));
+  const Array wanted(targets, "targets", Element::kFloat32, {trials.count(), sequences});
+  x.require_finite();
+  wanted.require_finite();
+  Result<float> outputs(
+      {static_cast<std::size_t>(trials.count()), static_cast<std::size_t>(sequences)});
+  const OnlineTraining training{trials.count(),
+                                sequences,
+                                x.extent(2),
+                                trials.recent.extent(1),
+                                x.data<const float>(),
+                                lasts.data(),
+                                wanted.data<const float>(),
+                                step,
+                                full,
+                                stopping,
+                                trials.weights.data<float>(),
+                                trials.recent.data<float>(),
+                                trials.seen.data<std::int64_t>(),
+                                trials.wrong.data<std::int64_t>(),
+                                trials.stops.data<std::int64_t>(),
+                                trials.stop_weights.data<float>(),
+                                trials.stop_errors.data<double>(),
+                                outputs.data()};
+  {
+    const nb::gil_scoped_release release;
+    learn_online(setting, training);
+  }
+  return outputs.array();
+}
+
+nb::object py_predict1997(nb::handle weights, nb::handle inputs, nb::handle lengths,
+                          nb::handle blocks, nb::handle block_size, nb::handle reads_current,
+                          nb::handle isa, nb::handle threads) {
+  const OnlineSetting setting = setting_of(blocks, block_size, reads_current, isa, threads);
+  const Array w(weights, "weights", Element::kFloat32, {weight_count(setting.cells)});
+  const Array x(inputs, "inputs", Element::kFloat32, {"B", "T", 2});
+  const std::int64_t batch = x.extent(0), steps = x.extent(1);
+  const std::vector<std::int64_t> lasts =
+      checked_lengths(Array(lengths, "lengths", Element::kInt64, {batch}), steps);
+  w.require_finite();
+  x.require_finite();
+  Result<float> predictions({static_cast<std::size_t>(batch)});
+  {
+    const nb::gil_scoped_release release;
+    predict_online(setting, w.data<const float>(), x.data<const float>(), lasts.data(), batch,
+                   steps, predictions.data());
+  }
+  return predictions.array();
+}
+
+constexpr const char* kOnlineDoc =
+    "N independent trials of the 1997 LSTM learn K sequences each, one sequence one update:\n"
+    "weights -= rate·gradient of (target - y)². Returns outputs (N, K) float32: the answer to\n"
+    "each sequence before its update.\n\n"
+    "Writes to, none sharing memory with another:\n"
+    "  weights (N, P) float32: W row by row, then Wk (networks/lstm1997.py)\n"
+    "  recent (N, R) float32: a ring of the errors y - target of the R most recent sequences;\n"
+    "    that of the n-th sequence, counted from 0, at n mod R\n"
+    "  seen (N,) int64: sequences learned so far\n"
+    "  wrong (N,) int64: how many errors in recent are above the tolerance\n"
+    "  stops (N, S) int64: `seen` when a threshold was first met; -1 before\n"
+    "  stop_weights (N, S, P) float32: the weights then, after that sequence's update\n"
+    "  stop_errors (N, S, 2) float64: mean squared and mean absolute error of recent then\n"
+    "inputs (N, K, T, 2) float32, lengths (N, K) int64, targets (N, K) float32.\n"
+    "thresholds (S,) int64, falling: met when seen >= R, seen is a multiple of check_every,\n"
+    "wrong < threshold, and the mean absolute error of recent is below mean_error_below.\n\n"
+    "A trial that has met its last threshold learns no more, in this call and in later ones;\n"
+    "one whose weights would not stay finite stops before that update. The outputs that are\n"
+    "missing are NaN, and `seen` does not count them: a trial diverged in this call where\n"
+    "outputs has a NaN though stops[:, -1] is -1.\n"
+    "A trial's bits depend on neither its neighbours nor threads; blocks·(block_size + 2) is at\n"
+    "most 32. reads_current=False: the output unit reads the previous step's cells.";
+constexpr const char* kPredictDoc =
+    "Answers (B,) float32 of the 1997 LSTM with weights (P,) float32 to inputs (B, T, 2)\n"
+    "float32 of lengths (B,) int64; other arguments as of online1997.";
+
+}  // namespace
+
+void add_online1997(nb::module_& module) {
+  using namespace nb::literals;
+  module.def("online1997", &py_online1997, "weights"_a.none(), "recent"_a.none(),
+             "seen"_a.none(), "wrong"_a.none(), "stops"_a.none(), "stop_weights"_a.none(),
+             "stop_errors"_a.none(), "inputs"_a.none(), "lengths"_a.none(), "targets"_a.none(),
+             nb::kw_only(), "thresholds"_a.none(), "tolerance"_a.none(), "check_every"_a.none(),
+             "rate"_a.none(), "blocks"_a.none(), "block_size"_a.none(),
+             "reads_current"_a.none(), "full_gradient"_a.none(), "isa"_a.none(),
+             "threads"_a.none() = 1,
+             "mean_error_below"_a.none() = std::numeric_limits<double>::infinity(), kOnlineDoc);
+  module.def("predict1997", &py_predict1997, "weights"_a.none(), "inputs"_a.none(),
+             "lengths"_a.none(), nb::kw_only(), "blocks"_a.none(), "block_size"_a.none(),
+             "reads_current"_a.none(), "isa"_a.none(), "threads"_a.none() = 1, kPredictDoc);
+}
+
+}  // namespace longlag

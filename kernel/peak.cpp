@@ -1,0 +1,103 @@
+// The peak of one core: multiply-adds that wait for nothing but the units that do them.
+//
+// Compiled once for each instruction set, for the loop, and once without, for the stopwatch.
+#include "peak.hpp"
+
+#include <cstdint>
+
+#if defined(LONGLAG_ISA)
+
+#include "simd.hpp"
+
+namespace longlag::LONGLAG_ISA {
+
+// Independent sums: more than latency times units asks for on the processors we know (4 x 2), and
+// few enough that they and the two factors stay in 16 registers.
+constexpr int kSums = 12;
+
+// Operations of a round, for every lane of every sum a multiplication and an addition.
+extern const int kPeakRound;
+const int kPeakRound = 2 * kSums * kWidth;
+
+float multiply_add(std::int64_t rounds, float factor, float term) {
+  const Lanes a = broadcast(factor), b = broadcast(term);
+  Lanes sum[kSums];
+  for (int n = 0; n < kSums; ++n) sum[n] = broadcast(static_cast<float>(n));
+  for (std::int64_t k = 0; k < rounds; ++k) {
+#pragma GCC unroll 12
+    for (int n = 0; n < kSums; ++n) sum[n] = fma(sum[n], a, b);
+  }
+  for (int n = 1; n < kSums; ++n) sum[0] = add(sum[0], sum[n]);
+  float lanes[kWidth];
+  store(lanes, sum[0]);
+  return lanes[0];
+}
+
+}  // namespace longlag::LONGLAG_ISA
+
+#else
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstdlib>
+
+namespace longlag {
+
+#define LONGLAG_DECLARE(isa)                            \
+  namespace isa {                                       \
+  extern const int kPeakRound;                          \
+  float multiply_add(std::int64_t rounds, float, float); \
+  }
+#define LONGLAG_LOOP(isa) {#isa, &isa::multiply_add, isa::kPeakRound}
+#if defined(__x86_64__)
+LONGLAG_DECLARE(avx512)
+LONGLAG_DECLARE(avx2)
+LONGLAG_DECLARE(baseline)
+#else
+LONGLAG_DECLARE(neon)
+#endif
+
+namespace {
+
+struct Loop {
+  const char* isa;
+  float (*run)(std::int64_t rounds, float factor, float term);
+  int operations;  // of a round
+};
+
+Loop loop_of(const std::string& isa) {
+#if defined(__x86_64__)
+  const Loop loops[] = {LONGLAG_LOOP(avx512), LONGLAG_LOOP(avx2), LONGLAG_LOOP(baseline)};
+#else
+  const Loop loops[] = {LONGLAG_LOOP(neon)};
+#endif
+  for (const Loop& loop : loops)
+    if (isa == loop.isa) return loop;
+  std::abort();  // the bindings have checked the name
+}
+
+double seconds_of(const Loop& loop, std::int64_t rounds) {
+  volatile float factor = 0.5f, term = 1.0f, result;  // the compiler must not know
+  const auto start = std::chrono::steady_clock::now();
+  result = loop.run(rounds, factor, term);
+  static_cast<void>(result);
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+}  // namespace
+
+double peak(const std::string& isa) {
+  constexpr double kSeconds = 0.004;  // of one measurement; with nine of them and the search, some 50 ms
+  const Loop loop = loop_of(isa);
+  std::int64_t rounds = 1000;
+  while (seconds_of(loop, rounds) < kSeconds) rounds *= 2;
+  std::array<double, 9> rates;
+  for (double& rate : rates) rate = loop.operations * (rounds / seconds_of(loop, rounds)) / 1e9;
+  std::nth_element(rates.begin(), rates.begin() + rates.size() / 2, rates.end());
+  return rates[rates.size() / 2];
+}
+
+}  // namespace longlag
+
+#endif

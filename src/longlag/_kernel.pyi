@@ -1,0 +1,142 @@
+"""Native forget-gate LSTM: forward, backward, clip and update, in float32.
+
+Arrays are C-contiguous. B sequences, T steps, H = `hidden` cells (1 to 128), N iterations,
+P = 4H(H + 3) + H + 1 parameters in the order of `longlag.networks.lstm.Parameters`, flat.
+Every argument is checked first; a bad one is a ValueError that names it. The results are the
+same bits whatever the number of threads, and the same for "avx2" and "avx512".
+"""
+
+from typing import Literal, TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+class States(TypedDict):
+    """Each (B, T, H); zero after a sequence's end."""
+
+    cell: NDArray[np.float32]
+    hidden: NDArray[np.float32]
+    input_gate: NDArray[np.float32]
+    forget_gate: NDArray[np.float32]
+    output_gate: NDArray[np.float32]
+    candidate: NDArray[np.float32]
+
+def isas() -> list[str]:
+    """The instruction sets this machine can run, best first."""
+
+def peak(isa: str) -> float:
+    """Measured multiply-adds of one core, in GFLOP/s (2 operations each); takes 50 ms."""
+
+def predict(
+    parameters: NDArray[np.float32],
+    inputs: NDArray[np.float32],
+    lengths: NDArray[np.int64],
+    *,
+    hidden: int,
+    sigmoid_output: bool,
+    forget_gate: bool,
+    isa: str,
+    threads: int = 1,
+) -> NDArray[np.float32]:
+    """Answers (B,) for inputs (B, T, 2), each at its sequence's last step."""
+
+def states(
+    parameters: NDArray[np.float32],
+    inputs: NDArray[np.float32],
+    lengths: NDArray[np.int64],
+    *,
+    hidden: int,
+    sigmoid_output: bool,
+    forget_gate: bool,
+    isa: str,
+    threads: int = 1,
+) -> States:
+    """What every cell holds at every step."""
+
+def gradient(
+    parameters: NDArray[np.float32],
+    inputs: NDArray[np.float32],
+    lengths: NDArray[np.int64],
+    targets: NDArray[np.float32],
+    *,
+    hidden: int,
+    sigmoid_output: bool,
+    forget_gate: bool,
+    isa: str,
+    threads: int = 1,
+) -> tuple[float, NDArray[np.float32], NDArray[np.float32]]:
+    """Loss (mean squared error), answers (B,) and gradient (P,), not clipped."""
+
+def train(
+    parameters: NDArray[np.float32],
+    first_moment: NDArray[np.float32] | None,
+    second_moment: NDArray[np.float32] | None,
+    step: int,
+    inputs: NDArray[np.float32],
+    lengths: NDArray[np.int64],
+    targets: NDArray[np.float32],
+    learning_rates: NDArray[np.float64],
+    *,
+    hidden: int,
+    sigmoid_output: bool,
+    forget_gate: bool,
+    optimizer: Literal["adam", "sgd"],
+    beta1: float,
+    beta2: float,
+    epsilon: float,
+    clip: float,
+    isa: str,
+    threads: int = 1,
+    average: NDArray[np.float32] | None = None,
+    average_decay: float = 0.0,
+) -> tuple[NDArray[np.float64], int]:
+    """N iterations on inputs (N, B, T, 2); changes parameters, moments and average in place.
+
+    `step` counts the updates made before. Returns the losses, each before its update, and the
+    number of updates made: N of both in a run that stays finite. Otherwise the run stopped
+    without the update whose loss, gradient norm or outcome was not finite: the number of losses
+    is the number of updates and one.
+    """
+
+def online1997(
+    weights: NDArray[np.float32],
+    recent: NDArray[np.float32],
+    seen: NDArray[np.int64],
+    wrong: NDArray[np.int64],
+    stops: NDArray[np.int64],
+    stop_weights: NDArray[np.float32],
+    stop_errors: NDArray[np.float64],
+    inputs: NDArray[np.float32],
+    lengths: NDArray[np.int64],
+    targets: NDArray[np.float32],
+    *,
+    thresholds: NDArray[np.int64],
+    tolerance: float,
+    check_every: int,
+    rate: float,
+    blocks: int,
+    block_size: int,
+    reads_current: bool,
+    full_gradient: bool,
+    isa: str,
+    threads: int = 1,
+    mean_error_below: float = ...,
+) -> NDArray[np.float32]:
+    """N trials of the LSTM of 1997 learn K sequences each, on-line; answers (N, K).
+
+    Weights (N, P) as of `longlag.networks.lstm1997.flatten`, inputs (N, K, T, 2); everything
+    before `inputs` is changed in place. The docstring at run time says what each array holds.
+    """
+
+def predict1997(
+    weights: NDArray[np.float32],
+    inputs: NDArray[np.float32],
+    lengths: NDArray[np.int64],
+    *,
+    blocks: int,
+    block_size: int,
+    reads_current: bool,
+    isa: str,
+    threads: int = 1,
+) -> NDArray[np.float32]:
+    """Answers (B,) of the LSTM of 1997 with weights (P,) for inputs (B, T, 2)."""

@@ -1,0 +1,716 @@
+"""`longlag bench`: this kernel beside its peers and the machine's limit, in one run.
+
+Every contestant is a process of its own that lives through the run (`benchmarks/`). The rounds of
+all contestants alternate (A B C A B C ...), so that what else the machine does falls on all of
+them alike; a figure is the median of the rounds. First one thread each, then all cores. Beside
+the time stands the processor time, which does not count waiting for a core that others use.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import importlib.metadata
+import importlib.util
+import json
+import math
+import os
+import platform
+import select
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from longlag import engine as engines
+from longlag.networks.lstm import parameter_count
+from longlag.recipes import Recipe, recipe
+from longlag.report import say, table
+
+PEERS = ("numpy", "torch", "jax")
+VMAP_SEEDS = 16
+ACTIVATION = 26  # operations that a tanh or a sigmoid counts as
+
+PREPARE_SECONDS = 60.0  # a contestant that takes longer to start or to compile is given up
+RUN_SECONDS = 30.0  # the same for a round
+
+
+@dataclass(frozen=True)
+class Case:
+    """A task and a size: sequences of T = min_length to 1.1 T steps by the paper's rules."""
+
+    min_length: int
+    hidden: int = 8
+    batch: int = 32
+
+    @property
+    def recipe(self) -> Recipe:
+        """The training that all contestants do; nothing is left to a recipe that may change."""
+        return recipe(
+            "robust",
+            min_length=self.min_length,
+            hidden=self.hidden,
+            batch_size=self.batch,
+            output="linear",
+            optimizer="adam",
+            learning_rate=5e-3,
+            clip=1.0,
+            average_decay=0.0,
+            gate_biases="chrono",
+            forget_bias=0.0,
+            input_bias=0.0,
+            test_every=50,
+        )
+
+    @property
+    def block(self) -> int:
+        """Iterations whose data are drawn together."""
+        return self.recipe.block
+
+    @property
+    def mean_length(self) -> float:
+        """Steps of a sequence, on average."""
+        task = self.recipe.task
+        return (task.min_length + task.max_length) / 2
+
+    @property
+    def sequence_steps(self) -> float:
+        """Steps of all sequences of a batch, on average."""
+        return self.batch * self.mean_length
+
+    @property
+    def name(self) -> str:
+        return f"T = {self.min_length}, H = {self.hidden}"
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A program in `benchmarks/`.
+
+    family: its name for --against, empty for ours; needs: modules that must be installed; seeds:
+    trainings that one iteration of the program advances.
+    """
+
+    who: str
+    module: str
+    family: str = ""
+    variant: str = ""
+    needs: tuple[str, ...] = ()
+    seeds: int = 1
+
+
+OURS = Contestant("longlag kernel, data included", "longlag_kernel")
+CONTESTANTS = (
+    OURS,
+    Contestant("longlag kernel, data as peers", "longlag_kernel", variant="drawn"),
+    Contestant("numpy reference", "numpy_reference", "numpy"),
+    Contestant("PyTorch eager", "torch_lstm", "torch", needs=("torch",)),
+    Contestant("PyTorch torch.compile", "torch_lstm", "torch", "compile", ("torch",)),
+    Contestant("JAX jit", "jax_lstm", "jax", needs=("jax", "optax")),
+    Contestant("JAX vmap, a seed of 16", "jax_lstm", "jax", "vmap", ("jax", "optax"), VMAP_SEEDS),
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much is measured: cases, rounds of so many seconds, and whether on all cores too."""
+
+    cases: tuple[Case, ...]
+    rounds: int
+    seconds: float
+    all_cores: bool
+    long: Case  # for the cost of a step and the memory
+
+
+FULL = Plan(
+    (Case(30), Case(100), Case(1000), Case(30, 32), Case(30, 128)), 7, 0.3, True, Case(1000)
+)
+QUICK = Plan((Case(30),), 5, 0.1, False, Case(1000))
+
+
+# -- the floor --------------------------------------------------------------------------------
+
+
+def operations(batch: int, steps: float, hidden: int) -> float:
+    """Floating-point operations of one training iteration; a multiply-add is two.
+
+    Counted for D = 2 inputs, H cells, a tanh or a sigmoid as `ACTIVATION` = 26. A step of a
+    sequence:
+
+        forward   z = x Wx + h Wh + b    4H (H + 2) multiply-adds (the sum starts at b)  8H (H + 2)
+                  i, f, o, g, tanh(c)    five activations                                    130 H
+                  c = f c + i g          a product and a multiply-add                          3 H
+                  h = o tanh(c)                                                                  H
+        backward  dc += dh o (1 - tanh(c)²)   a product, two multiply-adds                     5 H
+                  dz of i, f, o, g            two products, a multiply-add each               16 H
+                  dc = dc f                                                                      H
+                  dh = dz Wh'                 4H H multiply-adds                             8 H H
+                  dWx += x dz, dWh += h dz    4H (H + 2) multiply-adds                   8H (H + 2)
+                  db += dz                                                                     4 H
+
+    in all 24 H² + 192 H. A sequence adds 5 H + 5: its answer and loss (2 H + 4) and, on the way
+    back, the gradient of Wy and by and the first dh (3 H + 1). A parameter adds 16 in the update:
+    2 for the norm, 1 for the clipping, 3 and 4 for the two moments, and 6 for the step (correct
+    the second moment, root, sum, product with the rate, quotient, difference).
+
+    Batch 32, T = 30 (31.5 steps on average) and H = 8 give 3.1 million.
+    """
+    step = 24 * hidden**2 + 192 * hidden
+    sequence = 5 * hidden + 5
+    return batch * (steps * step + sequence) + 16 * parameter_count(hidden)
+
+
+def floor(case: Case, gflops: float) -> float:
+    """Microseconds of an iteration on a core that does nothing but multiply-adds at its peak."""
+    return operations(case.batch, case.mean_length, case.hidden) / (gflops * 1e3)
+
+
+# -- a contestant's process -------------------------------------------------------------------
+
+
+class Failed(Exception):
+    """A contestant could not do it; the message is one line."""
+
+
+class Process:
+    """A contestant's process and the conversation with it (`benchmarks/harness.py`).
+
+    Raises (every request): Failed. After a time-out or a death the process is gone.
+    """
+
+    def __init__(self, contestant: Contestant, threads: int) -> None:
+        package, paths = _package()
+        command = [sys.executable, "-P", "-m", f"{package}.{contestant.module}"]
+        command += ["--threads", str(threads), "--variant", contestant.variant]
+        self.gone = ""
+        self._words = tempfile.TemporaryFile("w+")  # noqa: SIM115 (until `close`)
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._words,
+            text=True,
+            env=_environment(threads, paths),
+        )
+
+    def send(self, do: str, **request: Any) -> None:
+        assert self._process.stdin is not None
+        if self.gone:
+            raise Failed(self.gone)
+        try:
+            self._process.stdin.write(json.dumps({"do": do, **request}) + "\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            self._give_up(self._last_words())
+
+    def receive(self, seconds: float = RUN_SECONDS) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        if not select.select([self._process.stdout], [], [], seconds)[0]:
+            self._give_up(f"took longer than {seconds:g} s")
+        line = self._process.stdout.readline()
+        if not line:
+            self._give_up(self._last_words())
+        answer = json.loads(line)
+        if "error" in answer:
+            raise Failed(answer["error"])
+        return answer
+
+    def ask(self, do: str, seconds: float = RUN_SECONDS, **request: Any) -> dict[str, Any]:
+        self.send(do, **request)
+        return self.receive(seconds)
+
+    def prepare(self, case: Case) -> None:
+        self.ask("prepare", PREPARE_SECONDS, case=asdict(case))
+
+    def close(self) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout, self._words):
+            with contextlib.suppress(BrokenPipeError):
+                stream.close()  # type: ignore[union-attr]
+
+    def _give_up(self, why: str) -> None:
+        self.gone = why
+        self._process.kill()
+        raise Failed(why)
+
+    def _last_words(self) -> str:
+        status = self._process.wait()
+        self._words.seek(0)
+        lines = [line.strip() for line in self._words if line.strip()]
+        return (lines[-1] if lines else f"ended with status {status}")[:300]
+
+
+def _package() -> tuple[str, list[str]]:
+    """The package that holds the contestants, and where it must be looked for.
+
+    Raises:
+        ValueError: neither installed nor beside the source.
+    """
+    if importlib.util.find_spec("longlag.benchmarks") is not None:
+        return "longlag.benchmarks", []
+    source = Path(__file__).resolve().parents[1]
+    if (source.parent / "benchmarks" / "harness.py").exists():
+        return "benchmarks", [str(source.parent), str(source)]
+    raise ValueError("bench needs the benchmarks that come with the package: install longlag anew")
+
+
+def _environment(threads: int, paths: Sequence[str]) -> dict[str, str]:
+    """The environment of a contestant that is to use so many threads."""
+    environment = dict(os.environ)
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NPROC", "PJRT_NPROC")
+    environment |= dict.fromkeys(names, str(threads))
+    if threads == 1:
+        flags = environment.get("XLA_FLAGS", "")
+        environment["XLA_FLAGS"] = f"{flags} --xla_cpu_multi_thread_eigen=false".strip()
+    if paths:
+        old = environment.get("PYTHONPATH")
+        environment["PYTHONPATH"] = os.pathsep.join([*paths, *([old] if old else [])])
+    return environment
+
+
+# -- one case ---------------------------------------------------------------------------------
+
+
+@dataclass
+class Entrant:
+    """A contestant in a pass of the run: its process, or why there is none."""
+
+    contestant: Contestant
+    threads: int
+    process: Process | None = None
+    error: str = ""
+    iterations: int = 0  # of a round
+    samples: list[float] = field(default_factory=list)  # µs an iteration, by round
+    busy: list[float] = field(default_factory=list)  # the same of processor time
+
+    def attempt(self, action: Callable[[Process], None]) -> None:
+        """Does it where there is a process and nothing went wrong yet; notes what goes wrong."""
+        if self.process is None or self.error:
+            return
+        try:
+            action(self.process)
+        except Failed as failure:
+            self.error = str(failure)
+
+    def start_case(self, case: Case, seconds: float) -> None:
+        """Prepares a case and finds how many iterations take so many seconds."""
+        self.samples, self.busy = [], []
+        if self.process is None:
+            return
+        self.error = self.process.gone
+        self.attempt(lambda process: process.prepare(case))
+        unit = case.block if self.contestant.module == OURS.module else 1
+        self.attempt(lambda process: self._calibrate(process, unit, seconds))
+
+    def _calibrate(self, process: Process, unit: int, seconds: float) -> None:
+        blocks, took = 1, 0.0
+        while took < seconds / 3:
+            took = process.ask("run", iterations=blocks * unit)["seconds"]
+            blocks = max(1, math.ceil(blocks * min(seconds / max(took, 1e-9), 20)))
+        self.iterations = blocks * unit
+
+    def round(self) -> None:
+        """One round."""
+        self.attempt(self._round)
+
+    def _round(self, process: Process) -> None:
+        answer = process.ask("run", iterations=self.iterations)
+        done = self.iterations * self.contestant.seeds
+        self.samples.append(1e6 * answer["seconds"] / done)
+        self.busy.append(1e6 * answer["processor_seconds"] / done)
+
+    @property
+    def median(self) -> float:
+        """µs an iteration; NaN where it failed."""
+        return statistics.median(self.samples) if self.samples and not self.error else math.nan
+
+    @property
+    def processor(self) -> float:
+        """µs of processor time an iteration; NaN where it failed."""
+        return statistics.median(self.busy) if self.busy and not self.error else math.nan
+
+
+@contextlib.contextmanager
+def _entrants(chosen: Sequence[Contestant], threads: int) -> Iterator[list[Entrant]]:
+    """The contestants, with a process each for those that are there."""
+    with contextlib.ExitStack() as stack:
+        entrants = []
+        for contestant in chosen:
+            entrant = Entrant(contestant, threads, error=_missing(contestant))
+            if not entrant.error:
+                entrant.process = Process(contestant, threads)
+                stack.callback(entrant.process.close)
+            entrants.append(entrant)
+        yield entrants
+
+
+def _missing(contestant: Contestant) -> str:
+    """Why a contestant cannot take part, or nothing."""
+    missing = [name for name in contestant.needs if importlib.util.find_spec(name) is None]
+    if missing:
+        return f"not installed ({', '.join(missing)})"
+    if contestant.module == OURS.module and engines.load_kernel() is None:
+        return "not built (no C++ compiler when longlag was installed)"
+    return ""
+
+
+def _measure(case: Case, entrants: Sequence[Entrant], plan: Plan) -> list[float]:
+    """Runs the rounds of a case; the core's peak in GFLOP/s as measured between them."""
+    peaks: list[float] = []
+    for entrant in entrants:
+        entrant.start_case(case, plan.seconds)
+    for _ in range(plan.rounds):
+        for entrant in entrants:
+            entrant.round()
+            if entrant.contestant is OURS:
+                entrant.attempt(lambda process: peaks.append(process.ask("peak")["gflops"]))
+    return peaks
+
+
+def _rows(case: Case, entrants: Sequence[Entrant]) -> list[dict[str, Any]]:
+    """A row a contestant."""
+    ours = next((e for e in entrants if e.contestant is OURS), None)
+    time, busy = (ours.median, ours.processor) if ours else (math.nan, math.nan)
+    rows = []
+    for entrant in entrants:
+        samples = entrant.samples if not entrant.error else []
+        row = {
+            "who": entrant.contestant.who,
+            "what": f"{case.name}, {_threads(entrant.threads)}",
+            "us_per_iteration": entrant.median,
+            "ratio": entrant.median / time,
+            "min": min(samples, default=math.nan),
+            "max": max(samples, default=math.nan),
+            "processor_us": entrant.processor,
+            "processor_ratio": entrant.processor / busy,
+            "threads": entrant.threads,
+            "rounds": len(samples),
+            "iterations": entrant.iterations,
+            "case": asdict(case),
+        }
+        rows.append(row | ({"error": entrant.error} if entrant.error else {}))
+    return rows
+
+
+def _threads(count: int) -> str:
+    return "1 thread" if count == 1 else f"{count} threads"
+
+
+# -- the kernel by itself ---------------------------------------------------------------------
+
+
+def _checks(plan: Plan, cores: int) -> dict[str, Any]:
+    """What a step costs at length, two seeds on two cores, and memory; None where it failed."""
+    if missing := _missing(OURS):
+        return {"error": missing}
+    checks: dict[str, Any] = {}
+    for name, check in (
+        ("cost_per_step", lambda: _cost_per_step(plan)),
+        ("two_seeds", lambda: _two_seeds(plan) if cores > 1 else {"error": "there is one core"}),
+        ("memory", lambda: [_memory(plan.long, threads) for threads in sorted({1, cores})]),
+    ):
+        say(f"bench: {name.replace('_', ' ')}")
+        try:
+            checks[name] = check()
+        except Failed as failure:
+            checks[name] = {"error": str(failure)}
+    return checks
+
+
+@contextlib.contextmanager
+def _processes(count: int, threads: int = 1) -> Iterator[list[Process]]:
+    """Processes of the kernel."""
+    with contextlib.ExitStack() as stack:
+        processes = []
+        for _ in range(count):
+            processes.append(Process(OURS, threads))
+            stack.callback(processes[-1].close)
+        yield processes
+
+
+def _kernels(processes: Sequence[Process], cases: Sequence[Case], plan: Plan) -> list[Entrant]:
+    """Entrants that are ready for their rounds."""
+    entrants = [Entrant(OURS, 1, process) for process in processes]
+    for entrant, case in zip(entrants, cases, strict=True):
+        entrant.start_case(case, plan.seconds)
+    return entrants
+
+
+def _cost_per_step(plan: Plan) -> dict[str, Any]:
+    """ns a step of a sequence, whole iterations: short sequences and long ones, in turn."""
+    cases = (Case(30), plan.long)
+    with _processes(len(cases)) as processes:
+        entrants = _kernels(processes, cases, plan)
+        for _ in range(plan.rounds):
+            for entrant in entrants:
+                entrant.round()
+    for entrant in entrants:
+        if entrant.error:
+            raise Failed(entrant.error)
+    steps = [case.sequence_steps for case in cases]
+    time = [1e3 * e.median / n for e, n in zip(entrants, steps, strict=True)]
+    busy = [1e3 * e.processor / n for e, n in zip(entrants, steps, strict=True)]
+    return {
+        "lengths": [case.min_length for case in cases],
+        "ns_per_step": time,
+        "ratio": time[1] / time[0],
+        "processor_ratio": busy[1] / busy[0],
+    }
+
+
+def _two_seeds(plan: Plan) -> dict[str, Any]:
+    """Two trainings at once, a process each, against one alone, in turn."""
+    alone: list[dict[str, float]] = []
+    together: list[dict[str, float]] = []
+    with _processes(2) as processes:
+        entrants = _kernels(processes, (Case(30), Case(30)), plan)
+        iterations = max(entrant.iterations for entrant in entrants)
+        for number in range(2 * plan.rounds):
+            alone.append(processes[number % 2].ask("run", iterations=iterations))
+            for process in processes:
+                process.send("run", iterations=iterations)
+            answers = [process.receive() for process in processes]
+            together.append({name: max(a[name] for a in answers) for name in answers[0]})
+
+    def median(rounds: list[dict[str, float]], name: str) -> float:
+        return 1e6 * statistics.median(r[name] for r in rounds) / iterations
+
+    one, two = median(alone, "seconds"), median(together, "seconds")
+    one_busy, two_busy = (median(r, "processor_seconds") for r in (alone, together))
+    return {
+        "us_alone": one,
+        "us_together": two,
+        "speedup": 2 * one / two,
+        "processor_speedup": 2 * one_busy / two_busy,
+    }
+
+
+def _memory(case: Case, threads: int) -> dict[str, Any]:
+    """Peak memory of an iteration against the activations that BPTT must keep.
+
+    Those are 6H + 2 floats a step of a sequence: four gates, the cell state and its tanh, and the
+    two inputs. With fewer threads than groups of 16 sequences the kernel keeps fewer.
+    """
+    with _processes(1, threads) as (process,):
+        used = process.ask("memory", PREPARE_SECONDS, case=asdict(case), threads=threads)["bytes"]
+    needed = round(4 * (6 * case.hidden + 2) * case.sequence_steps)
+    return {"threads": threads, "bytes": used, "needed_bytes": needed, "ratio": used / needed}
+
+
+# -- the whole run ----------------------------------------------------------------------------
+
+
+def parse_against(text: str) -> tuple[str, ...]:
+    """Peers from a list such as `numpy,torch`.
+
+    Raises:
+        ValueError: a name that is not a peer's.
+    """
+    names = [name.strip() for name in text.split(",")]
+    for name in names:
+        if name not in PEERS:
+            raise ValueError(f"against must be a list of {', '.join(PEERS)}, not {text!r}")
+    return tuple(dict.fromkeys(names))
+
+
+def run(against: Sequence[str] = PEERS, quick: bool = False) -> dict[str, Any]:
+    """Measures it all; words on standard error.
+
+    Returns:
+        `rows` (one a contestant, case and number of threads), `floor` (the core's peak and what
+        follows from it for each case), `checks` and `machine`, ready for JSON.
+    """
+    plan = QUICK if quick else FULL
+    _package()
+    chosen = [c for c in CONTESTANTS if not c.family or c.family in against]
+    cores = _cores()
+    rows: list[dict[str, Any]] = []
+    peaks: list[float] = []
+    for threads in sorted({1, cores}) if plan.all_cores else [1]:
+        with _entrants(chosen, threads) as entrants:
+            for case in plan.cases:
+                say(f"bench: {case.name}, {_threads(threads)}")
+                peaks += _measure(case, entrants, plan)
+                rows += _rows(case, entrants)
+    floors = _floors(plan.cases, max(peaks, default=math.nan))
+    _add_floors(rows, floors["cases"])
+    return {
+        "rows": rows,
+        "floor": floors,
+        "checks": _checks(plan, cores),
+        "machine": _machine(cores),
+    }
+
+
+def _floors(cases: Sequence[Case], gflops: float) -> dict[str, Any]:
+    """The floor of every case, and of the first one at the top.
+
+    gflops: the best that the core was seen to do in the run; less, and it was disturbed.
+    """
+    each = [
+        {
+            "what": case.name,
+            "operations": operations(case.batch, case.mean_length, case.hidden),
+            "us_per_iteration": floor(case, gflops),
+        }
+        for case in cases
+    ]
+    return {"gflops": gflops, **each[0], "cases": each}
+
+
+def _add_floors(rows: Sequence[dict[str, Any]], floors: Sequence[dict[str, Any]]) -> None:
+    """Adds to our rows on one core how many times the floor they take."""
+    least = {at["what"]: at["us_per_iteration"] for at in floors}
+    who = {contestant.who for contestant in CONTESTANTS if not contestant.family}
+    for row in rows:
+        if row["who"] in who and row["threads"] == 1:
+            at = least[Case(**row["case"]).name]
+            row["floors"] = row["us_per_iteration"] / at
+            row["processor_floors"] = row["processor_us"] / at
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _machine(cores: int) -> dict[str, Any]:
+    from longlag import __version__
+
+    names = [name for name in ("numpy", "torch", "jax", "optax") if importlib.util.find_spec(name)]
+    kernel = engines.load_kernel()
+    return {
+        "processor": _processor(),
+        "cores": cores,
+        "isa": None if kernel is None else engines.choose("native").isa,
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "longlag": __version__,
+        **{name: importlib.metadata.version(name) for name in names},
+        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
+    }
+
+
+def _processor() -> str:
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+# -- in words ---------------------------------------------------------------------------------
+
+
+def render(result: dict[str, Any]) -> str:
+    """The table, the checks and the machine."""
+    machine = ", ".join(
+        f"{name} {value}" if name not in ("processor", "system", "date") else str(value)
+        for name, value in result["machine"].items()
+    )
+    note = (
+        "Medians of rounds that alternate between the contestants, a process each. Ours draws its\n"
+        "data within the time (first line), and is what the ratios refer to; the peers' data are\n"
+        "drawn beforehand. Floor: the operations of an iteration at the core's measured\n"
+        "multiply-add peak. Processor time leaves out waiting for a core that others use."
+    )
+    return f"{_table(result)}\n\n{_checks_text(result['checks'])}\n\n{note}\n{machine}"
+
+
+HEADINGS = ("what", "who", "µs an iteration", "min – max", "theirs / ours", "× floor")
+PROCESSOR_HEADINGS = ("processor µs", "theirs / ours", "× floor")
+
+
+def _table(result: dict[str, Any]) -> str:
+    lines: list[tuple[str, ...]] = [(*HEADINGS, *PROCESSOR_HEADINGS)]
+    gflops = result["floor"]["gflops"]
+    least = {at["what"]: at["us_per_iteration"] for at in result["floor"]["cases"]}
+    errors: dict[int, str] = {}  # by line
+    shown = ""
+    for row in result["rows"]:
+        first = row["what"] != shown
+        shown = row["what"]
+        if first and row["threads"] == 1 and not math.isnan(gflops):
+            speed = f"floor, at {gflops:.0f} GFLOP/s"
+            time = _figure(least[Case(**row["case"]).name])
+            lines.append((shown, speed, time, "", "", "1", time, "", "1"))
+            first = False
+        lines.append((shown if first else "", row["who"], *_figures(row)))
+        errors[len(lines) - 1] = row.get("error", "")
+    aligned = table(lines).splitlines()
+    at = aligned[0].index(HEADINGS[2])
+    return "\n".join(
+        line.ljust(at) + errors[n] if errors.get(n) else line for n, line in enumerate(aligned)
+    )
+
+
+def _figures(row: dict[str, Any]) -> tuple[str, ...]:
+    """A row's cells beside its name; none of one that failed."""
+    if "error" in row:
+        return ("",) * 7
+    return (
+        _figure(row["us_per_iteration"]),
+        f"{_figure(row['min'])} – {_figure(row['max'])}",
+        _multiple(row["ratio"]),
+        _multiple(row.get("floors", math.nan)),
+        _figure(row["processor_us"]),
+        _multiple(row["processor_ratio"]),
+        _multiple(row.get("processor_floors", math.nan)),
+    )
+
+
+def _multiple(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.2f}"
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
+
+
+def _checks_text(checks: dict[str, Any]) -> str:
+    """The kernel by itself, a line each."""
+    if "error" in checks:
+        return f"the kernel by itself: {checks['error']}"
+    return "\n".join((_cost_text(checks), _seeds_text(checks), *_memory_texts(checks)))
+
+
+def _cost_text(checks: dict[str, Any]) -> str:
+    cost = checks["cost_per_step"]
+    if "error" in cost:
+        return f"cost of a step: {cost['error']}"
+    (short, long), (fast, slow) = cost["lengths"], cost["ns_per_step"]
+    return (
+        f"cost of a sequence's step: {fast:.1f} ns at T = {short}, {slow:.1f} ns at T = {long} "
+        f"(× {cost['ratio']:.2f}; processor time × {cost['processor_ratio']:.2f})"
+    )
+
+
+def _seeds_text(checks: dict[str, Any]) -> str:
+    seeds = checks["two_seeds"]
+    if "error" in seeds:
+        return f"two seeds on two cores: {seeds['error']}"
+    return (
+        f"two seeds on two cores: × {seeds['speedup']:.2f} of one ({seeds['us_alone']:.1f} µs "
+        f"alone, {seeds['us_together']:.1f} µs side by side; "
+        f"by processor time × {seeds['processor_speedup']:.2f})"
+    )
+
+
+def _memory_texts(checks: dict[str, Any]) -> list[str]:
+    memory = checks["memory"]
+    if "error" in memory:
+        return [f"memory: {memory['error']}"]
+    return [
+        f"memory with {_threads(one['threads'])}: "
+        f"{one['bytes'] / 1e6:.1f} MB, × {one['ratio']:.2f} of the {one['needed_bytes'] / 1e6:.1f} "
+        "MB that BPTT must keep"
+        for one in memory
+    ]

@@ -1,0 +1,56 @@
+"""Checks of what users give: each returns the plain Python value or refuses in one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+
+LARGEST = 10**9  # of any count that has no smaller limit
+
+
+def whole(name: str, value: Any, low: int, high: int = LARGEST) -> int:
+    """`value` as an int between `low` and `high`, both included; numpy's integers will do.
+
+    Raises:
+        ValueError: it is no such number; the message names it, its value and the range.
+    """
+    if (
+        isinstance(value, (int, np.integer))
+        and not isinstance(value, bool)
+        and low <= value <= high
+    ):
+        return int(value)
+    limit = "2**63 - 1" if high == 2**63 - 1 else f"{high:,}"
+    raise ValueError(f"{name} must be a whole number from {low} to {limit}, not {value!r}")
+
+
+def number(name: str, value: Any, low: float, high: float) -> float:
+    """`value` as a float between `low` and `high`, both included.
+
+    Raises:
+        ValueError: it is no such number; the message names it, its value and the range.
+    """
+    kinds = (int, float, np.integer, np.floating)
+    if isinstance(value, kinds) and not isinstance(value, bool) and low <= value <= high:
+        return float(value)
+    raise ValueError(f"{name} must be a number from {low:g} to {high:g}, not {value!r}")
+
+
+def one_of(name: str, value: Any, allowed: Collection[str]) -> str:
+    """`value`, which must be one of some words.
+
+    Raises:
+        ValueError: it is none of them; the message names it, its value and the words.
+    """
+    if isinstance(value, str) and value in allowed:
+        return value
+    raise ValueError(f"{name} must be one of {', '.join(allowed)}, not {value!r}")
+
+
+def flag(name: str, value: Any) -> bool:
+    """`value`, which must be True or False."""
+    if isinstance(value, (bool, np.bool_)):
+        return bool(value)
+    raise ValueError(f"{name} must be True or False, not {value!r}")

@@ -1,0 +1,67 @@
+"""Statistics that go with a rate or a count: exact intervals, bootstrap intervals of a mean."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+LEVEL = 0.95
+
+
+def clopper_pearson(successes: int, trials: int, level: float = LEVEL) -> tuple[float, float]:
+    """Exact interval of a success rate (Clopper & Pearson 1934).
+
+    The ends are the rates at which so many successes, or more (or fewer), would have probability
+    (1 - level)/2.
+
+    Raises:
+        ValueError: successes outside 0 .. trials, or no trials.
+    """
+    if trials < 1 or not 0 <= successes <= trials:
+        raise ValueError(f"successes must lie between 0 and {trials} trials, not {successes}")
+    tail = (1 - level) / 2
+    low, high = 0.0, 1.0
+    if successes > 0:
+        low = _root(lambda p: 1 - _at_most(successes - 1, trials, p) - tail)
+    if successes < trials:
+        high = _root(lambda p: tail - _at_most(successes, trials, p))
+    return low, high
+
+
+def _at_most(k: int, n: int, p: float) -> float:
+    """P(X <= k) for X ~ Binomial(n, p)."""
+    if p <= 0 or p >= 1:
+        return float(p <= 0 or k >= n)
+    logs = (
+        math.lgamma(n + 1)
+        - math.lgamma(i + 1)
+        - math.lgamma(n - i + 1)
+        + i * math.log(p)
+        + (n - i) * math.log1p(-p)
+        for i in range(k + 1)
+    )
+    return min(1.0, math.fsum(math.exp(x) for x in logs))
+
+
+def _root(increasing: Callable[[float], float]) -> float:
+    """Where an increasing function on [0, 1] crosses zero, by bisection."""
+    low, high = 0.0, 1.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if increasing(middle) < 0 else (low, middle)
+    return (low + high) / 2
+
+
+def bootstrap_mean(
+    values: Sequence[float] | np.ndarray, level: float = LEVEL, draws: int = 10_000
+) -> tuple[float, float]:
+    """Percentile interval of the mean, from resamples with replacement by a fixed stream."""
+    values = np.asarray(values, dtype=np.float64)
+    if len(values) == 0:
+        return math.nan, math.nan
+    rng = np.random.default_rng(0)
+    means = values[rng.integers(len(values), size=(draws, len(values)))].mean(axis=1)
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)

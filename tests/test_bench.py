@@ -1,0 +1,382 @@
+"""`longlag bench`: its arithmetic, what it refuses, and that no contestant can bring it down.
+
+Nothing here asserts a time.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import os
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from longlag import bench, cli
+from longlag import engine as engines
+from longlag.bench import OURS, Case, Contestant, Process
+from longlag.networks.lstm import LSTM, parameter_count
+from longlag.recipes import Recipe
+from longlag.tasks import Batch
+
+benchmarks = pytest.importorskip("longlag.benchmarks.harness")
+
+TINY = replace(bench.QUICK, cases=(Case(11, 2, 4),), rounds=2, seconds=0.01, long=Case(30, 2, 4))
+DRAWN = next(c for c in bench.CONTESTANTS if c.variant == "drawn")
+NUMPY = next(c for c in bench.CONTESTANTS if c.family == "numpy")
+
+
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run of a second or two."""
+    monkeypatch.setattr(bench, "QUICK", TINY)
+
+
+def call(capsys: pytest.CaptureFixture[str], *args: str) -> tuple[int, str, str]:
+    """Exit status, standard output and standard error of `longlag bench`."""
+    status = cli.main(["bench", *args])
+    out, err = capsys.readouterr()
+    return status, out, err
+
+
+# -- the floor --------------------------------------------------------------------------------
+
+
+class Counted:
+    """A number that counts the operations done with it; `tanh` and `sigmoid` count 26."""
+
+    done = 0
+
+    def __add__(self, other: Counted) -> Counted:
+        Counted.done += 1
+        return self
+
+    __mul__ = __sub__ = __truediv__ = __add__
+
+    def activated(self) -> Counted:
+        Counted.done += 26
+        return self
+
+
+def counted_step(hidden: int) -> int:
+    """Operations of a step forward and back, by doing it in scalars."""
+    Counted.done = 0
+    n = Counted()
+    for _ in range(hidden):
+        for _gate in range(4):
+            z = n  # the bias
+            for _input in range(2 + hidden):
+                z = z + n * n
+            z.activated()
+        c = n * n + n * n
+        _h = n * c.activated()
+        dc = n + n * n * (n - n * n)
+        for _dz in range(3):
+            dc * n * (n - n * n)
+        n * n * (n - n * n)
+        dc * n
+    for _ in range(hidden):  # dh of the step before: a sum over the gates, from zero
+        for _gate in range(4 * hidden):
+            n + n * n
+    for _ in range(4 * hidden):  # gradients
+        for _input in range(2 + hidden):
+            n + n * n
+        n + n  # the bias
+    return Counted.done
+
+
+@pytest.mark.parametrize("hidden", [1, 3, 8, 32])
+def test_a_step_has_the_operations_of_a_count_by_hand(hidden: int) -> None:
+    one = bench.operations(1, 10, hidden)
+    assert bench.operations(1, 11, hidden) - one == counted_step(hidden)
+
+
+def test_operations_of_the_whole_iteration() -> None:
+    # An answer and its loss: H multiply-adds, then y - t, its square, the sum, the scale; back:
+    # H multiply-adds and a sum for the output's weights, H products for dh.
+    hidden, batch = 8, 32
+    a_sequence = 2 * hidden + 4 + 3 * hidden + 1
+    a_parameter = 2 + 1 + 3 + 4 + 6  # norm, clipping, two moments, step
+    expected = batch * (31.5 * counted_step(hidden) + a_sequence)
+    assert bench.operations(batch, 31.5, hidden) == expected + a_parameter * parameter_count(hidden)
+    assert bench.operations(32, 31.5, 8) == pytest.approx(3.0e6, rel=0.05)
+
+
+def test_the_floor_is_operations_over_peak() -> None:
+    case = Case(30)
+    assert case.mean_length == 31.5
+    assert bench.floor(case, 100.0) == pytest.approx(bench.operations(32, 31.5, 8) / 100e9 * 1e6)
+    assert math.isnan(bench.floor(case, math.nan))
+
+
+def test_the_peak_is_measured_for_every_instruction_set() -> None:
+    kernel = engines.load_kernel()
+    if kernel is None:
+        pytest.skip("no kernel here")
+    for isa in kernel.isas():
+        assert 0 < kernel.peak(isa) < 1e5
+    for bad in ("sse9", 3, None):
+        with pytest.raises(ValueError, match="isa must be"):
+            kernel.peak(bad)
+
+
+# -- what is asked for ------------------------------------------------------------------------
+
+
+def test_against_is_a_list_of_peers() -> None:
+    assert bench.parse_against("numpy,torch,jax") == ("numpy", "torch", "jax")
+    assert bench.parse_against(" jax , numpy,jax") == ("jax", "numpy")
+
+
+@pytest.mark.parametrize("bad", ["keras", "numpy,tensorflow", "", "numpy,"])
+def test_an_unknown_peer_is_refused_in_one_sentence(bad: str, capsys) -> None:
+    status, out, err = call(capsys, "--against", bad)
+    assert (status, out) == (2, "")
+    assert err == f"longlag: against must be a list of numpy, torch, jax, not {bad!r}\n"
+
+
+def test_cases_are_the_papers_task_with_the_common_optimiser() -> None:
+    recipe = Case(100, 32).recipe
+    assert (recipe.task.rules, recipe.task.min_length, recipe.task.max_length) == (
+        "paper",
+        100,
+        110,
+    )
+    assert (recipe.hidden, recipe.batch_size, recipe.learning_rate) == (32, 32, 5e-3)
+    assert (recipe.optimizer, recipe.clip, recipe.output) == ("adam", 1.0, "linear")
+    assert recipe.forget_gate
+    assert recipe.average_decay == 0
+
+
+# -- a run ------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("tiny")
+def test_json_is_one_object_with_rows_floor_and_machine(capsys) -> None:
+    status, out, err = call(capsys, "--against", "numpy", "--quick", "--json")
+    assert status == 0
+    result = json.loads(out)
+    assert {"rows", "floor", "machine", "checks"} <= set(result)
+    assert [row["who"] for row in result["rows"]] == [OURS.who, DRAWN.who, NUMPY.who]
+    for row in result["rows"]:
+        assert {"who", "what", "us_per_iteration", "ratio", "min", "max", "threads"} <= set(row)
+        assert row["what"] == "T = 11, H = 2, 1 thread"
+    theirs = result["rows"][-1]
+    assert 0 < theirs["min"] <= theirs["us_per_iteration"] <= theirs["max"]
+    assert theirs["rounds"] == 2
+    assert "bench: T = 11, H = 2, 1 thread" in err
+    if engines.load_kernel() is not None:
+        _check_ours(result)
+
+
+def _check_ours(result: dict) -> None:
+    """What must hold where there is a kernel."""
+    ours, drawn, theirs = result["rows"]
+    assert ours["ratio"] == 1
+    assert drawn["floors"] > 0
+    assert theirs["ratio"] == pytest.approx(theirs["us_per_iteration"] / ours["us_per_iteration"])
+    floor = result["floor"]
+    assert floor["us_per_iteration"] == pytest.approx(floor["operations"] / floor["gflops"] / 1e3)
+    assert ours["floors"] == pytest.approx(ours["us_per_iteration"] / floor["us_per_iteration"])
+    checks = result["checks"]
+    assert checks["cost_per_step"]["lengths"] == [30, 30]
+    assert all(one["needed_bytes"] == 4 * 14 * 4 * 31.5 for one in checks["memory"])
+
+
+@pytest.mark.usefixtures("tiny")
+def test_without_a_kernel_ours_is_a_row_without_a_figure(
+    monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    monkeypatch.setattr(engines, "load_kernel", lambda: None)
+    status, out, _ = call(capsys, "--against", "numpy", "--quick", "--json")
+    assert status == 0
+    ours, _, theirs = json.loads(out)["rows"]
+    assert (ours["us_per_iteration"], theirs["ratio"]) == (None, None)
+    assert ours["error"].startswith("not built")
+    assert theirs["us_per_iteration"] > 0
+
+
+@pytest.mark.usefixtures("tiny")
+def test_whoever_is_missing_or_fails_is_a_row_with_a_word(
+    monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    contestants = (
+        Contestant("absent", "torch_lstm", "torch", needs=("no_such_module",)),
+        Contestant("broken", "no_such_program", "torch"),
+        NUMPY,
+    )
+    monkeypatch.setattr(bench, "CONTESTANTS", contestants)
+    monkeypatch.setattr(bench, "_checks", lambda plan, cores: {"error": "not asked for"})
+    status, out, _ = call(capsys, "--quick")
+    assert status == 0
+    absent = next(line for line in out.splitlines() if "absent" in line)
+    assert absent.endswith("not installed (no_such_module)")
+    broken = next(line for line in out.splitlines() if "broken" in line)
+    assert "No module named" in broken
+    assert any(NUMPY.who in line and "–" in line for line in out.splitlines())
+
+
+def test_the_table_shows_figures_ratios_and_floors() -> None:
+    row = {
+        "who": OURS.who,
+        "what": "T = 30, H = 8, 1 thread",
+        "case": {"min_length": 30, "hidden": 8, "batch": 32},
+        "threads": 1,
+        **{"us_per_iteration": 60.0, "min": 50.0, "max": 70.0, "ratio": 1.0},
+        **{"processor_us": 45.0, "processor_ratio": 1.0},
+    }
+    peer = {**row, "who": "a peer", "us_per_iteration": 1234.4, "ratio": 20.573}
+    floors = {"gflops": 100.0, "cases": [{"what": "T = 30, H = 8", "us_per_iteration": 30.0}]}
+    rows = [row, peer]
+    bench._add_floors(rows, floors["cases"])
+    out = bench._table({"rows": rows, "floor": floors})
+    head, least, ours, theirs = (line.split("  ") for line in out.splitlines())
+    assert (head[0], least[0]) == ("what", "T = 30, H = 8, 1 thread")
+    assert [cell.strip() for cell in ours if cell.strip()] == [
+        *(OURS.who, "60.0", "50.0 – 70.0", "1.00", "2.00", "45.0", "1.00", "1.50")
+    ]
+    assert [cell.strip() for cell in theirs if cell.strip()][:4] == [
+        *("a peer", "1,234", "50.0 – 70.0", "20.57")
+    ]
+    assert "floor, at 100 GFLOP/s" in out
+
+
+# -- a contestant's process -------------------------------------------------------------------
+
+
+def test_a_contestant_that_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench, "PREPARE_SECONDS", 0.001)
+    process = Process(NUMPY, 1)
+    try:
+        with pytest.raises(bench.Failed, match=r"longer than 0\.001 s"):
+            process.prepare(Case(11))
+        with pytest.raises(bench.Failed, match=r"longer than 0\.001 s"):  # and stays given up
+            process.ask("run", iterations=1)
+    finally:
+        process.close()
+
+
+def test_threads_are_fixed_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XLA_FLAGS", "--xla_own")
+    one = bench._environment(1, [])
+    assert {one[n] for n in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NPROC")} == {"1"}
+    assert one["XLA_FLAGS"] == "--xla_own --xla_cpu_multi_thread_eigen=false"
+    assert bench._environment(3, [])["OMP_NUM_THREADS"] == "3"
+    monkeypatch.setenv("PYTHONPATH", "c")
+    assert bench._environment(1, ["a", "b"])["PYTHONPATH"].split(os.pathsep) == [*"abc"]
+
+
+def test_what_a_contestant_raises_is_an_answer() -> None:
+    def fail(request):
+        raise ArithmeticError("two\nlines")
+
+    asked = io.StringIO('{"do": "fail"}\n{"do": "prepare", "case": {"min_length": 11}}\n')
+    answers = io.StringIO()
+    server = benchmarks.Server(lambda case, threads, variant: lambda n: None, 1, "")
+    with pytest.raises(RuntimeError, match="no case"):
+        server.run({"iterations": 1})
+    benchmarks.converse({"fail": fail, "prepare": server.prepare}, asked, answers)
+    first, second = map(json.loads, answers.getvalue().splitlines())
+    assert first == {"error": "ArithmeticError: two"}
+    assert second == {}
+    assert server.run({"iterations": 1})["seconds"] >= 0
+
+
+# -- the contestants do the same work ---------------------------------------------------------
+
+
+def reference(recipe: Recipe) -> tuple[LSTM, list[Batch]]:
+    """A network to start from, and three batches with lengths of their own."""
+    streams = recipe.streams(0)
+    drawn = [recipe.task.sample(recipe.batch_size, streams.training) for _ in range(3)]
+    return recipe.network(streams.weights), drawn
+
+
+def reference_losses(recipe: Recipe) -> np.ndarray:
+    network, drawn = reference(recipe)
+    learner = engines.Learner.start(recipe, network)
+    data = Batch(*(np.stack(arrays) for arrays in zip(*drawn, strict=True)))
+    return engines.NumpyEngine().learn(learner, recipe, data)[0]
+
+
+def test_pytorch_does_the_same_work() -> None:
+    torch = pytest.importorskip("torch")
+    from longlag.benchmarks import torch_lstm
+
+    recipe = Case(30, 3, 5).recipe
+    start, drawn = reference(recipe)
+    p, H = start.parameters, recipe.hidden
+    order = np.r_[0 : 2 * H, 3 * H : 4 * H, 2 * H : 3 * H]  # PyTorch's: i, f, g, o
+    network = torch_lstm.Network(H)
+    with torch.no_grad():
+        network.lstm.weight_ih_l0[:] = torch.from_numpy(p.Wx[:, order].T.copy())
+        network.lstm.weight_hh_l0[:] = torch.from_numpy(p.Wh[:, order].T.copy())
+        network.lstm.bias_ih_l0[:] = torch.from_numpy(p.b[order])
+        network.lstm.bias_hh_l0.zero_()
+        network.head.weight[:] = torch.from_numpy(p.Wy.T.copy())
+        network.head.bias[:] = torch.from_numpy(p.by)
+    network.lstm.bias_hh_l0.requires_grad_(False)  # the reference has one bias
+    optimizer = torch.optim.Adam(network.parameters(), lr=5e-3)
+    losses = [
+        float(torch_lstm.update(network, network, optimizer, *map(torch.from_numpy, batch)))
+        for batch in drawn
+    ]
+    np.testing.assert_allclose(losses, reference_losses(recipe), rtol=1e-4)
+
+
+def test_jax_does_the_same_work() -> None:
+    jax = pytest.importorskip("jax")
+    pytest.importorskip("optax")
+    from longlag.benchmarks import jax_lstm
+
+    recipe = Case(30, 3, 5).recipe
+    start, drawn = reference(recipe)
+    parameters = {name: jax.numpy.asarray(a) for name, a in start.parameters._asdict().items()}
+    state, losses = jax_lstm.optimizer.init(parameters), []
+    for batch in drawn:
+        arrays = (batch.inputs, batch.lengths.astype(np.int32), batch.targets)
+        parameters, state, loss = jax_lstm.update(parameters, state, arrays)
+        losses.append(float(loss))
+    np.testing.assert_allclose(losses, reference_losses(recipe), rtol=1e-4)
+
+
+@pytest.mark.parametrize("contestant", bench.CONTESTANTS, ids=lambda c: c.who)
+def test_every_contestant_prepares_and_trains(contestant: Contestant) -> None:
+    if bench._missing(contestant) or contestant.variant == "compile":
+        pytest.skip("not here")
+    module = __import__(f"longlag.benchmarks.{contestant.module}", fromlist=["prepare"])
+    train = module.prepare(Case(11, 2, 4), 1, contestant.variant)
+    assert train(3) is None
+
+
+def test_memory_and_peak_are_answers_of_the_kernel() -> None:
+    if engines.load_kernel() is None:
+        pytest.skip("no kernel here")
+    from longlag.benchmarks import longlag_kernel
+
+    assert longlag_kernel.peak({})["gflops"] > 0
+    answer = longlag_kernel.memory({"case": {"min_length": 11, "hidden": 2}, "threads": 1})
+    assert answer["bytes"] >= 0
+
+
+def test_from_a_checkout_the_contestants_are_found_or_the_package_asked_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path
+) -> None:
+    monkeypatch.setattr(bench.importlib.util, "find_spec", lambda name: None)
+    source = tmp_path / "src" / "longlag"
+    monkeypatch.setattr(bench, "__file__", str(source / "bench.py"))
+    with pytest.raises(ValueError, match="install longlag"):
+        bench._package()
+    (tmp_path / "benchmarks").mkdir()
+    (tmp_path / "benchmarks" / "harness.py").touch()
+    assert bench._package() == ("benchmarks", [str(tmp_path), str(tmp_path / "src")])
+
+
+def test_words_of_the_checks_that_failed() -> None:
+    failed = {"error": "it fell over"}
+    checks = {"cost_per_step": failed, "two_seeds": failed, "memory": failed}
+    text = bench._checks_text(checks)
+    assert text.count("it fell over") == 3
+    assert "it fell over" in bench._checks_text(failed)
