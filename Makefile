@@ -1,24 +1,33 @@
 # Two commands: `make run` trains and shows, `make test` checks.
 
 PYTHON ?= python3
+TEST_EXTRAS ?= test,oracles
 BIN := .venv/bin
-SOURCES := pyproject.toml CMakeLists.txt $(wildcard kernel/*) $(shell find src -name '*.py' -o -name '*.pyi')
+SOURCES := pyproject.toml CMakeLists.txt $(wildcard kernel/* benchmarks/*.py) $(shell find src -name '*.py' -o -name '*.pyi')
 
 .PHONY: run setup test test-long lint sanitize clean
 
 run: setup
-	$(BIN)/longlag train --recipe robust --save-dir run --overwrite
-	$(BIN)/longlag figures run
-	$(BIN)/longlag animate run
+	$(BIN)/longlag train --recipe robust --save-dir run --overwrite >/dev/null
+	$(BIN)/longlag figures run >/dev/null
+	$(BIN)/longlag animate run >/dev/null
+	@echo
 	@$(BIN)/longlag evaluate run
 	@echo
-	@echo "figures    run/training_curve.png run/sample_sequences.png run/cell_state.png run/pred_vs_target.png"
-	@echo "animation  run/animation.gif"
+	@echo "Open       run/training_curve.png    how it learned"
+	@echo "           run/sample_sequences.png  what it answers to five sequences"
+	@echo "           run/cell_state.png        how its cells carry the values"
+	@echo "           run/pred_vs_target.png    its answers to 256 sequences"
+	@echo "           run/animation.gif         all of it, in motion"
 
 setup: .venv/installed
 
 .venv/installed: $(SOURCES) | .venv/bin/python
-	$(BIN)/python -m pip install --quiet --upgrade .
+	@echo "installing into .venv, with the native kernel where a C++ compiler is found"
+	rm -rf build/wheels
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir build/wheels .
+	$(BIN)/python -m pip install --quiet build/wheels/*.whl
+	$(BIN)/python -m pip install --quiet --no-deps --force-reinstall build/wheels/*.whl
 	@$(BIN)/longlag doctor
 	@touch $@
 
@@ -26,7 +35,8 @@ setup: .venv/installed
 	$(PYTHON) -m venv .venv
 
 .venv/tested: .venv/installed
-	$(BIN)/python -m pip install --quiet --upgrade '.[test]'
+	wheel=$$(echo build/wheels/*.whl) && \
+		$(BIN)/python -m pip install --quiet "$$wheel[$(TEST_EXTRAS)]"
 	@touch $@
 
 lint: .venv/tested
@@ -39,6 +49,19 @@ test: lint
 
 test-long: .venv/tested
 	$(BIN)/python -m pytest -m long
+
+# The kernel under AddressSanitizer and UBSan, in an environment and a build directory of its own.
+UNDER_ASAN = ASAN_OPTIONS=detect_leaks=0 LD_PRELOAD="$(SANITIZERS)" build/asan/bin/python
+SANITIZERS = $(shell g++ -print-file-name=libasan.so) $(shell g++ -print-file-name=libubsan.so)
+
+sanitize: build/asan/bin/python
+	build/asan/bin/python -m pip install --quiet '.[test]' --force-reinstall \
+		-C cmake.define.LONGLAG_SANITIZE=ON -C build-dir=build/sanitize
+	$(UNDER_ASAN) -c 'import longlag._kernel'  # the fallback would hide a failed build
+	$(UNDER_ASAN) -m pytest tests/test_kernel_bindings.py tests/test_kernel_online.py
+
+build/asan/bin/python:
+	$(PYTHON) -m venv build/asan
 
 clean:
 	rm -rf .venv build run

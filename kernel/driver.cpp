@@ -1,5 +1,7 @@
 #include "driver.hpp"
 
+#include "denormals.hpp"
+
 #include <algorithm>
 #include <atomic>
 #include <cmath>
@@ -82,18 +84,6 @@ class Floats {
 
  private:
   float* data_;
-};
-
-// Denormals, which vanishing gradients are made of, count as zero: some machines are slow on them.
-class FlushDenormals {
- public:
-#if defined(__x86_64__)
-  FlushDenormals() : before_(_mm_getcsr()) { _mm_setcsr(before_ | 0x8040); }
-  ~FlushDenormals() { _mm_setcsr(before_); }
-
- private:
-  unsigned before_;
-#endif
 };
 
 void relax() {
@@ -226,7 +216,7 @@ class Runner {
 // when the system has no more: results do not depend on their number.
 void on_threads(Runner& runner, Barrier& barrier, const std::function<void(int)>& work) {
   const auto guarded = [&](int thread) {
-    const FlushDenormals flush;
+    const DenormalsAreZero denormals_are_zero;
     work(thread);
   };
   std::atomic<bool> start{false};
@@ -291,7 +281,7 @@ const Kernel& kernel_of(const std::string& name) {
 
 void predict(const Setting& setting, const float* parameters, const Sequences& sequences,
              float* predictions) {
-  const FlushDenormals flush;
+  const DenormalsAreZero denormals_are_zero;
   Runner runner(setting, sequences.batch, sequences.steps, false, false);
   Barrier barrier;
   runner.pack(parameters);
@@ -303,7 +293,7 @@ void predict(const Setting& setting, const float* parameters, const Sequences& s
 
 void states(const Setting& setting, const float* parameters, const Sequences& sequences,
             float* const cells[6]) {
-  const FlushDenormals flush;
+  const DenormalsAreZero denormals_are_zero;
   Runner runner(setting, sequences.batch, sequences.steps, true, false);
   Barrier barrier;
   std::vector<float> predictions(sequences.batch);
@@ -319,7 +309,7 @@ void states(const Setting& setting, const float* parameters, const Sequences& se
 
 double gradient(const Setting& setting, const float* parameters, const Sequences& sequences,
                 const float* targets, float* predictions, float* gradient) {
-  const FlushDenormals flush;
+  const DenormalsAreZero denormals_are_zero;
   Runner runner(setting, sequences.batch, sequences.steps, true, true);
   Barrier barrier;
   runner.pack(parameters);

@@ -66,7 +66,6 @@ def test_train_takes_every_setting_as_a_flag(tmp_path: Path, capsys) -> None:
         "output": "sigmoid",
         "gate_biases": "constant",
         "forget_bias": 2.0,
-        "input_scale": 1.5,
         "input_bias": -1.0,
         "output_bias": 0.5,
         "batch_size": 3,

@@ -164,7 +164,7 @@ def test_animation_refuses_impossible_numbers(catalog: Run, tmp_path: Path) -> N
     ):
         with pytest.raises(ValueError, match=f"{named}.*, not"):
             write_animation(catalog, tmp_path / "new" / "a.gif", **settings)
-    with pytest.raises(ValueError, match="min_length must be at least 12"):
+    with pytest.raises(ValueError, match="length must be a whole number from 12"):
         write_animation(catalog, tmp_path / "new" / "a.gif", length=5)
     assert not (tmp_path / "new").exists()
 

@@ -340,7 +340,13 @@ def test_constant_biases_go_to_their_gates() -> None:
 @pytest.mark.parametrize("T", [11, 100, 10_000])
 def test_chrono_biases_follow_the_lag(T: int) -> None:
     r = recipe(
-        "robust", gate_biases="chrono", min_length=T, max_length=T, hidden=128, input_bias=0.0
+        "robust",
+        gate_biases="chrono",
+        min_length=T,
+        max_length=T,
+        hidden=128,
+        input_bias=0.0,
+        forget_bias=0.0,
     )
     rng = np.random.default_rng(1)
     biases = np.array([r.network(rng).parameters.b for _ in range(40)], dtype=float)
@@ -369,6 +375,6 @@ def test_min_length_moves_the_chrono_biases() -> None:
 def test_weights_stay_within_their_bounds(name: str) -> None:
     r = recipe(name, hidden=64)
     p = r.network(np.random.default_rng(2)).parameters
-    for array, bound in ((p.Wx, r.input_scale * math.sqrt(1 / 2)), (p.Wh, 1 / 8), (p.Wy, 1 / 8)):
+    for array, bound in ((p.Wx, math.sqrt(1 / 2)), (p.Wh, 1 / 8), (p.Wy, 1 / 8)):
         assert 0.9 * bound < np.abs(array).max() <= np.float32(bound)
         assert abs(array.mean()) < 4 * bound / math.sqrt(3 * array.size)

@@ -101,7 +101,13 @@ def test_catalog_seed_2_comes_out_as_published() -> None:
     [
         ("catalog", {}),
         ("robust", {"min_length": 20, "batch_size": 8}),
-        ("robust", {"min_length": 20, "optimizer": "sgd", "learning_rate": 0.3, "clip": 0.1}),
+        (
+            "robust",
+            {
+                **{"min_length": 20, "optimizer": "sgd", "learning_rate": 0.3, "clip": 0.1},
+                **{"gate_biases": "constant", "input_bias": 0.0, "average_decay": 0.0},
+            },
+        ),
         ("robust", {"min_length": 20, "average_decay": 0.8, "task": "adding"}),
         ("robust", {"min_length": 20, "forget_gate": False, "beta1": 0.8, "beta2": 0.9}),
     ],
@@ -277,35 +283,43 @@ def test_a_state_stays_as_it_was_taken(tiny: Recipe) -> None:
 # -- stopping ----------------------------------------------------------------------------------
 
 
-def test_strict_asks_for_two_sets_and_scores_on_a_third(tiny: Recipe) -> None:
-    # First test fails; second passes, then fails; third passes twice; the score has 7 wrong.
-    training = scripted(tiny, 17, 16, 17, 16, 16, 7, test_every=6)
+def test_strict_asks_for_two_tests_in_a_row_and_scores_on_a_third_set(tiny: Recipe) -> None:
+    # Strict, not, not, strict, strict: only the last two are two in a row. The score has 7 wrong.
+    training = scripted(tiny, 16, 17, 2560, 16, 16, 7, test_every=3)
     run = finish(training)
     engine: Any = training.engine
     assert run.stopped_by == "target"
-    assert run.iterations == 18
+    assert run.iterations == 15
     assert run.score.wrong == 7
     assert len(engine.tests) == 6
-    assert [k for k, _ in run.history.test_curve] == [6, 12, 18]
+    assert [k for k, _ in run.history.test_curve] == [3, 6, 9, 12, 15]
     assert [mse for _, mse in run.history.test_curve] == pytest.approx(
-        [17 / 2560, 16 / 2560, 16 / 2560], rel=1e-5
+        [wrong / 2560 for wrong in (16, 17, 2560, 16, 16)], rel=1e-5
     )
-    assert engine.judged == [6, 12, 12, 18, 18, 18]
+    assert engine.judged == [3, 6, 9, 12, 15, 15]
     for a in range(6):
         for b in range(a):
             assert not np.isin(engine.tests[a][:, 1:9, 0], engine.tests[b][:, 1:9, 0]).all(1).any()
 
 
-def test_strict_on_the_first_set_alone_does_not_stop(tiny: Recipe) -> None:
-    training = scripted(tiny, 0, 17, 0, 17, 0, 17, 0, 17, 5)
-    run = finish(training)
+def test_strict_every_other_time_does_not_stop(tiny: Recipe) -> None:
+    run = finish(scripted(tiny, 0, 17, 0, 17, 5))
     assert run.stopped_by == "max_iterations"
     assert [k for k, _ in run.history.test_curve] == [6, 12, 18, 23]
     assert run.score.wrong == 5
 
 
+def test_one_strict_test_before_a_resumption_counts(tiny: Recipe) -> None:
+    first = scripted(tiny, 2560, 0)
+    first.advance()
+    first.advance()
+    second = scripted(tiny, 0, 3)
+    second.restore(first.state())
+    assert finish(second).iterations == 18
+
+
 def test_strict_may_be_met_by_the_last_test(tiny: Recipe) -> None:
-    run = finish(scripted(tiny, 2560, 2560, 2560, 0, 0, 3))
+    run = finish(scripted(tiny, 2560, 2560, 0, 0, 3))
     assert (run.stopped_by, run.iterations, run.score.wrong) == ("target", 23, 3)
 
 

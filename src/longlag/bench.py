@@ -23,6 +23,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ class Case:
     hidden: int = 8
     batch: int = 32
 
-    @property
+    @cached_property
     def recipe(self) -> Recipe:
         """The training that all contestants do; nothing is left to a recipe that may change."""
         return recipe(

@@ -58,13 +58,12 @@ class Recipe:
     gate_biases: GateBiases = setting(
         "lag", "initial biases: closed over a lag of T, drawn to match lags up to T, or constant"
     )
-    forget_bias: float = setting(0.0, "initial forget-gate bias, added to the above", -1e3, 1e3)
+    forget_bias: float = setting(2.0, "initial forget-gate bias, added to the above", -1e3, 1e3)
     input_bias: float = setting(-4.0, "initial input-gate bias, added to the above", -1e3, 1e3)
-    input_scale: float = setting(2.0, "range of the initial input weights, in sqrt(1/2)", 0, 1e3)
     output_bias: float = setting(0.25, "initial bias of the answer", -1e3, 1e3)
     batch_size: int = setting(4, "sequences in a batch", 1, 65536)
     optimizer: Optimizer = setting("adam", "adam, or sgd (plain gradient descent)")
-    learning_rate: float = setting(0.03, "step size of the optimiser", 0, 1e3)
+    learning_rate: float = setting(0.025, "step size of the optimiser", 0, 1e3)
     beta1: float = setting(0.9, "decay of Adam's first moment", 0, 0.999999)
     beta2: float = setting(0.999, "decay of Adam's second moment", 0, 0.999999)
     epsilon: float = setting(1e-8, "Adam's epsilon", 1e-30, 1)
@@ -76,9 +75,9 @@ class Recipe:
         0.999999,
     )
     max_iterations: int = setting(50_000, "batches at most", 1, checks.LARGEST)
-    stop: Stop = setting("strict", "rule: strict on two successive test sets, or test MSE")
+    stop: Stop = setting("strict", "rule: strict on two successive tests, or test MSE")
     target_test_mse: float = setting(0.030, "stop below this test MSE (stop = mse)", 0, 1e15)
-    test_every: int = setting(50, "iterations between tests", 1, checks.LARGEST)
+    test_every: int = setting(200, "iterations between tests", 1, checks.LARGEST)
     test_size: int = setting(2560, "sequences in a test set", 1, 10**7)
 
     def __post_init__(self) -> None:
@@ -156,16 +155,16 @@ class Recipe:
     def network(self, rng: np.random.Generator) -> LSTM:
         """A network with its initial weights, float32.
 
-        Weights are uniform in ± input_scale sqrt(1/2) (inputs) and ± sqrt(1/H) (recurrent,
-        output). Gate biases, with T the longest sequence, are forget_bias and input_bias plus
+        Weights are uniform in ± sqrt(1/2) (inputs) and ± sqrt(1/H) (recurrent, output). Gate
+        biases, with T the longest sequence, are forget_bias and input_bias plus
 
-            lag         b_f = log T, b_i = -log T: a cell forgets, and what it should not store
-                        seeps in, at a rate of about 1/T a step, so that a memory lasts
+            lag         b_f = log T, b_i = -log T: forgetting, and storing what is not marked,
+                        both go at a rate of about 1/T a step, so that a memory lasts
             chrono      b_f = log U(1, T - 1), b_i = -b_f (Tallec & Ollivier 2018, section 3)
             constant    nothing
         """
         H, T = self.hidden, self.task.max_length
-        from_inputs, from_cells = self.input_scale * np.sqrt(1 / 2), np.sqrt(1 / H)
+        from_inputs, from_cells = np.sqrt(1 / 2), np.sqrt(1 / H)
         Wx = rng.uniform(-from_inputs, from_inputs, (2, 4 * H))
         Wh = rng.uniform(-from_cells, from_cells, (H, 4 * H))
         Wy = rng.uniform(-from_cells, from_cells, (H, 1))
@@ -214,7 +213,6 @@ RECIPES: dict[str, Recipe] = {
             gate_biases="constant",
             forget_bias=1.0,
             input_bias=0.0,
-            input_scale=1.0,
             output_bias=0.0,
             batch_size=32,
             learning_rate=5e-3,

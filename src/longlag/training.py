@@ -107,6 +107,7 @@ class Training:
         self.elapsed = 0.0
         self.stopped_by: StoppedBy | None = None
         self.score: Score | None = None
+        self._strict_in_a_row = 0
         self._snapshot_every = snapshot_every
         self.snapshots: dict[int, np.ndarray] = {}
         self._snapshot()
@@ -184,8 +185,8 @@ class Training:
     def _test(self, last: bool) -> None:
         """Tests on fresh sequences; the stopping rules are those of `criteria`.
 
-        The strict rule asks for two successive independent test sets, since the first alone,
-        looked at again and again, selects lucky draws.
+        The strict rule asks for two successive tests, each on a set of its own, since a single
+        one, looked at again and again, selects lucky draws.
         """
         result = self._fresh_score()
         self.test_curve.append((self.iteration, result.mse))
@@ -193,7 +194,8 @@ class Training:
             self.score = result
             met = result.mse < self.recipe.target_test_mse
         else:
-            met = is_strict(result) and is_strict(self._fresh_score())
+            self._strict_in_a_row = self._strict_in_a_row + 1 if is_strict(result) else 0
+            met = self._strict_in_a_row == 2
         if met:
             self.stopped_by = "target"
         elif last:
@@ -237,6 +239,7 @@ class Training:
             "snapshots": np.array(list(self.snapshots.values())),
             "step": optimizer.step,
             "iteration": self.iteration,
+            "strict_in_a_row": self._strict_in_a_row,
             "elapsed_sec": self.elapsed,
             "stopped_by": self.stopped_by,
             "score": None if self.score is None else self.score.as_dict(),
@@ -256,6 +259,7 @@ class Training:
         self.iteration = int(state["iteration"])
         self.losses = [float(loss) for loss in state["train_losses"]]
         self.test_curve = [(int(k), float(mse)) for k, mse in state["test_curve"]]
+        self._strict_in_a_row = int(state["strict_in_a_row"])
         self.elapsed = float(state["elapsed_sec"])
         self.stopped_by = state["stopped_by"]
         self.score = None if state["score"] is None else Score(**state["score"])
