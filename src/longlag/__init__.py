@@ -6,6 +6,7 @@ The task, the networks and the training are in `tasks`, `networks`, `training`; 
 
 from longlag.criteria import Score, score
 from longlag.recipes import RECIPES, Recipe, recipe
+from longlag.runs import load
 from longlag.tasks import Batch, MarkedPairs
 from longlag.training import History, Run, evaluate, train
 
@@ -20,6 +21,7 @@ __all__ = [
     "Run",
     "Score",
     "evaluate",
+    "load",
     "recipe",
     "score",
     "train",

@@ -1,0 +1,154 @@
+"""The choice of an engine, and that the native kernel trains as the reference does."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import longlag
+from longlag import cli, engine
+from longlag.recipes import Recipe
+from longlag.training import Training
+
+ROOT = Path(__file__).resolve().parent.parent
+needs_kernel = pytest.mark.skipif(engine.load_kernel() is None, reason="no native kernel")
+FIELDS = ("cell", "hidden", "input_gate", "forget_gate", "output_gate", "candidate")
+
+
+def hundred_losses(recipe: Recipe, name: str) -> np.ndarray:
+    """The losses of the first hundred iterations of a training."""
+    training = Training(recipe, 3, engine.choose(name))
+    while training.iteration < 100:
+        training.advance()
+    return np.array(training.losses[:100])
+
+
+@needs_kernel
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("catalog", {"test_every": 100}),
+        ("robust", {"test_every": 50}),
+        ("robust", {"test_every": 100, "task": "adding", "hidden": 17, "batch_size": 33}),
+        ("robust", {"test_every": 100, "forget_gate": False, "hidden": 3, "min_length": 11}),
+        ("robust", {"test_every": 100, "output": "sigmoid", "gate_biases": "chrono", "hidden": 1}),
+        ("robust", {"test_every": 100, "optimizer": "sgd", "average_decay": 0.0, "hidden": 64}),
+    ],
+)
+def test_a_hundred_iterations_of_real_training_agree(name: str, changes: dict) -> None:
+    recipe = longlag.recipe(name, test_size=20, **changes)
+    native, reference = hundred_losses(recipe, "native"), hundred_losses(recipe, "numpy")
+    np.testing.assert_allclose(native, reference, rtol=2e-3, atol=1e-6)
+    assert np.ptp(reference) > 1e-3, "the losses differ enough to tell trainings apart"
+
+
+@needs_kernel
+def test_the_comparison_of_trainings_can_fail() -> None:
+    recipe = longlag.recipe("robust", test_size=20, test_every=100)
+    other = recipe.with_settings({"learning_rate": recipe.learning_rate * 1.02})
+    with pytest.raises(AssertionError):
+        np.testing.assert_allclose(
+            hundred_losses(other, "native"), hundred_losses(recipe, "numpy"), rtol=2e-3, atol=1e-6
+        )
+
+
+@needs_kernel
+def test_a_whole_run_agrees_and_answers_the_same() -> None:
+    recipe = longlag.recipe("robust", min_length=30)
+    native = longlag.train(recipe, 1, engine="native")
+    assert native.stopped_by == "target"
+    chosen = engine.choose("native")
+    assert isinstance(chosen, engine.NativeEngine)
+    batch = recipe.task.sample(37, np.random.default_rng(0))
+    reference = native.network.predict(batch.inputs, batch.lengths)
+    fast = chosen.predict(native.network, batch.inputs, batch.lengths)
+    np.testing.assert_allclose(fast, reference, rtol=1e-4, atol=2e-5)
+    states = chosen.states(native.network, batch.inputs, batch.lengths)
+    expected = native.network.states(batch.inputs, batch.lengths)
+    assert set(states) == set(expected) == set(FIELDS)
+    for name in FIELDS:
+        np.testing.assert_allclose(states[name], expected[name], rtol=1e-3, atol=1e-4)
+
+
+@needs_kernel
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_a_run_has_the_same_bits_on_any_number_of_threads(threads: int) -> None:
+    recipe = longlag.recipe("robust", min_length=12, batch_size=40, max_iterations=60)
+    one, more = (longlag.train(recipe, 0, engine="native", threads=n) for n in (1, threads))
+    assert np.array_equal(one.history.train_losses, more.history.train_losses)
+    assert one.score == more.score
+
+
+@needs_kernel
+def test_a_run_has_the_same_bits_on_avx2_and_avx512(tmp_path: Path) -> None:
+    usable = engine.load_kernel().isas()  # type: ignore[union-attr]
+    if not {"avx512", "avx2"} <= set(usable):
+        pytest.skip("one of the two is not on this processor")
+    for isa in ("avx512", "avx2"):
+        words = ["train", "--min-length", "30", "--save-dir", str(tmp_path / isa), "--json"]
+        done = subprocess.run(
+            [sys.executable, "-m", "longlag.cli", *words],
+            env={**os.environ, "LONGLAG_ISA": isa},
+            capture_output=True,
+            check=True,
+        )
+        assert json.loads(done.stdout)["isa"] == isa
+    same = ((tmp_path / isa / "weights.npz").read_bytes() for isa in ("avx512", "avx2"))
+    assert len(set(same)) == 1
+
+
+@needs_kernel
+def test_auto_takes_the_kernel_and_numpy_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert engine.choose("auto").name == "native"
+    assert engine.choose("numpy").name == "numpy"
+    monkeypatch.setenv("LONGLAG_ISA", "baseline")
+    assert engine.choose("auto").isa in ("baseline", "neon")
+
+
+@needs_kernel
+def test_an_instruction_set_that_is_not_here_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LONGLAG_ISA", "mmx")
+    assert cli.main(["doctor"]) == 2
+    assert "LONGLAG_ISA must be one of" in capsys.readouterr().err
+
+
+def test_without_a_kernel_numpy_works_and_native_says_why(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(engine, "load_kernel", lambda: None)
+    assert engine.choose("auto").name == "numpy"
+    assert cli.main(["doctor"]) == 0
+    assert "numpy" in capsys.readouterr().out
+    assert cli.main(["train", "--engine", "native", "--save-dir", str(tmp_path / "run")]) == 2
+    assert "the kernel was not built when longlag was installed" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.skipif("CI" not in os.environ, reason="a machine without a compiler is allowed")
+def test_on_ci_the_kernel_is_in_use() -> None:
+    assert engine.choose("auto").name == "native"
+
+
+@pytest.mark.long
+def test_without_a_compiler_the_package_installs_and_trains(tmp_path: Path) -> None:
+    """The fallback of pyproject.toml: a pure wheel."""
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
+    python = tmp_path / "venv" / "bin" / "python"
+    none = {**os.environ, "CC": "/bin/false", "CXX": "/bin/false"}
+    install = [python, "-m", "pip", "install", "--quiet", str(ROOT)]
+    subprocess.run([*install, "-C", f"build-dir={tmp_path / 'build'}"], env=none, check=True)
+    longlag = tmp_path / "venv" / "bin" / "longlag"
+    doctor = subprocess.run([longlag, "doctor", "--json"], capture_output=True, check=True)
+    assert json.loads(doctor.stdout)["engine"] == "numpy"
+    words = ["train", "--min-length", "12", "--max-iterations", "20", "--json"]
+    train = [longlag, *words, "--save-dir", tmp_path / "run"]
+    done = subprocess.run(train, capture_output=True, check=True)
+    assert json.loads(done.stdout)["engine"] == "numpy"
