@@ -282,7 +282,8 @@ def test_the_animation_has_one_time_axis_and_fixed_colours(paper: Run) -> None:
     frames = animation.film(paper, sorted(paper.snapshots), sequences)
     stage = animation.Stage(paper, sequences, frames)
     first = stage.heat.get_clim()
-    assert first[0] == -first[1] < 0
+    largest = max(np.abs(frame.cells).max() for frame in frames)
+    assert first == pytest.approx((-largest, largest))
     for frame in (frames[0], frames[-1]):
         stage.show(frame)
         above, below = stage.input.get_position(), stage.cells.get_position()
@@ -465,20 +466,69 @@ def test_heat_map_shows_the_states_on_a_symmetric_scale(paper: Run) -> None:
     for name in ("cell", "hidden"):
         (image,) = panel(fig, name).images
         np.testing.assert_allclose(image.get_array(), states[name][0].T, rtol=1e-6)
-        low, high = image.get_clim()
-        assert low == -high < 0
+        largest = np.abs(states[name]).max()
+        assert image.get_clim() == pytest.approx((-largest, largest))
     line = panel(fig, "forget_gate").lines[0]
     np.testing.assert_allclose(line.get_ydata(), states["forget_gate"][0].mean(axis=1), rtol=1e-5)
 
 
-def test_colour_scale_is_not_ruled_by_one_outlier() -> None:
-    values = np.linspace(-1, 1, 101)
-    assert panels.colour_limit(values) == 1
-    values[0] = -1000
-    assert panels.colour_limit(values) < 2
-    assert panels.is_beyond(values, panels.colour_limit(values))
-    assert panels.colour_limit(np.full(5, np.nan)) == 1
-    assert panels.colour_limit(np.zeros(5)) > 0
+def test_colours_show_one_large_cell_and_the_small_ones() -> None:
+    towering = np.zeros((30, 8))
+    towering[5:15, 1], towering[15:, 1] = 7.0, 10.0  # the first mark, the second
+    towering[:, 0], towering[:, 2] = 0.5, -0.8
+    steps = style.heat_colours().N
+    seen = np.floor(steps * panels.colour_norm(towering)(towering)) - steps // 2
+    assert seen[20, 1] - seen[10, 1] >= 5
+    assert seen[20, 1] >= steps // 2  # the largest value at the end of the scale, none beyond
+    assert seen[0, 0] >= 5  # on a linear scale 3
+    assert seen[0, 2] <= -8  # and 5
+    assert not seen[:, 3].any()
+
+    even = np.linspace(-1, 1, 101)  # where nothing towers, nearly linear
+    np.testing.assert_allclose(panels.colour_norm(even)(even), (even + 1) / 2, atol=0.05)
+
+
+def test_the_colour_scale_holds_all_frames_and_suits_the_last() -> None:
+    early, last = np.full((5, 2), -50.0), np.linspace(0, 2, 10).reshape(5, 2)
+    early[0, 0] = np.inf
+    norm, alone = panels.colour_norm(early, last), panels.colour_norm(last)
+    assert (norm.vmin, norm.vmax) == (-50, 50)
+    assert (alone.vmin, alone.vmax) == (-2, 2)
+    root = np.sqrt(np.mean(last**2))
+    assert norm.linear_width == pytest.approx(root) == alone.linear_width
+
+
+@pytest.mark.parametrize("value", [0.0, np.nan, np.inf, 1e-320, 1e-5])
+def test_states_that_are_next_to_nothing_are_white(value: float) -> None:
+    values = np.array([[value, 0.0]])
+    norm = panels.colour_norm(values)
+    assert (norm.vmin, norm.vmax) == (-1e-3, 1e-3)
+    assert norm(0.0) == 0.5
+
+
+@pytest.mark.parametrize(
+    ("largest", "others", "ticks"),
+    [
+        (4.46, 0.3, [-4, -2, 0, 2, 4]),
+        (0.176, 0.001, [-0.15, -0.05, 0, 0.05, 0.15]),
+        (1.0, 1.0, [-1, -0.5, 0, 0.5, 1]),
+        (2e30, 1.0, [-2e30, -5e29, 0, 5e29, 2e30]),
+    ],
+)
+def test_ticks_of_the_colour_bar_are_round(
+    largest: float, others: float, ticks: list[float]
+) -> None:
+    values = np.full((10, 1), others)
+    values[0] = -largest
+    assert panels.colour_ticks(panels.colour_norm(values)) == pytest.approx(ticks)
+
+
+def test_the_colour_bar_says_true_units(catalog: Run) -> None:
+    for bar in (ax for ax in cell_state.draw(catalog).axes if ax.get_label() == "colour bar"):
+        said = [text.get_text() for text in bar.get_yticklabels()]
+        assert [float(text.replace("−", "-")) for text in said] == pytest.approx(bar.get_yticks())
+        low, high = bar.get_ylim()
+        assert low == -high <= bar.get_yticks()[0] < 0 < bar.get_yticks()[-1] <= high
 
 
 def test_a_fixed_forget_gate_is_said_to_be_fixed() -> None:
@@ -583,6 +633,9 @@ def test_palette_is_small_and_exact() -> None:
     for colour in (style.INK, style.MARK, style.NETWORK, style.FAINT, "white"):
         rgb = np.round(255 * np.array(mpl.colors.to_rgb(colour)))
         assert (colours == rgb).all(axis=1).any(), colour
+    heat = style.heat_colours()
+    exact = np.round(255 * heat(np.arange(heat.N))[:, :3])
+    assert np.isin(packed(exact), packed(colours)).all()
 
 
 @pytest.mark.parametrize(

@@ -135,11 +135,10 @@ class Stage:
         _, self.answer = panels.titles(self.input, text, " ")
 
     def _cells(self, frames: list[Frame]) -> None:
-        """The heat map; its colours mean the same in all frames, and suit the last one."""
+        """The heat map; its colours mean the same in all frames, and suit the last one best."""
         ax, cells = self.cells, frames[-1].cells
-        limit = panels.colour_limit(cells)
-        beyond = panels.is_beyond(np.stack([frame.cells for frame in frames]), limit)
-        self.heat = panels.heat_map(ax, self.colour_bar, cells, limit, beyond)
+        norm = panels.colour_norm(*(frame.cells for frame in frames))
+        self.heat = panels.heat_map(ax, self.colour_bar, cells, norm)
         ax.set_title("Cell state c[t]")
         ax.set_ylabel("cell")
         ax.set_xlabel("step")
@@ -221,9 +220,10 @@ def palette() -> np.ndarray:
         for colour, steps in ways
         for share in np.linspace(0, 1, steps)
     ]
-    heat = style.heat_colours()(np.arange(63))[:, :3]
+    scale = style.heat_colours()
+    heat = scale(np.arange(scale.N))[:, :3]
     lined = 0.45 * heat + 0.55 * np.array(colors.to_rgb(style.MARK))  # under the marks' lines
-    every = np.concatenate([faded, heat, lined[::2]])
+    every = np.concatenate([faded, heat, lined[::4]])
     return np.unique(np.round(255 * every).astype(np.uint8), axis=0)
 
 

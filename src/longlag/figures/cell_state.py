@@ -34,8 +34,7 @@ def draw(run: Run) -> Figure:
         (axes[1], bars[0], "cell", "Cell state c of each cell"),
         (axes[2], bars[1], "hidden", "Hidden state h = o tanh(c) of each cell"),
     ):
-        limit = panels.colour_limit(states[name])
-        panels.heat_map(ax, bar, states[name], limit, panels.is_beyond(states[name], limit))
+        panels.heat_map(ax, bar, states[name], panels.colour_norm(states[name]))
         ax.set_title(text)
         ax.set_ylabel("cell")
     for ax, (name, text) in zip(axes[3:], GATES, strict=True):

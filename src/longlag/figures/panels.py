@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from matplotlib import colors
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.colorbar import Colorbar
@@ -92,35 +93,39 @@ def sequence_legend(hidden: bool, kind: Kind) -> list[Patch | Line2D]:
     return entries
 
 
-def colour_limit(values: np.ndarray) -> float:
-    """Where a colour scale ends: at the largest value, unless it towers over nine in ten."""
-    finite = np.abs(values[np.isfinite(values)])
-    if not finite.size:
-        return 1.0
-    return max(min(float(finite.max()), 2 * float(np.quantile(finite, 0.9))), 1e-3)
+def colour_norm(*states: np.ndarray) -> colors.AsinhNorm:
+    """The colour scale of states: symmetric about zero, up to the largest of them all.
+
+    It is linear up to about the root mean square of the last states given and logarithmic
+    beyond, so that one cell much larger than the others leaves them visible. Of `n` values none
+    exceeds √n times their root mean square: where little is to be compressed, little is.
+    """
+    largest = max(float(np.max(_finite(s), initial=0)) for s in states)
+    limit = max(largest, 1e-3)
+    shares = _finite(states[-1]) / limit  # whose squares do not overflow
+    width = float(np.sqrt(np.sum(shares**2) / max(1, shares.size))) or 1.0
+    return colors.AsinhNorm(limit * width, -limit, limit)
 
 
-def is_beyond(values: np.ndarray, limit: float) -> bool:
-    """Whether some finite values lie beyond the colour scale."""
-    return bool(np.any(np.abs(values[np.isfinite(values)]) > limit * 1.001))
+def _finite(values: np.ndarray) -> np.ndarray:
+    """Magnitudes of the finite values."""
+    return np.abs(values[np.isfinite(values)], dtype=float)
 
 
-def heat_map(ax: Axes, bar: Axes, values: np.ndarray, limit: float, beyond: bool) -> AxesImage:
-    """States (T, H) over time, a row a cell, on a colour scale symmetric about zero.
+def heat_map(ax: Axes, bar: Axes, values: np.ndarray, norm: colors.AsinhNorm) -> AxesImage:
+    """States (T, H) over time, a row a cell.
 
     Args:
         ax: the panel.
         bar: the axes of the colour bar, apart from the panel, so that the panel keeps its place.
         values: states of each cell.
-        limit: end of the colour scale.
-        beyond: whether some values lie beyond it; the colour bar then ends in arrows.
+        norm: their colour scale.
     """
     steps, cells = values.shape
     image = ax.imshow(
         values.T,
         cmap=style.heat_colours(),
-        vmin=-limit,
-        vmax=limit,
+        norm=norm,
         aspect="auto",
         interpolation="nearest",  # no cell runs into its neighbour
         extent=(-0.5, steps - 0.5, cells + 0.5, 0.5),
@@ -130,9 +135,33 @@ def heat_map(ax: Axes, bar: Axes, values: np.ndarray, limit: float, beyond: bool
     ax.set_yticks(cell_ticks(cells))
     ax.tick_params(axis="y", length=0)
     ax.spines[:].set_visible(False)
-    colour_bar = Colorbar(bar, image, extend="both" if beyond else "neither")
+    ticks = colour_ticks(norm)
+    colour_bar = Colorbar(bar, image, ticks=ticks)
+    colour_bar.set_ticklabels([f"{tick:g}".replace("-", "−") for tick in ticks])
+    colour_bar.minorticks_off()
     colour_bar.outline.set_visible(False)  # type: ignore[operator]
     return image
+
+
+def colour_ticks(norm: colors.AsinhNorm) -> list[float]:
+    """Round numbers on a symmetric colour scale: zero, one near each half, one near each end."""
+    bounds = np.asarray(norm.inverse([0.675, 0.825, 0.92, 1.0]), dtype=float)
+    near, far = _roundest(*bounds[:2]), _roundest(*bounds[2:])
+    return [-far, -near, 0.0, near, far]
+
+
+def _roundest(low: float, high: float) -> float:
+    """The number from low to high, both positive, that is a multiple of the largest 1, 2 or 5
+    times a power of ten.
+    """
+    exponent = int(np.floor(np.log10(high)))
+    while True:
+        for step in (5, 2, 1):
+            multiple = step * 10.0**exponent
+            number = np.floor(high / multiple) * multiple
+            if number >= low:
+                return float(number)
+        exponent -= 1
 
 
 def cell_ticks(cells: int) -> list[int]:

@@ -107,8 +107,8 @@ def png(fig: Figure) -> bytes:
 
 
 def heat_colours() -> Colormap:
-    """Blue below zero, red above, in 63 steps; grey where there is no number."""
-    return mpl.colormaps["RdBu_r"].resampled(63).with_extremes(bad=GRID)
+    """Blue below zero, red above, in 127 steps; grey where there is no number."""
+    return mpl.colormaps["RdBu_r"].resampled(127).with_extremes(bad=GRID)
 
 
 def header(fig: Figure, title: str, subtitle: str) -> None:
