@@ -60,6 +60,7 @@ def test_train_takes_every_setting_as_a_flag(tmp_path: Path, capsys) -> None:
         "rules": "catalog",
         "min_length": 14,
         "max_length": 19,
+        "first_mark": "shown",
         "draw_order": "published",
         "hidden": 2,
         "forget_gate": False,

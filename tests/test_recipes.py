@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from longlag.networks.lstm import flatten
-from longlag.recipes import RECIPES, Recipe, recipe
+from longlag.recipes import BATCH_RECIPES, ONLINE_RECIPES, RECIPES, OnlineRecipe, Recipe, recipe
 from longlag.tasks import MarkedPairs
 from longlag.training import train
 
-NAMES = list(RECIPES)
+NAMES = list(BATCH_RECIPES)
 RANGED = [f for f in fields(Recipe) if f.metadata.get("low") is not None]
 INTEGERS = ["hidden", "batch_size", "max_iterations", "test_every", "test_size"]
 CHOICES = ["draw_order", "output", "gate_biases", "optimizer", "stop"]
@@ -27,8 +27,8 @@ CHOICES = ["draw_order", "output", "gate_biases", "optimizer", "stop"]
 
 
 def test_the_contracts_recipes_are_registered_under_their_own_names() -> None:
-    assert {"catalog", "robust"} <= set(NAMES)
-    assert all(RECIPES[name].name == name for name in NAMES)
+    assert {"catalog", "robust", "paper", "paper-adding"} <= set(RECIPES)
+    assert all(RECIPES[name].name == name for name in RECIPES)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -378,3 +378,88 @@ def test_weights_stay_within_their_bounds(name: str) -> None:
     for array, bound in ((p.Wx, math.sqrt(1 / 2)), (p.Wh, 1 / 8), (p.Wy, 1 / 8)):
         assert 0.9 * bound < np.abs(array).max() <= np.float32(bound)
         assert abs(array.mean()) < 4 * bound / math.sqrt(3 * array.size)
+
+
+# -- on-line recipes ---------------------------------------------------------------------------
+
+
+def test_paper_is_experiment_5() -> None:
+    r = recipe("paper")
+    expected: dict[str, Any] = {
+        "task": "multiplication", "rules": "paper", "min_length": 100, "max_length": 110,
+        "first_mark": "hidden", "blocks": 2, "block_size": 2, "input_gate_bias": 0,
+        "learning_rate": 0.1, "error": "squared", "gradient": "truncated", "reads": "previous",
+        "window": 2000, "first_stop": 140, "last_stop": 13, "tolerance": 0.04, "check_every": 1,
+        "max_sequences": 3_000_000, "test_size": 2560,
+    }  # fmt: skip
+    assert {name: r.settings()[name] for name in expected} == expected
+    assert r.stops == (140, 13)
+    weights = r.initial(3)
+    assert (len(weights), weights.dtype) == (93, np.float32)
+    assert 0.08 < np.abs(weights).max() <= 0.1
+
+
+def test_paper_adding_is_experiment_4() -> None:
+    r = recipe("paper-adding")
+    expected: dict[str, Any] = {
+        "task": "adding", "min_length": 100, "max_length": 110, "learning_rate": 0.5,
+        "first_stop": 0, "last_stop": 1, "mean_error": 0.01, "max_sequences": 3_000_000,
+    }  # fmt: skip
+    assert {name: r.settings()[name] for name in expected} == expected
+    assert r.stops == (1,)
+    W = r.network(r.initial(0)).weights.W
+    np.testing.assert_array_equal(W[4:6, -1], [-3, -6])
+    W[4:6, -1] = 0
+    assert np.abs(W).max() <= 0.1
+
+
+def test_the_halved_error_is_half_the_rate() -> None:
+    assert recipe("paper", error="halved").rate == recipe("paper").rate / 2 == 0.05
+
+
+@pytest.mark.parametrize("name", list(ONLINE_RECIPES))
+def test_settings_of_online_recipes_undo_themselves(name: str) -> None:
+    changed = recipe(name, min_length=57, first_mark="shown", blocks=3, gradient="full")
+    assert isinstance(changed, OnlineRecipe)
+    assert recipe(name, **json.loads(json.dumps(changed.settings()))) == changed
+    assert recipe(name) == RECIPES[name]
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"blocks": 0}, "blocks must be a whole number from 1 to 8, not 0"),
+        ({"block_size": 8, "blocks": 4}, "at most 32, not 4 times 10"),
+        ({"error": "cubed"}, "error must be one of squared, halved, not 'cubed'"),
+        ({"first_stop": 13}, r"first_stop must be 0 or above last_stop \(13\), not 13"),
+        ({"check_every": 0}, "check_every must be a whole number from 1"),
+        ({"first_mark": "seen"}, "first_mark must be one of hidden, shown, not 'seen'"),
+        ({"hidden": 3}, "unknown setting 'hidden'"),
+        ({"learning_rate": float("nan")}, "learning_rate must be a number"),
+    ],
+)
+def test_bad_settings_of_online_recipes_are_refused(settings: Any, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        recipe("paper", **settings)
+
+
+@given(length=st.integers(11, 200_000))
+def test_a_block_of_online_data_is_bounded(length: int) -> None:
+    r = recipe("paper", min_length=length)
+    assert 1 <= r.block <= 256
+    assert r.block == 1 or r.block * r.task.max_length <= 2**16
+
+
+def test_blocks_of_online_data_are_apart() -> None:
+    r = recipe("paper")
+    drawn = [r.training_data(0, 0), r.training_data(0, 1), r.training_data(1, 0), r.test_data(0, 0)]
+    again = r.training_data(0, 1)
+    np.testing.assert_array_equal(again.inputs, drawn[1].inputs)
+    firsts = {float(batch.inputs[0, 0, 0]) for batch in drawn}
+    assert len(firsts) == 4
+
+
+@pytest.mark.parametrize(("name", "study"), [("paper", "table8"), ("paper-adding", "table7")])
+def test_online_recipes_are_not_trained_in_batches(name: str, study: str) -> None:
+    with pytest.raises(ValueError, match=f"recipe {name} learns on-line.*longlag study {study}"):
+        train(recipe(name), seed=0, engine="numpy")

@@ -24,12 +24,14 @@ def tasks(draw: st.DrawFn, longest: int = 70) -> MarkedPairs:
     rules: Any = draw(st.sampled_from(["paper", "catalog"]))
     low = draw(st.integers(SHORTEST[rules], longest))
     high = draw(st.integers(low, low + 12))
-    return MarkedPairs(draw(st.sampled_from(["multiplication", "adding"])), rules, low, high)
+    first_mark: Any = draw(st.sampled_from(["hidden", "shown"]))
+    kind: Any = draw(st.sampled_from(["multiplication", "adding"]))
+    return MarkedPairs(kind, rules, low, high, first_mark)
 
 
 def visible(inputs: np.ndarray) -> list[int]:
-    """Positions that carry the marker 1."""
-    return [int(p) for p in np.flatnonzero(inputs[:, 1] == 1)]
+    """Positions that carry the marker 1; without the first, whose value does not count."""
+    return [int(p) for p in np.flatnonzero(inputs[:, 1] == 1) if p > 0]
 
 
 def answer(task: MarkedPairs, inputs: np.ndarray) -> float:
@@ -47,11 +49,12 @@ def check_one(task: MarkedPairs, inputs: np.ndarray, target: float, atol: float)
     assert task.min_length <= length <= task.max_length
     low = -1 if task.kind == "adding" else 0
     assert np.all((values >= low) & (values <= 1))
-    assert markers[0] == -1
     assert markers[-1] == -1
     assert set(markers[1:-1].tolist()) <= {0.0, 1.0}
 
     shown = visible(inputs)
+    on_first = len(shown) == 1 and task.first_mark == "shown"
+    assert markers[0] == (1 if on_first else -1)
     assert len(shown) in ((1, 2) if task.rules == "paper" else (2,))
     assert length - 1 - shown[-1] >= task.minimal_lag
     half = task.min_length // 2
@@ -117,6 +120,24 @@ def test_a_mark_on_the_first_pair_stays_hidden_and_neutral(kind: Any) -> None:
         expected = x if kind == "multiplication" else 0.5 + x / 4
         assert target == pytest.approx(expected, rel=1e-12)
     assert min(hidden.values()) > 10, "both marks must have been seen on the first pair"
+
+
+@pytest.mark.parametrize("kind", ["multiplication", "adding"])
+def test_a_first_mark_that_is_shown_changes_its_marker_alone(kind: Any) -> None:
+    hidden, shown = (MarkedPairs(kind, "paper", 11, 12, mark) for mark in ("hidden", "shown"))
+    for seed in range(60):
+        one, other = (task.sequence(np.random.default_rng(seed)) for task in (hidden, shown))
+        assert (one.target, one.marks) == (other.target, other.marks)
+        if 0 in one.marks:
+            assert (one.inputs[0, 1], other.inputs[0, 1]) == (-1, 1)
+            one.inputs[0, 1] = 1
+        np.testing.assert_array_equal(one.inputs, other.inputs)
+    one, other = (task.sample(400, np.random.default_rng(1)) for task in (hidden, shown))
+    np.testing.assert_array_equal(one.targets, other.targets)
+    marked = other.inputs[:, 0, 1] == 1
+    assert np.mean(marked) == pytest.approx(hidden.hidden_share, abs=0.1)
+    one.inputs[marked, 0, 1] = 1
+    np.testing.assert_array_equal(one.inputs, other.inputs)
 
 
 def test_the_second_mark_may_precede_the_first() -> None:

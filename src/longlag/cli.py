@@ -10,7 +10,7 @@ import contextlib
 import io
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, make_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Union, get_args, get_type_hints
@@ -21,8 +21,9 @@ from tyro.constructors import PrimitiveConstructorSpec
 from longlag import engine as engines
 from longlag import report, runs, session
 from longlag.criteria import Score
-from longlag.recipes import RECIPES, Recipe, recipe
-from longlag.tasks import Kind, MarkedPairs, Rules
+from longlag.networks.lstm1997 import Reads
+from longlag.recipes import RECIPES, ErrorTerm, GradientTerm, Recipe, recipe
+from longlag.tasks import FirstMark, Kind, MarkedPairs, Rules
 from longlag.training import Run, evaluate
 
 RECIPES_OWN = "by-recipe"  # how a setting that was not given shows in the help
@@ -59,6 +60,12 @@ Seed = Annotated[Any, _reader(int, "0")]
 Name = Annotated[Any, _reader(str, "robust")]
 Engine = Annotated[Any, _reader(engines.Choice)]
 Names = Annotated[Any, _reader(str)]
+ByStudy = Annotated[Any, _reader(int, "by-study")]
+Error = Annotated[Any, _reader(ErrorTerm, "squared")]
+Gradient = Annotated[Any, _reader(GradientTerm, "truncated")]
+ReadCells = Annotated[Any, _reader(Reads, "previous")]
+Mark = Annotated[Any, _reader(FirstMark, "hidden")]
+CheckEvery = Annotated[Any, _reader(int, "1")]
 Directory = tyro.conf.Positional[Path]
 
 
@@ -71,8 +78,10 @@ def _settings_type() -> type:
         "rules": "where the marks fall",
         "min_length": "T, steps of the shortest sequence; alone it implies --max-length 1.1 T",
         "max_length": "steps of the longest sequence",
+        "first_mark": "whether a mark on the first pair, whose value is neutral, can be seen",
     }
     hints |= {"task": Kind, "rules": Rules, "min_length": int, "max_length": int}
+    hints["first_mark"] = FirstMark
     order = recipe("robust").settings()
     rows = (
         (
@@ -276,6 +285,117 @@ class Bench:
 
 
 @dataclass
+class OnlineStudy:
+    """Options of a study of the LSTM of 1997; a reading of the paper is a choice of five."""
+
+    trials: ByStudy = None
+    """Trials, a seed each; 10 where not given."""
+    max_sequences: ByStudy = None
+    """Training sequences of a trial at most; 3,000,000 where not given."""
+    seed: Whole = 0
+    """Of the first trial."""
+    out: Path | None = None
+    """Directory of the results; under study/ where not given."""
+    threads: ByStudy = None
+    """Threads; as many as there are cores where not given."""
+    engine: Engine = "auto"
+    """Who does the arithmetic."""
+    error: Error = None
+    """The error is (t - y)² (squared, eq. 16) or half of it (halved, eq. 19)."""
+    gradient: Gradient = None
+    """The paper's truncated gradient, or the full one."""
+    reads: ReadCells = None
+    """The output unit reads this step's (current) or the previous step's cells."""
+    first_mark: Mark = None
+    """Whether a mark on the first pair, whose value is neutral, can be seen."""
+    check_every: CheckEvery = None
+    """Sequences between two looks at the stopping rule: 1, or any other number."""
+    quick: bool = False
+    """Short sequences, few trials: shows in seconds that everything runs."""
+    full: bool = False
+    """The study's largest form."""
+    json: bool = False
+    """Print one JSON object."""
+
+    def request(self) -> Any:
+        """The study's request."""
+        from longlag.studies.online_study import READING, Request
+
+        names = (*READING, "max_sequences")
+        given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        common = {
+            name: getattr(self, name)
+            for name in ("trials", "seed", "out", "threads", "engine", "quick", "full")
+        }
+        return Request(settings=given, command=self.command(), **common)
+
+    def command(self) -> str:
+        """The command line that asks for the same."""
+        words = ["longlag", "study", type(self).__name__.lower()]
+        for f in fields(self):
+            value = getattr(self, f.name)
+            if value != f.default and f.name != "json":
+                flag = "--" + f.name.replace("_", "-")
+                words += [flag] if value is True else [flag, str(value)]
+        return " ".join(words)
+
+    def carry_out(self, study: Any) -> int:
+        """Runs the study and prints its table."""
+        from longlag.studies import online_study, render
+
+        content = online_study.run(study, self.request(), report.say)
+        print(runs.to_json(content) if self.json else render.text(content))
+        return 0
+
+
+@dataclass
+class Table8(OnlineStudy):
+    """Table 8 of the paper, the multiplication problem: both stopping points, any number of trials.
+
+    Stopped and started again it goes on, to the same table.
+    """
+
+    def __call__(self) -> int:
+        from longlag.studies import table8
+
+        return self.carry_out(table8.STUDY)
+
+
+@dataclass
+class Table7(OnlineStudy):
+    """Table 7 of the paper, the adding problem: T = 100 and 500, with --full also 1000.
+
+    Stopped and started again it goes on, to the same table.
+    """
+
+    def __call__(self) -> int:
+        from longlag.studies import table7
+
+        return self.carry_out(table7.STUDY)
+
+
+STUDIES: dict[str, type] = {"table8": Table8, "table7": Table7}
+
+
+def _subcommands(kinds: Mapping[str, type]) -> Any:
+    """The type of one of several commands."""
+    return Union[  # noqa: UP007
+        tuple(Annotated[kind, tyro.conf.subcommand(name)] for name, kind in kinds.items())
+    ]
+
+
+def _study_type() -> type:
+    """The `study` command: a subcommand a study."""
+    made = make_dataclass("Study", [("study", _subcommands(STUDIES))])
+    made.__doc__ = "Ask one question with many trials: its table, its figure, its data."
+    made.__call__ = lambda self: self.study()  # type: ignore[attr-defined]
+    return made
+
+
+Study = _study_type()
+
+
+@dataclass
 class Doctor:
     """Show the version, who does the arithmetic, and which extras are found."""
 
@@ -294,6 +414,7 @@ COMMANDS: dict[str, type] = {
     "compare": Compare,
     "figures": Figures,
     "animate": Animate,
+    "study": Study,
     "bench": Bench,
     "doctor": Doctor,
 }
@@ -312,18 +433,19 @@ def parse(args: Sequence[str]) -> Callable[[], int]:
     Raises:
         ValueError: in one sentence, what is wrong with them.
     """
-    union: Any = Union[  # noqa: UP007
-        tuple(Annotated[kind, tyro.conf.subcommand(name)] for name, kind in COMMANDS.items())
-    ]
     errors = io.StringIO()
     try:
         with contextlib.redirect_stderr(errors):
             return tyro.cli(
-                union,
+                _subcommands(COMMANDS),
                 prog="longlag",
                 description=f"Long-time-lag learning. Recipes: {', '.join(RECIPES)}.",
                 args=list(args),
-                config=(tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes),
+                config=(
+                    tyro.conf.FlagCreatePairsOff,
+                    tyro.conf.OmitArgPrefixes,
+                    tyro.conf.OmitSubcommandPrefixes,
+                ),
             )
     except SystemExit as stop:
         if not stop.code:
@@ -358,7 +480,8 @@ def _one_sentence(box: str) -> str:
 
 def main(args: Sequence[str] | None = None) -> int:
     """Runs a command; returns the exit status."""
-    return report.exit_status("longlag", lambda: parse(sys.argv[1:] if args is None else args)())
+    given = sys.argv[1:] if args is None else args
+    return report.exit_status("longlag", lambda: parse(given)())
 
 
 if __name__ == "__main__":

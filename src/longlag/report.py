@@ -38,8 +38,8 @@ def exit_status(program: str, command: Callable[[], int]) -> int:
     except session.Interrupted as stop:
         say(f"{program}: interrupted at iteration {stop.training.iteration}; --resume continues")
         return INTERRUPTED
-    except KeyboardInterrupt:
-        say(f"{program}: interrupted")
+    except KeyboardInterrupt as stop:
+        say(f"{program}: interrupted" + (f"; {stop}" if str(stop) else ""))
         return INTERRUPTED
     except BrokenPipeError:  # whoever read the output has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -27,7 +27,7 @@ from longlag import files
 from longlag.criteria import Score
 from longlag.files import DamagedFile
 from longlag.networks.lstm import LSTM, Parameters, parameter_count
-from longlag.recipes import RECIPES, Recipe, check_seed
+from longlag.recipes import BATCH_RECIPES, Recipe, check_seed
 from longlag.training import History, Run, Training
 
 FORMAT = "longlag run 1"
@@ -358,7 +358,7 @@ def _score(content: Any) -> Score:
 
 def _recipe(name: Any, config: Any) -> Recipe:
     """The recipe of a run, from its name and all of its settings."""
-    model = next(iter(RECIPES.values()))
+    model = next(iter(BATCH_RECIPES.values()))
     if not isinstance(name, str) or not isinstance(config, dict):
         raise ValueError("its settings are not a recipe's")
     missing = set(model.settings()) - set(config)

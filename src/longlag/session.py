@@ -101,7 +101,7 @@ def _check_same(request: Request, checkpoint: runs.Checkpoint, directory: Path) 
 
 def _train(training: Training, directory: Path, observe: Observer) -> Run:
     saved = time.monotonic()
-    with _signals_noted() as interrupted:
+    with signals_noted() as interrupted:
         while training.stopped_by is None:
             training.advance()
             observe(training)
@@ -118,7 +118,7 @@ def _train(training: Training, directory: Path, observe: Observer) -> Run:
 
 
 @contextmanager
-def _signals_noted() -> Iterator[Callable[[], bool]]:
+def signals_noted() -> Iterator[Callable[[], bool]]:
     """Notes the first Ctrl-C or termination signal, to be acted on between two steps.
 
     A second one acts at once; what is lost then is the work since the last checkpoint.

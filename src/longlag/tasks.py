@@ -8,8 +8,9 @@ must answer the product of their values (Experiment 5 of Hochreiter & Schmidhube
     A sequence has length L, uniform in {min_length, ..., max_length}; T = min_length is the
     *minimal* length. The first mark falls among the first ten pairs, the second among the first
     T/2 - 1 pairs that are still unmarked, so it may come before the first. The first and last
-    pair carry the marker -1. A mark on the first pair stays hidden: its marker remains -1, and
-    its value counts as neutral (1 in the product, 0 in the sum).
+    pair carry the marker -1. The value of a marked first pair counts as neutral (1 in the
+    product, 0 in the sum), and its mark stays hidden: the marker remains -1. Whether it does is
+    a reading of the paper; with `first_mark="shown"` the marker there is 1 instead.
 `catalog`
     The rules of the described system: the first mark at position 1..9, the second at
     10..max(11, L//2) - 1, nothing hidden.
@@ -32,6 +33,7 @@ from longlag import checks
 
 Kind = Literal["multiplication", "adding"]
 Rules = Literal["paper", "catalog"]
+FirstMark = Literal["hidden", "shown"]
 
 FIRST_WINDOW = 10  # the first mark falls among the first ten pairs (section 5.4)
 SHORTEST: dict[str, int] = {"paper": 11, "catalog": 12}  # so that no mark meets the last pair
@@ -64,6 +66,8 @@ class MarkedPairs:
         rules: `paper` or `catalog`.
         min_length, max_length: sequence lengths in steps; min_length is at least 11 (paper) or
             12 (catalog).
+        first_mark: whether a mark on the first pair, whose value counts as neutral, is `hidden`
+            behind the marker -1 or `shown` as 1; the catalogue's rules never put one there.
 
     Raises:
         ValueError: a name that is not listed above, or lengths out of range.
@@ -73,10 +77,12 @@ class MarkedPairs:
     rules: Rules = "paper"
     min_length: int = 100
     max_length: int = 110
+    first_mark: FirstMark = "hidden"
 
     def __post_init__(self) -> None:
         checks.one_of("task", self.kind, get_args(Kind))
         checks.one_of("rules", self.rules, get_args(Rules))
+        checks.one_of("first_mark", self.first_mark, get_args(FirstMark))
         shortest = SHORTEST[self.rules]
         low = checks.whole("min_length", self.min_length, -checks.LARGEST)
         if low < shortest:
@@ -98,7 +104,7 @@ class MarkedPairs:
 
     @property
     def hidden_share(self) -> float:
-        """Probability that one of the two marks is hidden on the first pair."""
+        """Probability that one of the two marks falls on the first pair, so that one counts."""
         if self.rules == "catalog":
             return 0.0
         # The first mark is there in 1/10; else the second, over T/2 - 1 unmarked pairs.
@@ -167,8 +173,10 @@ class MarkedPairs:
         first, second = self._draw_marks(rng, length)
 
         markers = np.zeros(length)
+        markers[[0, -1]] = -1
         markers[[first, second]] = 1
-        markers[[0, -1]] = -1  # also where a mark fell on the first pair: it stays hidden
+        if self.first_mark == "hidden":
+            markers[0] = -1
 
         neutral = 1.0 if self.kind == "multiplication" else 0.0
         x1, x2 = (values[p] if p > 0 else neutral for p in (first, second))
@@ -221,9 +229,11 @@ class MarkedPairs:
         inputs[:, :, 1] = 0
         tail = np.arange(self.min_length, longest)
         inputs[:, self.min_length :, 0] *= tail < lengths[:, None]
+        inputs[:, 0, 1] = -1
         inputs[rows, first, 1] = 1
         inputs[rows, second, 1] = 1
-        inputs[:, 0, 1] = -1
+        if self.first_mark == "hidden":
+            inputs[:, 0, 1] = -1
         inputs[rows, lengths - 1, 1] = -1
         return Batch(inputs, lengths, self._targets(values, first, second))
 

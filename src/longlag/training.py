@@ -18,7 +18,7 @@ from longlag import checks
 from longlag import engine as engines
 from longlag.criteria import Score, is_strict, score
 from longlag.networks.lstm import LSTM, unflatten
-from longlag.recipes import Recipe, check_seed
+from longlag.recipes import OnlineRecipe, Recipe, check_seed
 from longlag.tasks import Batch, MarkedPairs
 
 StoppedBy = Literal["target", "max_iterations", "diverged"]
@@ -89,6 +89,9 @@ class Training:
         recipe, seed: what is trained.
         engine: from `longlag.engine.choose`.
         snapshot_every: iterations between snapshots; geometric where not given.
+
+    Raises:
+        ValueError: a recipe that learns on-line (`longlag.online`).
     """
 
     def __init__(
@@ -98,6 +101,11 @@ class Training:
         engine: engines.Engine,
         snapshot_every: int | None = None,
     ) -> None:
+        if isinstance(recipe, OnlineRecipe):
+            raise ValueError(
+                f"recipe {recipe.name} learns on-line, many trials side by side: "
+                f"run `longlag study {'table8' if recipe.name == 'paper' else 'table7'}`"
+            )
         self.recipe, self.seed, self.engine = recipe, seed, engine
         self.streams = recipe.streams(seed)
         self.learner = engines.Learner.start(recipe, recipe.network(self.streams.weights))
