@@ -10,7 +10,7 @@ import contextlib
 import io
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, make_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Union, get_args, get_type_hints
@@ -276,6 +276,47 @@ class Bench:
 
 
 @dataclass
+class Movement:
+    """What moving its data costs an LSTM: the data movement distance of training steps."""
+
+    out: Path | None = None
+    """Directory of the results; under study/ where not given."""
+    quick: bool = False
+    """Short sequences: shows in seconds that everything runs."""
+    json: bool = False
+    """Print one JSON object."""
+
+    def __call__(self) -> int:
+        from longlag.studies import movement, movement_page
+
+        content = movement.run(movement.Request(self.out, self.quick), report.say)
+        print(runs.to_json(content) if self.json else movement_page.text(content))
+        return 0
+
+
+# With a single study tyro would make its flags those of `study`; hence the second name.
+STUDIES: dict[str, type] = {"movement": Movement, "data-movement": Movement}
+
+
+def _subcommands(kinds: Mapping[str, type]) -> Any:
+    """The type of one of several commands."""
+    return Union[  # noqa: UP007
+        tuple(Annotated[kind, tyro.conf.subcommand(name)] for name, kind in kinds.items())
+    ]
+
+
+def _study_type() -> type:
+    """The `study` command: a subcommand a study."""
+    made = make_dataclass("Study", [("study", _subcommands(STUDIES))])
+    made.__doc__ = "Ask one question with many trials: its table, its figure, its data."
+    made.__call__ = lambda self: self.study()  # type: ignore[attr-defined]
+    return made
+
+
+Study = _study_type()
+
+
+@dataclass
 class Doctor:
     """Show the version, who does the arithmetic, and which extras are found."""
 
@@ -294,6 +335,7 @@ COMMANDS: dict[str, type] = {
     "compare": Compare,
     "figures": Figures,
     "animate": Animate,
+    "study": Study,
     "bench": Bench,
     "doctor": Doctor,
 }
@@ -312,18 +354,19 @@ def parse(args: Sequence[str]) -> Callable[[], int]:
     Raises:
         ValueError: in one sentence, what is wrong with them.
     """
-    union: Any = Union[  # noqa: UP007
-        tuple(Annotated[kind, tyro.conf.subcommand(name)] for name, kind in COMMANDS.items())
-    ]
     errors = io.StringIO()
     try:
         with contextlib.redirect_stderr(errors):
             return tyro.cli(
-                union,
+                _subcommands(COMMANDS),
                 prog="longlag",
                 description=f"Long-time-lag learning. Recipes: {', '.join(RECIPES)}.",
                 args=list(args),
-                config=(tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes),
+                config=(
+                    tyro.conf.FlagCreatePairsOff,
+                    tyro.conf.OmitArgPrefixes,
+                    tyro.conf.OmitSubcommandPrefixes,
+                ),
             )
     except SystemExit as stop:
         if not stop.code:

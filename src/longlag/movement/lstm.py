@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from longlag.movement.tracing import sigmoid, sqrt, tanh
@@ -62,10 +63,7 @@ def total(terms: Iterable[Any]) -> Any:
 
 
 def each(operation: Callable[..., Any], *grids: Grid) -> Grid:
-    return [
-        [operation(*cells) for cells in zip(*rows, strict=True)]
-        for rows in zip(*grids, strict=True)
-    ]
+    return [list(map(operation, *rows)) for rows in zip(*grids, strict=True)]
 
 
 def add(a: Grid, b: Grid) -> Grid:
@@ -145,7 +143,7 @@ def backward(parameters: Sequence[Any], kept: Kept, targets: Sequence[Any]) -> l
             mul(mul(mul(dh, tanh_c), o), less_from_one(o)),
             mul(mul(dc, i), less_from_one(square(g))),
         )
-        dz = [sum(rows, []) for rows in zip(*parts, strict=True)]  # (B, 4H)
+        dz = [[*i, *f, *o, *g] for i, f, o, g in zip(*parts, strict=True)]  # (B, 4H)
         dWx = add(dWx, matmul(transposed(kept.x[t]), dz))
         dWh = add(dWh, matmul(transposed(kept.h[t]), dz))
         db = add(db, [[total(column) for column in transposed(dz)]])
@@ -166,7 +164,7 @@ def clip(gradient: list[Any], limit: float) -> list[Any]:
 def adam(state: Sequence[list[Any]], gradient: list[Any], hyper: Hyper) -> list[list[Any]]:
     """New parameters, first and second moments from the old ones, all of them flat."""
     parameters, m, v = state
-    m = [a + b for a, b in zip(_times(hyper.beta1, m), _times(1 - hyper.beta1, gradient))]
+    m = list(map(operator.add, _times(hyper.beta1, m), _times(1 - hyper.beta1, gradient)))
     squares = list(map(operator.mul, _times(1 - hyper.beta2, gradient), gradient))
     v = list(map(operator.add, _times(hyper.beta2, v), squares))
     unbiased_m = [a / (1 - hyper.beta1**hyper.step) for a in m]
@@ -312,8 +310,7 @@ def fused_backward(
         if t % size == 0:
             _sum_chunk(chunk, sums)
             chunk = []
-    by_gate = [[[sums[j][k][gate] for gate in range(4) for j in range(H)] for k in range(H + 3)]]
-    bias, *weights = by_gate[0]
+    bias, *weights = ([row[k][gate] for gate in range(4) for row in sums] for k in range(H + 3))
     return flatten([weights, bias, dWy, [total(error)]])
 
 
@@ -350,7 +347,7 @@ def _sum_chunk(chunk: list[Any], sums: list[Any]) -> None:
     H = len(sums)
     edges = [3, *range(3 + FIRST_ROWS, H + 3, ROWS), H + 3]
     tiles = [[0, 1, 2, *range(3, min(edges[1], H + 3))]]
-    tiles += [list(range(a, b)) for a, b in zip(edges[1:], edges[2:], strict=False)]
+    tiles += [list(range(a, b)) for a, b in pairwise(edges[1:])]
     for cell, own in enumerate(sums):
         for tile in tiles:
             for dz, received in chunk:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -43,7 +44,7 @@ class Measured:
     """What a training step costs.
 
     phases (3, 3): cost by width and phase; kinds (3, 5): by width and by what is read; largest:
-    the deepest read; undropped (3,): cost by width if nothing were ever dropped.
+    the deepest read; undropped (3,): cost by width if nothing were ever dropped (0: not measured).
     """
 
     case: Case
@@ -83,14 +84,14 @@ class Measured:
 def measure(case: Case) -> Measured:
     """Traces one training step and prices it."""
     recorder = Recorder()
-    sizes = (_trace_1997 if case.algorithm.startswith("1997") else _trace_bptt)(case, recorder)
-    trace, groups = sizes
+    traced = _trace_1997 if case.algorithm.startswith("1997") else _trace_bptt
+    trace, groups = traced(case, recorder)
     depths = stack_depths(trace)
     places = np.flatnonzero(trace.instructions >= 0)
     phase = _phase_at(recorder, places)
     kind = _kinds(trace, groups, places, phase, recorder)
     by_width = [prices(depths, width) for width in WIDTHS]
-    undropped = stack_depths(trace.keeping_everything())
+    undropped = stack_depths(trace.keeping_everything()) if case.batch == 1 else depths[:0]
     return Measured(
         case=case,
         reads=len(depths),
@@ -143,16 +144,18 @@ def _trace_bptt(case: Case, recorder: Recorder) -> Traced:
     network = described.network(np.random.default_rng(0))
     batch = described.task.at_length(case.T).sample(case.batch, np.random.default_rng(0))
     P = parameter_count(case.hidden)
-    loaded = recorder.load(list(network.parameters), np.zeros((2, P)), batch.inputs, batch.targets)
+    parameters, moments, inputs, targets = recorder.load(
+        list(network.parameters), np.zeros((2, P)), batch.inputs, batch.targets
+    )
     hyper = lstm.Hyper(described.learning_rate, described.clip)
-    step: dict[str, Callable[[], Any]] = {
-        "bptt": lambda: lstm.reference_step(*loaded, hyper, recorder.mark),
-        "bptt-fused": lambda: lstm.fused_step(*loaded, hyper, recorder.mark),
-        "bptt-each": lambda: lstm.fused_step(*loaded, hyper, recorder.mark, group=1),
-    }
-    trace = recorder.finish(step[case.algorithm]())
-    inputs = case.batch + batch.inputs.size
-    return trace, [("inputs", inputs), ("moments", 2 * P), ("weights", P)]
+    step: Callable[..., Any] = {
+        "bptt": lstm.reference_step,
+        "bptt-fused": lstm.fused_step,
+        "bptt-each": partial(lstm.fused_step, group=1),
+    }[case.algorithm]
+    trace = recorder.finish(step(parameters, moments, inputs, targets, hyper, recorder.mark))
+    size = case.batch + batch.inputs.size
+    return trace, [("inputs", size), ("moments", 2 * P), ("weights", P)]
 
 
 def _trace_1997(case: Case, recorder: Recorder) -> Traced:
@@ -161,6 +164,8 @@ def _trace_1997(case: Case, recorder: Recorder) -> Traced:
     task = recipe("catalog").task.at_length(case.T)
     batch = task.sample(1, np.random.default_rng(0))
     loaded = recorder.load(W, Wk, batch.inputs[0], float(batch.targets[0]))
-    step = lstm1997.traces_step if case.algorithm == "1997" else lstm1997.sums_step
+    step: Callable[..., Any] = lstm1997.traces_step
+    if case.algorithm == "1997-sums":
+        step = lstm1997.sums_step
     trace = recorder.finish(step(*loaded, RATE_1997, mark=recorder.mark))
     return trace, [("inputs", 1 + 2 * case.T), ("weights", W.size + Wk.size)]

@@ -1,0 +1,150 @@
+"""The movement study in words: for the terminal, and as a page."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from longlag import runs
+from longlag.report import table
+from longlag.studies.movement_cases import ALGORITHMS, KINDS, WIDTHS, Case
+
+PARTS = ("T", "hidden", "batch", "reads", "forward", "backward", "update", "cost")
+
+
+def text(content: Mapping[str, Any]) -> str:
+    """What the command prints."""
+    rows = [row for row in content["rows"] if row["bytes"] == 4]
+    body = [("algorithm", *PARTS), *((r["algorithm"], *(f"{r[p]:,}" for p in PARTS)) for r in rows)]
+    lines = [f"{content['variant']}; scalars of 4 bytes", "", table(body), "", _headline(content)]
+    if content["quick"]:
+        lines.append("Quick form, on short sequences: it shows that everything runs, no more.")
+    return "\n".join([*lines, "", f"files in {content['out']}"])
+
+
+def _headline(content: Mapping[str, Any]) -> str:
+    one, many = content["headline"].values()
+    batch = list(content["headline"])[-1].removeprefix("batch_")
+    return (
+        f"A training step of the described system (T = 30, 8 cells, 4-byte scalars, reference's "
+        f"order) costs {one['bytes_4']:,} with one sequence and {many['bytes_4']:,} with a batch "
+        f"of {batch}."
+    )
+
+
+def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table, its first column to the left, the others to the right."""
+    lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def page(
+    content: Mapping[str, Any],
+    results: Any,
+    command: str,
+    date: datetime.date,
+) -> str:
+    """README.md."""
+    about = runs.environment()
+    quick = "\nQuick form, on short sequences: it shows that everything runs, no more.\n"
+    return (
+        "# What moving its data costs an LSTM\n\n"
+        f"{content['variant']}: only reads cost, ⌈√⌉ of the depth on one LRU stack, byte by byte "
+        "(`longlag.movement`). Costs are of scalars of 4 bytes where nothing else is said.\n"
+        f"{quick if content['quick'] else ''}\n"
+        f"**{_headline(content)}**\n\n{_headline_table(content, results)}\n\n"
+        f"{'' if content['quick'] else findings(content, results)}"
+        f"## By phase and order, at T = 30\n\n{_parts_table(results)}\n\n"
+        "![By phase and by what is read](parts.png)\n\n"
+        f"## Against T\n\n{_length_table(results)}\n\n![Against T](length.png)\n\n"
+        f"Exponents of T, fitted from T = {content['fitted_from']} up:\n\n"
+        f"{_exponent_table(content)}\n\n![With and without liveness](dropping.png)\n\n"
+        f"## Against cells and batch\n\n{_size_tables(results)}\n\n![Against size](size.png)\n\n"
+        f"Command: `{command}`  \nlonglag {about['longlag']}, stack distances by "
+        f"{'the native kernel' if content['native'] else 'plain Python'}, Python "
+        f"{about['python']}, numpy {about['numpy']}, {about['machine']}, {about['cores']} cores, "
+        f"{date}; {content['elapsed_sec']:.0f} s. The numbers do not depend on the machine. Every "
+        "case is in movement.csv.\n"
+    )
+
+
+def _headline_table(content: Mapping[str, Any], results: Any) -> str:
+    rows = []
+    for batch in (1, results.batches[-1]):
+        costs = content["headline"][f"batch_{batch}"]
+        measured = results[Case("bptt", batch=batch)]
+        rows.append(
+            [f"batch {batch}", f"{measured.reads:,}"]
+            + [f"{costs[f'bytes_{width}']:,}" for width in WIDTHS]
+            + [f"{costs['bytes_4'] / batch:,.0f}"]
+        )
+    head = ["T = 30, H = 8", "reads", *(f"{w} byte{'s' * (w > 1)}" for w in WIDTHS)]
+    return markdown([*head, "4 bytes, a sequence"], rows)
+
+
+def _parts_table(results: Any) -> str:
+    cases = [Case(name, batch=batch) for batch in (1, results.batches[-1]) for name in ALGORITHMS]
+    shown = [case for case in cases if case.batch == 1 or case.algorithm.startswith("bptt")]
+    shown = [case for case in shown if case != Case("bptt-each")]
+    rows = []
+    for case in shown:
+        measured = results[case]
+        rows.append(
+            [ALGORITHMS[case.algorithm], str(case.batch)]
+            + [f"{cost:,}" for cost in measured.phases[1]]
+            + [f"{measured.cost(width):,}" for width in (4, 8)]
+        )
+    head = ["", "batch", "forward", "backward", "update", "all, 4 bytes", "all, 8 bytes"]
+    return markdown(head, rows)
+
+
+def _length_table(results: Any) -> str:
+    rows = [
+        [ALGORITHMS[name], *(f"{m.cost():,}" for m in results.over_lengths(name))]
+        for name in ALGORITHMS
+        if name != "bptt-each"
+    ]
+    return markdown(["one sequence, T =", *map(str, results.lengths)], rows)
+
+
+def _exponent_table(content: Mapping[str, Any]) -> str:
+    names = ("cost", *KINDS, "nothing_dropped")
+    rows = [
+        [ALGORITHMS[found["algorithm"]], *(_slope(found[name]) for name in names)]
+        for found in content["exponents"]
+        if found["algorithm"] != "bptt-each"
+    ]
+    head = ["", "cost", *(f"reads of {kind}" for kind in KINDS), "cost, nothing dropped"]
+    return markdown(head, rows)
+
+
+def _slope(value: float) -> str:
+    return "–" if value != value else f"{value:.3f}"
+
+
+def _size_tables(results: Any) -> str:
+    orders = [name for name in ALGORITHMS if name.startswith("bptt")]
+    cells = [
+        [ALGORITHMS[name], *(f"{results[Case(name, hidden=H)].cost():,}" for H in results.hidden)]
+        for name in orders
+        if name != "bptt-each"
+    ]
+    batches = [
+        [ALGORITHMS[name], *(_each(results[Case(name, batch=B)]) for B in results.batches)]
+        for name in orders
+    ]
+    return (
+        markdown(["one sequence, H =", *map(str, results.hidden)], cells)
+        + "\n\n"
+        + markdown(["cost a sequence, batch", *map(str, results.batches)], batches)
+    )
+
+
+def _each(measured: Any) -> str:
+    return f"{measured.cost() / measured.case.batch:,.0f}"
+
+
+def findings(content: Mapping[str, Any], results: Any) -> str:
+    """What was found, in words."""
+    return ""
