@@ -51,10 +51,10 @@ def against_length(lengths: Sequence[int], series: Series) -> Figure:
     _logarithmic(left, lengths, "T, steps")
     left.set_yscale("log")
     left.set_title("cost of a training step")
-    left.legend(loc="upper left")
+    left.legend(loc="lower right")
     _logarithmic(right, lengths, "T, steps")
     right.set_ylim(0, None)
-    right.set_title("the same for each step of the sequence, in thousands")
+    right.set_title("the same for each of its T steps, in thousands")
     return fig
 
 
