@@ -162,7 +162,7 @@ def findings(content: Mapping[str, Any], results: Any) -> str:
         "for the last time is dropped. So what is kept lies just below the working set when it is "
         "wanted, at a depth that does not grow with T. Reads of what was kept grow with exponent "
         f"{slope['bptt']['kept']:.3f}.",
-        "**Where the rest above 1 comes from.** The inputs lie on the stack before the run, the "
+        "**One part does grow faster: the inputs.** They lie on the stack before the run, the "
         "last step's on top: an early step's inputs lie below all later ones, and in BPTT also "
         "below everything that was kept since. They are read at depths of order T, so their reads "
         f"grow with exponent {slope['bptt']['inputs']:.3f} (BPTT; it tends to 1.5) and "
