@@ -8,6 +8,7 @@
 
 #include "arguments.hpp"
 #include "driver.hpp"
+#include "movement_bindings.hpp"
 #include "online_bindings.hpp"
 #include "peak.hpp"
 #include "results.hpp"
@@ -266,6 +267,7 @@ NB_MODULE(_kernel, module) {
              "isa"_a.none(), "threads"_a.none() = 1, "average"_a.none() = nb::none(),
              "average_decay"_a.none() = 0.0, kTrainDoc);
   add_online1997(module);
+  add_movement(module);
 }
 
 }  // namespace longlag

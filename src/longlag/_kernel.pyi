@@ -140,3 +140,10 @@ def predict1997(
     threads: int = 1,
 ) -> NDArray[np.float32]:
     """Answers (B,) of the LSTM of 1997 with weights (P,) for inputs (B, T, 2)."""
+
+def stack_depths(stream: NDArray[np.int64], loaded: int) -> NDArray[np.int64]:
+    """Depths (R,), 1 at the top, of the R reads of a trace (N,) on an LRU stack with liveness.
+
+    The codes of a trace are those of `longlag.movement.tracing`; an instruction has at most 16
+    reads.
+    """

@@ -374,7 +374,26 @@ class Table7(OnlineStudy):
         return self.carry_out(table7.STUDY)
 
 
-STUDIES: dict[str, type] = {"table8": Table8, "table7": Table7}
+@dataclass
+class Movement:
+    """What moving its data costs an LSTM: the data movement distance of training steps."""
+
+    out: Path | None = None
+    """Directory of the results; under study/ where not given."""
+    quick: bool = False
+    """Short sequences: shows in seconds that everything runs."""
+    json: bool = False
+    """Print one JSON object."""
+
+    def __call__(self) -> int:
+        from longlag.studies import movement, movement_page
+
+        content = movement.run(movement.Request(self.out, self.quick), report.say)
+        print(runs.to_json(content) if self.json else movement_page.text(content))
+        return 0
+
+
+STUDIES: dict[str, type] = {"table8": Table8, "table7": Table7, "movement": Movement}
 
 
 def _subcommands(kinds: Mapping[str, type]) -> Any:
