@@ -1,0 +1,77 @@
+"""Where the adding problem's wrong answers lie: by target, after 200,000 training sequences.
+
+    .venv/bin/python results/table7/where_wrong.py
+
+Sixteen trials a reading at T = 100; 20,000 fresh sequences answered by each trial's network. Writes
+where_wrong.md beside itself.
+"""
+
+from __future__ import annotations
+
+import os
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import longlag
+from longlag import online
+from longlag.criteria import TOLERANCE
+from longlag.files import write_bytes
+from longlag.runs import environment
+
+HERE = Path(__file__).resolve().parent
+TRIALS, SEQUENCES, FRESH = 16, 200_000, 20_000
+BANDS = (0.0, 0.1, 0.3, 0.7, 0.9, 1.0)
+READINGS: dict[str, dict[str, Any]] = {
+    "main reading": {},
+    "current step's cells": {"reads": "current"},
+    "eq. 19 (halved)": {"error": "halved"},
+    "mark on the first pair shown": {"first_mark": "shown"},
+    "rate 0.1": {"learning_rate": 0.1},
+    "input-gate biases drawn like all weights": {"input_gate_bias": 0.0},
+}
+
+
+def row(label: str, settings: dict[str, Any]) -> list[str]:
+    """One reading: trials that stopped, the window, and the share of wrong answers by target."""
+    recipe = longlag.recipe("paper-adding", max_sequences=SEQUENCES, **settings)
+    trials = online.Trials(recipe, range(TRIALS), online.choose(), os.cpu_count() or 1)
+    trials.run()
+    data = recipe.task.sample(FRESH, np.random.default_rng(5))
+    wrong = np.zeros(len(BANDS) - 1)
+    for weights in trials.arrays.weights:
+        error = np.abs(trials.engine.predict(recipe, weights, data) - data.targets)
+        wrong += np.histogram(data.targets[error > TOLERANCE], BANDS)[0]
+    share = wrong / (TRIALS * np.histogram(data.targets, BANDS)[0])
+    stopped = int(np.sum(trials.arrays.stops[:, -1] >= 0))
+    window = trials.arrays.wrong
+    return [
+        label,
+        f"{stopped} of {TRIALS}",
+        f"{np.median(window):.0f} ({window.min()} to {window.max()})",
+        *(f"{100 * s:.1f} %" for s in share),
+    ]
+
+
+def main() -> None:
+    bands = [f"{a:g} to {b:g}" for a, b in pairwise(BANDS)]
+    head = ["reading", "stopped", "wrong in the last 2000, median (range)"]
+    head += [f"wrong, target {band}" for band in bands]
+    rows = [head, ["---"] * len(head), *(row(*reading) for reading in READINGS.items())]
+    table = "\n".join("| " + " | ".join(cells) + " |" for cells in rows)
+    env = environment()
+    page = (
+        f"# Where the wrong answers of the adding problem lie\n\n{TRIALS} trials a reading at "
+        f"T = 100 after {SEQUENCES:,} training sequences; shares are of {FRESH:,} fresh sequences, "
+        f"over all trials. What a line does not name is as in the main reading.\n\n{table}\n\n"
+        f"Command: `python results/table7/where_wrong.py`  \nlonglag {env['longlag']}, Python "
+        f"{env['python']}, numpy {env['numpy']}, {env['machine']}\n"
+    )
+    write_bytes(HERE / "where_wrong.md", page.encode())
+    print(table)
+
+
+if __name__ == "__main__":
+    main()
