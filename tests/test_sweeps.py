@@ -164,10 +164,11 @@ from longlag import report, sweeps
 from longlag.ledger import Ledger
 from longlag.trial import Trial
 path, count, settings = Path(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3])
+options = {"scheduler": sys.argv[4]} if len(sys.argv) > 4 else {"workers": 2}
 trials = [Trial("quick", settings, seed, "numpy", "faulty:quick") for seed in range(count)]
 def command():
     with Ledger.open(path) as ledger:
-        progress = sweeps.run(trials, ledger, total=count, workers=2)
+        progress = sweeps.run(trials, ledger, total=count, **options)
     print(json.dumps([progress.skipped, progress.done, progress.failed]))
     return 0
 sys.exit(report.exit_status("sweep", command))
@@ -175,12 +176,15 @@ sys.exit(report.exit_status("sweep", command))
 
 
 def coordinator(
-    path: Path, count: int, wait: bool = True, **settings: Any
+    path: Path, count: int, *more: str, wait: bool = True, **settings: Any
 ) -> subprocess.Popen[str]:
-    """A sweep in a process of its own; returns when it has workers."""
+    """A sweep in a process of its own; returns when it has workers.
+
+    more: the address of a Dask scheduler.
+    """
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
     process = subprocess.Popen(
-        [sys.executable, "-c", COORDINATOR, str(path), str(count), json.dumps(settings)],
+        [sys.executable, "-c", COORDINATOR, str(path), str(count), json.dumps(settings), *more],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import errno
 import json
+import logging
+import socket
 import time
 from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
@@ -24,6 +27,17 @@ WAIT_SECONDS = 0.2
 
 Work = dict[str, Any]
 Row = dict[str, Any]
+
+
+class SchedulerGone(OSError):
+    """The connection to the scheduler is lost."""
+
+    def __init__(self, address: str) -> None:
+        words = (
+            "the Dask scheduler is gone; what was finished is in the ledger, and the same command "
+            "goes on from there"
+        )
+        super().__init__(errno.ECONNRESET, words, address)
 
 
 class Cluster:
@@ -41,11 +55,14 @@ class Cluster:
             raise ValueError(
                 "--scheduler needs dask.distributed: pip install 'longlag[cluster]'"
             ) from error
+        # What goes wrong is said once, in our words.
+        logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
         self.address = address
         try:
-            self.client = distributed.Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
+            client = distributed.Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
         except (OSError, ValueError) as error:
             raise ValueError(f"no Dask scheduler answers at {address}") from error
+        self.client: Any = client  # its types are those of its asynchronous twin
         try:
             self._check_versions()
         except BaseException:
@@ -60,42 +77,51 @@ class Cluster:
     def rows(self, work: Iterator[Work]) -> Generator[list[Row], None, None]:
         """See `sweeps.Workers`."""
         held: dict[Any, list[Work]] = {}
-        size = 1
         try:
-            while True:
-                while len(held) < self._room() and (chunk := list(islice(work, size))):
-                    held[self._submit(chunk)] = chunk
-                if not held:
-                    return
-                self._check_scheduler()
-                ended = [future for future in held if future.done()]
-                if not ended:
-                    time.sleep(WAIT_SECONDS)
-                    yield []
-                for future in ended:
-                    rows = self._rows_of(future, held.pop(future))
-                    taken = sum(row["seconds"] or 0 for row in rows) / len(rows)
-                    size = max(1, min(LARGEST_CHUNK, int(CHUNK_SECONDS / max(taken, 1e-3))))
-                    yield rows
+            with self._loss_named():
+                yield from self._rows(work, held)
         finally:
-            if self.client.status == "running":
+            if self._alive():
                 self.client.cancel(list(held))
             self.client.close(timeout=2)
 
-    def _room(self) -> int:
-        return AHEAD * max(1, sum(self.client.nthreads().values())) if self._alive() else 1
+    def _rows(
+        self, work: Iterator[Work], held: dict[Any, list[Work]]
+    ) -> Generator[list[Row], None, None]:
+        size = 1  # of a chunk: from the pace of the chunks before
+        while True:
+            self._check_scheduler()
+            room = AHEAD * max(1, sum(self.client.nthreads().values()))
+            while len(held) < room and (chunk := list(islice(work, size))):
+                held[self._submit(chunk)] = chunk
+            if not held:
+                return
+            ended = [future for future in held if future.done()]
+            if not ended:
+                time.sleep(WAIT_SECONDS)
+                yield []
+            for future in ended:
+                rows = self._rows_of(future, held.pop(future))
+                taken = sum(row["seconds"] or 0 for row in rows) / len(rows)
+                size = max(1, min(LARGEST_CHUNK, int(CHUNK_SECONDS / max(taken, 1e-3))))
+                yield rows
 
     def _alive(self) -> bool:
         return self.client.status == "running"
 
     def _check_scheduler(self) -> None:
         if not self._alive():
-            raise OSError(
-                errno.ECONNRESET,
-                "the Dask scheduler is gone; what was finished is in the ledger, and the same "
-                "command goes on from there",
-                self.address,
-            )
+            raise SchedulerGone(self.address)
+
+    @contextmanager
+    def _loss_named(self) -> Iterator[None]:
+        """Turns what Dask raises when the scheduler goes away into SchedulerGone."""
+        try:
+            yield
+        except (OSError, RuntimeError) as error:
+            if isinstance(error, SchedulerGone) or self._alive():
+                raise
+            raise SchedulerGone(self.address) from error
 
     def _submit(self, chunk: list[Work]) -> Any:
         self._check_scheduler()
@@ -123,8 +149,6 @@ class Cluster:
 def perform_chunk(text: str, version: str) -> str:
     """Carries out trials on a worker; refuses them if it has another version."""
     if code_version() != version:
-        import socket
-
         return json.dumps({"refused": code_version(), "worker": socket.gethostname()})
     return json.dumps({"rows": [perform(work) for work in json.loads(text)]})
 

@@ -60,7 +60,7 @@ def draw(panels: Sequence[Panel], title: str) -> Figure:
         axes.append(ax)
     axes[0].set_ylim(BOTTOM, TOP)
     last = max(curve.sequences[-1] for panel in panels for curve in panel.curves)
-    axes[0].set_xlim(500, 1.3 * last)
+    axes[0].set_xlim(250, 1.3 * last)
     return fig
 
 

@@ -44,7 +44,7 @@ class ForgetGate:
     title = "The forget gate: which factor unsticks the seeds"
     notes = (
         "The described system (8 cells, Adam 5e-3, clip 1, batches of 32) at a fixed T by its own "
-        "task rules, 8000 batches at most, tested every 100; every case on the same seeds. A "
+        "task rules, 8000 batches at most, tested every 200; every case on the same seeds. A "
         "linear output starts at 0.25, the mean answer; a sigmoid's at 0.",
         "chrono: forget bias log U(1, T − 1), input bias its negative; robust's: forget bias "
         "log T + 2, input bias −log T − 4.",
@@ -135,7 +135,7 @@ class ForgetGate:
 def _case(request: Request, T: int, gate: str, output: str) -> Case:
     changes: dict[str, Any] = {
         **{"min_length": T, "max_length": T, "draw_order": "blocks", "stop": "strict"},
-        **{"output": output, "output_bias": OUTPUTS[output], "test_every": 100, "test_size": 2560},
+        **{"output": output, "output_bias": OUTPUTS[output], "test_every": 200, "test_size": 2560},
         **GATES[gate],
         "max_iterations": budget(request, 32, 8000),
     }
