@@ -18,7 +18,7 @@ import pytest
 from longlag import sweeps
 from longlag.ledger import PASSING, Ledger
 from longlag.sweeps import Progress
-from longlag.trial import Trial, code_version, trial
+from longlag.trial import Trial, code_version, perform, trial
 
 TESTS = Path(__file__).parent
 TINY: dict[str, Any] = {
@@ -126,6 +126,14 @@ def test_progress_counts_and_estimates(tmp_path: Path) -> None:
     assert seen[-1] == (10, 10)
     assert seen == sorted(seen)
     assert Progress(10, skipped=2, done=3, failed=1, elapsed=8.0).left == 8.0
+
+
+def test_whatever_a_trial_raises_is_a_row() -> None:
+    work = {"recipe": "r", "settings": {}, "seed": 3, "engine": "numpy", "function": "faulty:quick"}
+    assert perform(work)["sequences"] == 21
+    missing = perform({**work, "function": "faulty:no_such_thing"})
+    assert missing["status"] == "failed"
+    assert "no_such_thing" in missing["error"]
 
 
 # -- workers that die ---------------------------------------------------------------------------
