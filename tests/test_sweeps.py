@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from longlag import sweeps
+from longlag import engine, sweeps
 from longlag.ledger import PASSING, Ledger
 from longlag.sweeps import Progress
 from longlag.trial import Trial, code_version, perform, trial
@@ -315,3 +315,22 @@ def test_ten_thousand_trials(tmp_path: Path) -> None:
     sweep(tmp_path / "ledger", trials)
     assert time.perf_counter() - start < 1.1 * 10_000 * 0.1 / 2
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 30_000  # kB
+
+
+LONG_RUN = """
+import resource
+from longlag.trial import train, trial
+changes = {"min_length": 100_000, "batch_size": 16, "max_iterations": 2, "test_every": 1}
+one = trial("robust", 0, "auto", fresh=20, test_size=40, **changes)
+train(one.settings, one.seed, "auto")
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def test_a_training_at_100_000_steps_stays_under_1_gigabyte() -> None:
+    if engine.choose("auto").name != "native":
+        pytest.skip("the reference would take minutes")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    words = [sys.executable, "-c", LONG_RUN]
+    done = subprocess.run(words, check=True, capture_output=True, text=True, env=environment)
+    assert int(done.stdout) < 1_000_000  # kB

@@ -14,7 +14,7 @@ from longlag.figures import style
 TARGET = 0.030
 COLUMNS = 2
 PANEL = 2.35  # inches
-TOP, BOTTOM = 0.16, 1e-4  # of the panels' common axis
+TOP, BOTTOM = 0.16, 4e-5  # of the panels' common axis
 
 
 @dataclass(frozen=True)
