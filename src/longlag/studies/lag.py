@@ -28,7 +28,7 @@ from longlag.studies.sweep_study import (
 TRIALS = {30: 30, 100: 30, 300: 30, 1000: 30, 3000: 10, 10_000: 10}
 FULL_TRIALS = {**TRIALS, 30_000: 3, 100_000: 3}
 QUICK_TRIALS = {20: 2, 40: 2}
-BASELINE_LENGTHS = (30, 100, 300)
+BASELINE_LENGTHS = (30, 100)
 BASELINE_SEQUENCES = 50_000  # ten times what robust needs
 BATCH = 4
 
