@@ -13,13 +13,13 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, make_dataclass
 from pathlib import Path
-from typing import Annotated, Any, Union, get_args, get_type_hints
+from typing import Annotated, Any, Literal, Union, get_args, get_type_hints
 
 import tyro
 from tyro.constructors import PrimitiveConstructorSpec
 
+from longlag import checks, files, ledger, report, runs, session
 from longlag import engine as engines
-from longlag import report, runs, session
 from longlag.criteria import Score
 from longlag.networks.lstm1997 import Reads
 from longlag.recipes import RECIPES, ErrorTerm, GradientTerm, Recipe, recipe
@@ -66,6 +66,7 @@ Gradient = Annotated[Any, _reader(GradientTerm, "truncated")]
 ReadCells = Annotated[Any, _reader(Reads, "previous")]
 Mark = Annotated[Any, _reader(FirstMark, "hidden")]
 CheckEvery = Annotated[Any, _reader(int, "1")]
+ExportFormat = Annotated[Any, _reader(Literal["csv", "markdown", "parquet"])]
 Directory = tyro.conf.Positional[Path]
 
 
@@ -393,7 +394,104 @@ class Movement:
         return 0
 
 
+@dataclass
+class SweepStudy:
+    """Options of a study that is a sweep; stopped and started again it goes on."""
+
+    trials: ByStudy = None
+    """Trials of every case, a seed each."""
+    max_sequences: ByStudy = None
+    """Training sequences of a trial at most."""
+    seed: Whole = 1000
+    """Of the first trial."""
+    lengths: Names = ""
+    """Values of T, separated by commas; the study's own where not given."""
+    out: Path | None = None
+    """Directory of the results; under study/ where not given."""
+    ledger: Path | None = None
+    """The file that holds the trials; ledger.sqlite in --out where not given."""
+    workers: ByStudy = None
+    """Processes; as many as there are cores where not given."""
+    scheduler: Names = ""
+    """Address of a Dask cluster that does the work instead, such as tcp://host:8786."""
+    engine: Engine = "auto"
+    """Who does the arithmetic."""
+    quick: bool = False
+    """A small form: shows in seconds that everything runs."""
+    full: bool = False
+    """The study's largest form."""
+    json: bool = False
+    """Print one JSON object."""
+
+    def carry_out(self, study: Any) -> int:
+        """Runs the study and prints its table."""
+        from longlag import progress
+        from longlag.studies import sweep_study
+
+        names = ("trials", "max_sequences", "seed", "out", "ledger", "workers", "engine")
+        given = {name: getattr(self, name) for name in (*names, "quick", "full")}
+        request = sweep_study.Request(
+            **given,
+            lengths=_lengths(self.lengths),
+            scheduler=self.scheduler or None,
+            command=_command_line(self, study.name),
+        )
+        with progress.shown() as observe:
+            content = sweep_study.run(study, request, observe)
+        print(runs.to_json(content) if self.json else sweep_study.text(study, content))
+        return 0
+
+
+@dataclass
+class Seeds(SweepStudy):
+    """Stuck seeds: the described recipe and robust at T = 30 and 100, by three rules."""
+
+    def __call__(self) -> int:
+        from longlag.studies import seeds
+
+        return self.carry_out(seeds.STUDY)
+
+
+@dataclass
+class ForgetGate(SweepStudy):
+    """Which factor unsticks the seeds: forget gates and outputs at T = 30, with --full also 100."""
+
+    def __call__(self) -> int:
+        from longlag.studies import forget_gate
+
+        return self.carry_out(forget_gate.STUDY)
+
+
+@dataclass
+class Lag(SweepStudy):
+    """Sequences and seconds to success from T = 30 to 10,000, with --full to 100,000."""
+
+    def __call__(self) -> int:
+        from longlag.studies import lag
+
+        return self.carry_out(lag.STUDY)
+
+
+def _lengths(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(word) for word in text.split(",")) if text else ()
+    except ValueError:
+        raise ValueError(f"lengths must be whole numbers with commas, not {text!r}") from None
+
+
+def _command_line(study: SweepStudy, name: str) -> str:
+    """The command line that asks for the same."""
+    words = ["longlag", "study", name]
+    for f in fields(study):
+        value = getattr(study, f.name)
+        if value != f.default and f.name != "json":
+            flag = "--" + f.name.replace("_", "-")
+            words += [flag] if value is True else [flag, str(value)]
+    return " ".join(words)
+
+
 STUDIES: dict[str, type] = {"table8": Table8, "table7": Table7, "movement": Movement}
+STUDIES |= {"seeds": Seeds, "forget-gate": ForgetGate, "lag": Lag}
 
 
 def _subcommands(kinds: Mapping[str, type]) -> Any:
@@ -415,6 +513,59 @@ Study = _study_type()
 
 
 @dataclass
+class LedgerShow:
+    """Show how many trials a ledger holds, and the latest of them."""
+
+    file: Directory
+    """Ledger."""
+    last: Whole = 20
+    """Trials to list, the newest first."""
+    json: bool = False
+    """Print one JSON object."""
+
+    def __call__(self) -> int:
+        last = checks.whole("last", self.last, 0)
+        with ledger.Ledger.read(self.file) as book:
+            counts, latest = book.counts(), book.latest(last)
+        rows = [{name: row[name] for name in ledger.LISTED} for row in latest]
+        if self.json:
+            print(runs.to_json({"file": str(self.file), "trials": counts, "rows": rows}))
+            return 0
+        head = [(name, sum(count.values()), dict(count)) for name, count in counts.items()]
+        print(report.table([("recipe", "trials", "of which"), *head]))
+        if rows:
+            print("\n" + report.table([ledger.LISTED, *(row.values() for row in rows)]))
+        return 0
+
+
+@dataclass
+class LedgerExport:
+    """Write all trials of a ledger as csv, markdown, or parquet where pyarrow is installed."""
+
+    file: Directory
+    """Ledger."""
+    format: ExportFormat = "csv"
+    """How they are written."""
+    out: Path | None = None
+    """The file to write; standard output where not given (parquet needs a file)."""
+
+    def __call__(self) -> int:
+        with ledger.Ledger.read(self.file) as book:
+            if self.format == "parquet":
+                if self.out is None:
+                    raise ValueError("--format parquet needs a file: give --out FILE")
+                ledger.write_parquet(book, self.out)
+                return 0
+            text = ledger.export(book, self.format)
+        if self.out is None:
+            print(text, end="")
+        else:
+            runs.writable(self.out.parent)
+            files.write_bytes(self.out, text.encode())
+        return 0
+
+
+@dataclass
 class Doctor:
     """Show the version, who does the arithmetic, and which extras are found."""
 
@@ -427,6 +578,18 @@ class Doctor:
         return 0
 
 
+def _ledger_type() -> type:
+    """The `ledger` command."""
+    kinds = {"show": LedgerShow, "export": LedgerExport}
+    made = make_dataclass("LedgerCommand", [("command", _subcommands(kinds))])
+    made.__doc__ = "Look into the ledger of a sweep."
+    made.__call__ = lambda self: self.command()  # type: ignore[attr-defined]
+    return made
+
+
+LedgerCommand = _ledger_type()
+
+
 COMMANDS: dict[str, type] = {
     "train": Train,
     "evaluate": Evaluate,
@@ -434,6 +597,7 @@ COMMANDS: dict[str, type] = {
     "figures": Figures,
     "animate": Animate,
     "study": Study,
+    "ledger": LedgerCommand,
     "bench": Bench,
     "doctor": Doctor,
 }

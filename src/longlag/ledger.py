@@ -1,0 +1,318 @@
+"""The ledger: an SQLite file with one row a trial; what makes a sweep resumable.
+
+A row's key is a digest of all that determines the trial's result: what is called, every setting,
+the seed, the engine and the version of the code. Only the coordinator of a sweep writes, under a
+lock; anybody may read meanwhile. The file is in SQLite's write-ahead mode: a killed coordinator
+leaves a ledger that holds every batch of rows it had recorded. Every row carries a checksum, since
+SQLite has none of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import errno
+import io
+import json
+import os
+import sqlite3
+import tempfile
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+from longlag.files import DamagedFile
+
+APPLICATION, SCHEMA = 0x6C6C6167, 1  # "llag", and the version of the tables below
+DONE = ("target", "max_iterations", "diverged")  # and "failed", which is tried again
+COLUMNS = (
+    *("key", "status", "recipe", "settings", "seed", "version", "score", "fresh", "sequences"),
+    *("seconds", "curve", "engine", "isa", "versions", "host", "started", "ended", "error"),
+)
+IN_JSON = ("settings", "score", "fresh", "curve", "versions")
+LISTED = ("status", "recipe", "seed", "sequences", "seconds", "engine", "isa", "host", "ended")
+# What differs between two runs of the same trial.
+PASSING = ("seconds", "versions", "host", "started", "ended", "isa")
+
+TABLES = f"""
+CREATE TABLE trials (number INTEGER PRIMARY KEY, {", ".join(COLUMNS)}, crc INTEGER NOT NULL);
+CREATE UNIQUE INDEX by_key ON trials (key);
+CREATE INDEX by_status ON trials (recipe, status);
+PRAGMA application_id = {APPLICATION};
+PRAGMA user_version = {SCHEMA};
+"""
+
+Row = dict[str, Any]
+
+
+class Ledger:
+    """An open ledger; a context manager.
+
+    `Ledger.open` is for the coordinator of a sweep, `Ledger.read` for everybody else.
+    """
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.path, self._connection = path, connection
+
+    @classmethod
+    @contextmanager
+    def open(cls, path: Path) -> Iterator[Self]:
+        """The ledger at `path`, for writing, created where there is none.
+
+        Raises:
+            ValueError: another coordinator has it open, or the path cannot be written to.
+            DamagedFile: there is a file that is no ledger, is damaged, or of another version.
+        """
+        path = Path(os.path.realpath(path))
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT, 0o666)
+        except OSError as error:
+            raise ValueError(f"cannot write the ledger {path}: {error.strerror}") from error
+        try:
+            _take(lock, path)
+            with _errors_named(path):
+                if not path.exists():
+                    _create(path)
+            with cls._connected(path, "rw") as ledger, _errors_named(path):
+                yield ledger
+        finally:
+            os.close(lock)
+
+    @classmethod
+    @contextmanager
+    def read(cls, path: Path) -> Iterator[Self]:
+        """The ledger at `path`, for reading, while a sweep may be writing to it.
+
+        Raises:
+            ValueError: there is no such file.
+            DamagedFile: it is no ledger, is damaged, or of another version.
+        """
+        if not path.is_file():
+            raise ValueError(f"{path} is not a ledger: there is no such file")
+        mode = "rw" if os.access(path, os.W_OK) else "ro"
+        with cls._connected(path, mode) as ledger, _errors_named(path):
+            yield ledger
+
+    @classmethod
+    @contextmanager
+    def _connected(cls, path: Path, mode: str) -> Iterator[Self]:
+        _check_size(path)
+        with _errors_named(path):
+            address = f"{path.resolve().as_uri()}?mode={mode}"
+            connection = sqlite3.connect(address, uri=True, isolation_level=None, timeout=30)
+        try:
+            with _errors_named(path):
+                connection.execute("PRAGMA synchronous = NORMAL")
+                connection.row_factory = sqlite3.Row
+                _check(path, connection)
+            yield cls(path, connection)
+        finally:
+            with contextlib.suppress(sqlite3.Error):  # a full disk: the rest stays in the log
+                connection.close()
+
+    # -- writing ------------------------------------------------------------------------------
+
+    def record(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Writes rows by the names of `COLUMNS`, all or none; a key's earlier row is replaced."""
+        with _errors_named(self.path):
+            packed = [_pack(row) for row in rows]
+            marks = ", ".join("?" * (len(COLUMNS) + 1))
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                self._connection.executemany(
+                    f"INSERT OR REPLACE INTO trials ({', '.join(COLUMNS)}, crc) VALUES ({marks})",
+                    packed,
+                )
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+
+    # -- reading ------------------------------------------------------------------------------
+
+    def done(self, key: str) -> bool:
+        """Whether the trial has a result; one that failed has none."""
+        found = self._connection.execute("SELECT status FROM trials WHERE key = ?", (key,))
+        row = found.fetchone()
+        return row is not None and row[0] in DONE
+
+    def get(self, key: str) -> Row | None:
+        """A trial's row, where there is one."""
+        found = self._connection.execute("SELECT * FROM trials WHERE key = ?", (key,)).fetchone()
+        return None if found is None else self._unpack(found)
+
+    def rows(self) -> Iterator[Row]:
+        """All rows, one after another, in the order in which they were recorded."""
+        for found in self._connection.execute("SELECT * FROM trials ORDER BY number"):
+            yield self._unpack(found)
+
+    def latest(self, count: int) -> list[Row]:
+        """The rows recorded last, the newest first."""
+        query = "SELECT * FROM trials ORDER BY number DESC LIMIT ?"
+        return [self._unpack(found) for found in self._connection.execute(query, (count,))]
+
+    def counts(self) -> dict[str, Counter[str]]:
+        """How many trials of each recipe have which status."""
+        counts: dict[str, Counter[str]] = {}
+        query = "SELECT recipe, status, COUNT(*) FROM trials GROUP BY recipe, status"
+        for recipe, status, count in self._connection.execute(query):
+            counts.setdefault(str(recipe), Counter())[str(status)] = count
+        return counts
+
+    def _unpack(self, found: sqlite3.Row) -> Row:
+        values = [found[name] for name in COLUMNS]
+        if found["crc"] != _checksum(values):
+            raise _damaged(self.path, f"row {found['number']} fails its checksum")
+        row = dict(zip(COLUMNS, values, strict=True))
+        return row | {name: json.loads(row[name]) for name in IN_JSON}
+
+
+def _pack(row: Mapping[str, Any]) -> list[Any]:
+    values = [
+        json.dumps(row[name], sort_keys=True) if name in IN_JSON else row[name] for name in COLUMNS
+    ]
+    return [*values, _checksum(values)]
+
+
+def _checksum(values: list[Any]) -> int:
+    return zlib.crc32(repr(values).encode("utf-8", "surrogatepass"))
+
+
+def _damaged(path: Path, reason: str) -> DamagedFile:
+    return DamagedFile(
+        f"{path} is damaged or not a ledger of longlag's: {reason}; it is left as it is, "
+        "start a new one under another name"
+    )
+
+
+@contextmanager
+def _errors_named(path: Path) -> Iterator[None]:
+    """Turns SQLite's errors into one of ours, in a sentence that names the file."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", None) or 0
+        reason = str(error)
+        if code & 0xFF == sqlite3.SQLITE_FULL or "disk is full" in reason:
+            raise OSError(errno.ENOSPC, "the disk is full; what it holds is safe", str(path)) from (
+                error
+            )
+        if code & 0xFF == sqlite3.SQLITE_IOERR:
+            raise OSError(
+                errno.EIO, f"{reason} (is the disk full?); what it holds is safe", str(path)
+            ) from error
+        if code & 0xFF in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_BUSY):
+            raise ValueError(f"cannot use the ledger {path}: {reason}") from error
+        raise _damaged(path, reason) from error
+    except UnicodeError as error:
+        raise _damaged(path, "text that is none") from error
+    except json.JSONDecodeError as error:
+        raise _damaged(path, "a row that is no JSON") from error
+
+
+def _take(lock: int, path: Path) -> None:
+    try:
+        import fcntl
+    except ImportError:  # no such locks on this system
+        return
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        raise ValueError(
+            f"another sweep is writing to the ledger {path}: wait for it, or use another --ledger"
+        ) from error
+
+
+def _create(path: Path) -> None:
+    """Makes an empty ledger, whole or not at all."""
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as directory:
+        fresh = Path(directory) / "ledger"
+        connection = sqlite3.connect(fresh, isolation_level=None)
+        try:
+            connection.executescript(TABLES)
+            connection.execute("PRAGMA journal_mode = WAL")
+        finally:
+            connection.close()
+        for left in ("-wal", "-shm"):  # of a ledger that somebody removed: not of this one
+            Path(f"{path}{left}").unlink(missing_ok=True)
+        os.replace(fresh, path)
+
+
+def _check_size(path: Path) -> None:
+    """Refuses a file that is shorter than its head says.
+
+    Before SQLite opens it: closing a file undoes the locks that a process has on it. While there
+    is a write-ahead log, the file alone need not be whole.
+    """
+    log = Path(f"{path}-wal")
+    with path.open("rb") as file:
+        head = file.read(32)
+    if not head:
+        raise _damaged(path, "it is empty")
+    if head.startswith(b"SQLite format 3") and not (log.exists() and log.stat().st_size):
+        page, pages = int.from_bytes(head[16:18], "big"), int.from_bytes(head[28:32], "big")
+        page = 65536 if page == 1 else max(page, 1)
+        if path.stat().st_size % page or path.stat().st_size < page * pages:
+            raise _damaged(path, "it is cut short")
+
+
+def _check(path: Path, connection: sqlite3.Connection) -> None:
+    """Refuses a file that is no ledger, of another version, or whose pages do not fit together."""
+    application = connection.execute("PRAGMA application_id").fetchone()[0]
+    if application != APPLICATION:
+        raise _damaged(path, "an SQLite file of another program")
+    schema = connection.execute("PRAGMA user_version").fetchone()[0]
+    if schema != SCHEMA:
+        raise DamagedFile(f"{path} is a ledger of format {schema}; this version reads {SCHEMA}")
+    found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if found != "ok":
+        raise _damaged(path, str(found).replace("\n", " "))
+
+
+# -- a ledger in words ----------------------------------------------------------------------------
+
+
+def export(ledger: Ledger, form: str) -> str:
+    """All rows as `csv` or `markdown`."""
+    text = io.StringIO()
+    if form == "csv":
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        for row in ledger.rows():
+            writer.writerow([_plain(row, name) for name in COLUMNS])
+    else:
+        text.write("| " + " | ".join(LISTED) + " |\n" + "| --- " * len(LISTED) + "|\n")
+        for row in ledger.rows():
+            text.write("| " + " | ".join(str(_plain(row, name)) for name in LISTED) + " |\n")
+    return text.getvalue()
+
+
+def write_parquet(ledger: Ledger, path: Path) -> None:
+    """All rows as Parquet, where pyarrow is installed.
+
+    Raises:
+        ValueError: it is not.
+    """
+    try:
+        import pyarrow  # type: ignore[import-not-found]
+        import pyarrow.parquet  # type: ignore[import-not-found]
+    except ImportError as error:
+        raise ValueError(
+            "--format parquet needs pyarrow, which is not installed: pip install pyarrow, "
+            "or use --format csv"
+        ) from error
+    rows = [{name: _plain(row, name) for name in COLUMNS} for row in ledger.rows()]
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), path)
+
+
+def _plain(row: Row, name: str) -> Any:
+    """A cell: a number, a text, JSON where it has parts, or None."""
+    value = row[name]
+    if name in IN_JSON and value is not None:
+        return json.dumps(value, sort_keys=True)
+    return value

@@ -1,0 +1,152 @@
+"""Stuck seeds: how often do the described recipe and the robust one get through?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from longlag.criteria import STRICT_SHARE
+from longlag.figures import seed_curves
+from longlag.recipes import recipe
+from longlag.statistics import clopper_pearson
+from longlag.studies.sweep_study import (
+    RULES,
+    Case,
+    Outcome,
+    Request,
+    Row,
+    budget,
+    in_interval,
+    in_share,
+    in_spread,
+    reached,
+)
+
+LENGTHS, QUICK_LENGTHS = (30, 100), (30,)
+TRIALS, QUICK_TRIALS = 30, 3
+FRESH, QUICK_FRESH = 25_600, 200
+ON_FRESH = "≤ 0.65 % wrong of {:,} more"
+
+
+class Seeds:
+    """Catalog and robust, at T = 30 and 100: the share of seeds that meets each rule."""
+
+    name = "seeds"
+    title = "Stuck seeds: the described recipe and the robust one"
+    notes = (
+        "catalog is the described system: lengths 2T/3 to T, tested at T, 6000 batches of 32 at "
+        "most; here it goes on past its own stop (MSE < 0.030) so that the stricter rules can be "
+        "judged. robust has the paper's rules, lengths T to 1.1 T.",
+        "n_seq = 140 and 13: at most 7 % and 0.65 % of 2560 fresh answers off by more than 0.04, "
+        "on two successive, independent test sets. The last rule is for the final weights, on "
+        "sequences that took no part in stopping.",
+        "Rates have exact (Clopper-Pearson) 95 % intervals; sequences are of those that met the "
+        "rule: median (range).",
+    )
+
+    def cases(self, request: Request) -> Sequence[Case]:
+        """Both recipes at every length."""
+        lengths = request.lengths or (QUICK_LENGTHS if request.quick else LENGTHS)
+        return [case(request, T) for T in lengths for case in (_catalog, _robust)]
+
+    def rows(self, outcomes: Sequence[Outcome]) -> list[Row]:
+        """A line a recipe, length and rule."""
+        rows = []
+        for outcome in outcomes:
+            about = dict(outcome.case.about)
+            rows += [{**about, "rule": rule, **reached(outcome, rule)} for rule in RULES]
+            rows.append({**about, **_on_fresh(outcome)})
+        return rows
+
+    def cells(self, rows: Sequence[Row]) -> list[tuple[str, ...]]:
+        """The table."""
+        head = ("recipe", "T", "rule", "seeds", "95 % interval", "sequences, median (range)")
+        return [
+            head,
+            *(
+                (
+                    row["recipe"],
+                    str(row["T"]),
+                    row["rule"],
+                    in_share(row),
+                    in_interval(row),
+                    in_spread(row["sequences"]),
+                )
+                for row in rows
+            ),
+        ]
+
+    def remarks(self, rows: Sequence[Row]) -> list[str]:
+        """The stuck seeds, counted."""
+        return [
+            f"{row['recipe']}, T = {row['T']}: {row['trials'] - row['solved']} of "
+            f"{row['trials']} seeds do not meet {row['rule']}."
+            for row in rows
+            if row["rule"] in list(RULES)[::2]
+        ]
+
+    def figure(self, outcomes: Sequence[Outcome], rows: Sequence[Row]) -> Figure:
+        """The test curves of all seeds."""
+        return seed_curves.draw([_panel(outcome) for outcome in outcomes], self.title)
+
+
+def _catalog(request: Request, T: int) -> Case:
+    changes: dict[str, Any] = {
+        **{"min_length": 2 * T // 3, "max_length": T, "stop": "strict"},
+        **{"test_every": 250, "test_size": 2560},
+        "max_iterations": budget(request, 32, 6000),
+    }
+    if request.quick:
+        changes |= {"max_iterations": 200, "test_every": 50, "test_size": 200}
+    return _case(request, "catalog", T, changes)
+
+
+def _robust(request: Request, T: int) -> Case:
+    changes: dict[str, Any] = {"min_length": T, "max_iterations": budget(request, 4, 50_000)}
+    if request.quick:
+        changes |= {"test_size": 200}
+    return _case(request, "robust", T, changes)
+
+
+def _case(request: Request, name: str, T: int, changes: dict[str, Any]) -> Case:
+    trials, fresh = (QUICK_TRIALS, QUICK_FRESH) if request.quick else (TRIALS, FRESH)
+    return Case({"recipe": name, "T": T}, name, changes, trials, fresh)
+
+
+def _on_fresh(outcome: Outcome) -> Row:
+    """How many final networks are strict on sequences that took no part in stopping."""
+    scores = [row["fresh"] for row in outcome.rows]
+    n = scores[0]["n"]
+    good = [
+        row["sequences"]
+        for row in outcome.rows
+        if row["fresh"]["wrong"] <= STRICT_SHARE * row["fresh"]["n"]
+    ]
+    ends = {"median": float("nan"), "min": float("nan"), "max": float("nan")}
+    return {
+        "rule": ON_FRESH.format(n),
+        "solved": len(good),
+        "trials": outcome.n,
+        "rate": len(good) / outcome.n,
+        "interval": clopper_pearson(len(good), outcome.n),
+        "sequences": ends,
+    }
+
+
+def _panel(outcome: Outcome) -> seed_curves.Panel:
+    batch, T = outcome.setting("batch_size"), outcome.case.about["T"]
+    task = recipe(outcome.case.recipe, **outcome.case.changes).evaluation_task
+    curves = [
+        seed_curves.Curve(
+            [k * batch for k, _, _ in row["curve"]],
+            [mse for _, mse, _ in row["curve"]],
+            RULES["n_seq = 13"](row) is not None,
+        )
+        for row in outcome.rows
+    ]
+    return seed_curves.Panel(f"{outcome.case.recipe}, T = {T}", curves, task.chance_mse)
+
+
+STUDY = Seeds()

@@ -1,0 +1,160 @@
+"""A trial: what one row of a sweep is, and the pure function of recipe and seed that fills it.
+
+A trial travels to a worker as JSON and comes back as JSON; what it calls is named, `module:name`,
+and takes (settings, seed, engine).
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib
+import json
+import platform
+import socket
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from longlag import engine as engines
+from longlag.criteria import Score
+from longlag.recipes import recipe
+from longlag.training import Training, evaluate
+
+TRAIN = "longlag.trial:train"
+# What determines a result: the code version names these files' contents, not the release alone.
+MATHEMATICS = (
+    *("tasks", "networks/lstm", "optimizers", "criteria", "recipes", "training", "engine"),
+    "trial",
+)
+EMPTY: dict[str, Any] = {
+    **{"score": None, "fresh": None, "sequences": None, "seconds": None, "curve": None},
+    **{"engine": None, "isa": None, "error": None},
+}
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One training, by what determines it.
+
+    recipe: the name of a registered recipe; settings: all of its settings, and `fresh`, the number
+    of further fresh sequences to score the outcome on; engine: `native` or `numpy`; function: what
+    is called.
+    """
+
+    recipe: str
+    settings: Mapping[str, Any]
+    seed: int
+    engine: str
+    function: str = TRAIN
+
+    def key(self, version: str) -> str:
+        """A digest of all that determines the result."""
+        text = json.dumps({**asdict(self), "version": version}, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def trial(name: str, seed: int, engine: str, *, fresh: int = 0, **changes: Any) -> Trial:
+    """A trial of a registered recipe with some settings changed; every default is written out."""
+    settings = recipe(name, **changes).settings()
+    return Trial(name, {**settings, "fresh": fresh}, seed, engine)
+
+
+@functools.cache
+def code_version() -> str:
+    """The release, and a digest of the source that determines results."""
+    from longlag import __version__
+
+    here, digest = Path(__file__).parent, hashlib.sha256()
+    for name in MATHEMATICS:
+        digest.update((here / f"{name}.py").read_bytes())
+    return f"{__version__}+{digest.hexdigest()[:12]}"
+
+
+def train(settings: Mapping[str, Any], seed: int, engine: str) -> dict[str, Any]:
+    """Trains a mini-batch recipe to its end.
+
+    Returns:
+        status, sequences, score, fresh, engine, isa, and curve: a test's iteration, MSE and number
+        wrong, for every test.
+    """
+    settings = dict(settings)
+    fresh = settings.pop("fresh", 0)
+    training = _Watched(recipe("robust", **settings), seed, engines.choose(engine))
+    while training.stopped_by is None:
+        training.advance()
+    run = training.run()
+    tests = training.tests[: len(training.test_curve)]
+    return {
+        "status": run.stopped_by,
+        "sequences": run.sequences,
+        "score": run.score.as_dict(),
+        "fresh": evaluate(run, fresh, engine=engine).as_dict() if fresh else None,
+        "curve": [[iteration, test.mse, test.wrong] for iteration, test in tests],
+        "engine": run.engine,
+        "isa": run.isa,
+    }
+
+
+class _Watched(Training):
+    """A training that keeps the whole score of every test."""
+
+    def __init__(self, *args: Any) -> None:
+        self.tests: list[tuple[int, Score]] = []
+        super().__init__(*args)
+
+    def _fresh_score(self) -> Score:
+        self.tests.append((self.iteration, super()._fresh_score()))
+        return self.tests[-1][1]
+
+
+def perform(work: Mapping[str, Any]) -> dict[str, Any]:
+    """Carries out one trial; whatever it raises becomes a row with status `failed`.
+
+    Args:
+        work: the fields of a Trial.
+    """
+    started = now()
+    start = time.perf_counter()
+    try:
+        module, name = work["function"].split(":")
+        function = getattr(importlib.import_module(module), name)
+        outcome = function(work["settings"], work["seed"], work["engine"])
+    except Exception as error:
+        outcome = {"status": "failed", "error": f"{type(error).__name__}: {error}"}
+    seconds = time.perf_counter() - start
+    return {
+        **EMPTY,
+        **{name: work[name] for name in ("recipe", "settings", "seed")},
+        **{"seconds": seconds, "started": started, "ended": now()},
+        **{"versions": versions(), "version": code_version(), "host": socket.gethostname()},
+        **outcome,
+    }
+
+
+def lost(work: Mapping[str, Any], reason: str) -> dict[str, Any]:
+    """The row of a trial that no worker survived."""
+    return {
+        **EMPTY,
+        **{name: work[name] for name in ("recipe", "settings", "seed")},
+        **{"started": None, "ended": now(), "versions": versions(), "version": code_version()},
+        **{"host": socket.gethostname(), "status": "failed", "error": reason},
+    }
+
+
+@functools.cache
+def versions() -> dict[str, str]:
+    """Of Python, numpy and longlag."""
+    from longlag import __version__
+
+    return {"longlag": __version__, "python": platform.python_version(), "numpy": np.__version__}
+
+
+def now() -> str:
+    """The time, UTC, to the millisecond."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

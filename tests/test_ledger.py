@@ -1,0 +1,164 @@
+"""The ledger: what it holds, and what it refuses."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from longlag import files, ledger
+from longlag.ledger import Ledger
+
+
+def row(k: int, **changes: Any) -> dict[str, Any]:
+    return {
+        **{"key": f"key {k}", "status": "target", "recipe": "robust", "settings": {"hidden": 8}},
+        **{"seed": k, "version": "0.1.0+abc", "score": {"mse": k / 7}, "fresh": None},
+        **{"sequences": 4800, "seconds": 0.1, "curve": [[200, 0.01, 7]], "engine": "native"},
+        **{"isa": "avx2", "versions": {"numpy": "2"}, "host": "here", "started": "2026-01-01"},
+        **{"ended": "2026-01-02", "error": None},
+        **changes,
+    }
+
+
+@pytest.fixture
+def filled(tmp_path: Path) -> Path:
+    """A ledger of 300 rows."""
+    with Ledger.open(tmp_path / "ledger") as book:
+        book.record(row(k) for k in range(300))
+    return tmp_path / "ledger"
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    with Ledger.read(path) as book:
+        return list(book.rows())
+
+
+def test_rows_come_back_as_they_were(filled: Path) -> None:
+    assert read(filled) == [row(k) for k in range(300)]
+    with Ledger.read(filled) as book:
+        assert book.get("key 7") == row(7)
+        assert book.get("another") is None
+        assert [found["seed"] for found in book.latest(2)] == [299, 298]
+
+
+def test_counts_and_what_is_done(filled: Path) -> None:
+    with Ledger.open(filled) as book:
+        book.record([row(300, status="failed"), row(301, status="diverged", recipe="catalog")])
+        assert book.counts() == {"robust": {"target": 300, "failed": 1}, "catalog": {"diverged": 1}}
+        done = [book.done(f"key {k}") for k in (0, 300, 301, 302)]
+        assert done == [True, False, True, False]
+
+
+def test_a_later_row_replaces_its_key(filled: Path) -> None:
+    with Ledger.open(filled) as book:
+        book.record([row(5, status="diverged")])
+    assert len(read(filled)) == 300
+    with Ledger.read(filled) as book:
+        assert book.get("key 5") == row(5, status="diverged")
+
+
+def test_rows_are_written_all_or_none(filled: Path) -> None:
+    with Ledger.open(filled) as book:
+        with pytest.raises(KeyError):
+            book.record([row(400), {"key": "no more"}])
+        assert book.get("key 400") is None
+
+
+def test_exports(filled: Path) -> None:
+    with Ledger.read(filled) as book:
+        assert len(ledger.export(book, "csv").splitlines()) == 301
+        lines = ledger.export(book, "markdown").splitlines()
+    assert len(lines) == 302
+    assert lines[2] == "| target | robust | 0 | 4800 | 0.1 | native | avx2 | here | 2026-01-02 |"
+
+
+# -- files that are no ledger -------------------------------------------------------------------
+
+
+def refused(path: Path, words: str) -> None:
+    """Neither reading nor writing accepts the file, and both leave it as it is."""
+    before = path.read_bytes()
+    for use in (read, lambda path: Ledger.open(path).__enter__()):
+        with pytest.raises(files.DamagedFile, match=words):
+            use(path)
+        assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("share", [0, 0.001, 0.1, 0.5, 0.9, 0.999])
+def test_a_ledger_cut_short_is_refused(filled: Path, share: float) -> None:
+    whole = filled.read_bytes()
+    filled.write_bytes(whole[: int(share * len(whole))])
+    refused(filled, "ledger is damaged or not a ledger")
+
+
+def test_noise_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "ledger"
+    path.write_bytes(random.Random(0).randbytes(50_000))
+    refused(path, "damaged or not a ledger")
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_noise_in_the_middle_is_refused(filled: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    data = bytearray(filled.read_bytes())
+    at = chance.randrange(len(data) - 3000)
+    data[at : at + 3000] = chance.randbytes(3000)
+    filled.write_bytes(bytes(data))
+    with pytest.raises(files.DamagedFile, match="damaged or not a ledger"):
+        read(filled)
+
+
+def test_a_digit_changed_is_refused(filled: Path) -> None:
+    data = filled.read_bytes()
+    assert b"4800" in data or b'"mse": 0.14285714285714285' in data
+    filled.write_bytes(data.replace(b'"mse": 0.14285714285714285', b'"mse": 0.94285714285714285'))
+    with pytest.raises(files.DamagedFile, match="row 2 fails its checksum"):
+        read(filled)
+
+
+def test_other_files_are_refused(tmp_path: Path) -> None:
+    foreign = tmp_path / "foreign"
+    connection = sqlite3.connect(foreign)
+    connection.execute("CREATE TABLE trials (key)")
+    connection.commit()
+    connection.close()
+    refused(foreign, "an SQLite file of another program")
+    with pytest.raises(ValueError, match="no such file"):
+        read(tmp_path / "missing")
+    with pytest.raises(ValueError, match="cannot write the ledger"):
+        Ledger.open(foreign / "below" / "it").__enter__()
+
+
+def test_another_version_is_refused(filled: Path) -> None:
+    connection = sqlite3.connect(filled)
+    connection.execute("PRAGMA user_version = 2")
+    connection.commit()
+    connection.close()
+    refused(filled, "a ledger of format 2; this version reads 1")
+
+
+def test_a_second_writer_is_refused(filled: Path) -> None:
+    with (
+        Ledger.open(filled),
+        pytest.raises(ValueError, match="another sweep is writing to the ledger"),
+        Ledger.open(filled),
+    ):
+        pass
+    with Ledger.open(filled) as book:
+        assert book.done("key 0")
+
+
+def test_a_listing_of_100_000_rows_takes_less_than_a_second(tmp_path: Path) -> None:
+    path = tmp_path / "ledger"
+    with Ledger.open(path) as book:
+        book.record(row(k, curve=[[200, 0.01, 7]] * 16) for k in range(100_000))
+    start = time.perf_counter()
+    with Ledger.read(path) as book:
+        assert book.counts() == {"robust": {"target": 100_000}}
+        assert len(book.latest(20)) == 20
+    assert time.perf_counter() - start < 1

@@ -1,0 +1,271 @@
+"""The studies seeds, forget-gate and lag: their grids, rules, tables, files and command lines."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from longlag import cli, progress
+from longlag.ledger import COLUMNS, Ledger
+from longlag.recipes import recipe
+from longlag.studies import forget_gate, lag, seeds
+from longlag.studies.sweep_study import (
+    RULES,
+    Case,
+    Outcome,
+    Request,
+    reached,
+    sequences_to_mse,
+    sequences_to_share,
+)
+from longlag.sweeps import Progress
+
+STUDIES = {"seeds": seeds.STUDY, "forget-gate": forget_gate.STUDY, "lag": lag.STUDY}
+SMALL: dict[str, tuple[str, ...]] = {
+    "seeds": (),
+    "forget-gate": ("--trials", "1", "--max-sequences", "64"),
+    "lag": ("--trials", "1", "--lengths", "20,40"),
+}
+
+
+def call(capsys: pytest.CaptureFixture[str], *args: str) -> tuple[int, str, str]:
+    status = cli.main([str(arg) for arg in args])
+    out, err = capsys.readouterr()
+    return status, out, err
+
+
+def quick(capsys: pytest.CaptureFixture[str], name: str, out: Path) -> dict[str, Any]:
+    words = ("study", name, "--quick", "--json", "--out", str(out), *SMALL[name])
+    status, printed, err = call(capsys, *words)
+    assert status == 0, err
+    return json.loads(printed)
+
+
+# -- the whole of a study -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_quick_study_writes_its_files_and_goes_on_to_the_same(
+    name: str, tmp_path: Path, capsys
+) -> None:
+    content = quick(capsys, name, tmp_path / "out")
+    study = STUDIES[name]
+    assert (content["study"], content["failed"]) == (name, 0)
+    assert content["rows"]
+    page = (tmp_path / "out" / "table.md").read_text()
+    assert page.startswith(f"# {study.title}\n")
+    assert f"Command: `longlag study {name} " in page
+    assert (tmp_path / "out" / "figure.png").read_bytes().startswith(b"\x89PNG")
+    with (tmp_path / "out" / "trials.csv").open() as file:
+        lines = list(csv.DictReader(file))
+    assert len(lines) == content["trials"]
+    assert {line["seed"] for line in lines} <= {"1000", "1001", "1002"}
+    before = (tmp_path / "out" / "trials.csv").read_bytes()
+    assert quick(capsys, name, tmp_path / "out") == content
+    assert (tmp_path / "out" / "trials.csv").read_bytes() == before
+
+
+def test_a_study_prints_its_table(tmp_path: Path, capsys) -> None:
+    words = ("study", "lag", "--quick", "--trials", "1", "--lengths", "20", "--out", tmp_path / "o")
+    status, out, _ = call(capsys, *words)
+    assert status == 0
+    assert out.splitlines()[0].split()[:3] == ["recipe", "T", "strict"]
+    assert "Quick form" in out
+
+
+def test_a_larger_study_does_not_do_again_what_is_done(tmp_path: Path, capsys) -> None:
+    book = tmp_path / "ledger"
+    common = ("study", "lag", "--quick", "--lengths", "20", "--ledger", book, "--json")
+    call(capsys, *common, "--trials", "1", "--out", tmp_path / "a")
+    with Ledger.read(book) as ledger:
+        first = {row["key"]: row["started"] for row in ledger.rows()}
+    call(capsys, *common, "--trials", "2", "--out", tmp_path / "b")
+    with Ledger.read(book) as ledger:
+        second = {row["key"]: row["started"] for row in ledger.rows()}
+    assert len(second) == 2 * len(first)
+    assert {key: second[key] for key in first} == first
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--quick", "--full"), "--quick and --full exclude each other"),
+        (("--trials", "0"), "trials must be a whole number from 1"),
+        (("--seed", "-1"), "seed must be a whole number from 0"),
+        (("--lengths", "30,x"), "lengths must be whole numbers with commas, not '30,x'"),
+        (("--lengths", "5"), "min_length must be at least 11 steps"),
+        (("--max-sequences", "0"), "max_sequences must be a whole number"),
+        (("--workers", "0", "--quick"), "workers must be a whole number from 1"),
+    ],
+)
+def test_bad_requests_are_refused_in_one_sentence(
+    words: tuple[str, ...], says: str, tmp_path: Path, capsys
+) -> None:
+    status, out, err = call(capsys, "study", "lag", "--out", tmp_path / "out", *words)
+    assert (status, out) == (2, "")
+    assert says in err
+    assert err.count("\n") == 1
+
+
+# -- grids --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", STUDIES)
+@pytest.mark.parametrize("form", ["quick", "full", ""])
+def test_every_case_is_a_recipe(name: str, form: str) -> None:
+    cases = STUDIES[name].cases(Request(quick=form == "quick", full=form == "full"))
+    assert len({json.dumps(case.about) for case in cases}) == len(cases)
+    made = [recipe(case.recipe, **case.changes) for case in cases]
+    assert len({json.dumps(one.settings()) for one in made}) == len(cases)
+
+
+def test_the_described_recipe_is_in_the_grids_as_it_is() -> None:
+    described = recipe("catalog")
+    for T in (30, 100):
+        case = seeds.STUDY.cases(Request(lengths=(T,)))[0]
+        made = recipe(case.recipe, **case.changes)
+        same = {"stop": "mse", "test_every": 500, "test_size": 512}
+        lengths = {"min_length": 20, "max_length": 30}
+        assert made.with_settings({**lengths, **same}) == described
+    case = next(
+        case
+        for case in forget_gate.STUDY.cases(Request())
+        if (case.about["gate"], case.about["output"]) == forget_gate.DESCRIBED
+    )
+    made = recipe(case.recipe, **case.changes)
+    same = {"draw_order": "published", "max_iterations": 6000, **same}
+    assert made.with_settings({**lengths, **same}) == described
+
+
+def test_retention() -> None:
+    rows = {
+        case.about["gate"]: forget_gate._retention(case)
+        for case in forget_gate.STUDY.cases(Request())
+    }
+    assert {row["lag"] for row in rows.values()} == {15}
+    assert rows["no gate"]["retention"] == 1
+    assert rows["bias 1"]["retention"] == pytest.approx((1 / (1 + math.exp(-1))) ** 15)
+    assert rows["robust's"]["retention"] == pytest.approx((30 / (30 + math.exp(-2))) ** 15)
+    assert rows["bias 2"]["retention"] < rows["chrono"]["retention"] < rows["bias 4"]["retention"]
+
+
+def test_lag_baselines_change_the_gates_alone() -> None:
+    cases = {
+        case.about["recipe"]: recipe(case.recipe, **case.changes)
+        for case in lag.STUDY.cases(Request(lengths=(100,)))
+    }
+    robust = cases.pop("robust")
+    assert robust == recipe("robust")
+    assert [one.forget_bias for one in cases.values()] == [1.0, pytest.approx(math.log(110))]
+    for one in cases.values():
+        gates = ("gate_biases", "forget_bias", "input_bias", "max_iterations")
+        back = {name: robust.settings()[name] for name in gates}
+        assert one.with_settings({**back, "min_length": 100}) == robust
+
+
+# -- rules --------------------------------------------------------------------------------------
+
+
+def row(*tests: tuple[float, int], **more: Any) -> dict[str, Any]:
+    curve = [[10 * (k + 1), mse, wrong] for k, (mse, wrong) in enumerate(tests)]
+    return {"curve": curve, "settings": {"batch_size": 4, "test_size": 2000}, **more}
+
+
+def test_rules_on_a_curve() -> None:
+    curve = row((0.05, 900), (0.029, 140), (0.031, 141), (0.01, 140), (0.01, 13), (0.01, 13))
+    assert sequences_to_mse(curve) == 80
+    assert sequences_to_share(curve, 140 / 2000) == 200
+    assert sequences_to_share(curve, 13 / 2000) == 240
+    assert [rule(curve) for rule in RULES.values()] == [80, 200, 240]
+    assert [rule(row((0.05, 900))) for rule in RULES.values()] == [None, None, None]
+    assert [rule(row()) for rule in RULES.values()] == [None, None, None]
+
+
+def test_rates_have_exact_intervals_and_leave_failures_out() -> None:
+    good = row((0.01, 3), (0.01, 3), status="target")
+    bad = row((0.05, 900), status="diverged")
+    outcome = Outcome(Case({}, "robust", {}, 4), [good, good, bad], failed=1)
+    found = reached(outcome, "n_seq = 13")
+    assert (found["solved"], found["trials"], found["diverged"], found["failed"]) == (2, 3, 1, 1)
+    assert found["interval"] == pytest.approx((0.0943, 0.9916), abs=1e-4)
+    assert found["sequences"] == {"median": 80, "min": 80, "max": 80}
+
+
+# -- ledgers on the command line ----------------------------------------------------------------
+
+
+@pytest.fixture
+def book(tmp_path: Path, capsys) -> Path:
+    quick(capsys, "lag", tmp_path / "out")
+    return tmp_path / "out" / "ledger.sqlite"
+
+
+def test_ledger_show(book: Path, capsys) -> None:
+    status, out, _ = call(capsys, "ledger", "show", book, "--last", "2")
+    assert status == 0
+    assert out.splitlines()[1].split()[:2] == ["robust", "6"]
+    assert len(out.splitlines()) == 6
+    status, out, _ = call(capsys, "ledger", "show", book, "--json")
+    content = json.loads(out)
+    assert sum(content["trials"]["robust"].values()) == len(content["rows"]) == 6
+
+
+def test_ledger_export(book: Path, tmp_path: Path, capsys) -> None:
+    status, out, _ = call(capsys, "ledger", "export", book)
+    assert status == 0
+    lines = list(csv.reader(out.splitlines()))
+    assert lines[0] == list(COLUMNS)
+    assert len(lines) == 7
+    table = tmp_path / "table.md"
+    assert call(capsys, "ledger", "export", book, "--format", "markdown", "--out", table)[0] == 0
+    assert len(table.read_text().splitlines()) == 8
+    status, _, err = call(capsys, "ledger", "export", book, "--format", "parquet")
+    assert status == 2
+    assert "--format parquet needs a file" in err
+
+
+def test_ledger_export_as_parquet(book: Path, tmp_path: Path, capsys) -> None:
+    path = tmp_path / "t.parquet"
+    words = ("ledger", "export", book, "--format", "parquet", "--out", path)
+    status, _, err = call(capsys, *words)
+    try:
+        import pyarrow.parquet  # type: ignore[import-not-found]
+    except ImportError:
+        assert status == 2
+        assert "needs pyarrow" in err
+    else:
+        assert status == 0
+        assert pyarrow.parquet.read_table(path).num_rows == 6
+
+
+def test_what_is_no_ledger_is_refused(tmp_path: Path, capsys) -> None:
+    (tmp_path / "noise").write_bytes(b"noise" * 1000)
+    for name in ("noise", "missing"):
+        status, out, err = call(capsys, "ledger", "show", tmp_path / name)
+        assert (status, out) == (2, "")
+        assert err.count("\n") == 1
+
+
+# -- progress -----------------------------------------------------------------------------------
+
+
+def test_progress_in_words() -> None:
+    half = Progress(10, skipped=2, done=3, failed=1, elapsed=4000.0)
+    assert progress.words(half) == "5 of 10 trials done, 1 failed, 1:06:40 left"
+    assert progress.words(Progress(10)) == "0 of 10 trials done"
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_progress_shown(terminal: bool, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: terminal, raising=False)
+    monkeypatch.setattr(progress, "LOG_SECONDS", -1.0)
+    with progress.shown() as observe:
+        observe(Progress(4, done=1, elapsed=1.0))
+        observe(Progress(4, done=4, failed=0, elapsed=4.0))
+    err = capsys.readouterr().err
+    assert "4/4" in err if terminal else "4 of 4 trials done, 0:00 left" in err

@@ -1,0 +1,336 @@
+"""Sweeps survive what happens to their coordinator, their workers, their disk."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from longlag import engine, sweeps
+from longlag.ledger import PASSING, Ledger
+from longlag.sweeps import Progress
+from longlag.trial import Trial, code_version, perform, trial
+
+TESTS = Path(__file__).parent
+TINY: dict[str, Any] = {
+    **{"min_length": 11, "hidden": 3, "max_iterations": 12, "test_every": 6, "test_size": 40},
+}
+
+
+def quick(seeds: range, **settings: Any) -> list[Trial]:
+    return [Trial("quick", settings, seed, "numpy", "faulty:quick") for seed in seeds]
+
+
+@pytest.fixture(autouse=True)
+def _importable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(TESTS))
+
+
+def sweep(path: Path, trials: list[Trial], **options: Any) -> Progress:
+    with Ledger.open(path) as ledger:
+        return sweeps.run(trials, ledger, total=len(trials), **{"workers": 2, **options})
+
+
+def table(path: Path) -> list[dict[str, Any]]:
+    """What a ledger holds, without what differs from run to run; ordered by seed."""
+    with Ledger.read(path) as ledger:
+        rows = [{k: v for k, v in row.items() if k not in PASSING} for row in ledger.rows()]
+    return sorted(rows, key=lambda row: (row["seed"], row["key"]))
+
+
+# -- what a sweep does --------------------------------------------------------------------------
+
+
+def test_rows_are_what_training_alone_gives(tmp_path: Path) -> None:
+    from longlag.trial import train
+
+    trials = [trial("robust", seed, "numpy", fresh=20, **TINY) for seed in range(3)]
+    progress = sweep(tmp_path / "ledger", trials)
+    assert (progress.done, progress.failed, progress.skipped) == (3, 0, 0)
+    with Ledger.read(tmp_path / "ledger") as ledger:
+        for one in trials:
+            row = ledger.get(one.key(code_version()))
+            assert row is not None
+            alone = train(one.settings, one.seed, "numpy")
+            assert {name: row[name] for name in alone} == alone
+            assert row["host"]
+            assert row["started"] <= row["ended"]
+            assert row["seconds"] > 0
+            assert row["versions"]["longlag"]
+
+
+def test_what_is_done_is_skipped(tmp_path: Path) -> None:
+    sweep(tmp_path / "ledger", quick(range(3)))
+    progress = sweep(tmp_path / "ledger", quick(range(5)))
+    assert (progress.skipped, progress.done) == (3, 2)
+    assert [row["seed"] for row in table(tmp_path / "ledger")] == list(range(5))
+
+
+def test_a_key_changes_with_all_that_determines_a_result() -> None:
+    base = trial("robust", 0, "numpy")
+    others = [
+        trial("robust", 1, "numpy"),
+        trial("robust", 0, "native"),
+        trial("robust", 0, "numpy", hidden=9),
+        trial("robust", 0, "numpy", fresh=1),
+        trial("catalog", 0, "numpy"),
+    ]
+    keys = {base.key("1"), base.key("2"), *(other.key("1") for other in others)}
+    assert len(keys) == 7
+    assert trial("robust", 0, "numpy", hidden=8).key("1") == base.key("1")
+
+
+def test_failures_and_divergence_are_rows(tmp_path: Path) -> None:
+    wrong = {"1": "raises", "2": "diverges", "3": "prints"}
+    progress = sweep(tmp_path / "ledger", quick(range(5), wrong=wrong))
+    assert (progress.done, progress.failed) == (4, 1)
+    rows = table(tmp_path / "ledger")
+    status = [row["status"] for row in rows]
+    assert status == ["target", "failed", "diverged", "target", "target"]
+    assert rows[1]["error"] == "RuntimeError: this one always raises"
+
+
+def test_a_training_that_diverges_is_a_result(tmp_path: Path) -> None:
+    wild = {**TINY, "optimizer": "sgd", "learning_rate": 1000.0, "clip": 1e30}
+    one = trial("robust", 0, "numpy", **wild)
+    assert sweep(tmp_path / "ledger", [one]).done == 1
+    assert table(tmp_path / "ledger")[0]["status"] in ("diverged", "max_iterations")
+    assert sweep(tmp_path / "ledger", [one]).skipped == 1
+
+
+def test_what_failed_is_tried_again(tmp_path: Path) -> None:
+    sweep(tmp_path / "ledger", quick(range(2), wrong={"1": "raises"}))
+    assert sweep(tmp_path / "ledger", quick(range(2), wrong={"1": "raises"})).failed == 1
+    assert len(table(tmp_path / "ledger")) == 2
+
+
+@pytest.mark.parametrize("workers", [0, -1, 2.5])
+def test_a_number_of_workers_that_makes_no_sense_is_refused(tmp_path: Path, workers) -> None:
+    with pytest.raises(ValueError, match="workers must be a whole number"):
+        sweep(tmp_path / "ledger", [], workers=workers)
+
+
+def test_progress_counts_and_estimates(tmp_path: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    trials = quick(range(10), sleep=0.02)
+    sweep(tmp_path / "ledger", trials, observe=lambda p: seen.append((p.done, p.total)))
+    assert seen[-1] == (10, 10)
+    assert seen == sorted(seen)
+    assert Progress(10, skipped=2, done=3, failed=1, elapsed=8.0).left == 8.0
+
+
+def test_whatever_a_trial_raises_is_a_row() -> None:
+    work = {"recipe": "r", "settings": {}, "seed": 3, "engine": "numpy", "function": "faulty:quick"}
+    assert perform(work)["sequences"] == 21
+    missing = perform({**work, "function": "faulty:no_such_thing"})
+    assert missing["status"] == "failed"
+    assert "no_such_thing" in missing["error"]
+
+
+# -- workers that die ---------------------------------------------------------------------------
+
+
+def test_a_worker_that_dies_is_replaced_and_its_trials_done_again(tmp_path: Path) -> None:
+    settings = {"wrong": {"3": "kills once"}, "flag": str(tmp_path / "flag")}
+    progress = sweep(tmp_path / "ledger", quick(range(12), **settings))
+    assert (progress.done, progress.failed) == (12, 0)
+
+
+def test_a_trial_that_kills_every_worker_fails_and_no_other(tmp_path: Path) -> None:
+    progress = sweep(tmp_path / "ledger", quick(range(12), wrong={"3": "kills"}))
+    assert (progress.done, progress.failed) == (11, 1)
+    error = table(tmp_path / "ledger")[3]["error"]
+    assert error == "its worker ended by signal 9, 3 times in a row"
+
+
+def test_workers_end_with_a_coordinator_that_is_killed(tmp_path: Path) -> None:
+    process = coordinator(tmp_path / "ledger", 50, sleep=30)
+    children = workers_of(process.pid)
+    process.kill()
+    process.communicate()
+    deadline = time.monotonic() + 10
+    while any(Path(f"/proc/{pid}").exists() for pid in children):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+# -- a coordinator that dies --------------------------------------------------------------------
+
+COORDINATOR = """
+import json, sys
+from pathlib import Path
+from longlag import report, sweeps
+from longlag.ledger import Ledger
+from longlag.trial import Trial
+path, count, settings = Path(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3])
+options = {"scheduler": sys.argv[4]} if len(sys.argv) > 4 else {"workers": 2}
+trials = [Trial("quick", settings, seed, "numpy", "faulty:quick") for seed in range(count)]
+def command():
+    with Ledger.open(path) as ledger:
+        progress = sweeps.run(trials, ledger, total=count, **options)
+    print(json.dumps([progress.skipped, progress.done, progress.failed]))
+    return 0
+sys.exit(report.exit_status("sweep", command))
+"""
+
+
+def coordinator(
+    path: Path, count: int, *more: str, wait: bool = True, **settings: Any
+) -> subprocess.Popen[str]:
+    """A sweep in a process of its own; returns when it has workers.
+
+    more: the address of a Dask scheduler.
+    """
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    process = subprocess.Popen(
+        [sys.executable, "-c", COORDINATOR, str(path), str(count), json.dumps(settings), *more],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
+    deadline = time.monotonic() + 30
+    while wait and len(workers_of(process.pid)) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return process
+
+
+def workers_of(pid: int) -> list[int]:
+    found = Path(f"/proc/{pid}/task/{pid}/children")
+    if not found.exists():
+        pytest.skip("needs /proc")
+    return [int(child) for child in found.read_text().split()]
+
+
+def killed_again_and_again(path: Path, times: int, count: int, sleep: float) -> int:
+    """Kills the coordinator at random moments, then lets it finish; returns the kills."""
+    chance, kills = random.Random(5), 0
+    for _ in range(times):
+        process = coordinator(path, count, wait=False, sleep=sleep)
+        time.sleep(chance.uniform(0.05, 1.4))
+        kills += process.poll() is None
+        process.kill()
+        process.communicate()
+    process = coordinator(path, count, wait=False, sleep=sleep)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    skipped, done, failed = json.loads(out)
+    assert (skipped + done, failed) == (count, 0)
+    return kills
+
+
+@pytest.mark.parametrize(
+    ("times", "count"), [(3, 150), pytest.param(20, 1000, marks=pytest.mark.long)]
+)
+def test_a_coordinator_killed_at_random_moments(tmp_path: Path, times: int, count: int) -> None:
+    sweep(tmp_path / "undisturbed", quick(range(count), sleep=0.05))
+    kills = killed_again_and_again(tmp_path / "killed", times, count, 0.05)
+    assert kills == times
+    assert table(tmp_path / "killed") == table(tmp_path / "undisturbed")
+
+
+def test_ctrl_c_keeps_what_is_finished(tmp_path: Path) -> None:
+    process = coordinator(tmp_path / "ledger", 1000, sleep=0.05)
+    time.sleep(1.0)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=20)
+    assert (process.returncode, out) == (130, "")
+    assert "interrupted; the same command goes on from" in err
+    assert 0 < len(table(tmp_path / "ledger")) < 1000
+
+
+def test_a_second_coordinator_is_refused(tmp_path: Path) -> None:
+    process = coordinator(tmp_path / "ledger", 1000, sleep=0.05)
+    try:
+        with pytest.raises(ValueError, match="another sweep is writing to the ledger"):
+            sweep(tmp_path / "ledger", quick(range(2)))
+        with Ledger.read(tmp_path / "ledger") as ledger:  # but it may be read
+            ledger.counts()
+    finally:
+        process.kill()
+        process.communicate()
+
+
+# -- a full disk --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 256 kB."""
+    where = tmp_path / "disk"
+    where.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(where)]
+    if os.name != "posix" or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("cannot mount a tmpfs here")
+    yield where
+    subprocess.run(["umount", str(where)], check=True)
+
+
+def test_a_full_disk_is_named_and_the_ledger_goes_on_afterwards(small_disk: Path) -> None:
+    path, count = small_disk / "ledger", 150
+    sweep(path, quick(range(3)))
+    with (small_disk / "ballast").open("wb") as ballast:
+        ballast.write(bytes(90_000))
+    process = coordinator(path, count, wait=False, sleep=0.01, words="w" * 2000)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "could not be used: the disk is full" in err
+    assert err.count("\n") == 1
+    assert len(table(path)) >= 3
+    (small_disk / "ballast").unlink()
+    subprocess.run(["mount", "-o", "remount,size=4m", str(small_disk)], check=True)
+    sweep(path, quick(range(count), sleep=0.01, words="w" * 2000))
+    assert len(table(path)) == count + 3
+
+
+# -- scale --------------------------------------------------------------------------------------
+
+
+def test_handing_out_costs_little(tmp_path: Path) -> None:
+    trials = quick(range(300), sleep=0.01)
+    start = time.perf_counter()
+    sweep(tmp_path / "ledger", trials)
+    beyond = time.perf_counter() - start - 300 * 0.01 / 2
+    assert beyond / 300 < 0.01 + 2 / 300  # 10 % of 0.1 s on two cores is 5 ms; starting takes 1 s
+
+
+@pytest.mark.long
+def test_ten_thousand_trials(tmp_path: Path) -> None:
+    import resource
+
+    trials = quick(range(10_000), sleep=0.1)
+    sweep(tmp_path / "small", quick(range(100)))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    start = time.perf_counter()
+    sweep(tmp_path / "ledger", trials)
+    assert time.perf_counter() - start < 1.1 * 10_000 * 0.1 / 2
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 30_000  # kB
+
+
+LONG_RUN = """
+import resource
+from longlag.trial import train, trial
+changes = {"min_length": 100_000, "batch_size": 16, "max_iterations": 2, "test_every": 1}
+one = trial("robust", 0, "auto", fresh=20, test_size=40, **changes)
+train(one.settings, one.seed, "auto")
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def test_a_training_at_100_000_steps_stays_under_1_gigabyte() -> None:
+    if engine.choose("auto").name != "native":
+        pytest.skip("the reference would take minutes")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    words = [sys.executable, "-c", LONG_RUN]
+    done = subprocess.run(words, check=True, capture_output=True, text=True, env=environment)
+    assert int(done.stdout) < 1_000_000  # kB
