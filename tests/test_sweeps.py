@@ -296,24 +296,13 @@ def test_a_full_disk_is_named_and_the_ledger_goes_on_afterwards(small_disk: Path
 # -- scale --------------------------------------------------------------------------------------
 
 
-def test_handing_out_costs_little(tmp_path: Path) -> None:
-    trials = quick(range(300), sleep=0.01)
-    start = time.perf_counter()
-    sweep(tmp_path / "ledger", trials)
-    beyond = time.perf_counter() - start - 300 * 0.01 / 2
-    assert beyond / 300 < 0.01 + 2 / 300  # 10 % of 0.1 s on two cores is 5 ms; starting takes 1 s
-
-
 @pytest.mark.long
-def test_ten_thousand_trials(tmp_path: Path) -> None:
+def test_the_coordinators_memory_does_not_grow_with_the_trials(tmp_path: Path) -> None:
     import resource
 
-    trials = quick(range(10_000), sleep=0.1)
     sweep(tmp_path / "small", quick(range(100)))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    start = time.perf_counter()
-    sweep(tmp_path / "ledger", trials)
-    assert time.perf_counter() - start < 1.1 * 10_000 * 0.1 / 2
+    sweep(tmp_path / "ledger", quick(range(10_000)))
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 30_000  # kB
 
 
