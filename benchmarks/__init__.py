@@ -6,6 +6,11 @@ peer is written as its own users would write it. `longlag_kernel` draws its data
 rules within the time measured; the peers get theirs for nothing: batches drawn beforehand by the
 same sampler, used in turn.
 
+The on-line contestants (`online_*`) train the network of 1997, as the paper does: one sequence, one
+update by the truncated gradient, plain gradient descent at a rate of 0.1, in float32. Ours takes
+16 trials side by side, with the drawing of their data or (variant `drawn`) without; the peers
+train one trial.
+
 A module offers `prepare(case, threads, variant)`, which returns a function that trains for a given
 number of iterations, and runs as a program that speaks to the driver (`harness.serve`).
 """

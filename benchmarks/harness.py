@@ -19,12 +19,12 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from longlag.bench import Case
+from longlag.bench import Case, OnlineCase
 from longlag.tasks import Batch
 
 Train = Callable[[int], None]
 """Trains for so many iterations, and returns when they are done."""
-Prepare = Callable[[Case, int, str], Train]
+Prepare = Callable[[Any, int, str], Train]
 """From a case, a number of threads and a variant."""
 Handler = Callable[[Mapping[str, Any]], dict[str, Any]]
 
@@ -42,17 +42,30 @@ def batches(case: Case, seed: int = 0) -> Iterator[Batch]:
     return cycle([Batch(*arrays) for arrays in zip(*block, strict=True)])
 
 
-class Server:
-    """Answers the driver: one case at a time."""
+def sequences(case: OnlineCase, seed: int = 0) -> Iterator[tuple[np.ndarray, np.float32]]:
+    """Sequences drawn beforehand, in turn for ever: inputs (L, 2) and target, float32."""
+    drawn = zip(*case.recipe.training_data(seed, 0), strict=True)
+    return cycle([(inputs[:length].copy(), target) for inputs, length, target in drawn])
 
-    def __init__(self, prepare: Prepare, threads: int, variant: str) -> None:
+
+class Server:
+    """Answers the driver: one case at a time, of the kind that the contestant is made for."""
+
+    def __init__(
+        self,
+        prepare: Prepare,
+        threads: int,
+        variant: str,
+        kind: type[Case] | type[OnlineCase] = Case,
+    ) -> None:
         self._prepare, self._threads, self._variant = prepare, threads, variant
+        self._kind = kind
         self._train: Train | None = None
 
     def prepare(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Builds a case and trains once, so that what is compiled is compiled."""
         self._train = None  # the old one's memory, before the new one's
-        train = self._prepare(Case(**request["case"]), self._threads, self._variant)
+        train = self._prepare(self._kind(**request["case"]), self._threads, self._variant)
         train(1)
         self._train = train
         return {}
@@ -67,7 +80,9 @@ class Server:
         return {"seconds": seconds, "processor_seconds": time.process_time() - processor}
 
 
-def serve(prepare: Prepare, **handlers: Handler) -> None:
+def serve(
+    prepare: Prepare, kind: type[Case] | type[OnlineCase] = Case, **handlers: Handler
+) -> None:
     """Runs a contestant as a program until the driver has no more requests."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--threads", type=int, default=1)
@@ -75,7 +90,7 @@ def serve(prepare: Prepare, **handlers: Handler) -> None:
     given = parser.parse_args()
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    server = Server(prepare, given.threads, given.variant)
+    server = Server(prepare, given.threads, given.variant, kind)
     converse({"prepare": server.prepare, "run": server.run, **handlers}, sys.stdin, answers)
 
 

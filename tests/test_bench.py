@@ -16,8 +16,9 @@ import pytest
 
 from longlag import bench, cli
 from longlag import engine as engines
-from longlag.bench import OURS, Case, Contestant, Process
+from longlag.bench import OUR_TRIALS, OURS, Case, Contestant, OnlineCase, Process
 from longlag.networks.lstm import LSTM, parameter_count
+from longlag.networks.lstm1997 import LSTM1997, Weights, initial_weights
 from longlag.recipes import Recipe
 from longlag.tasks import Batch
 
@@ -104,6 +105,44 @@ def test_operations_of_the_whole_iteration() -> None:
     assert bench.operations(32, 31.5, 8) == pytest.approx(3.0e6, rel=0.05)
 
 
+def counted_online_step(blocks: int, size: int) -> int:
+    """Operations of an on-line step of one trial, by doing it in scalars."""
+    Counted.done = 0
+    n = Counted()
+    cells = blocks * size
+    units = cells + 2 * blocks
+    for _ in range(units):
+        for _input in range(2 + units):
+            n + n * n
+        (n + n).activated()  # the bias
+    for _ in range(cells):
+        g = n * n + n
+        (n + n * g).activated()
+        h = n * n + n
+        n * h
+    for _ in range(cells):  # errors of the nets; n stands for those of the states
+        n * n * (n - n * n)
+    for _ in range(blocks):
+        for _cell in range(size):
+            n + n * n
+        n * (n - n * n)
+    for _ in range(cells + blocks):  # gradients
+        for _input in range(2 + units):
+            n + n * n
+        n + n  # the bias
+    return Counted.done
+
+
+@pytest.mark.parametrize(("blocks", "size"), [(1, 1), (2, 2), (3, 2), (1, 4)])
+def test_an_online_step_has_the_operations_of_a_count_by_hand(blocks: int, size: int) -> None:
+    assert bench.online_operations(blocks, size) == counted_online_step(blocks, size)
+
+
+def test_the_papers_network_has_664_operations_a_step() -> None:
+    assert bench.online_operations() == 664
+    assert bench.online_floor(OnlineCase(100), 132.8) == pytest.approx(5.0)
+
+
 def test_the_floor_is_operations_over_peak() -> None:
     case = Case(30)
     assert case.mean_length == 31.5
@@ -128,13 +167,15 @@ def test_the_peak_is_measured_for_every_instruction_set() -> None:
 def test_against_is_a_list_of_peers() -> None:
     assert bench.parse_against("numpy,torch,jax") == ("numpy", "torch", "jax")
     assert bench.parse_against(" jax , numpy,jax") == ("jax", "numpy")
+    assert bench.parse_against("numba") == ("numba",)
+    assert bench.parse_against(cli.Bench().against) == bench.PEERS
 
 
 @pytest.mark.parametrize("bad", ["keras", "numpy,tensorflow", "", "numpy,"])
 def test_an_unknown_peer_is_refused_in_one_sentence(bad: str, capsys) -> None:
     status, out, err = call(capsys, "--against", bad)
     assert (status, out) == (2, "")
-    assert err == f"longlag: against must be a list of numpy, torch, jax, not {bad!r}\n"
+    assert err == f"longlag: against must be a list of numpy, torch, jax, numba, not {bad!r}\n"
 
 
 def test_cases_are_the_papers_task_with_the_common_optimiser() -> None:
@@ -148,6 +189,20 @@ def test_cases_are_the_papers_task_with_the_common_optimiser() -> None:
     assert (recipe.optimizer, recipe.clip, recipe.output) == ("adam", 1.0, "linear")
     assert recipe.forget_gate
     assert recipe.average_decay == 0
+
+
+def test_the_online_case_is_the_papers_and_never_stops() -> None:
+    case = OnlineCase(100)
+    recipe = case.recipe
+    assert (recipe.task.rules, recipe.task.min_length, recipe.task.max_length) == (
+        "paper",
+        100,
+        110,
+    )
+    assert case.name == "on-line, T = 100, 93 weights"
+    assert (recipe.rate, recipe.gradient, recipe.tolerance) == (0.1, "truncated", 0)
+    assert case.mean_length == 105
+    assert case.units_per_us == pytest.approx(1e3 / 105)
 
 
 # -- a run ------------------------------------------------------------------------------------
@@ -183,6 +238,33 @@ def _check_ours(result: dict) -> None:
     checks = result["checks"]
     assert checks["cost_per_step"]["lengths"] == [30, 30]
     assert all(one["needed_bytes"] == 4 * 14 * 4 * 31.5 for one in checks["memory"])
+
+
+def test_the_online_network_is_a_section_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    absent = Contestant("absent", "online_numba", "numba", needs=("no_such_module",))
+    monkeypatch.setattr(bench, "QUICK", replace(TINY, online=OnlineCase(12)))
+    monkeypatch.setattr(bench, "ONLINE_CONTESTANTS", (*bench.ONLINE_CONTESTANTS[:2], absent))
+    monkeypatch.setattr(bench, "_checks", lambda plan, cores: {"error": "not asked for"})
+    status, out, _ = call(capsys, "--against", "numba", "--quick", "--json")
+    assert status == 0
+    result = json.loads(out)
+    ours, alone, missing = (row for row in result["rows"] if "ns_per_trial_step" in row)
+    assert ours["what"] == "on-line, T = 12, 93 weights, 1 thread"
+    assert "us_per_iteration" not in ours
+    assert missing["error"] == "not installed (no_such_module)"
+    floor = result["floor"]["online"]
+    assert floor["operations"] == 664
+    if engines.load_kernel() is None:
+        assert ours["error"].startswith("not built")
+        return
+    assert floor["ns_per_trial_step"] == pytest.approx(664 / result["floor"]["gflops"])
+    assert 0 < alone["min"] <= alone["ns_per_trial_step"] <= alone["max"]
+    assert ours["ratio"] == 1
+    for row in (ours, alone):
+        times = row["ns_per_trial_step"] / floor["ns_per_trial_step"]
+        assert row["floors"] == pytest.approx(times)
 
 
 @pytest.mark.usefixtures("tiny")
@@ -230,7 +312,7 @@ def test_the_table_shows_figures_ratios_and_floors() -> None:
     peer = {**row, "who": "a peer", "us_per_iteration": 1234.4, "ratio": 20.573}
     floors = {"gflops": 100.0, "cases": [{"what": "T = 30, H = 8", "us_per_iteration": 30.0}]}
     rows = [row, peer]
-    bench._add_floors(rows, floors["cases"])
+    bench._add_floors(rows, floors)
     out = bench._table({"rows": rows, "floor": floors})
     head, least, ours, theirs = (line.split("  ") for line in out.splitlines())
     assert (head[0], least[0]) == ("what", "T = 30, H = 8, 1 thread")
@@ -241,6 +323,34 @@ def test_the_table_shows_figures_ratios_and_floors() -> None:
         *("a peer", "1,234", "50.0 – 70.0", "20.57")
     ]
     assert "floor, at 100 GFLOP/s" in out
+
+
+def test_the_online_section_has_headings_of_its_own() -> None:
+    what = "T = 30, H = 8"
+    shared = {"min": 1.0, "max": 9.0, "ratio": 1.0, "processor_ratio": 1.0, "threads": 1}
+    row = {"who": OURS.who, "what": f"{what}, 1 thread", **shared}
+    row |= {"us_per_iteration": 60.0, "processor_us": 60.0}
+    trial = {"who": OUR_TRIALS.who, "what": "on-line, 1 thread", **shared}
+    trial |= {"ns_per_trial_step": 15.0, "processor_ns": 20.0}
+    floors = {
+        "gflops": 100.0,
+        "cases": [{"what": what, "us_per_iteration": 30.0}],
+        "online": {"what": "on-line", "ns_per_trial_step": 5.0},
+    }
+    rows = [row, trial]
+    bench._add_floors(rows, floors)
+    first, second = bench._table({"rows": rows, "floor": floors}).split("\n\n")
+    assert "µs an iteration" in first
+    assert "ns" not in first.splitlines()[0].split()
+    head, least, ours = second.splitlines()
+    assert "ns a trial-step" in head
+    assert "processor ns" in head
+    assert [cell.strip() for cell in least.split("  ") if cell.strip()] == [
+        *("on-line, 1 thread", "floor, at 100 GFLOP/s", "5.0", "1", "5.0", "1")
+    ]
+    assert [cell.strip() for cell in ours.split("  ") if cell.strip()] == [
+        *(OUR_TRIALS.who, "15.0", "1.0 – 9.0", "1.00", "3.00", "20.0", "1.00", "4.00")
+    ]
 
 
 # -- a contestant's process -------------------------------------------------------------------
@@ -342,12 +452,72 @@ def test_jax_does_the_same_work() -> None:
     np.testing.assert_allclose(losses, reference_losses(recipe), rtol=1e-4)
 
 
-@pytest.mark.parametrize("contestant", bench.CONTESTANTS, ids=lambda c: c.who)
+def online_reference() -> tuple[Weights, list[tuple[np.ndarray, np.float32]]]:
+    """Weights in float32, larger than a training starts from, and sequences to learn in turn."""
+    rng = np.random.default_rng(5)
+    small = initial_weights(rng)
+    data = OnlineCase(30).recipe.training_data(0, 0)
+    drawn = zip(data.inputs, data.lengths, data.targets, strict=True)
+    start = Weights(8 * small.W, 8 * small.Wk)
+    return start, [(x[:length].copy(), target) for x, length, target in list(drawn)[:6]]
+
+
+def learned_online(rate: float) -> tuple[np.ndarray, Weights]:
+    """Answers and the last weights of the reference, in float64."""
+    start, drawn = online_reference()
+    weights, answers = Weights(*(array.astype(float) for array in start)), []
+    for inputs, target in drawn:
+        network = LSTM1997(weights)
+        answers.append(network.predict(inputs[None].astype(float))[0])
+        gradient = network.truncated_gradient(inputs.astype(float), float(target))
+        steps = zip(weights, gradient, strict=True)
+        weights = Weights(*(weight - rate * change for weight, change in steps))
+    return np.array(answers), weights
+
+
+def check_online(answers: list[float], W: np.ndarray, Wk: np.ndarray, rate: float) -> None:
+    expected, weights = learned_online(rate)
+    start, _ = online_reference()
+    np.testing.assert_allclose(answers, expected, atol=2e-6)
+    assert np.abs(weights.W - start.W).max() > 1e-2  # there was something to learn
+    np.testing.assert_allclose(W, weights.W, atol=5e-6)
+    np.testing.assert_allclose(Wk, weights.Wk, atol=5e-6)
+
+
+def test_pytorch_on_line_does_the_same_work() -> None:
+    torch = pytest.importorskip("torch")
+    from longlag.benchmarks import online_torch
+
+    start, drawn = online_reference()
+    network = online_torch.Network(start, 2)
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.5)
+    answers = [
+        float(online_torch.update(network, optimizer, torch.from_numpy(x), torch.tensor(target)))
+        for x, target in drawn
+    ]
+    check_online(answers, network.W.detach().numpy(), network.Wk.detach().numpy(), 0.5)
+
+
+def test_numba_on_line_does_the_same_work() -> None:
+    pytest.importorskip("numba")
+    from longlag.benchmarks import online_numba
+
+    start, drawn = online_reference()
+    rate, space = np.float32(0.5), online_numba.room(33)
+    answers = [online_numba.update(*start, x, target, rate, *space) for x, target in drawn]
+    check_online(answers, *start, 0.5)
+
+
+ALL_CONTESTANTS = (*bench.CONTESTANTS, *bench.ONLINE_CONTESTANTS)
+
+
+@pytest.mark.parametrize("contestant", ALL_CONTESTANTS, ids=lambda c: f"{c.module} {c.variant}")
 def test_every_contestant_prepares_and_trains(contestant: Contestant) -> None:
     if bench._missing(contestant) or contestant.variant == "compile":
         pytest.skip("not here")
     module = __import__(f"longlag.benchmarks.{contestant.module}", fromlist=["prepare"])
-    train = module.prepare(Case(11, 2, 4), 1, contestant.variant)
+    case = OnlineCase(11) if contestant in bench.ONLINE_CONTESTANTS else Case(11, 2, 4)
+    train = module.prepare(case, 1, contestant.variant)
     assert train(3) is None
 
 

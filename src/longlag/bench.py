@@ -29,15 +29,31 @@ from typing import Any
 
 from longlag import engine as engines
 from longlag.networks.lstm import parameter_count
-from longlag.recipes import Recipe, recipe
+from longlag.networks.lstm1997 import weight_count
+from longlag.online import LANES
+from longlag.recipes import OnlineRecipe, Recipe, recipe
 from longlag.report import say, table
 
-PEERS = ("numpy", "torch", "jax")
+PEERS = ("numpy", "torch", "jax", "numba")
 VMAP_SEEDS = 16
 ACTIVATION = 26  # operations that a tanh or a sigmoid counts as
 
 PREPARE_SECONDS = 60.0  # a contestant that takes longer to start or to compile is given up
 RUN_SECONDS = 30.0  # the same for a round
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What a figure is in: its names in a row and its headings, by the clock and the processor."""
+
+    name: str
+    processor: str
+    heading: str
+    processor_heading: str
+
+
+ITERATION = Unit("us_per_iteration", "processor_us", "µs an iteration", "processor µs")
+TRIAL_STEP = Unit("ns_per_trial_step", "processor_ns", "ns a trial-step", "processor ns")
 
 
 @dataclass(frozen=True)
@@ -87,6 +103,71 @@ class Case:
     def name(self) -> str:
         return f"T = {self.min_length}, H = {self.hidden}"
 
+    @property
+    def unit(self) -> Unit:
+        return ITERATION
+
+    @property
+    def units_per_us(self) -> float:
+        """Its figure for an iteration that takes a microsecond."""
+        return 1.0
+
+
+@dataclass(frozen=True)
+class OnlineCase:
+    """The network of 1997 in the paper's regime: one sequence, one update, 93 weights.
+
+    An iteration is one sequence of one trial; ours takes `LANES` trials through it side by side.
+    """
+
+    min_length: int
+
+    @cached_property
+    def recipe(self) -> OnlineRecipe:
+        """The training that all contestants do. It never stops: every answer counts as wrong."""
+        return recipe(
+            "paper",
+            min_length=self.min_length,
+            blocks=2,
+            block_size=2,
+            input_gate_bias=0.0,
+            learning_rate=0.1,
+            error="squared",
+            gradient="truncated",
+            reads="current",
+            window=2000,
+            first_stop=0,
+            last_stop=1,
+            tolerance=0.0,
+            check_every=1,
+            max_sequences=10**9,
+        )
+
+    @property
+    def block(self) -> int:
+        """Sequences of a trial that are drawn together."""
+        return self.recipe.block
+
+    @property
+    def mean_length(self) -> float:
+        """Steps of a sequence, on average."""
+        task = self.recipe.task
+        return (task.min_length + task.max_length) / 2
+
+    @property
+    def name(self) -> str:
+        weights = weight_count(self.recipe.blocks, self.recipe.block_size)
+        return f"on-line, T = {self.min_length}, {weights} weights"
+
+    @property
+    def unit(self) -> Unit:
+        return TRIAL_STEP
+
+    @property
+    def units_per_us(self) -> float:
+        """Its figure for an iteration that takes a microsecond."""
+        return 1e3 / self.mean_length
+
 
 @dataclass(frozen=True)
 class Contestant:
@@ -115,6 +196,15 @@ CONTESTANTS = (
     Contestant("JAX vmap, a seed of 16", "jax_lstm", "jax", "vmap", ("jax", "optax"), VMAP_SEEDS),
 )
 
+OUR_TRIALS = Contestant("longlag kernel, data included", "online_kernel", seeds=LANES)
+ONLINE_CONTESTANTS = (
+    OUR_TRIALS,
+    Contestant("longlag kernel alone", "online_kernel", variant="drawn", seeds=LANES),
+    Contestant("PyTorch, a sequence at a time", "online_torch", "torch", needs=("torch",)),
+    Contestant("numba, a scalar loop", "online_numba", "numba", needs=("numba",)),
+)
+REFERENCES = (OURS, OUR_TRIALS)  # what the ratios refer to
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -125,10 +215,12 @@ class Plan:
     seconds: float
     all_cores: bool
     long: Case  # for the cost of a step and the memory
+    online: OnlineCase | None = None
 
 
 FULL = Plan(
-    (Case(30), Case(100), Case(1000), Case(30, 32), Case(30, 128)), 7, 0.3, True, Case(1000)
+    (Case(30), Case(100), Case(1000), Case(30, 32), Case(30, 128)),
+    *(7, 0.3, True, Case(1000), OnlineCase(100)),
 )
 QUICK = Plan((Case(30),), 5, 0.1, False, Case(1000))
 
@@ -168,6 +260,41 @@ def operations(batch: int, steps: float, hidden: int) -> float:
 def floor(case: Case, gflops: float) -> float:
     """Microseconds of an iteration on a core that does nothing but multiply-adds at its peak."""
     return operations(case.batch, case.mean_length, case.hidden) / (gflops * 1e3)
+
+
+def online_operations(blocks: int = 2, block_size: int = 2) -> int:
+    """Floating-point operations of one step of one on-line trial; a multiply-add is two.
+
+    For B blocks of S cells, C = B S cells and U = C + 2 B units, by the truncated gradient:
+
+        forward   net = W v            U (U + 2) multiply-adds, a sum for the bias  U (2U + 5)
+                  f of nets, h(s)      U + C activations                            26 (U + C)
+                  g = 4 f - 2          a multiply-add                                      2 C
+                  s = s + y_in g       a multiply-add                                      2 C
+                  h = 2 f - 1          a multiply-add                                      2 C
+                  y_c = y_out h        a product                                             C
+        backward  d of a cell          two products, f - f² a multiply-add                 4 C
+                  d of an input gate   a multiply-add for each of its cells                2 C
+                                       y - y² a multiply-add, a product                    3 B
+                  dW += d v'           U + 2 multiply-adds, a sum for the bias, for
+                                       each cell and each input gate          (C + B)(2U + 5)
+
+    The error of a state is the same at every step; it and what is linear in it alone (4 e for a
+    cell, -2 Σ e for a gate) belong to a sequence, as the answer, the output gates' gradient and
+    the update do: together less than a hundredth of 100 steps, and left out.
+
+    The paper's 2 blocks of 2 cells give 168 + 312 + 28 and 16 + 14 + 126: 664.
+    """
+    cells = blocks * block_size
+    units = cells + 2 * blocks
+    into_unit = 2 * (units + 2) + 1
+    forward = units * into_unit + ACTIVATION * (units + cells) + 7 * cells
+    return forward + 6 * cells + 3 * blocks + (cells + blocks) * into_unit
+
+
+def online_floor(case: OnlineCase, gflops: float) -> float:
+    """Nanoseconds of a step of one trial on a core at its peak."""
+    return online_operations(case.recipe.blocks, case.recipe.block_size) / gflops
 
 
 # -- a contestant's process -------------------------------------------------------------------
@@ -224,7 +351,7 @@ class Process:
         self.send(do, **request)
         return self.receive(seconds)
 
-    def prepare(self, case: Case) -> None:
+    def prepare(self, case: Case | OnlineCase) -> None:
         self.ask("prepare", PREPARE_SECONDS, case=asdict(case))
 
     def close(self) -> None:
@@ -299,14 +426,14 @@ class Entrant:
         except Failed as failure:
             self.error = str(failure)
 
-    def start_case(self, case: Case, seconds: float) -> None:
+    def start_case(self, case: Case | OnlineCase, seconds: float) -> None:
         """Prepares a case and finds how many iterations take so many seconds."""
         self.samples, self.busy = [], []
         if self.process is None:
             return
         self.error = self.process.gone
         self.attempt(lambda process: process.prepare(case))
-        unit = case.block if self.contestant.module == OURS.module else 1
+        unit = 1 if self.contestant.family else case.block
         self.attempt(lambda process: self._calibrate(process, unit, seconds))
 
     def _calibrate(self, process: Process, unit: int, seconds: float) -> None:
@@ -356,12 +483,12 @@ def _missing(contestant: Contestant) -> str:
     missing = [name for name in contestant.needs if importlib.util.find_spec(name) is None]
     if missing:
         return f"not installed ({', '.join(missing)})"
-    if contestant.module == OURS.module and engines.load_kernel() is None:
+    if not contestant.family and engines.load_kernel() is None:
         return "not built (no C++ compiler when longlag was installed)"
     return ""
 
 
-def _measure(case: Case, entrants: Sequence[Entrant], plan: Plan) -> list[float]:
+def _measure(case: Case | OnlineCase, entrants: Sequence[Entrant], plan: Plan) -> list[float]:
     """Runs the rounds of a case; the core's peak in GFLOP/s as measured between them."""
     peaks: list[float] = []
     for entrant in entrants:
@@ -369,26 +496,26 @@ def _measure(case: Case, entrants: Sequence[Entrant], plan: Plan) -> list[float]
     for _ in range(plan.rounds):
         for entrant in entrants:
             entrant.round()
-            if entrant.contestant is OURS:
+            if entrant.contestant in REFERENCES:
                 entrant.attempt(lambda process: peaks.append(process.ask("peak")["gflops"]))
     return peaks
 
 
-def _rows(case: Case, entrants: Sequence[Entrant]) -> list[dict[str, Any]]:
+def _rows(case: Case | OnlineCase, entrants: Sequence[Entrant]) -> list[dict[str, Any]]:
     """A row a contestant."""
-    ours = next((e for e in entrants if e.contestant is OURS), None)
+    ours = next((e for e in entrants if e.contestant in REFERENCES), None)
     time, busy = (ours.median, ours.processor) if ours else (math.nan, math.nan)
     rows = []
     for entrant in entrants:
-        samples = entrant.samples if not entrant.error else []
+        samples = [case.units_per_us * s for s in entrant.samples] if not entrant.error else []
         row = {
             "who": entrant.contestant.who,
             "what": f"{case.name}, {_threads(entrant.threads)}",
-            "us_per_iteration": entrant.median,
+            case.unit.name: case.units_per_us * entrant.median,
             "ratio": entrant.median / time,
             "min": min(samples, default=math.nan),
             "max": max(samples, default=math.nan),
-            "processor_us": entrant.processor,
+            case.unit.processor: case.units_per_us * entrant.processor,
             "processor_ratio": entrant.processor / busy,
             "threads": entrant.threads,
             "rounds": len(samples),
@@ -529,18 +656,18 @@ def run(against: Sequence[str] = PEERS, quick: bool = False) -> dict[str, Any]:
     """
     plan = QUICK if quick else FULL
     _package()
-    chosen = [c for c in CONTESTANTS if not c.family or c.family in against]
     cores = _cores()
     rows: list[dict[str, Any]] = []
     peaks: list[float] = []
-    for threads in sorted({1, cores}) if plan.all_cores else [1]:
+    for contestants, cases, threads in _passes(plan, cores):
+        chosen = [c for c in contestants if not c.family or c.family in against]
         with _entrants(chosen, threads) as entrants:
-            for case in plan.cases:
+            for case in cases:
                 say(f"bench: {case.name}, {_threads(threads)}")
                 peaks += _measure(case, entrants, plan)
                 rows += _rows(case, entrants)
-    floors = _floors(plan.cases, max(peaks, default=math.nan))
-    _add_floors(rows, floors["cases"])
+    floors = _floors(plan, max(peaks, default=math.nan))
+    _add_floors(rows, floors)
     return {
         "rows": rows,
         "floor": floors,
@@ -549,8 +676,20 @@ def run(against: Sequence[str] = PEERS, quick: bool = False) -> dict[str, Any]:
     }
 
 
-def _floors(cases: Sequence[Case], gflops: float) -> dict[str, Any]:
-    """The floor of every case, and of the first one at the top.
+Pass = tuple[Sequence[Contestant], Sequence[Case | OnlineCase], int]
+
+
+def _passes(plan: Plan, cores: int) -> list[Pass]:
+    """Who does which cases with how many threads; the on-line network on one."""
+    counts = sorted({1, cores}) if plan.all_cores else [1]
+    passes: list[Pass] = [(CONTESTANTS, plan.cases, threads) for threads in counts]
+    if plan.online is not None:
+        passes.append((ONLINE_CONTESTANTS, [plan.online], 1))
+    return passes
+
+
+def _floors(plan: Plan, gflops: float) -> dict[str, Any]:
+    """The floor of every case, of the first one at the top, and of the on-line network.
 
     gflops: the best that the core was seen to do in the run; less, and it was disturbed.
     """
@@ -560,20 +699,39 @@ def _floors(cases: Sequence[Case], gflops: float) -> dict[str, Any]:
             "operations": operations(case.batch, case.mean_length, case.hidden),
             "us_per_iteration": floor(case, gflops),
         }
-        for case in cases
+        for case in plan.cases
     ]
-    return {"gflops": gflops, **each[0], "cases": each}
+    floors = {"gflops": gflops, **each[0], "cases": each}
+    if plan.online is not None:
+        recipe = plan.online.recipe
+        floors["online"] = {
+            "what": plan.online.name,
+            "operations": online_operations(recipe.blocks, recipe.block_size),
+            "ns_per_trial_step": online_floor(plan.online, gflops),
+        }
+    return floors
 
 
-def _add_floors(rows: Sequence[dict[str, Any]], floors: Sequence[dict[str, Any]]) -> None:
+def _add_floors(rows: Sequence[dict[str, Any]], floors: dict[str, Any]) -> None:
     """Adds to our rows on one core how many times the floor they take."""
-    least = {at["what"]: at["us_per_iteration"] for at in floors}
-    who = {contestant.who for contestant in CONTESTANTS if not contestant.family}
+    least = _least(floors)
+    ours = [c.who for c in (*CONTESTANTS, *ONLINE_CONTESTANTS) if not c.family]
     for row in rows:
-        if row["who"] in who and row["threads"] == 1:
-            at = least[Case(**row["case"]).name]
-            row["floors"] = row["us_per_iteration"] / at
-            row["processor_floors"] = row["processor_us"] / at
+        if row["who"] in ours and row["threads"] == 1:
+            unit = _unit(row)
+            row["floors"] = row[unit.name] / least[row["what"]]
+            row["processor_floors"] = row[unit.processor] / least[row["what"]]
+
+
+def _least(floors: dict[str, Any]) -> dict[str, float]:
+    """The floors by what the rows on one core say they are about, in the unit of these rows."""
+    online = [floors["online"]] if "online" in floors else []
+    each = [*floors["cases"], *online]
+    return {f"{at['what']}, {_threads(1)}": at[_unit(at).name] for at in each}
+
+
+def _unit(row: dict[str, Any]) -> Unit:
+    return TRIAL_STEP if TRIAL_STEP.name in row else ITERATION
 
 
 def _cores() -> int:
@@ -586,7 +744,8 @@ def _cores() -> int:
 def _machine(cores: int) -> dict[str, Any]:
     from longlag import __version__
 
-    names = [name for name in ("numpy", "torch", "jax", "optax") if importlib.util.find_spec(name)]
+    known = ("numpy", "torch", "jax", "optax", "numba")
+    names = [name for name in known if importlib.util.find_spec(name)]
     kernel = engines.load_kernel()
     return {
         "processor": _processor(),
@@ -623,31 +782,45 @@ def render(result: dict[str, Any]) -> str:
         "drawn beforehand. Floor: the operations of an iteration at the core's measured\n"
         "multiply-add peak. Processor time leaves out waiting for a core that others use."
     )
+    if "online" in result["floor"]:
+        note += (
+            "\nOn-line (one sequence, one update) a figure is for a step of one trial: ours takes\n"
+            f"{LANES} trials through it side by side, the peers one."
+        )
     return f"{_table(result)}\n\n{_checks_text(result['checks'])}\n\n{note}\n{machine}"
 
 
-HEADINGS = ("what", "who", "µs an iteration", "min – max", "theirs / ours", "× floor")
-PROCESSOR_HEADINGS = ("processor µs", "theirs / ours", "× floor")
+def _headings(unit: Unit) -> tuple[str, ...]:
+    compared = ("theirs / ours", "× floor")
+    return ("what", "who", unit.heading, "min – max", *compared, unit.processor_heading, *compared)
 
 
 def _table(result: dict[str, Any]) -> str:
-    lines: list[tuple[str, ...]] = [(*HEADINGS, *PROCESSOR_HEADINGS)]
-    gflops = result["floor"]["gflops"]
-    least = {at["what"]: at["us_per_iteration"] for at in result["floor"]["cases"]}
+    """The rows, a section for each unit."""
+    rows, floors = result["rows"], result["floor"]
+    of_units = [[row for row in rows if _unit(row) is unit] for unit in (ITERATION, TRIAL_STEP)]
+    return "\n\n".join(_section(section, floors) for section in of_units if section)
+
+
+def _section(rows: Sequence[dict[str, Any]], floors: dict[str, Any]) -> str:
+    """Rows of one unit."""
+    headings = _headings(_unit(rows[0]))
+    lines: list[tuple[str, ...]] = [headings]
+    gflops, least = floors["gflops"], _least(floors)
     errors: dict[int, str] = {}  # by line
     shown = ""
-    for row in result["rows"]:
+    for row in rows:
         first = row["what"] != shown
         shown = row["what"]
         if first and row["threads"] == 1 and not math.isnan(gflops):
             speed = f"floor, at {gflops:.0f} GFLOP/s"
-            time = _figure(least[Case(**row["case"]).name])
+            time = _figure(least[shown])
             lines.append((shown, speed, time, "", "", "1", time, "", "1"))
             first = False
         lines.append((shown if first else "", row["who"], *_figures(row)))
         errors[len(lines) - 1] = row.get("error", "")
     aligned = table(lines).splitlines()
-    at = aligned[0].index(HEADINGS[2])
+    at = aligned[0].index(headings[2])
     return "\n".join(
         line.ljust(at) + errors[n] if errors.get(n) else line for n, line in enumerate(aligned)
     )
@@ -657,12 +830,13 @@ def _figures(row: dict[str, Any]) -> tuple[str, ...]:
     """A row's cells beside its name; none of one that failed."""
     if "error" in row:
         return ("",) * 7
+    unit = _unit(row)
     return (
-        _figure(row["us_per_iteration"]),
+        _figure(row[unit.name]),
         f"{_figure(row['min'])} – {_figure(row['max'])}",
         _multiple(row["ratio"]),
         _multiple(row.get("floors", math.nan)),
-        _figure(row["processor_us"]),
+        _figure(row[unit.processor]),
         _multiple(row["processor_ratio"]),
         _multiple(row.get("processor_floors", math.nan)),
     )

@@ -270,7 +270,7 @@ class Animate:
 class Bench:
     """Time longlag beside its peers: one process each, one run of some minutes."""
 
-    against: Names = "numpy,torch,jax"
+    against: Names = "numpy,torch,jax,numba"
     """Peers, separated by commas; one that is not installed is skipped."""
     quick: bool = False
     """The smallest case alone, in half a minute."""

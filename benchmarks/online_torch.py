@@ -1,0 +1,76 @@
+"""PyTorch on-line: autograd through one sequence at a time, every recurrent input detached.
+
+Detaching what units receive from units is the paper's truncation: errors flow back along the cell
+states alone.
+"""
+
+# pyright: reportMissingImports=false
+# (PyTorch is optional.)
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from longlag.bench import OnlineCase
+from longlag.networks.lstm1997 import Weights, unflatten
+
+from .harness import Train, sequences, serve
+
+
+class Network(nn.Module):
+    """The LSTM of 1997; the answer reads the last step's cells."""
+
+    def __init__(self, weights: Weights, blocks: int) -> None:
+        super().__init__()
+        self.W = nn.Parameter(torch.tensor(weights.W))
+        self.Wk = nn.Parameter(torch.tensor(weights.Wk))
+        self.blocks = blocks
+        self.cells = len(weights.Wk) - 1
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        """The answer for one sequence (L, 2)."""
+        B, C = self.blocks, self.cells
+        one = torch.ones(1)
+        units, state, hidden = (
+            torch.zeros(C + 2 * B),
+            torch.zeros(B, C // B),
+            torch.zeros(B, C // B),
+        )
+        for x in inputs:
+            f = torch.sigmoid(self.W @ torch.cat((x, units.detach(), one)))
+            g, y_in, y_out = 4 * f[:C] - 2, f[C : C + B], f[C + B :]
+            state = state + y_in[:, None] * g.view(B, -1)
+            hidden = y_out[:, None] * (2 * torch.sigmoid(state) - 1)
+            units = torch.cat((hidden.view(-1), f[C:]))
+        return torch.sigmoid(self.Wk[:-1] @ hidden.view(-1) + self.Wk[-1])
+
+
+def update(
+    network: Network, optimizer: torch.optim.Optimizer, inputs: torch.Tensor, target: torch.Tensor
+) -> torch.Tensor:
+    """One sequence, one update: the answer before it."""
+    optimizer.zero_grad()
+    answer = network(inputs)
+    ((target - answer) ** 2).backward()
+    optimizer.step()
+    return answer.detach()
+
+
+def prepare(case: OnlineCase, threads: int = 1, variant: str = "") -> Train:
+    torch.set_num_threads(threads)
+    recipe = case.recipe
+    start = unflatten(recipe.initial(0), recipe.blocks, recipe.block_size)
+    network = Network(start, recipe.blocks)
+    optimizer = torch.optim.SGD(network.parameters(), lr=recipe.rate)
+    data = ((torch.from_numpy(x), torch.tensor(target)) for x, target in sequences(case))
+
+    def train(iterations: int) -> None:
+        for _ in range(iterations):
+            update(network, optimizer, *next(data))
+
+    return train
+
+
+if __name__ == "__main__":
+    serve(prepare, OnlineCase)
