@@ -91,8 +91,7 @@ class Case:
     @property
     def mean_length(self) -> float:
         """Steps of a sequence, on average."""
-        task = self.recipe.task
-        return (task.min_length + task.max_length) / 2
+        return self.recipe.task.mean_length
 
     @property
     def sequence_steps(self) -> float:
@@ -151,8 +150,7 @@ class OnlineCase:
     @property
     def mean_length(self) -> float:
         """Steps of a sequence, on average."""
-        task = self.recipe.task
-        return (task.min_length + task.max_length) / 2
+        return self.recipe.task.mean_length
 
     @property
     def name(self) -> str:

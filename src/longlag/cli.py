@@ -490,8 +490,14 @@ def _command_line(study: SweepStudy, name: str) -> str:
     return " ".join(words)
 
 
-STUDIES: dict[str, type] = {"table8": Table8, "table7": Table7, "movement": Movement}
-STUDIES |= {"seeds": Seeds, "forget-gate": ForgetGate, "lag": Lag}
+STUDIES: dict[str, type] = {
+    "table8": Table8,
+    "table7": Table7,
+    "seeds": Seeds,
+    "forget-gate": ForgetGate,
+    "lag": Lag,
+    "movement": Movement,
+}
 
 
 def _subcommands(kinds: Mapping[str, type]) -> Any:

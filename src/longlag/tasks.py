@@ -130,6 +130,11 @@ class MarkedPairs:
         return hidden / 3 + (1 - hidden) / 9 - self.mean_target**2
 
     @property
+    def mean_length(self) -> float:
+        """Steps of a sequence, on average."""
+        return (self.min_length + self.max_length) / 2
+
+    @property
     def minimal_lag(self) -> int:
         """Least number of steps from the later mark to the end of a sequence."""
         if self.rules == "catalog":
