@@ -50,7 +50,7 @@ class Cluster:
 
     def __init__(self, address: str) -> None:
         try:
-            import distributed
+            import distributed  # pyright: ignore[reportMissingImports]  # an extra
         except ImportError as error:
             raise ValueError(
                 "--scheduler needs dask.distributed: pip install 'longlag[cluster]'"
