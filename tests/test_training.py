@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -526,13 +527,8 @@ def test_evaluation_takes_the_recipes_task_or_another(runs: list[Run], recorder:
 def test_sequences_are_answered_in_chunks_of_bounded_memory(length: int) -> None:
     engine, task = Scripted(), MarkedPairs(min_length=length, max_length=length)
     n = 2 * (2**20 // length) + 5
-    got = measure(
-        engine,
-        recipe("robust").network(np.random.default_rng(0)),
-        task,
-        n,
-        np.random.default_rng(0),
-    )
+    network = recipe("robust").network(np.random.default_rng(0))
+    got = measure(partial(engine.predict, network), task, n, np.random.default_rng(0))
     assert got.n == n
     assert got.wrong == 0
     assert len(engine.tests) == 3

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, get_args
 
@@ -19,6 +20,8 @@ from longlag.recipes import Recipe
 from longlag.tasks import Batch
 
 Choice = Literal["auto", "native", "numpy"]
+# (inputs (B, T, 2), lengths (B,), targets (B,)) to the loss and its gradient (P,).
+Gradient = Callable[[np.ndarray, np.ndarray, np.ndarray], tuple[float, np.ndarray]]
 LARGEST_SQUARE = float(np.finfo(np.float32).max)  # Adam's second moment must be a float32 too
 
 
@@ -32,7 +35,12 @@ class Learner:
 
     @classmethod
     def start(cls, recipe: Recipe, network: LSTM) -> Learner:
-        parameters = flatten(network.parameters)
+        """Before the first iteration, at the network's parameters."""
+        return cls.at(flatten(network.parameters), recipe)
+
+    @classmethod
+    def at(cls, parameters: np.ndarray, recipe: Recipe) -> Learner:
+        """Before the first iteration, at any initial parameters (P,), which it will change."""
         if recipe.optimizer == "adam":
             optimizer = Adam(len(parameters), recipe.beta1, recipe.beta2, recipe.epsilon)
         else:
@@ -40,10 +48,14 @@ class Learner:
         average = parameters.copy() if recipe.average_decay > 0 else None
         return cls(parameters, average, optimizer)
 
+    @property
+    def judged(self) -> np.ndarray:
+        """The parameters that are judged: the averaged ones where there are any."""
+        return self.parameters if self.average is None else self.average
+
     def network(self, recipe: Recipe) -> LSTM:
-        """The network as it is judged: with the averaged parameters where there are any."""
-        vector = self.parameters if self.average is None else self.average
-        parameters = unflatten(vector.copy(), recipe.hidden)
+        """The network as it is judged."""
+        parameters = unflatten(self.judged.copy(), recipe.hidden)
         return LSTM(parameters, recipe.output, recipe.forget_gate)
 
 
@@ -53,7 +65,7 @@ class Engine(Protocol):
     name: str
     isa: str | None
 
-    def predict(self, network: LSTM, inputs: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    def predict(self, network: Any, inputs: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         """Answers (B,) for inputs (B, T, 2)."""
         ...
 
@@ -80,22 +92,34 @@ class NumpyEngine:
         return network.predict(inputs, lengths)
 
     def learn(self, learner: Learner, recipe: Recipe, data: Batch) -> tuple[np.ndarray, int]:
-        losses = []
         parameters = unflatten(learner.parameters, recipe.hidden)
         network = LSTM(parameters, recipe.output, recipe.forget_gate)
-        with np.errstate(over="ignore", invalid="ignore"):
-            for batch in zip(*data, strict=True):
-                loss, gradient = network.gradient(*batch)
-                losses.append(loss)
-                clipped, norm = clip_by_global_norm(flatten(gradient), recipe.clip)
-                if not np.isfinite(loss) or not norm**2 <= LARGEST_SQUARE:
-                    return np.array(losses), len(losses) - 1
-                learner.optimizer.update(learner.parameters, clipped, recipe.learning_rate)
-                if learner.average is not None:
-                    decay = np.float32(recipe.average_decay)
-                    learner.average *= decay
-                    learner.average += (1 - decay) * learner.parameters
-        return np.array(losses), len(losses)
+
+        def gradient(*batch: np.ndarray) -> tuple[float, np.ndarray]:
+            loss, parts = network.gradient(*batch)
+            return loss, flatten(parts)
+
+        return descend(gradient, learner, recipe, data)
+
+
+def descend(
+    gradient: Gradient, learner: Learner, recipe: Recipe, data: Batch
+) -> tuple[np.ndarray, int]:
+    """`Engine.learn`, whoever computes the gradient: clip, update, average."""
+    losses = []
+    with np.errstate(over="ignore", invalid="ignore"):
+        for batch in zip(*data, strict=True):
+            loss, vector = gradient(*batch)
+            losses.append(loss)
+            clipped, norm = clip_by_global_norm(vector, recipe.clip)
+            if not np.isfinite(loss) or not norm**2 <= LARGEST_SQUARE:
+                return np.array(losses), len(losses) - 1
+            learner.optimizer.update(learner.parameters, clipped, recipe.learning_rate)
+            if learner.average is not None:
+                decay = np.float32(recipe.average_decay)
+                learner.average *= decay
+                learner.average += (1 - decay) * learner.parameters
+    return np.array(losses), len(losses)
 
 
 class NativeEngine:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -17,11 +18,12 @@ import numpy as np
 from longlag import checks
 from longlag import engine as engines
 from longlag.criteria import Score, is_strict, score
-from longlag.networks.lstm import LSTM, unflatten
+from longlag.networks.lstm import LSTM, flatten, unflatten
 from longlag.recipes import OnlineRecipe, Recipe, check_seed
 from longlag.tasks import Batch, MarkedPairs
 
 StoppedBy = Literal["target", "max_iterations", "diverged"]
+Predict = Callable[[np.ndarray, np.ndarray], np.ndarray]  # (B, T, 2) and lengths (B,) to (B,)
 
 EVALUATION_STREAM = 4  # spawn key of `evaluate`'s sequences: apart from every training stream
 PREDICTION_VALUES = 2**20  # at most so many values are held at once while predicting
@@ -108,7 +110,7 @@ class Training:
             )
         self.recipe, self.seed, self.engine = recipe, seed, engine
         self.streams = recipe.streams(seed)
-        self.learner = engines.Learner.start(recipe, recipe.network(self.streams.weights))
+        self.learner = engines.Learner.at(self._initial(), recipe)
         self.iteration = 0
         self.losses: list[float] = []
         self.test_curve: list[tuple[int, float]] = []
@@ -124,6 +126,10 @@ class Training:
     def network(self) -> LSTM:
         """The network as it stands."""
         return self.learner.network(self.recipe)
+
+    def predict(self, inputs: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        """Answers (B,) of the network as it stands, for inputs (B, T, 2)."""
+        return self.engine.predict(self.network, inputs, lengths)
 
     def advance(self) -> None:
         """Trains on the next block of data, and tests where a test is due.
@@ -160,6 +166,10 @@ class Training:
             engine=self.engine.name,
             isa=self.engine.isa,
         )
+
+    def _initial(self) -> np.ndarray:
+        """The initial parameters, flat (P,)."""
+        return flatten(self.recipe.network(self.streams.weights).parameters)
 
     # -- one step -----------------------------------------------------------------------------
 
@@ -217,9 +227,7 @@ class Training:
     def _fresh_score(self) -> Score:
         recipe, rng = self.recipe, self.streams.test
         in_order = recipe.draw_order == "published"
-        return measure(
-            self.engine, self.network, recipe.evaluation_task, recipe.test_size, rng, in_order
-        )
+        return measure(self.predict, recipe.evaluation_task, recipe.test_size, rng, in_order)
 
     def _snapshot_due(self, iteration: int) -> bool:
         if self._snapshot_every is not None:
@@ -227,9 +235,7 @@ class Training:
         return snapshot_due(iteration)
 
     def _snapshot(self) -> None:
-        average = self.learner.average
-        vector = self.learner.parameters if average is None else average
-        self.snapshots[self.iteration] = vector.copy()
+        self.snapshots[self.iteration] = self.learner.judged.copy()
 
     # -- the whole state, out and in ----------------------------------------------------------
 
@@ -309,23 +315,34 @@ def evaluate(
     The sequences depend on the task, n and the seed alone, so that runs can be compared on the
     same ones; no training or test set has seen them.
     """
-    checks.whole("n", n, 1)
-    check_seed(seed)
-    stream = np.random.SeedSequence(seed, spawn_key=(EVALUATION_STREAM,))
-    task = run.recipe.evaluation_task if task is None else task
     chosen = engines.choose(engine, threads)
-    return measure(chosen, run.network, task, n, np.random.default_rng(stream))
+    return on_fresh(
+        lambda inputs, lengths: chosen.predict(run.network, inputs, lengths),
+        run.recipe.evaluation_task if task is None else task,
+        n,
+        seed,
+    )
+
+
+def on_fresh(predict: Predict, task: MarkedPairs, n: int, seed: int) -> Score:
+    """Scores answers to the n sequences that the task, n and the seed determine.
+
+    Raises:
+        ValueError: an n or a seed that is not allowed.
+    """
+    checks.whole("n", n, 1)
+    stream = np.random.SeedSequence(check_seed(seed), spawn_key=(EVALUATION_STREAM,))
+    return measure(predict, task, n, np.random.default_rng(stream))
 
 
 def measure(
-    engine: engines.Engine,
-    network: LSTM,
+    predict: Predict,
     task: MarkedPairs,
     n: int,
     rng: np.random.Generator,
     in_order: bool = False,
 ) -> Score:
-    """Scores a network on n fresh sequences, drawn and answered in chunks of bounded memory.
+    """Scores answers to n fresh sequences, drawn and answered in chunks of bounded memory.
 
     in_order draws them one after another, of one common length (the catalogue's order).
     """
@@ -334,6 +351,6 @@ def measure(
     for start in range(0, n, chunk):
         draw = task.sample_in_order if in_order else task.sample
         batch = draw(min(chunk, n - start), rng)
-        predictions.append(engine.predict(network, batch.inputs, batch.lengths))
+        predictions.append(predict(batch.inputs, batch.lengths))
         targets.append(batch.targets)
     return score(np.concatenate(predictions), np.concatenate(targets))
