@@ -4,12 +4,19 @@ The task, the networks and the training are in `tasks`, `networks`, `training`; 
 `recipes`. The names below are the public surface.
 """
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from longlag import movement
 from longlag.criteria import Score, score
+from longlag.judging import judge
 from longlag.recipes import RECIPES, Recipe, recipe
 from longlag.runs import load
 from longlag.tasks import Batch, MarkedPairs
 from longlag.training import History, Run, evaluate, train
+
+if TYPE_CHECKING:
+    from longlag.torch import train_torch as train_torch
 
 __version__ = "0.1.0"
 
@@ -22,9 +29,22 @@ __all__ = [
     "Run",
     "Score",
     "evaluate",
+    "judge",
     "load",
     "movement",
     "recipe",
     "score",
     "train",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """PyTorch's part, imported when it is asked for: `torch` and `train_torch`.
+
+    Raises:
+        ImportError: PyTorch is not installed.
+    """
+    if name in ("torch", "train_torch"):
+        module = importlib.import_module("longlag.torch")
+        return module if name == "torch" else module.train_torch
+    raise AttributeError(f"module 'longlag' has no attribute {name!r}")

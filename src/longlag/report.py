@@ -118,7 +118,7 @@ def score_card(run: Run, directory: Path) -> str:
         f"{run.sequences:,} sequences ({run.iterations:,} iterations, "
         f"{run.history.elapsed_sec:.1f} s, {_by_whom(run.engine, run.isa)})"
     )
-    return f"{head}\n\n{_score_table(run.recipe.evaluation_task, run.score)}\n\nrun in {directory}"
+    return f"{head}\n\n{scores(run.recipe.evaluation_task, run.score)}\n\nrun in {directory}"
 
 
 def _by_whom(engine: str, isa: str | None) -> str:
@@ -127,10 +127,11 @@ def _by_whom(engine: str, isa: str | None) -> str:
 
 def evaluation(run: Run, task: MarkedPairs, judged: Score) -> str:
     """What `evaluate` prints."""
-    return f"{run.recipe.name}, seed {run.seed}\n\n{_score_table(task, judged)}"
+    return f"{run.recipe.name}, seed {run.seed}\n\n{scores(task, judged)}"
 
 
-def _score_table(task: MarkedPairs, judged: Score) -> str:
+def scores(task: MarkedPairs, judged: Score) -> str:
+    """A score beside chance and the paper."""
     lengths = f"{task.min_length}"
     if task.max_length > task.min_length:
         lengths += f" to {task.max_length}"

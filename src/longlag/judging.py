@@ -1,0 +1,100 @@
+"""Any model judged by the paper's rules: `judge(predict)`.
+
+A plain callable needs nothing but numpy; PyTorch's part is in `longlag.torch`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from longlag import checks, report
+from longlag.criteria import Score
+from longlag.recipes import Recipe, Settings, recipe
+from longlag.tasks import MarkedPairs
+from longlag.training import Predict, on_fresh
+
+if TYPE_CHECKING:
+    from torch import nn  # pyright: ignore[reportMissingImports]  # an extra
+
+
+def judge(
+    predict: Callable[[np.ndarray, np.ndarray], Any] | nn.Module,
+    task: MarkedPairs | Settings | None = None,
+    n: int = 2560,
+    seed: int = 0,
+    *,
+    batch_size: int = 512,
+    show: bool = False,
+) -> Score:
+    """Scores any model on n fresh sequences, the same that `longlag evaluate` draws.
+
+    Args:
+        predict: a callable that takes inputs (B, T, 2) float32, with zeros after the end of a
+            sequence, and lengths (B,) int64, and gives B numbers; or a PyTorch module of that
+            kind (`longlag.torch` says what its `forward` takes), judged in evaluation mode.
+        task: what is asked, or a recipe that says so; that of the recipe `robust` where not given.
+        n: sequences; with the task and the seed, it determines every one of them.
+        seed: 0 .. 2**63 - 1.
+        batch_size: B, sequences that are given to the model at a time, at most.
+        show: print the score card, beside chance and the paper.
+
+    Raises:
+        ValueError: an argument that is not allowed, or answers of another shape.
+    """
+    where = asked(recipe("robust") if task is None else task)
+    checks.whole("batch_size", batch_size, 1)
+    answer = _asker(_function(predict), batch_size)
+    judged = on_fresh(answer, where, n, seed)
+    if show:
+        print(report.scores(where, judged))
+    return judged
+
+
+def asked(task: Any) -> MarkedPairs:
+    """The task, or the one on which a recipe's runs are tested."""
+    if isinstance(task, Recipe):
+        return task.evaluation_task
+    if isinstance(task, Settings):
+        return task.task
+    if not isinstance(task, MarkedPairs):
+        raise ValueError(f"task must be a MarkedPairs or a recipe, not {task!r}")
+    return task
+
+
+def _function(predict: Any) -> Callable[[np.ndarray, np.ndarray], Any]:
+    """What to call: the thing itself, or what wraps a PyTorch module."""
+    loaded = sys.modules.get("torch")  # a module of PyTorch's cannot exist without it
+    if loaded is not None and isinstance(predict, loaded.nn.Module):
+        from longlag.torch import answers
+
+        return lambda inputs, lengths: answers(predict, inputs, lengths)
+    if not callable(predict):
+        raise ValueError(f"predict must be a callable or a PyTorch module, not {predict!r}")
+    return predict
+
+
+def _asker(predict: Callable[[np.ndarray, np.ndarray], Any], batch_size: int) -> Predict:
+    """Asks for batch_size answers at a time, and looks at what comes back."""
+
+    def ask(inputs: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        given = []
+        for start in range(0, len(lengths), batch_size):
+            part = slice(start, start + batch_size)
+            given.append(_checked(predict(inputs[part], lengths[part]), len(lengths[part])))
+        return np.concatenate(given)
+
+    return ask
+
+
+def _checked(answers: Any, batch: int) -> np.ndarray:
+    answers = np.asarray(answers)
+    if answers.shape != (batch,) or answers.dtype.kind not in "fiu":
+        raise ValueError(
+            f"predict must answer {batch} sequences with real numbers of shape ({batch},), "
+            f"not with {answers.dtype} of shape {answers.shape}"
+        )
+    return answers.astype(np.float64)

@@ -1,0 +1,374 @@
+"""Bring your own: the PyTorch side, with the recipe's own LSTM as the oracle of the protocol."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import longlag
+from longlag import report
+from longlag.networks.lstm import LSTM
+from longlag.recipes import Recipe, recipe
+from longlag.training import evaluate, train
+
+torch = pytest.importorskip("torch")
+from torch import nn  # noqa: E402
+from torch.utils.data import DataLoader  # noqa: E402
+
+from longlag.torch import MarkedPairs, TorchRun, train_torch  # noqa: E402
+
+DOCS = Path(__file__).parents[1] / "docs"
+
+
+class Peer(nn.Module):
+    """PyTorch's own LSTM with a network's weights, one of its two biases zero and frozen."""
+
+    def __init__(self, network: LSTM) -> None:
+        super().__init__()
+        self.output = network.output
+        self.cell = nn.LSTM(2, network.hidden, batch_first=True)
+        self.read = nn.Linear(network.hidden, 1)
+        self.cell.bias_hh_l0.requires_grad_(False)
+        p = network.parameters
+        with torch.no_grad():
+            self.cell.weight_ih_l0.copy_(torch.from_numpy(self.order(p.Wx).T.copy()))
+            self.cell.weight_hh_l0.copy_(torch.from_numpy(self.order(p.Wh).T.copy()))
+            self.cell.bias_ih_l0.copy_(torch.from_numpy(self.order(p.b)))
+            self.cell.bias_hh_l0.zero_()
+            self.read.weight.copy_(torch.from_numpy(p.Wy.T.copy()))
+            self.read.bias.copy_(torch.from_numpy(p.by))
+
+    @staticmethod
+    def order(array: np.ndarray) -> np.ndarray:
+        """Gates i, f, o, g as PyTorch has them: i, f, g, o."""
+        i, f, o, g = np.split(array, 4, axis=-1)
+        return np.concatenate([i, f, g, o], axis=-1)
+
+    def forward(self, inputs: Any, lengths: Any) -> Any:
+        hidden, _ = self.cell(inputs)
+        y = self.read(hidden[torch.arange(len(lengths)), lengths - 1])[:, 0]
+        return torch.sigmoid(y) if self.output == "sigmoid" else y
+
+
+class Small(nn.Module):
+    """A mean over the steps and a layer, with what a module can have: dropout, a loose end."""
+
+    def __init__(self, shape: str = "(B,)", dtype: Any = torch.float32) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.read = nn.Linear(2, 1, dtype=dtype)
+        self.unused = nn.Parameter(torch.ones(2, dtype=dtype))
+        self.frozen = nn.Parameter(torch.ones(1, dtype=dtype), requires_grad=False)
+        self.drop, self.shape = nn.Dropout(0.5), shape
+
+    def forward(self, inputs: Any, lengths: Any) -> Any:
+        y = self.read(self.drop(inputs.sum(1) / lengths[:, None]))
+        if self.shape == "(B,)":
+            return y[:, 0] * self.frozen
+        return {"(B, 1)": y, "none": None, "detached": y[:, 0].detach()}[self.shape]
+
+
+def weights(module: nn.Module) -> list[np.ndarray]:
+    return [p.detach().numpy().copy() for p in module.parameters()]
+
+
+# -- the protocol, against the recipe's own training ----------------------------------------------
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "robust": {"min_length": 20},
+    "clipped, no average": {"min_length": 20, "clip": 0.01, "average_decay": 0.0},
+    "plain descent": {"min_length": 14, "optimizer": "sgd", "learning_rate": 0.3},
+    "adding": {"task": "adding", "min_length": 20, "beta1": 0.5, "beta2": 0.9},
+    "catalog": {"test_every": 20, "test_size": 64},
+}
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_module_is_trained_as_the_recipes_network_is(name: str) -> None:
+    changes = {"max_iterations": 50, "test_every": 20, "test_size": 100, **VARIANTS[name]}
+    made: Recipe = recipe("catalog" if name == "catalog" else "robust", **changes)
+    ours = train(made, 3, engine="numpy")
+    theirs = train_torch(Peer(made.network(made.streams(3).weights)), made, 3)
+    close = {"rtol": 2e-4, "atol": 1e-6}
+    np.testing.assert_allclose(theirs.history.train_losses, ours.history.train_losses, **close)
+    np.testing.assert_allclose(theirs.history.test_curve, ours.history.test_curve, **close)
+    assert [k for k, _ in theirs.history.test_curve] == [20, 40, 50]
+    assert theirs.score.mse == pytest.approx(ours.score.mse, rel=2e-4)
+    assert (theirs.stopped_by, theirs.sequences) == ("max_iterations", ours.sequences)
+    batch = made.task.sample(20, np.random.default_rng(0))
+    answers = ours.network.predict(batch.inputs, batch.lengths)
+    got = theirs.module(torch.from_numpy(batch.inputs), torch.from_numpy(batch.lengths))
+    np.testing.assert_allclose(got.detach().numpy(), answers, rtol=1e-3, atol=1e-4)
+
+
+def test_it_stops_when_two_successive_tests_are_strict() -> None:
+    made = recipe("robust", min_length=14, test_every=100, batch_size=8)
+    run = train_torch(Peer(made.network(made.streams(0).weights)), made, 0)
+    ours = train(made, 0, engine="numpy")
+    assert run.stopped_by == ours.stopped_by == "target"
+    assert run.sequences == pytest.approx(ours.sequences, abs=2 * 8 * 100)
+    assert run.score.wrong <= 2 * 16  # a third set: it took no part in stopping
+    assert longlag.judge(run.module, made, seed=1).wrong <= 2 * 16
+
+
+def test_a_loss_that_is_not_finite_ends_it() -> None:
+    made = recipe("robust", min_length=14, optimizer="sgd", learning_rate=1e3, clip=1e30)
+    run = train_torch(Peer(made.network(made.streams(0).weights)), made)
+    assert run.stopped_by == "diverged"
+    assert run.iterations < made.max_iterations
+
+
+# -- modules of all kinds -------------------------------------------------------------------------
+
+
+def short(**changes: Any) -> Recipe:
+    given = {"min_length": 12, "max_iterations": 6, "test_every": 3, "test_size": 20, **changes}
+    return recipe("robust", **given)
+
+
+def test_the_module_stays_as_it_is_and_a_training_can_be_repeated() -> None:
+    module = Small()
+    module.drop.eval()
+    before, stream = weights(module), torch.get_rng_state()
+    runs: list[TorchRun] = [train_torch(module, short(), seed) for seed in (1, 1, 2)]
+    assert torch.equal(stream, torch.get_rng_state())
+    assert all(np.array_equal(a, b) for a, b in zip(before, weights(module), strict=True))
+    assert (module.training, module.drop.training) == (True, False)
+    losses = [run.history.train_losses for run in runs]
+    np.testing.assert_array_equal(losses[0], losses[1])  # the dropout's draws too
+    assert runs[0].score == runs[1].score
+    assert not np.array_equal(losses[0], losses[2])
+    trained = runs[0].module
+    assert not np.array_equal(weights(trained.read)[0], weights(module.read)[0])
+    assert trained.unused.tolist() == [1, 1]
+    assert (trained.frozen.item(), trained.frozen.requires_grad) == (1, False)
+
+
+def test_the_judged_module_has_the_averaged_weights() -> None:
+    plain, averaged = (
+        train_torch(Small(), short(average_decay=decay)).module for decay in (0.0, 0.9)
+    )
+    start = weights(Small().read)[0]
+    far = [np.abs(weights(one.read)[0] - start).max() for one in (plain, averaged)]
+    assert 0 < far[1] < far[0]
+
+
+def test_a_module_of_double_precision_is_trained_too() -> None:
+    run = train_torch(Small(dtype=torch.float64), short())
+    assert run.module.read.weight.dtype == torch.float64
+    assert np.isfinite(run.score.mse)
+
+
+@pytest.mark.parametrize(
+    ("module", "asked", "seed", "says"),
+    [
+        (Small("(B, 1)"), short(), 0, r"shape \(4,\), not with shape \(4, 1\)"),
+        (Small("none"), short(), 0, r"shape \(4,\), not with <class 'NoneType'>"),
+        (Small("detached"), short(), 0, "answers with a gradient"),
+        (lambda x, n: x, short(), 0, "module must be a PyTorch module"),
+        (nn.ReLU(), short(), 0, "no parameters that can be trained"),
+        (nn.LazyLinear(1), short(), 0, "lazy parameters"),
+        (Small(), "robust", 0, r"recipe must be one from longlag.recipe\(name\), not 'robust'"),
+        (Small(), recipe("paper"), 0, "learns on-line"),
+        (Small(), short(), -1, "seed must be a whole number"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_in_one_sentence(
+    module: Any, asked: Any, seed: int, says: str
+) -> None:
+    with pytest.raises(ValueError, match=says) as caught:
+        train_torch(module, asked, seed)
+    assert "\n" not in str(caught.value)
+
+
+# -- judging --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["robust", "catalog"])
+def test_a_callable_and_a_module_are_judged_as_a_run_is(name: str, capsys: Any) -> None:
+    made: Recipe = recipe(name, max_iterations=5, test_size=50)
+    run = train(made, 0, engine="numpy")
+    want = evaluate(run, 1000, 7, engine="numpy")
+    got = longlag.judge(run.network.predict, made, 1000, 7, batch_size=300, show=True)
+    assert got.wrong == want.wrong
+    assert got.mse == pytest.approx(want.mse, rel=1e-6)  # matrix products, by batch size
+    assert capsys.readouterr().out.strip() == report.scores(made.evaluation_task, got)
+    assert report.scores(made.evaluation_task, got) in report.evaluation(
+        run, made.evaluation_task, got
+    )
+    module = longlag.judge(Peer(run.network), made.evaluation_task, 1000, 7)
+    assert module.mse == pytest.approx(want.mse, rel=1e-5)
+
+
+def test_a_judge_gives_the_model_bounded_batches() -> None:
+    seen: list[tuple[int, ...]] = []
+
+    def predict(inputs: np.ndarray, lengths: np.ndarray) -> list[float]:
+        seen.append(inputs.shape)
+        assert lengths.shape == inputs.shape[:1]
+        return [0.25] * len(lengths)
+
+    got = longlag.judge(predict, longlag.MarkedPairs(min_length=5000, max_length=5000), 300)
+    assert got.n == 300
+    assert [n for n, _, _ in seen] == [209, 91]  # a million values are drawn at a time
+    seen.clear()
+    again = longlag.judge(
+        predict, longlag.MarkedPairs(min_length=5000, max_length=5000), 300, batch_size=100
+    )
+    assert [n for n, _, _ in seen] == [100, 100, 9, 91]
+    assert again == got
+
+
+def test_the_best_constant_answer_scores_chance() -> None:
+    task = recipe("robust").task
+    got = longlag.judge(lambda x, n: np.full(len(n), task.mean_target), n=25_600)
+    assert got.mse == pytest.approx(task.chance_mse, rel=0.02)
+
+
+def test_a_module_is_judged_in_evaluation_mode() -> None:
+    module = Small()
+    assert longlag.judge(module, n=50) == longlag.judge(module, n=50)
+    assert module.drop.training
+    assert longlag.judge(Mean(), n=50).n == 50  # one without parameters
+
+
+class Mean(nn.Module):
+    def forward(self, inputs: Any, lengths: Any) -> Any:
+        return inputs.mean((1, 2))
+
+
+@pytest.mark.parametrize(
+    ("predict", "more", "says"),
+    [
+        (3, {}, "predict must be a callable or a PyTorch module, not 3"),
+        (lambda x, n: x[:, 0], {}, r"shape \(512,\), not with float32 of shape \(512, 2\)"),
+        (lambda x, n: 0.25, {}, r"not with float64 of shape \(\)"),
+        (lambda x, n: ["a"] * len(n), {}, r"not with <U1"),
+        (lambda x, n: n, {"n": 0}, "n must be a whole number from 1"),
+        (lambda x, n: n, {"seed": -1}, "seed must be a whole number from 0"),
+        (lambda x, n: n, {"batch_size": 0}, "batch_size must be a whole number from 1"),
+        (lambda x, n: n, {"task": "robust"}, "task must be a MarkedPairs or a recipe"),
+        (Small("(B, 1)"), {}, r"shape \(512,\), not with shape \(512, 1\)"),
+    ],
+)
+def test_what_cannot_be_judged_is_refused(predict: Any, more: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        longlag.judge(predict, **more)
+
+
+# -- data -----------------------------------------------------------------------------------------
+
+
+def arrays(loader: Any) -> list[list[np.ndarray]]:
+    return [[part.numpy() for part in batch] for batch in loader]
+
+
+def same(a: list[list[np.ndarray]], b: list[list[np.ndarray]]) -> bool:
+    return len(a) == len(b) and all(
+        np.array_equal(x, y) for p, q in zip(a, b, strict=True) for x, y in zip(p, q, strict=True)
+    )
+
+
+@pytest.mark.filterwarnings("ignore:This DataLoader", "ignore:.*multi-threaded")
+def test_the_batches_do_not_depend_on_the_number_of_workers() -> None:
+    data = MarkedPairs(recipe("robust", min_length=20), seed=4, batch_size=3, batches=7)
+    alone = arrays(data)
+    assert same(alone, arrays(data))
+    assert len({batch[0].tobytes() for batch in alone}) == 7
+    for workers in (1, 2):
+        loader = DataLoader(data, batch_size=None, num_workers=workers)
+        assert same(alone, arrays(loader))
+    other = MarkedPairs(recipe("robust", min_length=20), seed=5, batch_size=3, batches=7)
+    assert not same(alone, arrays(other))
+
+
+@given(
+    kind=st.sampled_from(["multiplication", "adding"]), T=st.integers(11, 40), B=st.integers(1, 9)
+)
+@settings(max_examples=15)
+def test_batches_are_the_tasks(kind: Any, T: int, B: int) -> None:
+    task = longlag.MarkedPairs(kind, min_length=T, max_length=T + 4)
+    inputs, lengths, targets = next(iter(MarkedPairs(task, batch_size=B)))
+    assert (inputs.shape, lengths.shape, targets.shape) == ((B, T + 4, 2), (B,), (B,))
+    assert (inputs.dtype, lengths.dtype) == (torch.float32, torch.int64)
+    for x, n, target in zip(inputs.numpy(), lengths.tolist(), targets.tolist(), strict=True):
+        assert T <= n <= T + 4
+        assert not x[n:].any()
+        shown = x[x[:, 1] == 1, 0]
+        neutral = [1.0 if kind == "multiplication" else 0.0] * (2 - len(shown))
+        a, b = [*shown, *neutral]
+        want = a * b if kind == "multiplication" else 0.5 + (a + b) / 4
+        assert target == pytest.approx(want, abs=1e-6)
+
+
+def test_the_data_of_recipes() -> None:
+    assert MarkedPairs().task == recipe("robust").task
+    assert next(iter(MarkedPairs()))[0].shape == (4, 110, 2)
+    assert next(iter(MarkedPairs(recipe("paper"))))[0].shape == (32, 110, 2)
+    lengths = [set(batch[1].tolist()) for batch in MarkedPairs(recipe("catalog"), batches=20)]
+    assert all(len(one) == 1 for one in lengths)  # the catalogue's: one length a batch
+    assert len(set.union(*lengths)) > 5
+
+
+@pytest.mark.parametrize(
+    ("given_", "says"),
+    [
+        ({"task": 3}, "task must be a MarkedPairs or a recipe, not 3"),
+        ({"seed": -1}, "seed must be"),
+        ({"batch_size": 0}, "batch_size must be"),
+        ({"batches": 0}, "batches must be"),
+    ],
+)
+def test_bad_data_sets_are_refused(given_: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        MarkedPairs(**given_)
+
+
+# -- without PyTorch, and the page of the manual -------------------------------------------------
+
+WITHOUT = """
+import sys
+sys.modules["torch"] = None
+import longlag
+from longlag import *
+print(longlag.judge(lambda x, n: x[:, 0, 0], n=10).n)
+for name in ("train_torch", "torch"):
+    try:
+        getattr(longlag, name)
+    except ImportError as error:
+        print(error)
+print(hasattr(longlag, "nothing"))
+"""
+
+
+def test_everything_else_works_without_pytorch() -> None:
+    words = [sys.executable, "-W", "error", "-c", WITHOUT]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    says = "longlag.torch needs PyTorch: pip install 'longlag[torch]'"
+    assert done.stdout.splitlines() == ["10", says, says, "False"]
+
+
+def test_the_names_of_the_package() -> None:
+    assert longlag.train_torch is train_torch
+    assert longlag.torch.MarkedPairs is MarkedPairs
+
+
+def test_the_worked_example_of_the_manual(capsys: Any) -> None:
+    page = (DOCS / "bring_your_own.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    assert len(code.splitlines()) <= 40
+    names: dict[str, Any] = {}
+    with contextlib.chdir(DOCS):
+        exec(compile(code, "bring_your_own.md", "exec"), names)
+    out = capsys.readouterr().out
+    assert out.count("this network") == 2
+    assert names["run"].stopped_by == "target"
