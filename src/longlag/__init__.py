@@ -4,7 +4,7 @@ The task, the networks and the training are in `tasks`, `networks`, `training`; 
 `recipes`. The names below are the public surface.
 """
 
-from longlag import movement
+from longlag import interop, movement
 from longlag.criteria import Score, score
 from longlag.recipes import RECIPES, Recipe, recipe
 from longlag.runs import load
@@ -22,6 +22,7 @@ __all__ = [
     "Run",
     "Score",
     "evaluate",
+    "interop",
     "load",
     "movement",
     "recipe",

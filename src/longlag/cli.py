@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_type_hints
 import tyro
 from tyro.constructors import PrimitiveConstructorSpec
 
-from longlag import checks, files, ledger, report, runs, session
+from longlag import checks, files, interop, ledger, report, runs, session
 from longlag import engine as engines
 from longlag.criteria import Score
 from longlag.networks.lstm1997 import Reads
@@ -67,6 +67,7 @@ ReadCells = Annotated[Any, _reader(Reads, "previous")]
 Mark = Annotated[Any, _reader(FirstMark, "hidden")]
 CheckEvery = Annotated[Any, _reader(int, "1")]
 ExportFormat = Annotated[Any, _reader(Literal["csv", "markdown", "parquet"])]
+RunFormat = Annotated[Any, _reader(interop.Format)]
 Directory = tyro.conf.Positional[Path]
 
 
@@ -263,6 +264,56 @@ class Animate:
                 run, out, n_frames=self.n_frames, fps=self.fps, length=self.length
             )
         )
+        return 0
+
+
+@dataclass
+class Export:
+    """Write a run's weights and history as a file that other programs read."""
+
+    run: Directory
+    """Run directory."""
+    format: RunFormat
+    """safetensors, torch (a state_dict) or onnx."""
+    out: Path
+    """The file to write."""
+    json: bool = False
+    """Print one JSON object."""
+
+    def __call__(self) -> int:
+        run = runs.load(self.run)
+        runs.writable(self.out.parent)
+        if self.out.resolve() in {(self.run / name).resolve() for name in runs.RUN_FILES}:
+            raise ValueError(f"{self.out} is a file of the run itself; choose another --out")
+        interop.write(run, self.out, self.format)
+        content = {"file": str(self.out), "format": self.format, **report.training_json(run)}
+        print(runs.to_json(content) if self.json else self.out)
+        return 0
+
+
+@dataclass
+class Import:
+    """Make a run directory of a file that `longlag export` wrote."""
+
+    file: Directory
+    """A safetensors, PyTorch or ONNX file; its content tells which."""
+    out: Path
+    """Run directory to write."""
+    overwrite: bool = False
+    """Discard the unfinished training in the directory."""
+    json: bool = False
+    """Print one JSON object."""
+
+    def __call__(self) -> int:
+        run = interop.read(self.file)
+        replaces = (self.out / runs.HISTORY).exists()
+        runs.put(run, self.out, overwrite=self.overwrite)
+        if replaces:
+            report.say(f"the run that {self.out} held is replaced")
+        if self.json:
+            print(runs.to_json({**report.training_json(run), "run_dir": str(self.out)}))
+        else:
+            print(report.score_card(run, self.out))
         return 0
 
 
@@ -604,6 +655,8 @@ COMMANDS: dict[str, type] = {
     "animate": Animate,
     "study": Study,
     "ledger": LedgerCommand,
+    "export": Export,
+    "import": Import,
     "bench": Bench,
     "doctor": Doctor,
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -45,7 +46,8 @@ class Run:
     """A finished training.
 
     snapshots: flat parameters (P,) by iteration, from 0 to the last; engine, isa: who did the
-    arithmetic; score: on fresh sequences (catalog: on the last test set, as published).
+    arithmetic; score: on fresh sequences (catalog: on the last test set, as published); env:
+    versions and machine, of a run that was read from a file.
     """
 
     recipe: Recipe
@@ -57,6 +59,7 @@ class Run:
     snapshots: dict[int, np.ndarray] = field(repr=False)
     engine: str
     isa: str | None
+    env: Mapping[str, Any] | None = field(default=None, repr=False)
 
     @property
     def iterations(self) -> int:
