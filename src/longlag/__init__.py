@@ -8,6 +8,7 @@ from longlag import interop, movement
 from longlag.criteria import Score, score
 from longlag.recipes import RECIPES, Recipe, recipe
 from longlag.runs import load
+from longlag.studies import study
 from longlag.tasks import Batch, MarkedPairs
 from longlag.training import History, Run, evaluate, train
 
@@ -27,5 +28,6 @@ __all__ = [
     "movement",
     "recipe",
     "score",
+    "study",
     "train",
 ]

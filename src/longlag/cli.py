@@ -393,10 +393,10 @@ class OnlineStudy:
 
     def carry_out(self, study: Any) -> int:
         """Runs the study and prints its table."""
-        from longlag.studies import online_study, render
+        from longlag.studies import online_study
 
-        content = online_study.run(study, self.request(), report.say)
-        print(runs.to_json(content) if self.json else render.text(content))
+        result = online_study.run(study, self.request(), report.say)
+        print(runs.to_json(result.content) if self.json else result)
         return 0
 
 
@@ -438,10 +438,10 @@ class Movement:
     """Print one JSON object."""
 
     def __call__(self) -> int:
-        from longlag.studies import movement, movement_page
+        from longlag.studies import movement
 
-        content = movement.run(movement.Request(self.out, self.quick), report.say)
-        print(runs.to_json(content) if self.json else movement_page.text(content))
+        result = movement.run(movement.Request(self.out, self.quick), report.say)
+        print(runs.to_json(result.content) if self.json else result)
         return 0
 
 
@@ -488,8 +488,8 @@ class SweepStudy:
             command=_command_line(self, study.name),
         )
         with progress.shown() as observe:
-            content = sweep_study.run(study, request, observe)
-        print(runs.to_json(content) if self.json else sweep_study.text(study, content))
+            result = sweep_study.run(study, request, observe)
+        print(runs.to_json(result.content) if self.json else result)
         return 0
 
 

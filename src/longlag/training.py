@@ -76,6 +76,11 @@ class Run:
         parameters = unflatten(self.snapshots[iteration], self.recipe.hidden)
         return LSTM(parameters, self.recipe.output, self.recipe.forget_gate)
 
+    def _repr_html_(self) -> str:
+        from longlag import notebook
+
+        return notebook.run(self)
+
 
 def snapshot_due(iteration: int) -> bool:
     """Whether a snapshot is kept: about nine in a tenfold of iterations, evenly in their log."""
