@@ -7,11 +7,12 @@ The task, the networks and the training are in `tasks`, `networks`, `training`; 
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from longlag import movement
+from longlag import interop, movement
 from longlag.criteria import Score, score
 from longlag.judging import judge
 from longlag.recipes import RECIPES, Recipe, recipe
 from longlag.runs import load
+from longlag.studies import study
 from longlag.tasks import Batch, MarkedPairs
 from longlag.training import History, Run, evaluate, train
 
@@ -29,11 +30,13 @@ __all__ = [
     "Run",
     "Score",
     "evaluate",
+    "interop",
     "judge",
     "load",
     "movement",
     "recipe",
     "score",
+    "study",
     "train",
 ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Collection
 from typing import Any
 
@@ -47,6 +48,12 @@ def one_of(name: str, value: Any, allowed: Collection[str]) -> str:
     if isinstance(value, str) and value in allowed:
         return value
     raise ValueError(f"{name} must be one of {', '.join(allowed)}, not {value!r}")
+
+
+def nearest(name: Any, known: Collection[str]) -> str:
+    """A hint for a misspelt name: the end of a sentence that refuses it."""
+    close = difflib.get_close_matches(str(name), known, n=1, cutoff=0.4)
+    return f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(known)}"
 
 
 def flag(name: str, value: Any) -> bool:

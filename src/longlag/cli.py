@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_type_hints
 import tyro
 from tyro.constructors import PrimitiveConstructorSpec
 
-from longlag import checks, files, ledger, report, runs, session
+from longlag import checks, files, interop, ledger, report, runs, session
 from longlag import engine as engines
 from longlag.criteria import Score
 from longlag.networks.lstm1997 import Reads
@@ -67,6 +67,7 @@ ReadCells = Annotated[Any, _reader(Reads, "previous")]
 Mark = Annotated[Any, _reader(FirstMark, "hidden")]
 CheckEvery = Annotated[Any, _reader(int, "1")]
 ExportFormat = Annotated[Any, _reader(Literal["csv", "markdown", "parquet"])]
+RunFormat = Annotated[Any, _reader(interop.Format)]
 Directory = tyro.conf.Positional[Path]
 
 
@@ -267,6 +268,56 @@ class Animate:
 
 
 @dataclass
+class Export:
+    """Write a run's weights and history as a file that other programs read."""
+
+    run: Directory
+    """Run directory."""
+    format: RunFormat
+    """safetensors, torch (a state_dict) or onnx."""
+    out: Path
+    """The file to write."""
+    json: bool = False
+    """Print one JSON object."""
+
+    def __call__(self) -> int:
+        run = runs.load(self.run)
+        runs.writable(self.out.parent)
+        if self.out.resolve() in {(self.run / name).resolve() for name in runs.RUN_FILES}:
+            raise ValueError(f"{self.out} is a file of the run itself; choose another --out")
+        interop.write(run, self.out, self.format)
+        content = {"file": str(self.out), "format": self.format, **report.training_json(run)}
+        print(runs.to_json(content) if self.json else self.out)
+        return 0
+
+
+@dataclass
+class Import:
+    """Make a run directory of a file that `longlag export` wrote."""
+
+    file: Directory
+    """A safetensors, PyTorch or ONNX file; its content tells which."""
+    out: Path
+    """Run directory to write."""
+    overwrite: bool = False
+    """Discard the unfinished training in the directory."""
+    json: bool = False
+    """Print one JSON object."""
+
+    def __call__(self) -> int:
+        run = interop.read(self.file)
+        replaces = (self.out / runs.HISTORY).exists()
+        runs.put(run, self.out, overwrite=self.overwrite)
+        if replaces:
+            report.say(f"the run that {self.out} held is replaced")
+        if self.json:
+            print(runs.to_json({**report.training_json(run), "run_dir": str(self.out)}))
+        else:
+            print(report.score_card(run, self.out))
+        return 0
+
+
+@dataclass
 class Bench:
     """Time longlag beside its peers: one process each, one run of some minutes."""
 
@@ -342,10 +393,10 @@ class OnlineStudy:
 
     def carry_out(self, study: Any) -> int:
         """Runs the study and prints its table."""
-        from longlag.studies import online_study, render
+        from longlag.studies import online_study
 
-        content = online_study.run(study, self.request(), report.say)
-        print(runs.to_json(content) if self.json else render.text(content))
+        result = online_study.run(study, self.request(), report.say)
+        print(runs.to_json(result.content) if self.json else result)
         return 0
 
 
@@ -387,10 +438,10 @@ class Movement:
     """Print one JSON object."""
 
     def __call__(self) -> int:
-        from longlag.studies import movement, movement_page
+        from longlag.studies import movement
 
-        content = movement.run(movement.Request(self.out, self.quick), report.say)
-        print(runs.to_json(content) if self.json else movement_page.text(content))
+        result = movement.run(movement.Request(self.out, self.quick), report.say)
+        print(runs.to_json(result.content) if self.json else result)
         return 0
 
 
@@ -437,8 +488,8 @@ class SweepStudy:
             command=_command_line(self, study.name),
         )
         with progress.shown() as observe:
-            content = sweep_study.run(study, request, observe)
-        print(runs.to_json(content) if self.json else sweep_study.text(study, content))
+            result = sweep_study.run(study, request, observe)
+        print(runs.to_json(result.content) if self.json else result)
         return 0
 
 
@@ -604,6 +655,8 @@ COMMANDS: dict[str, type] = {
     "animate": Animate,
     "study": Study,
     "ledger": LedgerCommand,
+    "export": Export,
+    "import": Import,
     "bench": Bench,
     "doctor": Doctor,
 }

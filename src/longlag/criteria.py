@@ -34,6 +34,11 @@ class Score:
     def as_dict(self) -> dict[str, float]:
         return asdict(self)
 
+    def _repr_html_(self) -> str:
+        from longlag import notebook
+
+        return notebook.score(self)
+
 
 def score(predictions: np.ndarray, targets: np.ndarray) -> Score:
     """Scores predictions (n,) against targets (n,), in float64.

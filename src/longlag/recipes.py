@@ -8,7 +8,6 @@ paper did: one sequence, one update.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import (
@@ -102,7 +101,7 @@ class Settings:
         known = self.settings()
         for name in settings:
             if name not in known:
-                raise ValueError(f"unknown setting {name!r}{_nearest(name, known)}")
+                raise ValueError(f"unknown setting {name!r}{checks.nearest(name, known)}")
         settings = dict(settings)
         if "min_length" in settings and "max_length" not in settings:
             settings["max_length"] = (
@@ -320,12 +319,6 @@ def _checked(name: str, value: Any, kind: Any, limits: Mapping[str, Any]) -> Sca
     return check(name, value, limits["low"], limits["high"])
 
 
-def _nearest(name: Any, known: Mapping[str, Any]) -> str:
-    """A hint for a misspelt name."""
-    close = difflib.get_close_matches(str(name), known, n=1, cutoff=0.4)
-    return f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(known)}"
-
-
 BATCH_RECIPES: dict[str, Recipe] = {
     r.name: r
     for r in (
@@ -391,5 +384,5 @@ def recipe(name: str, **settings: Any) -> Recipe | OnlineRecipe:
             range.
     """
     if not isinstance(name, str) or name not in RECIPES:
-        raise ValueError(f"unknown recipe {name!r}{_nearest(name, RECIPES)}")
+        raise ValueError(f"unknown recipe {name!r}{checks.nearest(name, RECIPES)}")
     return RECIPES[name].with_settings(settings)

@@ -20,7 +20,7 @@ from longlag.tasks import MarkedPairs
 from longlag.training import Run, Training
 
 LOG_SECONDS = 5.0  # between two progress lines in a log
-EXTRAS = ("torch", "jax", "onnxruntime", "safetensors", "distributed", "pandas", "pyarrow")
+EXTRAS = ("torch", "jax", "safetensors", "onnx", "onnxruntime", "distributed", "pandas", "pyarrow")
 # Root mean squared errors at the paper's two stopping points (table 8, its "MSE" column).
 PAPER_RMSE = (0.0223, 0.0139)
 

@@ -50,17 +50,29 @@ def save(run: Run, directory: Path) -> None:
 
     What was drawn from an earlier run in the same directory is removed.
     """
-    weights = run.network.parameters._asdict()
-    snapshots = {
-        "iterations": np.array(list(run.snapshots), dtype=np.int64),
-        "parameters": np.array(list(run.snapshots.values())),
-    }
-    for name in DERIVED:
+    for name in DERIVED if run.snapshots else (*DERIVED, SNAPSHOTS):
         with suppress(FileNotFoundError):
             (directory / name).unlink()
-    files.write_arrays(directory / WEIGHTS, weights)
-    files.write_arrays(directory / SNAPSHOTS, snapshots)
-    files.write_bytes(directory / HISTORY, to_json(_history(run)).encode())
+    files.write_arrays(directory / WEIGHTS, run.network.parameters._asdict())
+    if run.snapshots:
+        snapshots = {
+            "iterations": np.array(list(run.snapshots), dtype=np.int64),
+            "parameters": np.array(list(run.snapshots.values())),
+        }
+        files.write_arrays(directory / SNAPSHOTS, snapshots)
+    files.write_bytes(directory / HISTORY, to_json(describe(run)).encode())
+
+
+def put(run: Run, directory: Path, *, overwrite: bool) -> None:
+    """Saves a run that was not trained in the directory, which must be free for it (`claim`).
+
+    Args:
+        overwrite: discard an unfinished training in the directory.
+    """
+    claim(directory, overwrite=overwrite)
+    with locked(directory):
+        save(run, directory)
+        (directory / CHECKPOINT).unlink(missing_ok=True)
 
 
 def load(directory: str | os.PathLike[str]) -> Run:
@@ -79,30 +91,11 @@ def load(directory: str | os.PathLike[str]) -> Run:
     if not (directory / HISTORY).exists():
         raise Refused(_no_run(directory))
     with files.damage_named(directory / HISTORY):
-        history = _read_json(directory / HISTORY)
-        recipe = _recipe(history["recipe"], history["config"])
-        check_seed(history["seed"])
-        curve = History(
-            train_losses=np.array([_number(loss) for loss in history["train_losses"]]),
-            test_curve=[(int(k), _number(mse)) for k, mse in history["test_curve"]],
-            elapsed_sec=_number(history["elapsed_sec"]),
-        )
-        judged = _score(history["score"])
-        stopped_by, engine, isa = history["stopped_by"], history["engine"], history["isa"]
-        if stopped_by not in ("target", "max_iterations", "diverged"):
-            raise ValueError(f"stopped_by is {stopped_by!r}")
-        if engine not in ("native", "numpy") or not isinstance(isa, str | None):
-            raise ValueError(f"engine is {engine!r} on {isa!r}")
+        known = described(json.loads((directory / HISTORY).read_bytes()))
     return Run(
-        recipe=recipe,
-        seed=history["seed"],
-        network=_load_network(directory / WEIGHTS, recipe),
-        history=curve,
-        score=judged,
-        stopped_by=stopped_by,
-        snapshots=_load_snapshots(directory / SNAPSHOTS, recipe),
-        engine=engine,
-        isa=isa,
+        **known,
+        network=_load_network(directory / WEIGHTS, known["recipe"]),
+        snapshots=_load_snapshots(directory / SNAPSHOTS, known["recipe"]),
     )
 
 
@@ -115,7 +108,8 @@ def _no_run(directory: Path) -> str:
     return f"{directory} is not a run directory: it has no {HISTORY}"
 
 
-def _history(run: Run) -> dict[str, Any]:
+def describe(run: Run) -> dict[str, Any]:
+    """The content of history.json: all of a run but its weights and snapshots."""
     history = run.history
     return {
         "format": FORMAT,
@@ -130,9 +124,39 @@ def _history(run: Run) -> dict[str, Any]:
         "final_test_mse": run.score.mse,
         "elapsed_sec": history.elapsed_sec,
         "config": run.recipe.settings(),
-        "env": environment(),
+        "env": environment() if run.env is None else dict(run.env),
         "test_curve": history.test_curve,
         "train_losses": history.train_losses.tolist(),
+    }
+
+
+def described(content: Any) -> dict[str, Any]:
+    """What `describe` was told: the fields of a Run but its network and snapshots.
+
+    Raises:
+        ValueError, LookupError, TypeError: it is not that, or of another format.
+    """
+    content = _checked(content)
+    recipe = _recipe(content["recipe"], content["config"])
+    history = History(
+        train_losses=np.array([_number(loss) for loss in content["train_losses"]]),
+        test_curve=[(int(k), _number(mse)) for k, mse in content["test_curve"]],
+        elapsed_sec=_number(content["elapsed_sec"]),
+    )
+    stopped_by, engine, isa = content["stopped_by"], content["engine"], content["isa"]
+    if stopped_by not in ("target", "max_iterations", "diverged"):
+        raise ValueError(f"stopped_by is {stopped_by!r}")
+    if engine not in ("native", "numpy") or not isinstance(isa, str | None):
+        raise ValueError(f"engine is {engine!r} on {isa!r}")
+    return {
+        "recipe": recipe,
+        "seed": check_seed(content["seed"]),
+        "history": history,
+        "score": _score(content["score"]),
+        "stopped_by": stopped_by,
+        "engine": engine,
+        "isa": isa,
+        "env": dict(content["env"]),
     }
 
 
@@ -155,13 +179,23 @@ def _load_network(path: Path, recipe: Recipe) -> LSTM:
         raise DamagedFile(f"{path} is missing from the run directory")
     arrays = files.read_arrays(path)
     with files.damage_named(path):
-        if set(arrays) != set(Parameters._fields):
-            raise ValueError(f"it holds {', '.join(arrays)}, not {', '.join(Parameters._fields)}")
-        _check_floats(arrays)
-        parameters = Parameters(**arrays)
-        if len(parameters.by) != 1 or parameters.Wy.shape != (recipe.hidden, 1):
-            raise ValueError(f"its arrays do not fit {recipe.hidden} cells")
-        return LSTM(parameters, recipe.output, recipe.forget_gate)
+        return network_of(recipe, arrays)
+
+
+def network_of(recipe: Recipe, arrays: Mapping[str, np.ndarray]) -> LSTM:
+    """The network that has these weights, by the names in weights.npz.
+
+    Raises:
+        ValueError: other names, shapes that do not fit the recipe, numbers that are not finite
+            float32.
+    """
+    if set(arrays) != set(Parameters._fields):
+        raise ValueError(f"it holds {', '.join(arrays)}, not {', '.join(Parameters._fields)}")
+    _check_floats(arrays)
+    parameters = Parameters(**arrays)
+    if len(parameters.by) != 1 or parameters.Wy.shape != (recipe.hidden, 1):
+        raise ValueError(f"its arrays do not fit {recipe.hidden} cells")
+    return LSTM(parameters, recipe.output, recipe.forget_gate)
 
 
 def _load_snapshots(path: Path, recipe: Recipe) -> dict[int, np.ndarray]:
@@ -365,10 +399,6 @@ def _recipe(name: Any, config: Any) -> Recipe:
     if missing:
         raise ValueError(f"its settings lack {', '.join(sorted(missing))}")
     return replace(model.with_settings(config), name=name)
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    return _checked(json.loads(path.read_bytes()))
 
 
 def _checked(content: Any) -> dict[str, Any]:

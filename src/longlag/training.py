@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -47,7 +47,8 @@ class Run:
     """A finished training.
 
     snapshots: flat parameters (P,) by iteration, from 0 to the last; engine, isa: who did the
-    arithmetic; score: on fresh sequences (catalog: on the last test set, as published).
+    arithmetic; score: on fresh sequences (catalog: on the last test set, as published); env:
+    versions and machine, of a run that was read from a file.
     """
 
     recipe: Recipe
@@ -59,6 +60,7 @@ class Run:
     snapshots: dict[int, np.ndarray] = field(repr=False)
     engine: str
     isa: str | None
+    env: Mapping[str, Any] | None = field(default=None, repr=False)
 
     @property
     def iterations(self) -> int:
@@ -74,6 +76,11 @@ class Run:
         """The network as it was at one of the snapshots."""
         parameters = unflatten(self.snapshots[iteration], self.recipe.hidden)
         return LSTM(parameters, self.recipe.output, self.recipe.forget_gate)
+
+    def _repr_html_(self) -> str:
+        from longlag import notebook
+
+        return notebook.run(self)
 
 
 def snapshot_due(iteration: int) -> bool:

@@ -1,1 +1,105 @@
-"""Studies: a question a module, its cases, its table beside the paper's, its figure."""
+"""Studies: a question a module, its cases, its table beside the paper's, its figure.
+
+`study(name)` answers one from Python, as `longlag study NAME` does from the command line.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Collection, Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from longlag import checks
+
+if TYPE_CHECKING:
+    from longlag.studies.result import Result
+
+
+def study(name: str, **options: Any) -> Result:
+    """Answers a question with many trials, and writes its table, figure and data.
+
+    >>> longlag.study("seeds", trials=2, quick=True, out="seeds")    # in a notebook: its table
+
+    Args:
+        name: `table8`, `table7`, `seeds`, `forget-gate`, `lag` or `movement`.
+        options: the command's flags, with underscores: trials, seed, out, quick, full, ...; the
+            files go under study/ where `out` is not given. Stopped by Ctrl-C and called again, it
+            goes on (all but `movement`, which takes a minute).
+
+    Raises:
+        ValueError: an unknown study or option (the nearest is suggested), a value that is not
+            allowed, a directory that cannot be written to.
+    """
+    if not isinstance(name, str) or name not in STUDIES:
+        raise ValueError(f"unknown study {name!r}{checks.nearest(name, STUDIES)}")
+    for given in ("out", "ledger"):
+        if options.get(given) is not None:
+            options[given] = Path(options[given])
+    return STUDIES[name](name, options)
+
+
+def _online(name: str, options: Mapping[str, Any]) -> Result:
+    from longlag.studies import online_study
+
+    of_recipe = (*online_study.READING, "max_sequences")
+    own = _names(online_study.Request) - {"settings"}
+    _check(name, options, {*own, *of_recipe})
+    request = online_study.Request(
+        **{key: value for key, value in options.items() if key in own},
+        settings={key: value for key, value in options.items() if key in of_recipe},
+        command=_call(name, options),
+    )
+    return online_study.run(_module(name).STUDY, request)
+
+
+def _sweep(name: str, options: Mapping[str, Any]) -> Result:
+    from longlag.studies import sweep_study
+
+    _check(name, options, _names(sweep_study.Request))
+    lengths = tuple(options.get("lengths", ()))
+    given = {**options, "lengths": lengths, "command": _call(name, options)}
+    return sweep_study.run(_module(name).STUDY, sweep_study.Request(**given))
+
+
+def _movement(name: str, options: Mapping[str, Any]) -> Result:
+    from longlag.studies import movement
+
+    _check(name, options, _names(movement.Request))
+    return movement.run(movement.Request(**options))
+
+
+STUDIES = {
+    "table8": _online,
+    "table7": _online,
+    "seeds": _sweep,
+    "forget-gate": _sweep,
+    "lag": _sweep,
+    "movement": _movement,
+}
+
+
+def _module(name: str) -> Any:
+    return importlib.import_module(f"longlag.studies.{name.replace('-', '_')}")
+
+
+def _names(request: type) -> set[str]:
+    return {f.name for f in fields(request)} - {"command"}
+
+
+def _check(name: str, options: Collection[str], known: Collection[str]) -> None:
+    for option in options:
+        if option not in known:
+            hint = checks.nearest(option, sorted(known))
+            raise ValueError(f"study {name} has no option {option!r}{hint}")
+
+
+def _call(name: str, options: Mapping[str, Any]) -> str:
+    """The call, for the page that the study writes."""
+    words = [repr(name), *(f"{key}={_plain(value)!r}" for key, value in options.items())]
+    return f"longlag.study({', '.join(words)})"
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, Path) else value

@@ -22,6 +22,7 @@ from longlag.figures import style
 from longlag.movement import VARIANT
 from longlag.studies import movement_page
 from longlag.studies.movement_cases import ALGORITHMS, KINDS, WIDTHS, Case, Measured, measure
+from longlag.studies.result import Result
 
 LENGTHS = (15, 30, 60, 120, 250, 500, 1000)
 HIDDEN = (2, 4, 8, 16, 32)
@@ -118,8 +119,8 @@ def exponents(results: Results) -> list[dict[str, Any]]:
     return found
 
 
-def run(request: Request, say: Callable[[str], None] = lambda text: None) -> dict[str, Any]:
-    """Runs the study and writes its files; returns the content of its JSON.
+def run(request: Request, say: Callable[[str], None] = lambda text: None) -> Result:
+    """Runs the study and writes its files.
 
     Args:
         say: hears how it goes, a line a case.
@@ -144,7 +145,13 @@ def run(request: Request, say: Callable[[str], None] = lambda text: None) -> dic
         "out": str(directory),
     }
     _write(request, results, content, directory)
-    return content
+    return Result(
+        "What moving its data costs an LSTM",
+        content,
+        movement_page.cells(content),
+        movement_page.remarks(content),
+        lead=f"{VARIANT}; scalars of 4 bytes",
+    )
 
 
 def headline(results: Results) -> dict[str, Any]:

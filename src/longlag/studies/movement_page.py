@@ -7,20 +7,23 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from longlag import runs
-from longlag.report import table
 from longlag.studies.movement_cases import ALGORITHMS, KINDS, WIDTHS, Case
 
 PARTS = ("T", "hidden", "batch", "reads", "forward", "backward", "update", "cost")
 
 
-def text(content: Mapping[str, Any]) -> str:
-    """What the command prints."""
+def cells(content: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """The table for the terminal, its head first."""
     rows = [row for row in content["rows"] if row["bytes"] == 4]
-    body = [("algorithm", *PARTS), *((r["algorithm"], *(f"{r[p]:,}" for p in PARTS)) for r in rows)]
-    lines = [f"{content['variant']}; scalars of 4 bytes", "", table(body), "", _headline(content)]
+    return [("algorithm", *PARTS), *((r["algorithm"], *(f"{r[p]:,}" for p in PARTS)) for r in rows)]
+
+
+def remarks(content: Mapping[str, Any]) -> list[str]:
+    """What the numbers come to."""
+    lines = [_headline(content)]
     if content["quick"]:
         lines.append("Quick form, on short sequences: it shows that everything runs, no more.")
-    return "\n".join([*lines, "", f"files in {content['out']}"])
+    return lines
 
 
 def _headline(content: Mapping[str, Any]) -> str:

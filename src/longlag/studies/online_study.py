@@ -28,6 +28,7 @@ from longlag.figures import solved_share, style
 from longlag.online import Trial, Trials
 from longlag.recipes import OnlineRecipe, check_seed
 from longlag.studies import render, summary
+from longlag.studies.result import Result
 from longlag.studies.summary import Published, Row
 
 FORMAT = "longlag trials 1"
@@ -103,10 +104,8 @@ class Request:
         return Path("study") / "_".join(parts)
 
 
-def run(
-    study: Study, request: Request, say: Callable[[str], None] = lambda text: None
-) -> dict[str, Any]:
-    """Runs a study to its end and writes its files; returns the content of its JSON.
+def run(study: Study, request: Request, say: Callable[[str], None] = lambda text: None) -> Result:
+    """Runs a study to its end and writes its files.
 
     Args:
         say: hears how it goes, every few seconds.
@@ -129,7 +128,13 @@ def run(
         results = [trials.results() for trials in made]
         content = _content(study, request, cases, made, results, directory)
         _write(study, request, cases, results, content, directory)
-    return content
+    return Result(
+        study.title,
+        content,
+        render.cells(content["rows"]),
+        render.remarks(content),
+        lead=render.asked(content),
+    )
 
 
 # -- learning, saved as it goes -------------------------------------------------------------------

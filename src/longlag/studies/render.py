@@ -9,7 +9,6 @@ from typing import Any
 
 from longlag import runs
 from longlag.online import Trial
-from longlag.report import table
 
 HEAD = (
     *("stop", "who", "solved", "sequences: mean", "95 % interval", "median", "range"),
@@ -93,11 +92,10 @@ def _number(value: float, form: str = "") -> str:
     return "–" if math.isnan(value) else format(value, form)
 
 
-def text(content: Mapping[str, Any]) -> str:
-    """What the command prints."""
+def asked(content: Mapping[str, Any]) -> str:
+    """What was run, in one line."""
     budget = f"{content['trials']} trials of at most {content['max_sequences']:,} sequences"
-    lines = [f"{budget}; {reading(content)}", "", table(cells(content["rows"]))]
-    return "\n".join([*lines, "", *remarks(content), "", f"files in {content['out']}"])
+    return f"{budget}; {reading(content)}"
 
 
 def remarks(content: Mapping[str, Any]) -> list[str]:

@@ -29,8 +29,8 @@ from longlag.criteria import LOOSE_SHARE, STRICT_SHARE
 from longlag.figures import style
 from longlag.ledger import Ledger
 from longlag.recipes import check_seed
-from longlag.report import table
 from longlag.statistics import clopper_pearson
+from longlag.studies.result import Result
 from longlag.sweeps import Observer
 from longlag.trial import Trial, code_version, trial
 
@@ -139,10 +139,8 @@ class Plan:
             yield from self.of(case)
 
 
-def run(
-    study: Study, request: Request, observe: Observer = lambda progress: None
-) -> dict[str, Any]:
-    """Runs a study to its end and writes its files; returns the content of its JSON.
+def run(study: Study, request: Request, observe: Observer = lambda progress: None) -> Result:
+    """Runs a study to its end and writes its files.
 
     Raises:
         ValueError: a request that makes no sense, a ledger that is damaged or in use.
@@ -162,7 +160,7 @@ def run(
         outcomes = [_outcome(case, plan, ledger) for case in plan.cases]
     content = _content(study, request, plan, outcomes, out)
     _write(study, request, outcomes, content, out)
-    return content
+    return Result(study.title, content, study.cells(content["rows"]), _remarks(study, content))
 
 
 def _plan(study: Study, request: Request) -> Plan:
@@ -288,13 +286,6 @@ def in_spread(values: Row, form: str = ",.0f") -> str:
         return "–"
     median, low, high = (format(values[name], form) for name in ("median", "min", "max"))
     return f"{median} ({low} to {high})"
-
-
-def text(study: Study, content: Mapping[str, Any]) -> str:
-    """What the command prints."""
-    lines = [table(study.cells(content["rows"])), ""]
-    lines += [f"{line}" for line in _remarks(study, content)]
-    return "\n".join([*lines, "", f"files in {content['out']}"])
 
 
 def _remarks(study: Study, content: Mapping[str, Any]) -> list[str]:

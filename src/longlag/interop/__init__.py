@@ -1,0 +1,110 @@
+"""Runs out to other programs' formats, and back: `longlag export` and `longlag import`.
+
+    safetensors    the arrays of weights.npz under their names
+    torch          the state_dict of `longlag.interop.torch_module.LSTMModule`
+    onnx           a graph around one LSTM operator, for ONNX Runtime and its like
+
+A file holds the final weights, to the bit, and the whole of history.json (`metadata`), so that a
+run that was taken out and in again is the same run; snapshots stay behind. What a format cannot
+express is refused, never approximated. Reading executes nothing and trusts nothing: a file that
+was altered, cut short or made by another program is refused in one sentence.
+
+The formats' libraries are an extra: `pip install 'longlag[interop]'`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from pathlib import Path
+from typing import Literal, Protocol, cast, get_args
+
+from longlag import checks, files
+from longlag.training import Run
+
+Format = Literal["safetensors", "torch", "onnx"]
+MODULES: dict[str, str] = {
+    "safetensors": "safetensors_file",
+    "torch": "torch_file",
+    "onnx": "onnx_file",
+}
+
+
+class MissingExtra(ValueError):
+    """A library that is not installed; the message says what installs it."""
+
+
+class Codec(Protocol):
+    """What each format's module does."""
+
+    def encode(self, run: Run) -> bytes:
+        """The content of a file; a ValueError where the format cannot express the run."""
+        ...
+
+    def decode(self, data: bytes) -> Run:
+        """The run in a file; whatever `files.damage_named` knows where it holds none."""
+        ...
+
+
+def write(run: Run, path: str | os.PathLike[str], format: Format) -> Path:
+    """Writes a run as a file of another format; a file that is there is replaced.
+
+    Args:
+        format: `safetensors`, `torch` or `onnx`.
+
+    Raises:
+        ValueError: an unknown format, one that cannot express the network, weights that are not
+            finite float32 numbers, or a directory in the file's place.
+        MissingExtra: the format's library is not installed.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise ValueError(f"{path} is a directory; name a file to write")
+    files.write_bytes(path, _codec(format).encode(run))
+    return path
+
+
+def read(path: str | os.PathLike[str]) -> Run:
+    """Reads a run from a file that `write` wrote; its content tells the format.
+
+    Raises:
+        ValueError: there is no such file.
+        MissingExtra: the format's library is not installed.
+        DamagedFile: a file that is cut short or altered, of another version, or of another
+            program.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(f"there is no file {path}")
+    data = path.read_bytes()
+    with files.damage_named(path):
+        codec = _codec(recognise(data))
+    with files.damage_named(path):
+        return codec.decode(data)
+
+
+def recognise(data: bytes) -> Format:
+    """The format of a file, by how it begins.
+
+    Raises:
+        ValueError: none of them.
+    """
+    if data[:4] == b"PK\x03\x04":
+        return "torch"
+    if data[8:9] == b"{":
+        return "safetensors"
+    if data[:1] == b"\x08":  # ir_version, the first field of an ONNX model
+        return "onnx"
+    raise ValueError(f"it begins like none of {', '.join(get_args(Format))}")
+
+
+def _codec(format: str) -> Codec:
+    checks.one_of("format", format, MODULES)
+    try:
+        module = importlib.import_module(f"longlag.interop.{MODULES[format]}")
+    except ModuleNotFoundError as error:
+        raise MissingExtra(
+            f"format {format} needs {error.name}, which is not installed: "
+            "pip install 'longlag[interop]'"
+        ) from error
+    return cast(Codec, module)

@@ -1,0 +1,99 @@
+"""What an exported file says beside its weights: a few texts, the same in every format.
+
+    format         "longlag export 1"
+    gate_order     how the format orders the gates in its arrays
+    forget_gate    learned, or fixed at 1
+    output         linear, or sigmoid
+    run            the content of history.json but its losses, as JSON: recipe, every setting,
+                   seed, engine, score, what stopped it, test curve, versions and machine
+    train_losses   the loss of each batch, as a JSON list; numbers read back exactly
+    sha256         of the weights and all of the above
+
+The digest is what tells an altered file from a good one: the score and the curves belong to these
+weights and no others.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+
+import numpy as np
+
+from longlag import runs
+from longlag.training import Run
+
+FORMAT = "longlag export 1"
+FORGET_GATE = {True: "learned", False: "fixed at 1"}
+KEYS = ("format", "gate_order", "forget_gate", "output", "run", "train_losses", "sha256")
+
+Metadata = Mapping[str, str]
+
+
+def describe(run: Run, gate_order: str) -> dict[str, str]:
+    """The texts of a run.
+
+    Raises:
+        ValueError: its weights are not finite float32 numbers of its recipe's shapes.
+    """
+    weights = run.network.parameters._asdict()
+    runs.network_of(run.recipe, weights)
+    history = runs.describe(run)
+    texts = {
+        "format": FORMAT,
+        "gate_order": gate_order,
+        "forget_gate": FORGET_GATE[run.recipe.forget_gate],
+        "output": run.recipe.output,
+        "train_losses": runs.to_json(history.pop("train_losses")),
+        "run": runs.to_json(history),
+    }
+    return {**texts, "sha256": _digest(texts, weights)}
+
+
+def check(texts: Metadata, gate_order: str) -> None:
+    """Refuses what is no export of this version.
+
+    Raises:
+        ValueError: another program's file, another version's, an unknown or missing text.
+    """
+    found = texts.get("format")
+    if found is None:
+        raise ValueError("its metadata names no longlag format")
+    if found != FORMAT:
+        raise ValueError(f"its format is {found!r}, this version reads {FORMAT!r}")
+    for name in KEYS:
+        if not isinstance(texts.get(name), str):
+            raise ValueError(f"its metadata lacks {name!r}")
+    for name in texts:
+        if name not in KEYS:
+            raise ValueError(f"its metadata holds {name!r}, which this version does not know")
+    if texts["gate_order"] != gate_order:
+        raise ValueError(f"its gate order is {texts['gate_order']!r}, not {gate_order!r}")
+
+
+def assemble(texts: Metadata, weights: Mapping[str, np.ndarray]) -> Run:
+    """The run that `describe` described, from weights in the arrangement of weights.npz.
+
+    Raises:
+        ValueError, LookupError, TypeError: texts and weights that do not belong together.
+    """
+    history = json.loads(texts["run"])
+    known = runs.described({**history, "train_losses": json.loads(texts["train_losses"])})
+    recipe = known["recipe"]
+    network = runs.network_of(recipe, weights)
+    if (texts["forget_gate"], texts["output"]) != (FORGET_GATE[recipe.forget_gate], recipe.output):
+        raise ValueError("its variant is not that of its settings")
+    if texts["sha256"] != _digest(texts, network.parameters._asdict()):
+        raise ValueError("its weights or metadata were altered after the export")
+    return Run(**known, network=network, snapshots={})
+
+
+def _digest(texts: Metadata, weights: Mapping[str, np.ndarray]) -> str:
+    digest = hashlib.sha256()
+    for name in KEYS[:-1]:
+        digest.update(f"{name}={len(texts[name])}:{texts[name]}\n".encode())
+    for name, array in weights.items():
+        digest.update(f"{name}={array.shape}\n".encode())
+        digest.update(np.ascontiguousarray(array, "<f4").tobytes())
+    return digest.hexdigest()
