@@ -91,6 +91,16 @@ def test_every_link_within_the_site_leads_somewhere(pages: dict[Path, Page]) -> 
     assert not broken, "\n".join(broken)
 
 
+def test_every_link_of_the_readme_leads_somewhere() -> None:
+    markdown_it = pytest.importorskip("markdown_it")
+    for page in ("README.md", "CONTRIBUTING.md"):
+        for token in markdown_it.MarkdownIt("commonmark").parse((ROOT / page).read_text()):
+            for child in token.children or ():
+                link = urlsplit(str(child.attrs.get("href") or child.attrs.get("src") or ""))
+                if not link.netloc:
+                    assert (ROOT / link.path).exists(), f"{page}: {link.path}"
+
+
 def test_nothing_is_loaded_from_elsewhere(site: Path, pages: dict[Path, Page]) -> None:
     foreign = {link for page in pages.values() for link in page.loads if urlsplit(link).netloc}
     assert not foreign

@@ -63,6 +63,7 @@ SMALLER = {
     "longlag study seeds --quick": "--trials 1 --max-sequences 4000",
     "longlag study seeds": "--quick --trials 1 --max-sequences 4000",
     "longlag study seeds --trials 100": "--quick --trials 2 --max-sequences 4000",
+    "longlag animate run": "--n-frames 3",
     "longlag study lag --workers 1 --ledger lag.sqlite": "--quick --trials 1",
     "python3 multiplication_problem.py --seed 0 --max-iters 6000": "--max-iters 40 --quiet",
     "python3 visualize_multiplication_problem.py --seed 0 --max-iters 6000": "--max-iters 40",
