@@ -17,6 +17,8 @@ author = "the longlag developers"
 copyright = f"{date.today().year}, {author}"
 release = longlag.__version__
 language = "en"
+highlight_language = "text"
+smartquotes_action = "q"  # two hyphens begin a flag
 
 extensions = [
     "myst_parser",
@@ -68,12 +70,16 @@ html_theme_options = {
     "light_css_variables": {
         "color-brand-primary": "#0f5c8c",
         "color-brand-content": "#0f5c8c",
+        "color-api-name": "#0f5c8c",
+        "color-api-pre-name": "#5b6770",
         "font-stack": "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', sans-serif",
         "font-stack--monospace": "ui-monospace, 'SF Mono', Menlo, 'DejaVu Sans Mono', monospace",
     },
     "dark_css_variables": {
         "color-brand-primary": "#6fb7e9",
         "color-brand-content": "#6fb7e9",
+        "color-api-name": "#6fb7e9",
+        "color-api-pre-name": "#9aa5ad",
     },
 }
 copybutton_exclude = ".linenos, .gp, .go"

@@ -75,17 +75,25 @@ def options(text: str) -> list[Option]:
 def _section(words: tuple[str, ...]) -> str:
     rest = help_text(*words).partition("\n\n")[2]
     about = rest.partition("╭")[0].strip()
-    rows = []
-    for flag, meaning in options(rest):
-        what, default = re.fullmatch(
-            r"(.*?)(?: ?\((?:default: (.*)|required)\))?", meaning
-        ).groups()
-        rows.append((_code(_plain(flag)), _sentence(what), _default(flag, default, meaning)))
+    found = options(rest)
+    positional = " ".join(_plain(flag) for flag, _ in found if not flag.startswith("-"))
+    rows, settings = [], []
+    for flag, meaning in found:
+        parts = re.fullmatch(r"(.*?) ?(?:\((default: .*|required)\))?", meaning)
+        assert parts is not None
+        row = (_code(_plain(flag)), _sentence(parts[1]))
+        if parts[2] == f"default: {cli.RECIPES_OWN}":
+            settings.append(row)
+        else:
+            rows.append((*row, _default(flag, parts[2] or "")))
     name = " ".join(("longlag", *words))
-    positional = " ".join(_plain(f) for f, _ in options(rest) if not f.startswith("-"))
     synopsis = f"{name} {positional} [options]".replace("  ", " ")
-    head = f"## {name}\n\n{about}\n\n```text\n{synopsis}\n```\n"
-    return head + "\n" + table(("argument", "meaning", "default"), rows) + "\n"
+    text = f"## {name}\n\n{about}\n\n```text\n{synopsis}\n```\n\n"
+    text += table(("argument", "meaning", "default"), rows) + "\n"
+    if settings:
+        text += "Settings, each the [recipe's own](recipes.md) where it is not given:\n\n"
+        text += table(("setting", "meaning"), settings) + "\n"
+    return text
 
 
 def _plain(flag: str) -> str:
@@ -94,12 +102,14 @@ def _plain(flag: str) -> str:
     return flag.replace("{None}|", "")
 
 
-def _default(flag: str, default: str | None, meaning: str) -> str:
-    if meaning.endswith("(required)"):
+def _default(flag: str, note: str) -> str:
+    """What stands in the column of defaults: nothing where a flag is just off, or not given."""
+    if note == "required":
         return "*required*"
-    if default in (None, "", "''", "None") or (default == "False" and " " not in flag):
+    default = note.removeprefix("default: ")
+    if default in ("", "''", "None") or (default == "False" and " " not in flag):
         return ""
-    words = {"by-recipe": "the recipe's", "by-run": "the run's", "by-study": "the study's"}
+    words = {"by-run": "the run's", "by-study": "the study's"}
     return words.get(default) or _code(default)
 
 
@@ -186,7 +196,8 @@ def _code(text: str) -> str:
 
 
 def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:].rstrip(".") + "."
+    text = re.sub(r"--[a-z-]+", lambda flag: _code(flag[0]), text.rstrip("."))
+    return text[:1].upper() + text[1:] + "."
 
 
 class _Generated(SphinxDirective):
