@@ -1,11 +1,11 @@
 # Two commands: `make run` trains and shows, `make test` checks.
 
 PYTHON ?= python3
-TEST_EXTRAS ?= test,oracles,cluster,interop
+TEST_EXTRAS ?= test,oracles,cluster,interop,docs
 BIN := .venv/bin
 SOURCES := pyproject.toml CMakeLists.txt $(wildcard kernel/* benchmarks/*.py) $(shell find src -name '*.py' -o -name '*.pyi')
 
-.PHONY: run setup test test-long lint sanitize clean
+.PHONY: run setup test test-long lint docs docs-links sanitize clean
 
 run: setup
 	$(BIN)/longlag train --recipe robust --save-dir run --overwrite >/dev/null
@@ -49,6 +49,20 @@ test: lint
 
 test-long: .venv/tested
 	$(BIN)/python -m pytest -m long
+
+# The site; every warning, and every reference to what is not there, is an error.
+SITE = $(BIN)/python -m sphinx -c docs -W --keep-going -n -q
+
+docs: .venv/documented
+	$(SITE) . build/docs
+	@echo "Open build/docs/index.html"
+
+docs-links: .venv/documented  # asks the network
+	$(SITE) -b linkcheck . build/docs-links
+
+.venv/documented: .venv/installed
+	wheel=$$(echo build/wheels/*.whl) && $(BIN)/python -m pip install --quiet "$$wheel[docs]"
+	@touch $@
 
 # The kernel under AddressSanitizer and UBSan, in an environment and a build directory of its own.
 UNDER_ASAN = ASAN_OPTIONS=detect_leaks=0 LD_PRELOAD="$(SANITIZERS)" build/asan/bin/python

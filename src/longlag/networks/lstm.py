@@ -61,7 +61,7 @@ def flatten(parameters: Parameters) -> np.ndarray:
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:
-    """Logistic function, without overflow for large |x|."""
+    """Logistic function, without overflow for large `|x|`."""
     small = np.exp(-np.abs(x))
     return np.where(x >= 0, 1, small) / (1 + small)
 
