@@ -19,8 +19,9 @@ if importlib.util.find_spec("longlag") is None:
     sys.path.insert(0, str(Path(__file__).resolve().parent / "src"))
 
 from longlag import engine, report, session
-from longlag.recipes import Recipe, recipe
-from longlag.training import Run, Training
+from longlag.recipes import ONLINE_RECIPES, Recipe, recipe
+from longlag.steps import Run
+from longlag.training import Training
 
 
 def parser(description: str, max_iters: int = 6000) -> argparse.ArgumentParser:
@@ -55,7 +56,14 @@ def settings(flags: argparse.Namespace) -> dict[str, Any]:
 
 def chosen(flags: argparse.Namespace, max_iters: int) -> Recipe:
     """The recipe that the flags describe."""
-    return recipe(flags.recipe or "catalog", **{"max_iterations": max_iters, **settings(flags)})
+    return recipe(named(flags), **{"max_iterations": max_iters, **settings(flags)})
+
+
+def named(flags: argparse.Namespace) -> str:
+    """The recipe's name; these scripts train in mini-batches alone."""
+    if flags.recipe in ONLINE_RECIPES:
+        raise ValueError(f"recipe {flags.recipe} learns on-line: run `longlag train` for it")
+    return flags.recipe or "catalog"
 
 
 def trained(flags: argparse.Namespace, recipe: Recipe, snapshot_every: int | None = None) -> Run:
@@ -79,7 +87,7 @@ def main() -> int:
         request = session.Request(args.recipe, given, args.seed, "numpy")
     else:
         given = {"max_iterations": 6000, **given}
-        request = session.Request(args.recipe or "catalog", given, args.seed, "numpy")
+        request = session.Request(named(args), given, args.seed, "numpy")
     run = report.train(request, args.save_dir, args.resume, args.overwrite, quiet=args.quiet)
     print(report.score_card(run, args.save_dir))
     return 0

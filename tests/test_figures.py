@@ -35,8 +35,8 @@ from longlag.figures import (
 )
 from longlag.networks.lstm import LSTM, parameter_count, unflatten
 from longlag.recipes import Recipe
+from longlag.steps import History, Run
 from longlag.tasks import MarkedPairs, Sequence
-from longlag.training import History, Run
 
 NAMES = ["training_curve", "sample_sequences", "cell_state", "pred_vs_target"]
 DRAW = [training_curve.draw, sample_sequences.draw, cell_state.draw, pred_vs_target.draw]

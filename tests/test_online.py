@@ -126,7 +126,7 @@ def stops_by_hand(r: OnlineRecipe, seed: int) -> tuple[list[int], list[np.ndarra
     stops, kept, squares = [-1] * len(r.stops), [weights] * len(r.stops), [0.0] * len(r.stops)
     for k in range(r.max_sequences):
         inputs, lengths, targets = (a[k % r.block] for a in r.training_data(seed, k // r.block))
-        network, sequence = r.network(weights), inputs[:lengths]
+        network, sequence = r.network_of(weights), inputs[:lengths]
         errors.append(float(network.predict(sequence[None])[0] - targets))
         gradient = flatten(network.truncated_gradient_backward(sequence, targets))
         weights = weights - np.float32(r.rate) * gradient
@@ -184,7 +184,7 @@ def test_results_come_from_the_weights_of_the_stop() -> None:
             chosen = trials.arrays.stop_weights[row, s] if stop.reached else None
             vector = trials.arrays.weights[row] if chosen is None else chosen
             fresh = trials.recipe.test_data(row, s)
-            answers = trials.recipe.network(vector.astype(np.float64)).predict(
+            answers = trials.recipe.network_of(vector.astype(np.float64)).predict(
                 fresh.inputs.astype(np.float64), fresh.lengths
             )
             mse = np.mean((answers - fresh.targets) ** 2)

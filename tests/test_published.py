@@ -100,6 +100,7 @@ def test_the_picture_scripts(tmp_path: Path) -> None:
     ("args", "said"),
     [
         (["--recipe", "catalogue"], "did you mean 'catalog'?"),
+        (["--recipe", "paper"], "recipe paper learns on-line: run `longlag train` for it"),
         (["--T-min", "5", "--T-max", "9"], "min_length must be at least 12 steps"),
         (["--T-max", "15"], "max_length must be at least min_length (20), not 15"),
         (["--seed", "-1"], "seed must be a whole number"),

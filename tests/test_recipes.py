@@ -407,7 +407,7 @@ def test_paper_adding_is_experiment_4() -> None:
     }  # fmt: skip
     assert {name: r.settings()[name] for name in expected} == expected
     assert r.stops == (1,)
-    W = r.network(r.initial(0)).weights.W
+    W = r.network_of(r.initial(0)).weights.W
     np.testing.assert_array_equal(W[4:6, -1], [-3, -6])
     W[4:6, -1] = 0
     assert np.abs(W).max() <= 0.1
@@ -434,7 +434,11 @@ def test_settings_of_online_recipes_undo_themselves(name: str) -> None:
         ({"first_stop": 13}, r"first_stop must be 0 or above last_stop \(13\), not 13"),
         ({"check_every": 0}, "check_every must be a whole number from 1"),
         ({"first_mark": "seen"}, "first_mark must be one of hidden, shown, not 'seen'"),
-        ({"hidden": 3}, "unknown setting 'hidden'"),
+        (
+            {"hidden": 3},
+            "paper has no setting 'hidden': it is a setting of catalog and robust",
+        ),
+        ({"blocs": 3}, "unknown setting 'blocs'; did you mean 'blocks'?"),
         ({"learning_rate": float("nan")}, "learning_rate must be a number"),
     ],
 )
@@ -457,9 +461,3 @@ def test_blocks_of_online_data_are_apart() -> None:
     np.testing.assert_array_equal(again.inputs, drawn[1].inputs)
     firsts = {float(batch.inputs[0, 0, 0]) for batch in drawn}
     assert len(firsts) == 4
-
-
-@pytest.mark.parametrize(("name", "study"), [("paper", "table8"), ("paper-adding", "table7")])
-def test_online_recipes_are_not_trained_in_batches(name: str, study: str) -> None:
-    with pytest.raises(ValueError, match=f"recipe {name} learns on-line.*longlag study {study}"):
-        train(recipe(name), seed=0, engine="numpy")

@@ -202,13 +202,6 @@ def test_an_unknown_study_is_refused(capsys) -> None:
     assert "known commands are table8, table7" in err
 
 
-def test_the_papers_recipe_is_no_run(tmp_path: Path, capsys) -> None:
-    status, _, err = call(capsys, "train", "--recipe", "paper", "--save-dir", tmp_path / "run")
-    assert status == 2
-    assert "longlag study table8" in err
-    assert not (tmp_path / "run").exists()
-
-
 # -- going on ----------------------------------------------------------------------------------
 
 

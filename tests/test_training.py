@@ -19,8 +19,9 @@ from longlag.criteria import score
 from longlag.engine import Learner, NumpyEngine, choose
 from longlag.networks.lstm import LSTM, flatten
 from longlag.recipes import Recipe, recipe
+from longlag.steps import Run, snapshot_due
 from longlag.tasks import Batch, MarkedPairs
-from longlag.training import Run, Training, evaluate, measure, snapshot_due, train
+from longlag.training import Training, evaluate, measure, train
 
 
 def finish(training: Training) -> Run:

@@ -98,7 +98,7 @@ def measure(trials: Trials, engine: online.OnlineEngine, s: int) -> list[dict[st
         bad = wrong(engine.predict(r, vector, fresh), fresh.targets)
         first = np.sum(fresh.inputs[:, :, 1] == 1, axis=1) == 1
         own = r.test_data(seed, s)
-        exact = r.network(vector.astype(np.float64))
+        exact = r.network_of(vector.astype(np.float64))
         answers = exact.predict(own.inputs.astype(np.float64), own.lengths)
         counts = (
             *((r.stops[s] - 1) / r.window, again, before[k], after[k], bad.mean()),

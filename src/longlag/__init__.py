@@ -12,9 +12,10 @@ from longlag.criteria import Score, score
 from longlag.judging import judge
 from longlag.recipes import RECIPES, Recipe, recipe
 from longlag.runs import load
+from longlag.steps import History, Run
 from longlag.studies import study
 from longlag.tasks import Batch, MarkedPairs
-from longlag.training import History, Run, evaluate, train
+from longlag.training import evaluate, train
 
 if TYPE_CHECKING:
     from longlag.torch import train_torch as train_torch

@@ -22,9 +22,10 @@ from longlag import checks, files, interop, ledger, report, runs, session
 from longlag import engine as engines
 from longlag.criteria import Score
 from longlag.networks.lstm1997 import Reads
-from longlag.recipes import RECIPES, ErrorTerm, GradientTerm, Recipe, recipe
+from longlag.recipes import RECIPES, ErrorTerm, GradientTerm, OnlineRecipe, Recipe, recipe
+from longlag.steps import Run
 from longlag.tasks import FirstMark, Kind, MarkedPairs, Rules
-from longlag.training import Run, evaluate
+from longlag.training import evaluate
 
 RECIPES_OWN = "by-recipe"  # how a setting that was not given shows in the help
 
@@ -72,9 +73,17 @@ Directory = tyro.conf.Positional[Path]
 
 
 def _settings_type() -> type:
-    """A dataclass with a flag for every setting of a recipe; None where it was not given."""
-    texts = {f.name: f.metadata["help"] for f in fields(Recipe) if "help" in f.metadata}
-    hints = {name: hint for name, hint in get_type_hints(Recipe).items() if name in texts}
+    """A dataclass with a flag for every setting of any recipe; None where it was not given.
+
+    What two kinds of recipes both have is one flag; whether the recipe that was chosen has it, the
+    recipe itself knows.
+    """
+    texts: dict[str, str] = {}
+    hints: dict[str, Any] = {}
+    for kind, whose in ((OnlineRecipe, "on-line: "), (Recipe, "")):
+        own = {f.name: f.metadata["help"] for f in fields(kind) if "help" in f.metadata}
+        texts |= {name: whose + text for name, text in own.items()}
+        hints |= {name: hint for name, hint in get_type_hints(kind).items() if name in own}
     texts |= {
         "task": "what the answer is",
         "rules": "where the marks fall",
@@ -84,7 +93,7 @@ def _settings_type() -> type:
     }
     hints |= {"task": Kind, "rules": Rules, "min_length": int, "max_length": int}
     hints["first_mark"] = FirstMark
-    order = recipe("robust").settings()
+    order = recipe("robust").settings() | recipe("paper").settings()
     rows = (
         (
             name,
@@ -105,7 +114,8 @@ class Train:
 
     settings: Annotated[Any, tyro.conf.arg(constructor=Settings, prefix_name=False)]
     recipe: Name = None
-    """Registered recipe: catalog (the described system) or robust."""
+    """Registered recipe: robust, catalog (the described system), paper or paper-adding (the LSTM of
+    1997, one sequence an update)."""
     seed: Seed = None
     """With the recipe and the engine it determines every bit."""
     save_dir: Path = Path("run")

@@ -14,9 +14,10 @@ from typing import Any, Literal, Protocol, get_args
 import numpy as np
 
 from longlag import checks
-from longlag.networks.lstm import LSTM, check_lengths, flatten, unflatten
+from longlag.networks.lstm import LSTM, check_lengths, flatten
+from longlag.networks.lstm1997 import LSTM1997
 from longlag.optimizers import Adam, GradientDescent, Optimizer, clip_by_global_norm
-from longlag.recipes import Recipe
+from longlag.recipes import Network, Recipe
 from longlag.tasks import Batch
 
 Choice = Literal["auto", "native", "numpy"]
@@ -55,8 +56,7 @@ class Learner:
 
     def network(self, recipe: Recipe) -> LSTM:
         """The network as it is judged."""
-        parameters = unflatten(self.judged.copy(), recipe.hidden)
-        return LSTM(parameters, recipe.output, recipe.forget_gate)
+        return recipe.network_of(self.judged.copy())
 
 
 class Engine(Protocol):
@@ -88,12 +88,11 @@ class NumpyEngine:
     name = "numpy"
     isa: str | None = None
 
-    def predict(self, network: LSTM, inputs: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    def predict(self, network: Network, inputs: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         return network.predict(inputs, lengths)
 
     def learn(self, learner: Learner, recipe: Recipe, data: Batch) -> tuple[np.ndarray, int]:
-        parameters = unflatten(learner.parameters, recipe.hidden)
-        network = LSTM(parameters, recipe.output, recipe.forget_gate)
+        network = recipe.network_of(learner.parameters)
 
         def gradient(*batch: np.ndarray) -> tuple[float, np.ndarray]:
             loss, parts = network.gradient(*batch)
@@ -131,8 +130,9 @@ class NativeEngine:
         self.isa: str | None = isa
         self._kernel, self._common = kernel, {"isa": isa, "threads": threads}
 
-    def predict(self, network: LSTM, inputs: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-        return self._kernel.predict(*self._arguments(network, inputs, lengths), **self._of(network))
+    def predict(self, network: Network, inputs: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        compute = self._kernel.predict if isinstance(network, LSTM) else self._kernel.predict1997
+        return compute(*self._arguments(network, inputs, lengths), **self._of(network))
 
     def states(
         self, network: LSTM, inputs: np.ndarray, lengths: np.ndarray
@@ -166,7 +166,14 @@ class NativeEngine:
         learner.optimizer.step += updates
         return losses, updates
 
-    def _of(self, network: LSTM) -> dict[str, Any]:
+    def _of(self, network: Network) -> dict[str, Any]:
+        if isinstance(network, LSTM1997):
+            return {
+                "blocks": network.blocks,
+                "block_size": network.block_size,
+                "reads_current": network.reads == "current",
+                **self._common,
+            }
         return {
             "hidden": network.hidden,
             "sigmoid_output": network.output == "sigmoid",
@@ -176,7 +183,7 @@ class NativeEngine:
 
     @staticmethod
     def _arguments(
-        network: LSTM, inputs: np.ndarray, lengths: np.ndarray
+        network: Network, inputs: np.ndarray, lengths: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         lengths = check_lengths(inputs, lengths)
         return (

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from longlag.recipes import Recipe
+
 if TYPE_CHECKING:
     from longlag.criteria import Score
+    from longlag.steps import Run
     from longlag.studies.result import Result
     from longlag.tasks import MarkedPairs
-    from longlag.training import Run
 
 WIDTH, HEIGHT = 300, 96  # of the curve, in pixels
 BINS = 120  # columns that the losses are gathered in
@@ -120,9 +122,11 @@ def _setting(run: Run) -> str:
     T = f"T = {task.min_length}"
     if task.max_length > task.min_length:
         T += f" to {task.max_length}"
-    cells = "1 cell" if recipe.hidden == 1 else f"{recipe.hidden} cells"
-    gate = "" if recipe.forget_gate else ", no forget gate"
-    return f"{task.kind}, {task.rules} rules, {T} · {cells}{gate}, {recipe.output} output"
+    gates, output = ", no forget gate", "sigmoid"  # of the LSTM of 1997
+    if isinstance(recipe, Recipe):
+        gates, output = "" if recipe.forget_gate else gates, recipe.output
+    cells = f"{recipe.architecture}{gates}"
+    return f"{task.kind}, {task.rules} rules, {T} · {cells}, {output} output"
 
 
 # -- the curve --------------------------------------------------------------------------------
@@ -132,13 +136,15 @@ def _curve(run: Run) -> str:
     """Losses of the batches (their spread and mean), tests, and the chance level."""
     losses, tests = np.asarray(run.history.train_losses, float), run.history.test_curve
     x, low, mean, high = _gathered(losses)
+    x = x * run.recipe.loss_every
+    what, unit = ("losses", "sequences") if run.stops else ("batches", "iterations")
     chance = _task(run).chance_mse
     seen = [(k, mse) for k, mse in tests if np.isfinite(mse)]
     if len(x) == 0 and not seen:
         return '<div class="mute">no finite loss to draw</div>'
     values = np.log10(np.maximum([*low, *high, *(mse for _, mse in seen), chance], LEAST))
     bottom, top = float(values.min()), float(values.max()) + 0.05
-    last = max([len(losses), *(k for k, _ in seen), 1])
+    last = max([run.iterations, *(k for k, _ in seen), 1])
 
     def point(k: float, value: float) -> str:
         y = (top - np.log10(max(value, LEAST))) / (top - bottom)
@@ -153,7 +159,7 @@ def _curve(run: Run) -> str:
         for cx, cy in (point(k, mse).split(",") for k, mse in _thinned(seen))
     )
     outline = path([*x, *x[::-1]], [*high, *low[::-1]])
-    label = f"training and test errors over {run.iterations:,} iterations, logarithmic"
+    label = f"training and test errors over {run.iterations:,} {unit}, logarithmic"
     return (
         f'<svg width="{WIDTH}" height="{HEIGHT + 16}" viewBox="0 0 {WIDTH} {HEIGHT + 16}" '
         f'role="img" aria-label="{label}">'
@@ -163,8 +169,8 @@ def _curve(run: Run) -> str:
         f'opacity=".5" stroke-dasharray="3 3"/>'
         f'<text x="{WIDTH}" y="{float(level) - 4:.1f}" text-anchor="end">chance</text>'
         f'<g fill="#e8930c">{dots}</g>'
-        f'<text x="0" y="{HEIGHT + 14}">MSE, log scale: batches, tests ●</text>'
-        f'<text x="{WIDTH}" y="{HEIGHT + 14}" text-anchor="end">{last:,} iterations</text></svg>'
+        f'<text x="0" y="{HEIGHT + 14}">MSE, log scale: {what}, tests ●</text>'
+        f'<text x="{WIDTH}" y="{HEIGHT + 14}" text-anchor="end">{last:,} {unit}</text></svg>'
     )
 
 

@@ -23,7 +23,7 @@ from longlag import checks
 from longlag import engine as engines
 from longlag.criteria import Score, score
 from longlag.networks.lstm1997 import flatten, weight_count
-from longlag.recipes import OnlineRecipe, check_seed
+from longlag.recipes import ONLINE_BLOCK, OnlineRecipe, check_seed
 from longlag.tasks import Batch
 
 LANES = 16  # trials that the kernel takes through one instruction
@@ -76,6 +76,7 @@ class OnlineEngine(Protocol):
 
     name: str
     isa: str | None
+    most: int  # sequences of a trial in one call at most, so that none takes long
 
     def learn(self, recipe: OnlineRecipe, state: State, data: Batch) -> np.ndarray:
         """Learns from inputs (N, K, T, 2), lengths and targets (N, K), one after another.
@@ -98,6 +99,7 @@ class NumpyOnline:
 
     name = "numpy"
     isa: str | None = None
+    most = 16
 
     def learn(self, recipe: OnlineRecipe, state: State, data: Batch) -> np.ndarray:
         N, K = data.targets.shape
@@ -119,7 +121,7 @@ class NumpyOnline:
     ) -> bool:
         """One sequence, one update; False where the weights would not stay finite."""
         sequence, target = data.inputs[n, k, : data.lengths[n, k]], data.targets[n, k]
-        network = recipe.network(state.weights[n])
+        network = recipe.network_of(state.weights[n])
         full = recipe.gradient == "full"
         gradient = network.full_gradient if full else network.truncated_gradient_backward
         with np.errstate(over="ignore", invalid="ignore"):
@@ -152,16 +154,17 @@ class NumpyOnline:
 
     def predict(self, recipe: OnlineRecipe, vector: np.ndarray, data: Batch) -> np.ndarray:
         with np.errstate(over="ignore", invalid="ignore"):
-            return recipe.network(vector).predict(data.inputs, data.lengths)
+            return recipe.network_of(vector).predict(data.inputs, data.lengths)
 
 
 class NativeOnline:
     """The C++ kernel; each group of lanes is one call, on whichever thread makes it."""
 
     name = "native"
+    most = ONLINE_BLOCK
 
-    def __init__(self, kernel: Any, isa: str | None) -> None:
-        self.isa, self._kernel = isa, kernel
+    def __init__(self, kernel: Any, engine: engines.Engine) -> None:
+        self.isa, self._kernel, self._engine = engine.isa, kernel, engine
 
     def learn(self, recipe: OnlineRecipe, state: State, data: Batch) -> np.ndarray:
         return self._kernel.online1997(
@@ -173,19 +176,14 @@ class NativeOnline:
             rate=recipe.rate,
             full_gradient=recipe.gradient == "full",
             mean_error_below=recipe.mean_error,
-            **self._of(recipe),
+            blocks=recipe.blocks,
+            block_size=recipe.block_size,
+            reads_current=recipe.reads == "current",
+            isa=self.isa,
         )
 
     def predict(self, recipe: OnlineRecipe, vector: np.ndarray, data: Batch) -> np.ndarray:
-        return self._kernel.predict1997(vector, data.inputs, data.lengths, **self._of(recipe))
-
-    def _of(self, recipe: OnlineRecipe) -> dict[str, Any]:
-        return {
-            "blocks": recipe.blocks,
-            "block_size": recipe.block_size,
-            "reads_current": recipe.reads == "current",
-            "isa": self.isa,
-        }
+        return self._engine.predict(recipe.network_of(vector), data.inputs, data.lengths)
 
 
 def choose(engine: str = "auto") -> OnlineEngine:
@@ -193,7 +191,7 @@ def choose(engine: str = "auto") -> OnlineEngine:
     chosen = engines.choose(engine)
     if chosen.name == "numpy":
         return NumpyOnline()
-    return NativeOnline(engines.load_kernel(), chosen.isa)
+    return NativeOnline(engines.load_kernel(), chosen)
 
 
 @dataclass(frozen=True)
@@ -265,24 +263,30 @@ class Trials:
     def finished(self) -> bool:
         return len(self.learning) == 0
 
-    def advance(self, pool: ThreadPoolExecutor) -> None:
+    def advance(self, pool: ThreadPoolExecutor) -> dict[int, np.ndarray]:
         """One round: every trial in a lane learns from its next piece of data.
 
         An exception from within leaves a state from which nothing can go on.
+
+        Returns:
+            By row, the errors y - t of the sequences that were learned from, float32.
         """
         start = time.perf_counter()
         groups = self._groups()
+        errors: dict[int, np.ndarray] = {}
         learned = [
             pool.submit(self._learn, rows, self._data(rows), k) for k, rows in enumerate(groups)
         ]
         ahead = self._draw_ahead(np.concatenate(groups), pool)
         for rows, done in zip(groups, learned, strict=True):
-            state, answers = done.result()
+            state, found = done.result()
             self.arrays.put(rows, state)
-            missing = np.isnan(answers).any(axis=1)
-            self.diverged[rows] = missing & (state.stops[:, -1] < 0)
-        self._drawn = {key: data.result() for key, data in ahead.items()}
+            missing = np.isnan(found)
+            self.diverged[rows] = missing.any(axis=1) & (state.stops[:, -1] < 0)
+            errors |= {int(row): e[~m] for row, e, m in zip(rows, found, missing, strict=True)}
+        self._keep({key: data.result() for key, data in ahead.items()})
         self.elapsed += time.perf_counter() - start
+        return errors
 
     def run(self) -> None:
         """Lets every trial learn to its end."""
@@ -290,13 +294,14 @@ class Trials:
             while not self.finished:
                 self.advance(pool)
 
-    def _groups(self) -> list[np.ndarray]:
-        """Rows that learn in this round; the sequences ahead are as many in each of a group.
+    @property
+    def _in_lanes(self) -> np.ndarray:
+        """The first of the rows that are left; more lanes than threads times 16 gain nothing."""
+        return self.learning[: LANES * self.threads]
 
-        The first trials of those that are left fill the lanes; more lanes than threads times 16
-        would gain nothing.
-        """
-        rows = self.learning[: LANES * self.threads]
+    def _groups(self) -> list[np.ndarray]:
+        """Rows that learn in this round; the sequences ahead are as many in each of a group."""
+        rows = self._in_lanes
         pieces = np.array([self._piece(row) for row in rows])
         groups = []
         for piece in np.unique(pieces):
@@ -305,16 +310,19 @@ class Trials:
         return groups
 
     def _piece(self, row: int) -> int:
-        """Sequences of a trial up to the end of its block of data, or of its budget."""
+        """Sequences of a trial in a round: up to the end of its block of data, or of its budget."""
         recipe, seen = self.recipe, int(self.arrays.seen[row])
-        return min(recipe.block - seen % recipe.block, recipe.max_sequences - seen)
+        left = recipe.block - seen % recipe.block, recipe.max_sequences - seen
+        return min(*left, self.engine.most)
 
     def _data(self, rows: np.ndarray) -> list[Batch]:
         """The next piece of each trial's data: views of blocks, most of them drawn ahead."""
         batches = []
         for row in rows:
             block, start = divmod(int(self.arrays.seen[row]), self.recipe.block)
-            drawn = self._drawn.get((row, block)) or self._draw(row, block)
+            if (row, block) not in self._drawn:
+                self._drawn[row, block] = self._draw(row, block)
+            drawn = self._drawn[row, block]
             piece = slice(start, start + self._piece(row))
             batches.append(Batch(*(array[piece] for array in drawn)))
         return batches
@@ -328,8 +336,15 @@ class Trials:
         """The blocks after those that are being learned from."""
         block, budget = self.recipe.block, self.recipe.max_sequences
         after = {int(row): int(self.arrays.seen[row]) // block + 1 for row in rows}
-        wanted = [(row, k) for row, k in after.items() if k * block < budget]
-        return {key: pool.submit(self._draw, *key) for key in wanted}
+        wanted = {(row, k) for row, k in after.items() if k * block < budget}
+        return {key: pool.submit(self._draw, *key) for key in wanted - self._drawn.keys()}
+
+    def _keep(self, ahead: dict[tuple[int, int], Batch]) -> None:
+        """Keeps the blocks that are still to be learned from."""
+        seen, size = self.arrays.seen, self.recipe.block
+        block = {int(row): int(seen[row]) // size for row in self._in_lanes}
+        drawn = self._drawn | ahead
+        self._drawn = {(r, k): drawn[r, k] for r, k in drawn if r in block and k >= block[r]}
 
     def _learn(
         self, rows: np.ndarray, batches: list[Batch], group: int
@@ -341,7 +356,7 @@ class Trials:
         columns = zip(*batches, strict=True)
         inputs = np.stack(next(columns), out=self._inputs[group])
         data = Batch(inputs, *(np.stack(arrays) for arrays in columns))
-        return state, self.engine.learn(self.recipe, state, data)
+        return state, self.engine.learn(self.recipe, state, data) - data.targets
 
     # -- what has come of them ----------------------------------------------------------------
 
@@ -350,19 +365,24 @@ class Trials:
         return [self._result(row) for row in range(len(self.seeds))]
 
     def _result(self, row: int) -> Trial:
-        arrays = self.arrays
-        ended_by: EndedBy = "max_sequences"
-        if arrays.stops[row, -1] >= 0:
-            ended_by = "target"
-        elif self.diverged[row]:
-            ended_by = "diverged"
-        stops = tuple(self._stop(row, s) for s in range(len(self.recipe.stops)))
-        return Trial(self.seeds[row], ended_by, int(arrays.seen[row]), stops)
+        stops = tuple(self.stop(row, s) for s in range(len(self.recipe.stops)))
+        return Trial(self.seeds[row], self.ended_by(row), int(self.arrays.seen[row]), stops)
 
-    def _stop(self, row: int, s: int) -> Stop:
+    def ended_by(self, row: int) -> EndedBy:
+        """Why a trial that learns no more has ended."""
+        if self.arrays.stops[row, -1] >= 0:
+            return "target"
+        return "diverged" if self.diverged[row] else "max_sequences"
+
+    def weights_at(self, row: int, s: int) -> np.ndarray:
+        """A trial's weights (P,) at its stopping point number s, or where it is."""
+        arrays = self.arrays
+        return arrays.stop_weights[row, s] if arrays.stops[row, s] >= 0 else arrays.weights[row]
+
+    def stop(self, row: int, s: int) -> Stop:
+        """A trial at its stopping point number s, or where it is, judged on fresh sequences."""
         arrays, recipe = self.arrays, self.recipe
         reached = bool(arrays.stops[row, s] >= 0)
-        vector = arrays.stop_weights[row, s] if reached else arrays.weights[row]
         fresh = recipe.test_data(self.seeds[row], s)
         mse, mae = arrays.stop_errors[row, s] if reached else (np.nan, np.nan)
         return Stop(
@@ -371,7 +391,7 @@ class Trials:
             sequences=int(arrays.stops[row, s] if reached else arrays.seen[row]),
             window_mse=float(mse),
             window_mae=float(mae),
-            fresh=score(self.engine.predict(recipe, vector, fresh), fresh.targets),
+            fresh=score(self.engine.predict(recipe, self.weights_at(row, s), fresh), fresh.targets),
         )
 
     # -- the whole state, out and in ----------------------------------------------------------

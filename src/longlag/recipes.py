@@ -25,8 +25,21 @@ import numpy as np
 
 from longlag import checks
 from longlag.criteria import TOLERANCE
-from longlag.networks.lstm import LSTM, Output, Parameters, flatten, unflatten
-from longlag.networks.lstm1997 import LSTM1997, Reads, initial_weights
+from longlag.networks.lstm import (
+    LSTM,
+    Output,
+    Parameters,
+    flatten,
+    parameter_shapes,
+    unflatten,
+)
+from longlag.networks.lstm1997 import (
+    LSTM1997,
+    Reads,
+    Weights,
+    initial_weights,
+    weight_shapes,
+)
 from longlag.networks.lstm1997 import flatten as flatten1997
 from longlag.networks.lstm1997 import unflatten as unflatten1997
 from longlag.tasks import Batch, MarkedPairs
@@ -38,6 +51,7 @@ Stop = Literal["strict", "mse"]
 ErrorTerm = Literal["squared", "halved"]
 GradientTerm = Literal["truncated", "full"]
 Scalar = str | int | float | bool
+Network = LSTM | LSTM1997
 
 TEST_SEED_OFFSET = 1_000_003  # the catalogue's second stream of test data
 BLOCK_VALUES = 2**18  # at most so many values are drawn in one block of training data
@@ -78,6 +92,11 @@ class Settings:
                 value = _checked(f.name, getattr(self, f.name), hints[f.name], f.metadata)
                 object.__setattr__(self, f.name, value)
 
+    @property
+    def evaluation_task(self) -> MarkedPairs:
+        """The task on which a run is tested."""
+        return self.task
+
     # -- settings as one flat dict ------------------------------------------------------------
 
     def settings(self) -> dict[str, Scalar]:
@@ -101,7 +120,7 @@ class Settings:
         known = self.settings()
         for name in settings:
             if name not in known:
-                raise ValueError(f"unknown setting {name!r}{checks.nearest(name, known)}")
+                raise ValueError(_unknown(self.name, name, known))
         settings = dict(settings)
         if "min_length" in settings and "max_length" not in settings:
             settings["max_length"] = (
@@ -154,6 +173,8 @@ class Recipe(Settings):
 
     # -- what a recipe and a seed determine ---------------------------------------------------
 
+    loss_every = 1  # iterations that a training loss is the mean of
+
     @property
     def evaluation_task(self) -> MarkedPairs:
         """The task on which a run is tested: the catalogue holds T at its longest."""
@@ -203,7 +224,21 @@ class Recipe(Settings):
         b[:H], b[H : 2 * H] = self.input_bias - memory, self.forget_bias + memory
         vector = flatten(Parameters(Wx, Wh, b, Wy, np.array([self.output_bias])))
         # Rounded at once: float64 logarithms differ in the last bit between processors.
-        return LSTM(unflatten(vector.astype(np.float32), H), self.output, self.forget_gate)
+        return self.network_of(vector.astype(np.float32))
+
+    @property
+    def architecture(self) -> str:
+        """How many cells there are, in words."""
+        return _counted(self.hidden, "cell")
+
+    @property
+    def shapes(self) -> Parameters:
+        """Shapes of the network's parameters, by name."""
+        return parameter_shapes(self.hidden)
+
+    def network_of(self, vector: np.ndarray) -> LSTM:
+        """The network with flat parameters (P,)."""
+        return LSTM(unflatten(vector, self.hidden), self.output, self.forget_gate)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -257,6 +292,14 @@ class OnlineRecipe(Settings):
                 f"not {self.blocks} times {self.block_size + 2}"
             )
 
+    batch_size = 1  # an iteration learns from one sequence
+    loss_every = 1000  # iterations that a training loss is the mean of
+
+    @property
+    def max_iterations(self) -> int:
+        """Updates at most: one a sequence."""
+        return self.max_sequences
+
     @property
     def stops(self) -> tuple[int, ...]:
         """The paper's n_seq of each stopping point, falling."""
@@ -292,7 +335,17 @@ class OnlineRecipe(Settings):
         rng = _stream(seed, WEIGHTS)
         return flatten1997(initial_weights(rng, self.blocks, self.block_size, biases))
 
-    def network(self, vector: np.ndarray) -> LSTM1997:
+    @property
+    def architecture(self) -> str:
+        """How many cells there are, in words."""
+        return f"{_counted(self.blocks, 'block')} of {_counted(self.block_size, 'cell')}"
+
+    @property
+    def shapes(self) -> Weights:
+        """Shapes of the network's weights, by name."""
+        return weight_shapes(self.blocks, self.block_size)
+
+    def network_of(self, vector: np.ndarray) -> LSTM1997:
         """The network with flat weights (P,)."""
         return LSTM1997(
             unflatten1997(vector, self.blocks, self.block_size), self.blocks, self.reads
@@ -302,6 +355,11 @@ class OnlineRecipe(Settings):
 def _stream(seed: int, *key: int) -> np.random.Generator:
     """A stream of an on-line trial, independent of all others."""
     return np.random.default_rng(np.random.SeedSequence(check_seed(seed), spawn_key=key))
+
+
+def _counted(n: int, thing: str) -> str:
+    """'1 cell', '8 cells'."""
+    return f"{n} {thing}" + ("" if n == 1 else "s")
 
 
 def check_seed(seed: int) -> int:
@@ -317,6 +375,14 @@ def _checked(name: str, value: Any, kind: Any, limits: Mapping[str, Any]) -> Sca
         return checks.flag(name, value)
     check = checks.whole if kind is int else checks.number
     return check(name, value, limits["low"], limits["high"])
+
+
+def _unknown(recipe: str, name: Any, known: Mapping[str, Any]) -> str:
+    """That a recipe has no such setting, in one sentence."""
+    others = [other for other, r in RECIPES.items() if name in r.settings()]
+    if others:
+        return f"recipe {recipe} has no setting {name!r}: it is a setting of {' and '.join(others)}"
+    return f"unknown setting {name!r}{checks.nearest(name, known)}"
 
 
 BATCH_RECIPES: dict[str, Recipe] = {
@@ -364,7 +430,8 @@ ONLINE_RECIPES: dict[str, OnlineRecipe] = {
     )
 }
 
-RECIPES: dict[str, Recipe | OnlineRecipe] = {**BATCH_RECIPES, **ONLINE_RECIPES}
+AnyRecipe = Recipe | OnlineRecipe
+RECIPES: dict[str, AnyRecipe] = {**BATCH_RECIPES, **ONLINE_RECIPES}
 
 
 @overload
@@ -373,7 +440,7 @@ def recipe(name: Literal["catalog", "robust"], **settings: Any) -> Recipe: ...
 def recipe(name: Literal["paper", "paper-adding"], **settings: Any) -> OnlineRecipe: ...
 @overload
 def recipe(name: str, **settings: Any) -> Any: ...
-def recipe(name: str, **settings: Any) -> Recipe | OnlineRecipe:
+def recipe(name: str, **settings: Any) -> AnyRecipe:
     """The registered recipe `name`, with some settings changed.
 
     >>> recipe("robust", min_length=300).task.max_length

@@ -15,9 +15,11 @@ from typing import Any
 from longlag import engine as engines
 from longlag import runs, session
 from longlag.criteria import Score
+from longlag.online_training import OnlineTraining
+from longlag.recipes import OnlineRecipe
 from longlag.session import Observer
+from longlag.steps import Run, Steps
 from longlag.tasks import MarkedPairs
-from longlag.training import Run, Training
 
 LOG_SECONDS = 5.0  # between two progress lines in a log
 EXTRAS = ("torch", "jax", "safetensors", "onnx", "onnxruntime", "distributed", "pandas", "pyarrow")
@@ -36,7 +38,7 @@ def exit_status(program: str, command: Callable[[], int]) -> int:
         say(f"{program}: {error}")
         return BAD_INPUT
     except session.Interrupted as stop:
-        say(f"{program}: interrupted at iteration {stop.training.iteration}; --resume continues")
+        say(f"{program}: interrupted at {_moment(stop.training)}; --resume continues")
         return INTERRUPTED
     except KeyboardInterrupt as stop:
         say(f"{program}: interrupted" + (f"; {stop}" if str(stop) else ""))
@@ -89,10 +91,11 @@ def training_json(run: Run) -> dict[str, Any]:
         "stopped_by": run.stopped_by,
         "elapsed_sec": run.history.elapsed_sec,
         "score": run.score.as_dict(),
+        **runs.stops_json(run),
     }
 
 
-def interrupted_json(training: Training) -> dict[str, Any]:
+def interrupted_json(training: Steps) -> dict[str, Any]:
     return {
         "recipe": training.recipe.name,
         "seed": training.seed,
@@ -113,12 +116,35 @@ def score_card(run: Run, directory: Path) -> str:
         "max_iterations": "the budget was used up before the target",
         "diverged": "the loss was no longer finite",
     }
+    updates = "an update each" if run.stops else f"{run.iterations:,} iterations"
     head = (
         f"{run.recipe.name}, seed {run.seed}: {reasons[run.stopped_by]} after "
-        f"{run.sequences:,} sequences ({run.iterations:,} iterations, "
+        f"{run.sequences:,} sequences ({updates}, "
         f"{run.history.elapsed_sec:.1f} s, {_by_whom(run.engine, run.isa)})"
     )
-    return f"{head}\n\n{scores(run.recipe.evaluation_task, run.score)}\n\nrun in {directory}"
+    parts = [head, scores(run.recipe.evaluation_task, run.score), f"run in {directory}"]
+    if run.stops:
+        parts.insert(1, _stop_table(run))
+    return "\n\n".join(parts)
+
+
+def _stop_table(run: Run) -> str:
+    """When the stopping points of the paper's regime were reached, and the score there."""
+    recipe = run.recipe
+    assert isinstance(recipe, OnlineRecipe)
+    tested = f"error > 0.04 of {recipe.test_size} fresh"
+    head = ("stop", "training sequences", tested, "MSE", "RMSE")
+    rows = [
+        (
+            f"fewer than {stop.n_seq} of the latest {recipe.window} wrong",
+            f"{stop.sequences:,}" if stop.reached else f"not by {stop.sequences:,}",
+            _share(stop.fresh),
+            f"{stop.fresh.mse:.5f}",
+            f"{stop.fresh.rmse:.4f}",
+        )
+        for stop in run.stops
+    ]
+    return table([head, *rows])
 
 
 def _by_whom(engine: str, isa: str | None) -> str:
@@ -193,11 +219,9 @@ def _differences(loaded: Sequence[Run]) -> dict[str, list[Any]]:
     settings = [
         {"recipe": run.recipe.name, "seed": run.seed, **run.recipe.settings()} for run in loaded
     ]
-    return {
-        name: [s[name] for s in settings]
-        for name in settings[0]
-        if any(s[name] != settings[0][name] for s in settings)
-    }
+    names = dict.fromkeys(name for s in settings for name in s)
+    values = {name: [s.get(name) for s in settings] for name in names}  # None: it has none such
+    return {name: v for name, v in values.items() if any(value != v[0] for value in v)}
 
 
 # -- this installation ------------------------------------------------------------------------
@@ -256,9 +280,10 @@ def progress(quiet: bool) -> Iterator[Observer]:
 def _bar() -> Iterator[Observer]:
     from tqdm import tqdm
 
-    with tqdm(unit=" it", dynamic_ncols=True, smoothing=0.1) as bar:
+    with tqdm(dynamic_ncols=True, smoothing=0.1) as bar:
 
-        def observe(training: Training) -> None:
+        def observe(training: Steps) -> None:
+            bar.unit = " seq" if isinstance(training, OnlineTraining) else " it"
             bar.total = training.recipe.max_iterations
             bar.update(training.iteration - bar.n)
             bar.set_description(f"{training.recipe.name} seed {training.seed}", refresh=False)
@@ -270,19 +295,28 @@ def _bar() -> Iterator[Observer]:
 def _lines() -> Observer:
     last = time.monotonic()
 
-    def observe(training: Training) -> None:
+    def observe(training: Steps) -> None:
         nonlocal last
         now = time.monotonic()
         if now - last > LOG_SECONDS or training.stopped_by is not None:
             last = now
-            say(f"iteration {training.iteration}: {_state(training)}")
+            say(f"{_moment(training)}: {_state(training)}")
 
     return observe
 
 
-def _state(training: Training) -> str:
+def _moment(training: Steps) -> str:
+    """Where a training is."""
+    if isinstance(training, OnlineTraining):
+        return f"sequence {training.iteration:,}"
+    return f"iteration {training.iteration}"
+
+
+def _state(training: Steps) -> str:
     chance = training.recipe.evaluation_task.chance_mse
     parts = [f"train MSE {training.losses[-1]:.5f}"] if training.losses else []
     if training.test_curve:
         parts.append(f"test MSE {training.test_curve[-1][1]:.5f} (chance {chance:.4f})")
+    if isinstance(training, OnlineTraining):
+        parts.append(f"{training.wrong} of the latest {training.recipe.window} wrong")
     return ", ".join(parts)

@@ -1,7 +1,8 @@
 """A run directory: weights, history, snapshots, checkpoint; each file whole or absent.
 
-    weights.npz      Wx (2, 4H), Wh (H, 4H), b (4H,), Wy (H, 1), by (1,), float32
-    history.json     losses, test curve, score, settings, environment
+    weights.npz      Wx (2, 4H), Wh (H, 4H), b (4H,), Wy (H, 1), by (1,), float32; those of the
+                     LSTM of 1997: W (C + 2B, 2 + C + 2B + 1), Wk (C + 1,)
+    history.json     losses, test curve, score, settings, environment; on-line also the stops
     snapshots.npz    iterations (S,), parameters (S, P)
     checkpoint.npz   the whole state of a training, for `--resume`
 
@@ -17,18 +18,25 @@ import os
 import platform
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from longlag import files
+from longlag import checks, files
 from longlag.criteria import Score
 from longlag.files import DamagedFile
-from longlag.networks.lstm import LSTM, Parameters, parameter_count
-from longlag.recipes import BATCH_RECIPES, Recipe, check_seed
-from longlag.training import History, Run, Training
+from longlag.online import Stop
+from longlag.recipes import (
+    BATCH_RECIPES,
+    ONLINE_RECIPES,
+    AnyRecipe,
+    Network,
+    OnlineRecipe,
+    check_seed,
+)
+from longlag.steps import History, Run, Steps
 
 FORMAT = "longlag run 1"
 WEIGHTS, HISTORY = "weights.npz", "history.json"
@@ -121,6 +129,7 @@ def describe(run: Run) -> dict[str, Any]:
         "sequences": run.sequences,
         "stopped_by": run.stopped_by,
         "score": run.score.as_dict(),
+        **stops_json(run),
         "final_test_mse": run.score.mse,
         "elapsed_sec": history.elapsed_sec,
         "config": run.recipe.settings(),
@@ -156,8 +165,15 @@ def described(content: Any) -> dict[str, Any]:
         "stopped_by": stopped_by,
         "engine": engine,
         "isa": isa,
+        "stops": _stops(content, recipe),
         "env": dict(content["env"]),
     }
+
+
+def stops_json(run: Run) -> dict[str, Any]:
+    """The stopping points of a run that learned on-line; nothing of another."""
+    stops = [asdict(stop) for stop in run.stops]
+    return {"stops": [{**s, "score": s.pop("fresh")} for s in stops]} if stops else {}
 
 
 def environment() -> dict[str, Any]:
@@ -174,7 +190,7 @@ def environment() -> dict[str, Any]:
     }
 
 
-def _load_network(path: Path, recipe: Recipe) -> LSTM:
+def _load_network(path: Path, recipe: AnyRecipe) -> Network:
     if not path.exists():
         raise DamagedFile(f"{path} is missing from the run directory")
     arrays = files.read_arrays(path)
@@ -182,30 +198,32 @@ def _load_network(path: Path, recipe: Recipe) -> LSTM:
         return network_of(recipe, arrays)
 
 
-def network_of(recipe: Recipe, arrays: Mapping[str, np.ndarray]) -> LSTM:
+def network_of(recipe: AnyRecipe, arrays: Mapping[str, np.ndarray]) -> Network:
     """The network that has these weights, by the names in weights.npz.
 
     Raises:
         ValueError: other names, shapes that do not fit the recipe, numbers that are not finite
             float32.
     """
-    if set(arrays) != set(Parameters._fields):
-        raise ValueError(f"it holds {', '.join(arrays)}, not {', '.join(Parameters._fields)}")
+    shapes = recipe.shapes._asdict()
+    if set(arrays) != set(shapes):
+        raise ValueError(f"it holds {', '.join(arrays)}, not {', '.join(shapes)}")
     _check_floats(arrays)
-    parameters = Parameters(**arrays)
-    if len(parameters.by) != 1 or parameters.Wy.shape != (recipe.hidden, 1):
-        raise ValueError(f"its arrays do not fit {recipe.hidden} cells")
-    return LSTM(parameters, recipe.output, recipe.forget_gate)
+    for name, shape in shapes.items():
+        if arrays[name].shape != shape:
+            raise ValueError(f"{name} has shape {arrays[name].shape}, the recipe's is {shape}")
+    return recipe.network_of(np.concatenate([arrays[name].ravel() for name in shapes]))
 
 
-def _load_snapshots(path: Path, recipe: Recipe) -> dict[int, np.ndarray]:
+def _load_snapshots(path: Path, recipe: AnyRecipe) -> dict[int, np.ndarray]:
     if not path.exists():
         return {}
     arrays = files.read_arrays(path)
     with files.damage_named(path):
         iterations, parameters = arrays["iterations"], arrays["parameters"]
         _check_floats({"parameters": parameters})
-        if parameters.shape != (len(iterations), parameter_count(recipe.hidden)):
+        P = sum(math.prod(shape) for shape in recipe.shapes)
+        if parameters.shape != (len(iterations), P):
             raise ValueError(f"snapshots of shape {parameters.shape} do not fit the recipe")
         return dict(zip((int(k) for k in iterations), parameters, strict=True))
 
@@ -223,7 +241,7 @@ def _check_floats(arrays: Mapping[str, np.ndarray]) -> None:
 class Checkpoint:
     """A training's state, and what it is a training of."""
 
-    recipe: Recipe
+    recipe: AnyRecipe
     seed: int
     engine: str
     isa: str | None
@@ -233,13 +251,13 @@ class Checkpoint:
     def finished(self) -> bool:
         return self.state["stopped_by"] is not None
 
-    def put_into(self, training: Training, path: Path) -> None:
+    def put_into(self, training: Steps, path: Path) -> None:
         """Lets a fresh training of the same recipe and seed go on from here."""
         with files.damage_named(path):
             training.restore(dict(self.state))
 
 
-def save_checkpoint(training: Training, directory: Path) -> None:
+def save_checkpoint(training: Steps, directory: Path) -> None:
     """Writes the whole state of a training between two of its steps."""
     state = training.state()
     arrays = {name: value for name, value in state.items() if isinstance(value, np.ndarray)}
@@ -390,11 +408,32 @@ def _score(content: Any) -> Score:
     return Score(n=int(content["n"]), wrong=int(content["wrong"]), **errors)
 
 
-def _recipe(name: Any, config: Any) -> Recipe:
+def _stops(history: Mapping[str, Any], recipe: AnyRecipe) -> tuple[Stop, ...]:
+    """Of a run that learned on-line, its stopping points; of another there are none."""
+    if not isinstance(recipe, OnlineRecipe):
+        return ()
+    stops = tuple(
+        Stop(
+            n_seq=checks.whole("n_seq", content["n_seq"], n_seq, n_seq),
+            reached=checks.flag("reached", content["reached"]),
+            sequences=checks.whole("sequences", content["sequences"], 0),
+            window_mse=_number(content["window_mse"]),
+            window_mae=_number(content["window_mae"]),
+            fresh=_score(content["score"]),
+        )
+        for n_seq, content in zip(recipe.stops, history["stops"], strict=True)
+    )
+    if stops[-1].sequences != history["iterations"]:
+        raise ValueError("its stops do not end where the training did")
+    return stops
+
+
+def _recipe(name: Any, config: Any) -> AnyRecipe:
     """The recipe of a run, from its name and all of its settings."""
-    model = next(iter(BATCH_RECIPES.values()))
     if not isinstance(name, str) or not isinstance(config, dict):
         raise ValueError("its settings are not a recipe's")
+    kinds = ONLINE_RECIPES if "max_sequences" in config else BATCH_RECIPES
+    model: AnyRecipe = next(iter(kinds.values()))
     missing = set(model.settings()) - set(config)
     if missing:
         raise ValueError(f"its settings lack {', '.join(sorted(missing))}")

@@ -12,20 +12,20 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from longlag import engine as engines
 from longlag import runs
 from longlag.recipes import recipe
-from longlag.training import Run, Training
+from longlag.steps import Run, Steps
+from longlag.training import begin
 
 CHECKPOINT_SECONDS = 5.0  # at most so much work is lost when the process is killed
 
-Observer = Callable[[Training], None]
+Observer = Callable[[Steps], None]
 
 
 class Interrupted(Exception):
     """The user stopped the training; its state is saved."""
 
-    def __init__(self, training: Training) -> None:
+    def __init__(self, training: Steps) -> None:
         super().__init__("interrupted")
         self.training = training
 
@@ -44,7 +44,7 @@ class Request:
     threads: int = 1
 
 
-def ignore(training: Training) -> None:
+def ignore(training: Steps) -> None:
     """Observes nothing."""
 
 
@@ -62,8 +62,8 @@ def start(
         Interrupted: by Ctrl-C or a termination signal; the checkpoint is written.
     """
     chosen = recipe(request.recipe or "robust", **request.settings)
-    engine = engines.choose(request.engine or "auto", request.threads)
-    training = Training(chosen, 0 if request.seed is None else request.seed, engine)
+    seed = 0 if request.seed is None else request.seed
+    training = begin(chosen, seed, engine=request.engine or "auto", threads=request.threads)
     runs.claim(directory, overwrite=overwrite)
     with runs.locked(directory):
         runs.save_checkpoint(training, directory)
@@ -78,8 +78,9 @@ def resume(request: Request, directory: Path, *, observe: Observer = ignore) -> 
     """
     checkpoint = runs.load_checkpoint(directory)
     _check_same(request, checkpoint, directory)
-    engine = engines.choose(checkpoint.engine, request.threads)
-    training = Training(checkpoint.recipe, checkpoint.seed, engine)
+    training = begin(
+        checkpoint.recipe, checkpoint.seed, engine=checkpoint.engine, threads=request.threads
+    )
     with runs.locked(directory):
         checkpoint.put_into(training, directory / runs.CHECKPOINT)
         return _train(training, directory, observe)
@@ -99,7 +100,7 @@ def _check_same(request: Request, checkpoint: runs.Checkpoint, directory: Path) 
             )
 
 
-def _train(training: Training, directory: Path, observe: Observer) -> Run:
+def _train(training: Steps, directory: Path, observe: Observer) -> Run:
     saved = time.monotonic()
     with signals_noted() as interrupted:
         while training.stopped_by is None:

@@ -35,8 +35,9 @@ from longlag import checks, tasks
 from longlag.criteria import Score
 from longlag.engine import Learner, descend
 from longlag.recipes import Recipe, Settings, check_seed, recipe
+from longlag.steps import History, StoppedBy
 from longlag.tasks import Batch
-from longlag.training import History, StoppedBy, Training
+from longlag.training import Training
 
 DATASET_STREAM = 5  # spawn key of a dataset's batches: apart from every trial's streams
 

@@ -1,98 +1,34 @@
 """Mini-batch training by back-propagation through time: `train(recipe, seed)`.
 
-`Training` is the same thing in steps: each `advance` trains on one block of data and, where a
-test is due, tests; between two steps its whole state can be taken out and put back, so that an
-interrupted training goes on to the same bits. Nothing here knows of files or progress bars.
+`Training` is the same thing in steps (`steps.Steps`). What is to be learned on-line, `train` hands
+on to `online_training`.
 """
 
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from longlag import checks
+from longlag import checks, online
 from longlag import engine as engines
 from longlag.criteria import Score, is_strict, score
-from longlag.networks.lstm import LSTM, flatten, unflatten
-from longlag.recipes import OnlineRecipe, Recipe, check_seed
+from longlag.networks.lstm import LSTM, flatten
+from longlag.online_training import OnlineTraining
+from longlag.recipes import AnyRecipe, OnlineRecipe, Recipe, check_seed
+from longlag.steps import Run, Steps, snapshot_due
 from longlag.tasks import Batch, MarkedPairs
 
-StoppedBy = Literal["target", "max_iterations", "diverged"]
 Predict = Callable[[np.ndarray, np.ndarray], np.ndarray]  # (B, T, 2) and lengths (B,) to (B,)
 
 EVALUATION_STREAM = 4  # spawn key of `evaluate`'s sequences: apart from every training stream
 PREDICTION_VALUES = 2**20  # at most so many values are held at once while predicting
 
 
-@dataclass(frozen=True)
-class History:
-    """How a training went.
-
-    train_losses: mean squared error of each batch, before its update; test_curve: (iteration,
-    test MSE) pairs; elapsed_sec: seconds of training and testing.
-    """
-
-    train_losses: np.ndarray
-    test_curve: list[tuple[int, float]]
-    elapsed_sec: float
-
-
-@dataclass(frozen=True)
-class Run:
-    """A finished training.
-
-    snapshots: flat parameters (P,) by iteration, from 0 to the last; engine, isa: who did the
-    arithmetic; score: on fresh sequences (catalog: on the last test set, as published); env:
-    versions and machine, of a run that was read from a file.
-    """
-
-    recipe: Recipe
-    seed: int
-    network: LSTM
-    history: History
-    score: Score
-    stopped_by: StoppedBy
-    snapshots: dict[int, np.ndarray] = field(repr=False)
-    engine: str
-    isa: str | None
-    env: Mapping[str, Any] | None = field(default=None, repr=False)
-
-    @property
-    def iterations(self) -> int:
-        """Batches trained on."""
-        return len(self.history.train_losses)
-
-    @property
-    def sequences(self) -> int:
-        """Training sequences seen."""
-        return self.iterations * self.recipe.batch_size
-
-    def network_at(self, iteration: int) -> LSTM:
-        """The network as it was at one of the snapshots."""
-        parameters = unflatten(self.snapshots[iteration], self.recipe.hidden)
-        return LSTM(parameters, self.recipe.output, self.recipe.forget_gate)
-
-    def _repr_html_(self) -> str:
-        from longlag import notebook
-
-        return notebook.run(self)
-
-
-def snapshot_due(iteration: int) -> bool:
-    """Whether a snapshot is kept: about nine in a tenfold of iterations, evenly in their log."""
-    ratio = 1.3
-    return iteration <= 1 or int(np.log(iteration) / np.log(ratio)) > int(
-        np.log(iteration - 1) / np.log(ratio)
-    )
-
-
-class Training:
-    """A training in steps; see the module's docstring.
+class Training(Steps[Recipe, engines.Engine]):
+    """Mini-batch training in steps; after a block of data it tests where a test is due.
 
     Args:
         recipe, seed: what is trained.
@@ -100,7 +36,7 @@ class Training:
         snapshot_every: iterations between snapshots; geometric where not given.
 
     Raises:
-        ValueError: a recipe that learns on-line (`longlag.online`).
+        ValueError: a recipe that learns on-line.
     """
 
     def __init__(
@@ -111,22 +47,12 @@ class Training:
         snapshot_every: int | None = None,
     ) -> None:
         if isinstance(recipe, OnlineRecipe):
-            raise ValueError(
-                f"recipe {recipe.name} learns on-line, many trials side by side: "
-                f"run `longlag study {'table8' if recipe.name == 'paper' else 'table7'}`"
-            )
-        self.recipe, self.seed, self.engine = recipe, seed, engine
+            raise ValueError(f"recipe {recipe.name} learns on-line, not in batches")
+        super().__init__(recipe, seed, engine)
         self.streams = recipe.streams(seed)
         self.learner = engines.Learner.at(self._initial(), recipe)
-        self.iteration = 0
-        self.losses: list[float] = []
-        self.test_curve: list[tuple[int, float]] = []
-        self.elapsed = 0.0
-        self.stopped_by: StoppedBy | None = None
-        self.score: Score | None = None
         self._strict_in_a_row = 0
         self._snapshot_every = snapshot_every
-        self.snapshots: dict[int, np.ndarray] = {}
         self._snapshot()
 
     @property
@@ -138,47 +64,19 @@ class Training:
         """Answers (B,) of the network as it stands, for inputs (B, T, 2)."""
         return self.engine.predict(self.network, inputs, lengths)
 
-    def advance(self) -> None:
-        """Trains on the next block of data, and tests where a test is due.
+    def _initial(self) -> np.ndarray:
+        """The initial parameters, flat (P,)."""
+        return flatten(self.recipe.network(self.streams.weights).parameters)
 
-        An exception from within, Ctrl-C's included, leaves a state from which nothing can go on.
+    # -- one step -----------------------------------------------------------------------------
 
-        Raises:
-            RuntimeError: the training has already stopped.
-        """
-        if self.stopped_by is not None:
-            raise RuntimeError(f"the training has stopped already, by {self.stopped_by}")
-        start = time.perf_counter()
+    def _step(self) -> None:
         self._train_block()
         last = self.iteration == self.recipe.max_iterations
         if self.stopped_by is None and (last or self.iteration % self.recipe.test_every == 0):
             self._test(last)
         if self.stopped_by is not None:
             self._conclude()
-        self.elapsed += time.perf_counter() - start
-
-    def run(self) -> Run:
-        """The finished run."""
-        if self.stopped_by is None or self.score is None:
-            raise RuntimeError("the training has not stopped yet")
-        history = History(np.array(self.losses), self.test_curve, self.elapsed)
-        return Run(
-            recipe=self.recipe,
-            seed=self.seed,
-            network=self.network,
-            history=history,
-            score=self.score,
-            stopped_by=self.stopped_by,
-            snapshots=self.snapshots,
-            engine=self.engine.name,
-            isa=self.engine.isa,
-        )
-
-    def _initial(self) -> np.ndarray:
-        """The initial parameters, flat (P,)."""
-        return flatten(self.recipe.network(self.streams.weights).parameters)
-
-    # -- one step -----------------------------------------------------------------------------
 
     def _train_block(self) -> None:
         recipe = self.recipe
@@ -247,29 +145,20 @@ class Training:
     # -- the whole state, out and in ----------------------------------------------------------
 
     def state(self) -> dict[str, Any]:
-        """Arrays and JSON-ready values from which `restore` continues to the same bits."""
         optimizer = self.learner.optimizer
         arrays = {f"moment_{name}": m.copy() for name, m in optimizer.moments.items()}
         if self.learner.average is not None:
             arrays["average"] = self.learner.average.copy()
-        return arrays | {
+        own = {
             "parameters": self.learner.parameters.copy(),
-            "train_losses": np.array(self.losses),
-            "test_curve": np.array(self.test_curve, dtype=np.float64).reshape(-1, 2),
-            "snapshot_iterations": np.array(list(self.snapshots), dtype=np.int64),
-            "snapshots": np.array(list(self.snapshots.values())),
             "step": optimizer.step,
-            "iteration": self.iteration,
             "strict_in_a_row": self._strict_in_a_row,
-            "elapsed_sec": self.elapsed,
-            "stopped_by": self.stopped_by,
-            "score": None if self.score is None else self.score.as_dict(),
             "training_stream": json.dumps(self.streams.training.bit_generator.state),
             "test_stream": json.dumps(self.streams.test.bit_generator.state),
         }
+        return super().state() | arrays | own
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Puts back what `state` gave, into a training of the same recipe and seed."""
+    def restore(self, state: Mapping[str, Any]) -> None:
         learner = self.learner
         learner.parameters[:] = state["parameters"]
         if learner.average is not None:
@@ -277,20 +166,20 @@ class Training:
         for name, moment in learner.optimizer.moments.items():
             moment[:] = state[f"moment_{name}"]
         learner.optimizer.step = int(state["step"])
-        self.iteration = int(state["iteration"])
-        self.losses = [float(loss) for loss in state["train_losses"]]
-        self.test_curve = [(int(k), float(mse)) for k, mse in state["test_curve"]]
         self._strict_in_a_row = int(state["strict_in_a_row"])
-        self.elapsed = float(state["elapsed_sec"])
-        self.stopped_by = state["stopped_by"]
-        self.score = None if state["score"] is None else Score(**state["score"])
-        iterations = (int(k) for k in state["snapshot_iterations"])
-        self.snapshots = dict(zip(iterations, np.array(state["snapshots"]), strict=True))
         self.streams.training.bit_generator.state = json.loads(state["training_stream"])
         self.streams.test.bit_generator.state = json.loads(state["test_stream"])
+        super().restore(state)
 
 
-def train(recipe: Recipe, seed: int = 0, *, engine: str = "auto", threads: int = 1) -> Run:
+def begin(recipe: AnyRecipe, seed: int = 0, *, engine: str = "auto", threads: int = 1) -> Steps:
+    """A training at its start, of the kind that the recipe asks for; arguments as in `train`."""
+    if isinstance(recipe, OnlineRecipe):
+        return OnlineTraining(recipe, seed, online.choose(engine), threads)
+    return Training(recipe, seed, engines.choose(engine, threads))
+
+
+def train(recipe: AnyRecipe, seed: int = 0, *, engine: str = "auto", threads: int = 1) -> Run:
     """Trains to the end of the recipe.
 
     Args:
@@ -302,7 +191,7 @@ def train(recipe: Recipe, seed: int = 0, *, engine: str = "auto", threads: int =
     Raises:
         ValueError: a seed, engine or thread number that is not allowed.
     """
-    training = Training(recipe, seed, engines.choose(engine, threads))
+    training = begin(recipe, seed, engine=engine, threads=threads)
     while training.stopped_by is None:
         training.advance()
     return training.run()

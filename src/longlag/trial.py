@@ -29,7 +29,7 @@ from longlag.training import Training, evaluate
 TRAIN = "longlag.trial:train"
 # What determines a result: the code version names these files' contents, not the release alone.
 MATHEMATICS = (
-    *("tasks", "networks/lstm", "optimizers", "criteria", "recipes", "training", "engine"),
+    *("tasks", "networks/lstm", "optimizers", "criteria", "recipes", "steps", "training", "engine"),
     "trial",
 )
 EMPTY: dict[str, Any] = {

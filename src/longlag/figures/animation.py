@@ -9,15 +9,15 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib import colors
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
 from longlag import checks
 from longlag.criteria import TOLERANCE
 from longlag.figures import curves, examples, panels, style
-from longlag.recipes import Recipe
+from longlag.recipes import AnyRecipe
+from longlag.steps import Run
 from longlag.tasks import SHORTEST, Sequence
-from longlag.training import Run
 
 Progress = Callable[[int, int], None]
 
@@ -138,9 +138,9 @@ class Stage:
         """The heat map; its colours mean the same in all frames, and suit the last one best."""
         ax, cells = self.cells, frames[-1].cells
         norm = panels.colour_norm(*(frame.cells for frame in frames))
-        self.heat = panels.heat_map(ax, self.colour_bar, cells, norm)
-        ax.set_title("Cell state c[t]")
-        ax.set_ylabel("cell")
+        block_size = panels.block_size(self.run.network)
+        self.heat = panels.heat_map(ax, self.colour_bar, cells, norm, block_size)
+        ax.set_title("Cell state c[t]" if block_size is None else "Cell state s[t]")
         ax.set_xlabel("step")
         panels.time_axis(ax, len(cells))
         panels.mark_lines(ax, self.sequences[0])
@@ -174,15 +174,16 @@ class Stage:
         (self.mean_line,) = ax.plot([], [], color=style.NETWORK, lw=1.8)
         (self.now,) = ax.plot([], [], "o", color=style.NETWORK, markersize=5, clip_on=False)
         ax.set_xlim(0, max(1, run.iterations))
-        ax.set_xlabel("iterations")
+        ax.set_xlabel("thousand training sequences" if run.stops else "iterations")
         ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
-        ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+        ax.xaxis.set_major_formatter(lambda x, _: f"{x / (1000 if run.stops else 1):,.10g}")
 
     @style.styled
     def show(self, frame: Frame) -> np.ndarray:
         """Draws one frame; returns its pixels (height, width, 3)."""
-        sequences = frame.iteration * self.run.recipe.batch_size
-        self.title.set_text(f"Iteration {frame.iteration:,}   ·   {sequences:,} sequences seen")
+        seen = f"{frame.iteration * self.run.recipe.batch_size:,} sequences seen"
+        alike = self.run.stops  # on-line, an iteration is a sequence
+        self.title.set_text(seen if alike else f"Iteration {frame.iteration:,}   ·   {seen}")
         self.answer.set_text(style.answer(frame.answers[0]))
         self.heat.set_data(frame.cells.T)
         heights = np.nan_to_num(frame.answers[self.order], nan=0.0, posinf=2.0, neginf=-2.0)
@@ -239,7 +240,7 @@ def in_palette(pixels: np.ndarray, colours: np.ndarray) -> Image.Image:
     return image
 
 
-def check(recipe: Recipe, n_frames: int, fps: int, length: int | None) -> None:
+def check(recipe: AnyRecipe, n_frames: int, fps: int, length: int | None) -> None:
     """Refuses what cannot be animated, before any work.
 
     Raises:

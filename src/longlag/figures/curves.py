@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from longlag.figures import style
-from longlag.training import Run
+from longlag.steps import Run
 
 CHANCE_LOOK: dict[str, Any] = {
     "color": style.INK,
@@ -20,17 +20,19 @@ MOST_POINTS = 3000  # a line of more points is thinned to the extremes of its bi
 
 
 def csv(run: Run) -> str:
-    """The curves as text: iteration, sequences, train_mse, test_mse (empty where not tested).
+    """The curves as text: iteration, sequences, train_mse, test_mse (empty where there is none).
 
-    train_mse is that of the iteration's batch before its update, test_mse that on fresh sequences
-    after it; numbers are written so that they read back exactly.
+    train_mse is that of the iteration's batch before its update (on-line: the mean of 1000
+    sequences up to this one), test_mse that on fresh sequences after it; numbers are written so
+    that they read back exactly.
     """
-    tests = dict(run.history.test_curve)
+    history = run.history
+    tests = dict(history.test_curve)
+    losses = dict(zip(run.loss_iterations.tolist(), history.train_losses.tolist(), strict=True))
     lines = ["iteration,sequences,train_mse,test_mse"]
-    for iteration, loss in enumerate(run.history.train_losses, start=1):
-        test = repr(float(tests[iteration])) if iteration in tests else ""
-        sequences = iteration * run.recipe.batch_size
-        lines.append(f"{iteration},{sequences},{float(loss)!r},{test}")
+    for iteration in sorted({*losses, *tests}):
+        values = (repr(float(v[iteration])) if iteration in v else "" for v in (losses, tests))
+        lines.append(",".join(map(str, (iteration, iteration * run.recipe.batch_size, *values))))
     return "\n".join(lines) + "\n"
 
 
@@ -43,7 +45,7 @@ def smooth(losses: np.ndarray, window: int) -> np.ndarray:
 
 
 def smoothing_window(n: int) -> int:
-    """Batches that a smoothed curve of n batches takes together: a fiftieth, odd, at most 1001."""
+    """Losses that a smoothed curve of n losses takes together: a fiftieth, odd, at most 1001."""
     return 2 * min(n // 100, 500) + 1
 
 
@@ -57,9 +59,9 @@ def thin(x: np.ndarray, y: np.ndarray, most: int = MOST_POINTS) -> tuple[np.ndar
 
 
 def finite_losses(run: Run) -> tuple[np.ndarray, np.ndarray]:
-    """Iterations and their batch losses, as far as a logarithmic axis can show them."""
+    """Iterations and their training losses, as far as a logarithmic axis can show them."""
     losses = np.asarray(run.history.train_losses, dtype=np.float64)
-    at = np.arange(1, len(losses) + 1)
+    at = run.loss_iterations
     good = np.isfinite(losses) & (losses > 0)
     return at[good], losses[good]
 

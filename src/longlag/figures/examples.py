@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from longlag.networks.lstm import LSTM
-from longlag.recipes import Recipe
+from longlag.networks.lstm1997 import LSTM1997
+from longlag.recipes import AnyRecipe, Network
+from longlag.steps import Run
 from longlag.tasks import MarkedPairs, Sequence
-from longlag.training import Run
 
 FIGURE_STREAM = 5  # spawn key; training has 0, 1, 2 and `evaluate` has 4
 STREAMS = {"sequences": 0, "example": 1, "scatter": 2, "bars": 3}
@@ -24,7 +24,7 @@ def stream(run: Run, name: str) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(run.seed, spawn_key=key))
 
 
-def shown_task(recipe: Recipe, length: int | None = None) -> MarkedPairs:
+def shown_task(recipe: AnyRecipe, length: int | None = None) -> MarkedPairs:
     """The task on which runs of `recipe` are tested, at `length` steps where given."""
     task = recipe.evaluation_task
     return task if length is None else task.at_length(length)
@@ -66,11 +66,12 @@ def spread_sequences(run: Run, n: int, length: int | None = None) -> list[Sequen
     return [drawn[round(k)] for k in np.linspace(6, 59, n)]
 
 
-def answers(network: LSTM, sequences: list[Sequence]) -> np.ndarray:
+def answers(network: Network, sequences: list[Sequence]) -> np.ndarray:
     """The network's answers (n,), float64; not finite where the weights are not."""
     lengths = np.array([len(s.inputs) for s in sequences])
     longest = int(lengths.max())
-    chunk = max(1, FORWARD_VALUES // (longest * 6 * network.hidden))
+    cells = network.cells if isinstance(network, LSTM1997) else network.hidden
+    chunk = max(1, FORWARD_VALUES // (longest * 6 * cells))
     given = []
     for start in range(0, len(sequences), chunk):
         part = slice(start, start + chunk)
@@ -82,8 +83,8 @@ def answers(network: LSTM, sequences: list[Sequence]) -> np.ndarray:
     return np.concatenate(given).astype(np.float64)
 
 
-def states(network: LSTM, sequence: Sequence) -> dict[str, np.ndarray]:
-    """The network's states on one sequence, each (T, H), float64."""
+def states(network: Network, sequence: Sequence) -> dict[str, np.ndarray]:
+    """The network's states on one sequence, each (T, ·), float64."""
     with np.errstate(all="ignore"):
         named = network.states(sequence.inputs[None])
     return {name: array[0].astype(np.float64) for name, array in named.items()}

@@ -13,6 +13,8 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.text import Text
 
 from longlag.figures import style
+from longlag.networks.lstm1997 import LSTM1997
+from longlag.recipes import Network
 from longlag.tasks import Kind, Sequence
 
 
@@ -93,6 +95,11 @@ def sequence_legend(hidden: bool, kind: Kind) -> list[Patch | Line2D]:
     return entries
 
 
+def block_size(network: Network) -> int | None:
+    """Cells of each block that shares its gates; None where every cell has its own."""
+    return network.block_size if isinstance(network, LSTM1997) else None
+
+
 def colour_norm(*states: np.ndarray) -> colors.AsinhNorm:
     """The colour scale of states: symmetric about zero, up to the largest of them all.
 
@@ -112,7 +119,9 @@ def _finite(values: np.ndarray) -> np.ndarray:
     return np.abs(values[np.isfinite(values)], dtype=float)
 
 
-def heat_map(ax: Axes, bar: Axes, values: np.ndarray, norm: colors.AsinhNorm) -> AxesImage:
+def heat_map(
+    ax: Axes, bar: Axes, values: np.ndarray, norm: colors.AsinhNorm, block_size: int | None = None
+) -> AxesImage:
     """States (T, H) over time, a row a cell.
 
     Args:
@@ -120,6 +129,7 @@ def heat_map(ax: Axes, bar: Axes, values: np.ndarray, norm: colors.AsinhNorm) ->
         bar: the axes of the colour bar, apart from the panel, so that the panel keeps its place.
         values: states of each cell.
         norm: their colour scale.
+        block_size: cells of each block that shares its gates, where there are such blocks.
     """
     steps, cells = values.shape
     image = ax.imshow(
@@ -133,6 +143,9 @@ def heat_map(ax: Axes, bar: Axes, values: np.ndarray, norm: colors.AsinhNorm) ->
     for row in range(1, cells if cells <= 16 else 0):
         ax.axhline(row + 0.5, color="white", linewidth=0.8)
     ax.set_yticks(cell_ticks(cells))
+    ax.set_ylabel("cell")
+    if block_size is not None:
+        _blocks(ax, cells, block_size)
     ax.tick_params(axis="y", length=0)
     ax.spines[:].set_visible(False)
     ticks = colour_ticks(norm)
@@ -141,6 +154,16 @@ def heat_map(ax: Axes, bar: Axes, values: np.ndarray, norm: colors.AsinhNorm) ->
     colour_bar.minorticks_off()
     colour_bar.outline.set_visible(False)  # type: ignore[operator]
     return image
+
+
+def _blocks(ax: Axes, cells: int, block_size: int) -> None:
+    """A gap between blocks; a cell is named by its block and its number in it."""
+    for row in range(block_size, cells, block_size):
+        ax.axhline(row + 0.5, color="white", linewidth=5)
+    rows = range(cells) if cells <= 10 else range(0, cells, block_size)
+    names = [f"{row // block_size + 1}.{row % block_size + 1}" for row in rows]
+    ax.set_yticks([row + 1 for row in rows], names)
+    ax.set_ylabel("block.cell")
 
 
 def colour_ticks(norm: colors.AsinhNorm) -> list[float]:

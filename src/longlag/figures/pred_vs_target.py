@@ -10,7 +10,7 @@ from matplotlib.patches import Patch
 
 from longlag.criteria import TOLERANCE, Score, score
 from longlag.figures import examples, style
-from longlag.training import Run
+from longlag.steps import Run
 
 SEQUENCES = 256
 

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from longlag.criteria import TOLERANCE
 from longlag.figures import examples, panels, style
-from longlag.training import Run
+from longlag.steps import Run
 
 
 @style.styled

@@ -20,7 +20,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Colormap
 from matplotlib.figure import Figure
 
-from longlag.training import Run
+from longlag.steps import Run
 
 WIDTH = 8.3  # inches
 PNG_DPI = 200  # twice the README's pixels, for sharp screens
@@ -122,8 +122,7 @@ def header(fig: Figure, title: str, subtitle: str) -> None:
 def describe_setting(run: Run) -> str:
     """What was trained, in one line."""
     recipe = run.recipe
-    cells = "1 cell" if recipe.hidden == 1 else f"{recipe.hidden} cells"
-    return f"recipe {recipe.name}, seed {run.seed}   ·   {rules(run)}   ·   {cells}"
+    return f"recipe {recipe.name}, seed {run.seed}   ·   {rules(run)}   ·   {recipe.architecture}"
 
 
 def describe(run: Run) -> str:

@@ -13,16 +13,19 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator, StrMethod
 from numpy.typing import ArrayLike
 
 from longlag.figures import curves, style
+from longlag.recipes import OnlineRecipe
+from longlag.steps import Run
 from longlag.tasks import MarkedPairs
-from longlag.training import Run
 
 # Table 8 of the paper. Its "MSE" column can only be a root mean squared error; see the README.
 PAPER_STOPS = (
     (0.0223, "paper, first stop: 0.0223 (read as RMSE), 482,000 sequences"),
     (0.0139, "second stop: 0.0139 (read as RMSE), 1,273,000 sequences"),
 )
+PAPER_SEQUENCES = (482_000, 1_273_000)
 PAPER_DASHES = ((0, (1, 1.5)), (0, (5, 1.5, 1, 1.5)))
 HEIGHT = 4.7  # inches
+STOP_HEIGHTS = (1.12, 1.055)  # of the words about stopping points, in heights of the panel
 
 
 @style.styled
@@ -35,6 +38,7 @@ def draw(run: Run) -> Figure:
     curves.error_axis(ax, run, tuple(rmse**2 for rmse, _ in paper_stops(run)))
     paper = _paper(ax, run)
     entries = [*_curves(ax, run), _chance(ax, run)]
+    _stops(ax, run)
     _axes(ax, run)
     look = {"loc": "lower left", "handlelength": 1.9, "columnspacing": 1.6}
     for handles, bottom in ((entries, 0.26 if paper else 0.1), (paper, 0.05)):
@@ -47,7 +51,8 @@ def headline(run: Run) -> str:
     """What the curve shows, in one line."""
     chance, mse = run.recipe.evaluation_task.chance_mse, run.score.mse
     if run.stopped_by == "diverged" or not np.isfinite(mse):
-        return f"Training diverged after {run.iterations:,} iterations"
+        what = "sequences" if run.stops else "iterations"
+        return f"Training diverged after {run.iterations:,} {what}"
     if mse > 2 * chance:
         return f"Worse than chance: test MSE {style.number(mse)}, chance {style.number(chance)}"
     if mse > 0.8 * chance:
@@ -74,7 +79,7 @@ def _curves(ax: Axes, run: Run) -> list[Line2D]:
     window = curves.smoothing_window(len(losses))
     smoothed = curves.smooth(losses, window)
     few: dict[str, Any] = {"marker": "o", "markersize": 3.5} if len(at) < 20 else {}
-    batch = f"one batch ({run.recipe.batch_size} sequences)"
+    batch, several = _loss_names(run, window)
     lines = [
         *ax.plot(*curves.thin(at, losses), color=style.NETWORK_LIGHT, lw=0.7, label=batch),
         *ax.plot(
@@ -82,7 +87,7 @@ def _curves(ax: Axes, run: Run) -> list[Line2D]:
             color=style.NETWORK,
             lw=1.9,
             **few,
-            label="one batch" if window == 1 else f"mean of {window} batches",
+            label=several,
         ),
     ]
     tested, tests = curves.finite_tests(run)
@@ -92,6 +97,41 @@ def _curves(ax: Axes, run: Run) -> list[Line2D]:
         label = f"test ({run.recipe.test_size:,} fresh sequences)"
         lines += ax.plot(tested, tests, "o", label=label, **dots)
     return lines[1:] if window == 1 else lines
+
+
+def _loss_names(run: Run, window: int) -> tuple[str, str]:
+    """What the light curve is, and the heavy one, in words."""
+    recipe = run.recipe
+    if recipe.loss_every > 1:
+        every = recipe.loss_every
+        return f"mean of {every:,} sequences", f"mean of {every * window:,} sequences"
+    several = "one batch" if window == 1 else f"mean of {window} batches"
+    return f"one batch ({recipe.batch_size} sequences)", several
+
+
+def _stops(ax: Axes, run: Run) -> None:
+    """On-line, where the stopping points were reached: lines that rise to words above the panel."""
+    recipe, up = run.recipe, ax.get_xaxis_transform()
+    if not isinstance(recipe, OnlineRecipe):
+        return
+    for stop, height in zip(run.stops, STOP_HEIGHTS, strict=False):
+        if not stop.reached:
+            continue
+        at = [stop.sequences] * 2
+        ax.plot(at, [0, height], color=style.TEST, lw=1.1, zorder=2.4, transform=up, clip_on=False)
+        left = stop.sequences > run.iterations / 2  # on which side of the line there is room
+        ax.annotate(
+            f"fewer than {stop.n_seq} of {recipe.window:,} wrong after {stop.sequences:,}",
+            (stop.sequences, height),
+            xycoords=up,
+            xytext=(-4 if left else 4, 1),
+            textcoords="offset points",
+            ha="right" if left else "left",
+            va="top",
+            size=style.SMALL,
+            color=style.MUTED,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
+        )
 
 
 def _chance(ax: Axes, run: Run) -> Line2D:
@@ -107,28 +147,35 @@ def _paper(ax: Axes, run: Run) -> list[Line2D]:
         look: dict[str, Any] = {"color": style.PAPER, "linewidth": 1.3, "linestyle": dashes}
         ax.axhline(rmse**2, zorder=2.5, **look)
         lines.append(Line2D([], [], label=text, **look))
+    if lines and run.stops:  # on-line, sequences are as comparable as errors
+        errors = [rmse**2 for rmse, _ in PAPER_STOPS]
+        ax.plot(PAPER_SEQUENCES, errors, "D", color=style.PAPER, markersize=4.5, zorder=2.7)
     return lines
 
 
 def _axes(ax: Axes, run: Run) -> None:
-    """Iterations below, sequences above; MSE left, RMSE right."""
-    batch = run.recipe.batch_size
+    """Iterations below, sequences above where they differ; MSE left, RMSE right."""
     ax.set_xlim(0, max(1, run.iterations))
-    ax.set_xlabel("iterations")
+    ax.set_xlabel("training sequences" if run.stops else "iterations")
     ax.set_ylabel("mean squared error")
     ax.xaxis.set_major_locator(MaxNLocator(8, integer=True))
     ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
-    above = ax.secondary_xaxis("top", functions=(_times(batch), _times(1 / batch)))
-    above.set_xlabel("training sequences", labelpad=4)
-    above.xaxis.set_major_locator(MaxNLocator(8, integer=True))
-    above.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    if not run.stops:
+        _sequences_above(ax, run.recipe.batch_size)
     right = ax.secondary_yaxis("right", functions=(_root, _square))
     right.set_ylabel("its root (RMSE)", labelpad=4)
     right.yaxis.set_major_locator(curves.readable_log_ticks(*np.sqrt(ax.get_ylim())))
     right.yaxis.set_minor_locator(NullLocator())
     right.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
-    for spine in (above.spines["top"], right.spines["right"]):
-        spine.set_visible(True)
+    right.spines["right"].set_visible(True)
+
+
+def _sequences_above(ax: Axes, batch_size: int) -> None:
+    above = ax.secondary_xaxis("top", functions=(_times(batch_size), _times(1 / batch_size)))
+    above.set_xlabel("training sequences", labelpad=4)
+    above.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+    above.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    above.spines["top"].set_visible(True)
 
 
 def _times(factor: float) -> Callable[[ArrayLike], ArrayLike]:

@@ -22,7 +22,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from longlag import runs
-from longlag.training import Run
+from longlag.networks.lstm import LSTM
+from longlag.recipes import Recipe
+from longlag.steps import Run
 
 FORMAT = "longlag export 1"
 FORGET_GATE = {True: "learned", False: "fixed at 1"}
@@ -31,20 +33,36 @@ KEYS = ("format", "gate_order", "forget_gate", "output", "run", "train_losses", 
 Metadata = Mapping[str, str]
 
 
+def parts(run: Run) -> tuple[Recipe, LSTM]:
+    """A run's recipe and network, where the formats know such a network.
+
+    Raises:
+        ValueError: it is the LSTM of 1997.
+    """
+    if not isinstance(run.recipe, Recipe) or not isinstance(run.network, LSTM):
+        raise ValueError(
+            f"recipe {run.recipe.name} trains the LSTM of 1997, for which no other program has a "
+            "layer: its weights are in weights.npz"
+        )
+    return run.recipe, run.network
+
+
 def describe(run: Run, gate_order: str) -> dict[str, str]:
     """The texts of a run.
 
     Raises:
-        ValueError: its weights are not finite float32 numbers of its recipe's shapes.
+        ValueError: its weights are not finite float32 numbers of its recipe's shapes, or its network
+            is one that the formats do not know.
     """
-    weights = run.network.parameters._asdict()
-    runs.network_of(run.recipe, weights)
+    recipe, network = parts(run)
+    weights = network.parameters._asdict()
+    runs.network_of(recipe, weights)
     history = runs.describe(run)
     texts = {
         "format": FORMAT,
         "gate_order": gate_order,
-        "forget_gate": FORGET_GATE[run.recipe.forget_gate],
-        "output": run.recipe.output,
+        "forget_gate": FORGET_GATE[recipe.forget_gate],
+        "output": recipe.output,
         "train_losses": runs.to_json(history.pop("train_losses")),
         "run": runs.to_json(history),
     }
@@ -80,13 +98,14 @@ def assemble(texts: Metadata, weights: Mapping[str, np.ndarray]) -> Run:
     """
     history = json.loads(texts["run"])
     known = runs.described({**history, "train_losses": json.loads(texts["train_losses"])})
-    recipe = known["recipe"]
-    network = runs.network_of(recipe, weights)
+    network = runs.network_of(known["recipe"], weights)
+    run = Run(**known, network=network, snapshots={})
+    recipe, _ = parts(run)
     if (texts["forget_gate"], texts["output"]) != (FORGET_GATE[recipe.forget_gate], recipe.output):
         raise ValueError("its variant is not that of its settings")
     if texts["sha256"] != _digest(texts, network.parameters._asdict()):
         raise ValueError("its weights or metadata were altered after the export")
-    return Run(**known, network=network, snapshots={})
+    return run
 
 
 def _digest(texts: Metadata, weights: Mapping[str, np.ndarray]) -> str:

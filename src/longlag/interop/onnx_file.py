@@ -21,7 +21,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from longlag.interop import metadata
 from longlag.networks.lstm import LSTM
-from longlag.training import Run
+from longlag.steps import Run
 
 GATE_ORDER = "input, output, forget, candidate"
 OPSET, IR_VERSION = 17, 8
@@ -34,12 +34,13 @@ def encode(run: Run) -> bytes:
     Raises:
         ValueError: the forget gate is fixed.
     """
-    if not run.recipe.forget_gate:
+    recipe, network = metadata.parts(run)
+    if not recipe.forget_gate:
         raise ValueError(
             "ONNX cannot express a forget gate fixed at 1: its LSTM operator always learns one; "
             "export to safetensors or torch"
         )
-    model = _model(run.network, metadata.describe(run, GATE_ORDER))
+    model = _model(network, metadata.describe(run, GATE_ORDER))
     onnx.checker.check_model(model, full_check=True)
     return model.SerializeToString(deterministic=True)
 
@@ -66,7 +67,8 @@ def decode(data: bytes) -> Run:
         "by": by,
     }
     run = metadata.assemble(texts, {name: array.copy() for name, array in weights.items()})
-    if model != _model(run.network, texts):
+    _, network = metadata.parts(run)
+    if model != _model(network, texts):
         raise ValueError("its graph is not that of an exported network")
     return run
 

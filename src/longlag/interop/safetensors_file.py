@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from longlag.interop import metadata
-from longlag.training import Run
+from longlag.steps import Run
 
 GATE_ORDER = "input, forget, output, candidate"
 

@@ -28,9 +28,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from longlag.interop.metadata import FORGET_GATE
+from longlag.interop.metadata import FORGET_GATE, parts
 from longlag.networks.lstm import Output
-from longlag.training import Run
+from longlag.steps import Run
 
 
 class LSTMModule(nn.Module):
@@ -100,9 +100,9 @@ class LSTMModule(nn.Module):
 
 def from_run(run: Run) -> LSTMModule:
     """A run's network as a module, its weights to the bit."""
-    recipe = run.recipe
+    recipe, network = parts(run)
     module = LSTMModule(recipe.hidden, recipe.output, recipe.forget_gate)
-    Wx, Wh, b, Wy, by = (torch.tensor(array) for array in run.network.parameters)
+    Wx, Wh, b, Wy, by = (torch.tensor(array) for array in network.parameters)
     weight_ih, weight_hh, bias, _ = module.lstm.all_weights[0]
     with torch.no_grad():
         weight_ih.copy_(reordered(Wx.T))

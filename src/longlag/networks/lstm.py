@@ -16,6 +16,7 @@ Dimension legend: `tasks.py`.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, get_args
 
@@ -55,7 +56,7 @@ def unflatten(vector: np.ndarray, hidden: int) -> Parameters:
     return Parameters(*views)
 
 
-def flatten(parameters: Parameters) -> np.ndarray:
+def flatten(parameters: Iterable[np.ndarray]) -> np.ndarray:
     """The parameters as one new vector (P,)."""
     return np.concatenate([array.ravel() for array in parameters])
 

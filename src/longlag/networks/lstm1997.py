@@ -150,6 +150,11 @@ class LSTM1997:
             )
 
     @property
+    def parameters(self) -> Weights:
+        """The weights, by the name that they have in every network."""
+        return self.weights
+
+    @property
     def cells(self) -> int:
         """C, the number of memory cells."""
         return len(self.weights.Wk) - 1
