@@ -39,6 +39,7 @@ def _task(task: MarkedPairs) -> dict[str, Any]:
         "rules": task.rules,
         "first_mark": task.first_mark,
         "shortest": SHORTEST[task.rules],
+        "lengths": [task.min_length, task.max_length],
         "first_window": FIRST_WINDOW,
     }
 

@@ -2,9 +2,8 @@
 
 /* What the network answers: to this sequence, to fresh ones, to other values at the marks. */
 
-const OUTSIDE = 0.1; // how far beyond the targets' range answers are shown
+const SHOWN = [-0.1, 1.1]; // the answers that are shown; targets lie in [0, 1], in both tasks
 
-/** Answers and targets both lie in [0, 1], in both tasks. */
 class AnswerPanel {
   constructor(root, run) {
     this.run = run;
@@ -43,7 +42,7 @@ class AnswerPanel {
 
   #drawLine(answer, target) {
     const { context, width } = clear(this.canvas, 52);
-    const [low, high] = [-OUTSIDE, 1 + OUTSIDE];
+    const [low, high] = SHOWN;
     const x = (value) => 12 + ((clamp(value, low, high) - low) / (high - low)) * (width - 24);
     const { tolerance } = this.app.content;
     const [from, to] = [x(target - tolerance), x(target + tolerance)];
@@ -73,14 +72,14 @@ class ScatterPanel {
     this.run = run;
     this.app = run.app;
     this.canvas = root.querySelector(".dots");
+    this.ring = root.querySelector(".here");
     this.caption = root.querySelector(".scatter-text");
     root.querySelector(".others").addEventListener("click", () => this.app.drawOthers());
   }
 
   draw() {
-    const ends = [-OUTSIDE, 1 + OUTSIDE];
-    const { context, width, height } = clear(this.canvas, (w) => Math.min(w * 0.82, 380));
-    const box = frame(width, height, ends, ends);
+    const { context, width } = clear(this.canvas, (w) => this.#height(w));
+    const box = this.#box(width);
     const { tolerance } = this.app.content;
     this.#axes(context, box);
     context.fillStyle = theme["network-light"];
@@ -92,13 +91,27 @@ class ScatterPanel {
     context.fill();
     context.globalAlpha = 1;
     line(context, [box.x(0), box.x(1)], [box.y(0), box.y(1)], theme.axis);
-    const { scattered, answer } = this.run;
-    if (scattered) this.#dots(context, box, scattered);
-    this.#dot(context, box, this.app.target, answer, 6.5);
-    context.strokeStyle = theme.ink;
-    context.lineWidth = 2;
-    context.stroke();
-    this.#words(scattered);
+    if (this.run.scattered) this.#dots(context, box, this.run.scattered);
+    this.drawRing();
+    this.#words(this.run.scattered);
+  }
+
+  /** Puts the ring, the sequence shown. */
+  drawRing() {
+    const width = widthOf(this.canvas);
+    const box = this.#box(width);
+    this.ring.hidden = Number.isNaN(this.run.answer);
+    this.ring.style.left = `${box.x(this.app.target)}px`;
+    this.ring.style.top = `${box.y(clamp(this.run.answer, ...SHOWN))}px`;
+  }
+
+  #height(width) {
+    return Math.min(width * 0.82, 380);
+  }
+
+  #box(width) {
+    const [left, right] = [MARGIN.left, width - MARGIN.right];
+    return frame([left, right], [this.#height(width) - 36, 8], SHOWN, SHOWN);
   }
 
   #axes(context, box) {
@@ -111,19 +124,14 @@ class ScatterPanel {
     write(context, "answer", box.left + 4, box.top, "left", "top");
   }
 
-  #dot(context, box, target, answer, radius) {
-    context.beginPath();
-    if (Number.isNaN(answer)) return;
-    const y = clamp(answer, -OUTSIDE, 1 + OUTSIDE);
-    context.arc(box.x(target), box.y(y), radius, 0, 2 * Math.PI);
-  }
-
   #dots(context, box, { answers, targets, finished }) {
     context.globalAlpha = 0.75;
     for (let k = 0; k < finished; k++) {
       const wrong = !(Math.abs(answers[k] - targets[k]) <= this.app.content.tolerance);
       context.fillStyle = wrong ? theme.mark : theme.network;
-      this.#dot(context, box, targets[k], answers[k], 2.4);
+      context.beginPath();
+      const y = clamp(Number.isNaN(answers[k]) ? Infinity : answers[k], ...SHOWN);
+      context.arc(box.x(targets[k]), box.y(y), 2.4, 0, 2 * Math.PI);
       context.fill();
     }
     context.globalAlpha = 1;
@@ -132,6 +140,7 @@ class ScatterPanel {
   #words(scattered) {
     if (!scattered) return;
     const { answers, targets, finished: n, length, asked, done } = scattered;
+    const [low, high] = lengthRange(this.app.task, length);
     let [right, sum] = [0, 0];
     for (let k = 0; k < n; k++) {
       const error = Math.abs(answers[k] - targets[k]);
@@ -142,13 +151,14 @@ class ScatterPanel {
     const rest = done ? "" : ` (${answers.length} to come)`;
     this.caption.textContent =
       `${right} of ${n} within ${this.app.content.tolerance}${rest}, ` +
-      `root mean squared error ${short(Math.sqrt(sum / n))}, at T = ${length}.${fewer}`;
+      `root mean squared error ${short(Math.sqrt(sum / n))}, ` +
+      `${low === high ? low : `${low} to ${high}`} steps.${fewer}`;
     this.canvas.setAttribute("aria-label", `Answers against targets: ${this.caption.textContent}`);
   }
 }
 
 const BANDS = 20; // a band of colours is 0.05 wide
-const SMOOTH = 4; // image points between two of the computed ones
+const SMOOTH = 6; // image points between two of the computed ones
 
 class SurfacePanel {
   constructor(root, run) {
@@ -187,22 +197,15 @@ class SurfacePanel {
 
   #box(width) {
     const range = valueRange(this.app.task);
-    const box = frame(width, width + 6, range, range);
-    box.left = 26; // a narrow margin: the pictures are small
-    box.right = width - 6;
-    box.bottom = box.top + (box.right - box.left);
-    box.x = (value) => box.left + ((value - range[0]) / (range[1] - range[0])) * (box.right - box.left);
-    box.y = (value) => box.bottom - ((value - range[0]) / (range[1] - range[0])) * (box.bottom - box.top);
-    return box;
+    const side = width - 32;
+    return frame([26, 26 + side], [8 + side, 8], range, range);
   }
 
   draw() {
     const { surface, app } = this.run;
-    const { values, marks } = app.sequence;
     const [low, high] = valueRange(app.task);
-    const size = surface ? surface.size : 33;
+    const size = surface ? surface.size : GRID;
     const truth = new Float64Array(size * size);
-    const pair = Float64Array.of(values[marks[0]], values[marks[1]]);
     for (let row = 0; row < size; row++) {
       for (let column = 0; column < size; column++) {
         const at = [column, row].map((k) => low + ((high - low) * k) / (size - 1));
@@ -211,19 +214,27 @@ class SurfacePanel {
     }
     const learned = surface ? surface.answers : new Float64Array(size * size).fill(NaN);
     for (const [name, answers] of [["learned", learned], ["truth", truth]]) {
-      const { context, width } = clear(this.canvases[name], (w) => w + 12);
+      const { context, width } = clear(this.canvases[name], (w) => w - 2);
       const box = this.#box(width);
       const words = bandWords(answers, size);
       const columns = SMOOTH * (size - 1) + 1;
       paint(context, words, columns, box.left, box.top, box.right - box.left, box.bottom - box.top);
       this.#axes(context, box, low, high);
-      for (const point of this.points) {
-        point.style.left = `${box.x(pair[0])}px`;
-        point.style.top = `${box.y(pair[1])}px`;
-      }
     }
+    this.drawPoint();
     this.#words(learned, truth, size, low, high);
-    const spoken = `x1 ${number(pair[0], 2)}, x2 ${number(pair[1], 2)}: answer ${number(this.run.answer, 3)}`;
+  }
+
+  /** Puts the points, the pair of values shown. */
+  drawPoint() {
+    const { values, marks } = this.app.sequence;
+    const [x1, x2] = marks.map((position) => values[position]);
+    const box = this.#box(widthOf(this.canvases.learned));
+    for (const point of this.points) {
+      point.style.left = `${box.x(x1)}px`;
+      point.style.top = `${box.y(x2)}px`;
+    }
+    const spoken = `x1 ${number(x1, 2)}, x2 ${number(x2, 2)}: answer ${number(this.run.answer, 3)}`;
     this.points[0].setAttribute("aria-label", spoken);
   }
 

@@ -10,6 +10,7 @@
  *     drawing    nothing but the pictures; results: those of the workers; cursor: the cursor
  */
 
+const FIRST_TARGET = 0.5; // at least, of the first sequence: not what a network answers by default
 const MOST_STATES = 2e6; // steps times cells that one run may trace
 
 class App {
@@ -36,8 +37,8 @@ class App {
     this.runs = this.content.runs.map((about) => new RunView(this, about));
     this.sequencePanel = new SequencePanel(this);
     do this.drawSequence();
-    while (this.sequence.marks.includes(0)); // at first both marks can be seen
-    this.cursor = Math.max(...this.sequence.marks);
+    while (this.sequence.marks.includes(0) || this.target < FIRST_TARGET);
+    this.cursor = (Math.max(...this.sequence.marks) + this.sequence.length) >> 1;
     this.frame();
     new ResizeObserver(() => this.changed("drawing")).observe(document.getElementById("main"));
   }
@@ -123,10 +124,12 @@ class App {
       for (const run of runs) run.ask("scatter");
     }
     this.#place();
+    if (what.has("drawing")) widths.clear();
     if (computed || what.has("drawing")) {
-      this.timeline.draw();
+      const all = what.has("drawing") || what.has("moment");
+      if (all) this.timeline.draw();
       this.sequencePanel.draw();
-      for (const run of runs) run.draw();
+      for (const run of runs) run.draw(all);
     } else {
       if (what.has("cursor")) this.sequencePanel.drawCursor();
       for (const run of runs) {

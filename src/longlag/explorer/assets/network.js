@@ -4,7 +4,7 @@
 
 const MAPS = [
   ["cell", "Cell state c", "what is carried"],
-  ["hidden", "Hidden state h = o tanh(c)", "what the others see"],
+  ["hidden", "Hidden state h", "what the other cells see"],
   ["input_gate", "Input gate i", "what is let in"],
   ["forget_gate", "Forget gate f", "what is kept"],
   ["output_gate", "Output gate o", "what is let out"],
@@ -23,6 +23,7 @@ class NetworkPanel {
     this.carried = root.querySelector(".carried");
     this.sort = root.querySelector(".sort");
     this.follow = root.querySelector(".follow");
+    this.details = root.querySelector("details");
     this.table = root.querySelector(".cells");
     this.maps = root.querySelector(".maps");
     this.canvases = {};
@@ -62,6 +63,7 @@ class NetworkPanel {
       this.run.followCell(this.follow.value === "auto" ? null : Number(this.follow.value));
     });
     this.sort.addEventListener("change", () => this.app.changed("drawing"));
+    this.details.addEventListener("toggle", () => this.app.changed("drawing"));
   }
 
   #keys() {
@@ -97,7 +99,7 @@ class NetworkPanel {
     this.order = this.#sorted();
     this.#drawCarried();
     for (const [name] of MAPS) this.#drawMap(name);
-    this.#fillTable();
+    if (this.details.open) this.#fillTable();
     this.drawCursor();
   }
 
@@ -146,7 +148,7 @@ class NetworkPanel {
   }
 
   #rowHeight() {
-    return clamp(112 / this.run.about.hidden, 1.5, 14);
+    return clamp(120 / this.run.about.hidden, 1.5, 15);
   }
 
   #drawMap(name) {
@@ -173,17 +175,22 @@ class NetworkPanel {
       write(context, String(cell + 1), MARGIN.left - 6, (k + 0.5) * row, "right", "middle", colour);
     });
     context.font = FONT;
+    context.globalAlpha = 0.6;
     for (const t of marks) line(context, [x(t), x(t)], [0, row * H], theme.mark, 1);
+    context.globalAlpha = 1;
     if (last) timeAxis(context, width, length, row * H + 2);
     canvas.setAttribute("aria-label", `${title} of ${H} cells over ${length} steps`);
     this.#drawLegend(legend, scale);
   }
 
   #drawLegend([low, canvas, high], scale) {
+    const ends = scale.ends.map((end) => `${Number(end.toPrecision(3))}`.replace("-", "−"));
+    const drawn = [...ends, theme.dark, widthOf(canvas)].join();
+    if (canvas.drawn === drawn) return;
+    canvas.drawn = drawn;
     const { context, width, height } = clear(canvas, 9);
     paint(context, scale.colours.slice(), 256, 0, 0, width, height);
-    low.textContent = short(scale.ends[0]);
-    high.textContent = short(scale.ends[1]);
+    [low.textContent, high.textContent] = ends;
   }
 
   /** The followed cell as a line, with what it held after the later mark. */
@@ -217,7 +224,7 @@ class NetworkPanel {
     rule(context, x(later), end, y(held), theme.mark, [4, 3], 1.5);
     const shown = thinned(at, length, span);
     line(context, shown.map(x), shown.map((t) => y(at(t))), theme.network, 2);
-    const title = `Cell ${followed + 1}: its state, and what it held after the later mark (dashed)`;
+    const title = `Cell ${followed + 1} over time (dashed: as stored at the later mark)`;
     this.root.querySelector(".carried-title").textContent = title;
     const kept = held ? `${number((100 * at(length - 1)) / held)} % after ${length - 1 - later} steps` : "";
     const text = `${number(held, 3)} → ${number(at(length - 1), 3)}${kept && `: ${kept}`}`;

@@ -2,7 +2,7 @@
 
 /* What all panels draw with: canvases, axes, colour scales, numbers as text. */
 
-const MARGIN = { left: 36, right: 10 }; // px; the style sheet's --left and --right
+const MARGIN = { left: 42, right: 10 }; // px; the style sheet's --left and --right
 const FONT = '12px system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif';
 
 let theme = {}; // the style sheet's colours, by name
@@ -16,9 +16,16 @@ function readTheme() {
   theme.sequential = palette(theme.dark ? SEQUENTIAL_DARK : SEQUENTIAL);
 }
 
-/** An empty canvas of its element's width, in CSS pixels; height is a number or a function of it. */
+const widths = new Map(); // of canvases, in CSS pixels; emptied when the page's layout changes
+
+function widthOf(canvas) {
+  if (!widths.has(canvas)) widths.set(canvas, canvas.clientWidth);
+  return widths.get(canvas);
+}
+
+/** An empty canvas of its element's width; height is a number or a function of it. */
 function clear(canvas, height) {
-  const width = canvas.clientWidth;
+  const width = widthOf(canvas);
   const tall = typeof height === "function" ? height(width) : height;
   const ratio = window.devicePixelRatio || 1;
   const [columns, rows] = [Math.round(width * ratio), Math.round(tall * ratio)];
@@ -84,20 +91,19 @@ function write(context, text, x, y, align = "left", base = "middle", colour = th
 function timeAxis(context, width, length, y) {
   const { x, span } = timeScale(width, length);
   rule(context, MARGIN.left, width - MARGIN.right, y, theme.axis);
-  const every = Math.max(1, tickStep(length, span / 60));
+  const every = Math.max(1, tickStep(length, span / 45));
   for (let t = 0; t < length; t += every) {
     line(context, [x(t), x(t)], [y, y + 3], theme.axis);
     write(context, number(t), x(t), y + 5, "center", "top");
   }
 }
 
-/** A square or oblong of two plain axes: where it is, and its pixels. */
-function frame(width, height, xs, ys) {
-  const box = { left: MARGIN.left, right: width - MARGIN.right, top: 8, bottom: height - 36 };
+/** A rectangle of two plain axes: its edges, and the pixels of values between the ends xs and ys. */
+function frame([left, right], [bottom, top], xs, ys) {
   const along = (value, [low, high], from, to) => from + ((value - low) / (high - low)) * (to - from);
-  box.x = (value) => along(value, xs, box.left, box.right);
-  box.y = (value) => along(value, ys, box.bottom, box.top);
-  return box;
+  const x = (value) => along(value, xs, left, right);
+  const y = (value) => along(value, ys, bottom, top);
+  return { left, right, bottom, top, x, y };
 }
 
 // -- colour scales --------------------------------------------------------------------------------
@@ -136,9 +142,14 @@ function colourWord(red, green, blue) {
   return ((high << 24) | (third << 16) | (second << 8) | low) >>> 0;
 }
 
-/** Gates: from 0 to 1. */
+const GATE_END = 0.999;
+
+/** Gates: even in log-odds, from 0.001 to 0.999, since over a long lag it matters how nearly shut or
+ * open a gate is. */
 function gateScale() {
-  return { ends: [0, 1], colours: theme.sequential, share: (value) => value };
+  const top = 2 * Math.log(GATE_END / (1 - GATE_END));
+  const share = (value) => 0.5 + Math.log(value / (1 - value)) / top;
+  return { ends: [1 - GATE_END, GATE_END], colours: theme.sequential, share };
 }
 
 /** States: symmetric about zero up to `limit`, linear up to about `width` times it, then
@@ -206,7 +217,7 @@ function number(value, digits = 0) {
 function short(value) {
   const size = Math.abs(value);
   if (!(size > 0 && size < Infinity)) return number(value);
-  return number(value, Math.min(6, Math.max(0, 1 - Math.floor(Math.log10(size)))));
+  return number(value, clamp(1 - Math.floor(Math.log10(size)), 0, 6));
 }
 
 function percent(share) {

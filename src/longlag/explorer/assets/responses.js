@@ -4,22 +4,24 @@
  * Both are generators that pause after every sequence, so that a newer question can go first.
  */
 
-/** Answers to n fresh sequences of one length.
+/** Answers to n fresh sequences, the shortest of T steps.
  *
  * Fills `result` in place: answers and targets (n,); at the end `responds`, correlations (H,) of
  * each cell's last state with x1, x2 and the target.
  */
-function* scatter(network, task, length, seed, result) {
+function* scatter(network, task, T, seed, result) {
   const n = result.answers.length;
   const H = network.hidden;
   const random = makeRandom(seed);
-  const [values, markers] = [new Float64Array(length), new Float64Array(length)];
+  const [low, high] = lengthRange(task, T);
+  const [values, markers] = [new Float64Array(high), new Float64Array(high)];
   const cells = new Float64Array(n * H);
   const counted = [new Float64Array(n), new Float64Array(n)];
   const state = makeState(H);
   for (let k = 0; k < n; k++) {
+    const length = drawWhole(random, low, high);
     drawValues(task, length, random, values);
-    const marks = drawMarks(task, length, random);
+    const marks = drawMarks(task, T, random);
     setMarkers(task, length, marks, markers);
     const pair = countedValues(task, values, marks);
     counted.forEach((column, which) => (column[k] = pair[which]));

@@ -3,7 +3,7 @@
 /* One run on the page: its network at the moment shown, its panels, its worker. */
 
 const FRESH = 512; // sequences in the scatter
-const GRID = 33; // values of x1, and of x2, in the surface
+const GRID = 25; // values of x1, and of x2, in the surface
 
 class RunView {
   constructor(app, about) {
@@ -36,7 +36,6 @@ class RunView {
     this.surface_ = new SurfacePanel(find("surface"), this);
     this.scatter_ = new ScatterPanel(find("scatter"), this);
     this.curve_ = new CurvePanel(find("curve"), this);
-    this.panels = [this.network_, this.answer_, this.surface_, this.scatter_, this.curve_];
     document.getElementById("main").append(root);
   }
 
@@ -159,11 +158,20 @@ class RunView {
 
   // -- drawing ------------------------------------------------------------------------------------
 
-  draw() {
+  /** Draws what a change of the sequence alone, or of anything else, has changed. */
+  draw(all) {
+    this.network_.draw();
+    this.answer_.draw();
+    if (!all) {
+      this.surface_.drawPoint();
+      this.scatter_.drawRing();
+      return;
+    }
     const { batch_size } = this.about;
     const moment = `Shown: after ${number(this.iteration)} iterations (${number(this.iteration * batch_size)} sequences).`;
     this.momentText.textContent = [moment, ...this.about.notes].join(" ");
-    for (const panel of this.panels) panel.draw();
+    this.drawResults();
+    this.curve_.draw();
   }
 
   drawResults() {

@@ -131,7 +131,7 @@ class SequencePanel {
 
   drawCursor() {
     const { cursor, sequence, task } = this.app;
-    const { x } = timeScale(this.canvas.clientWidth, sequence.length);
+    const { x } = timeScale(widthOf(this.canvas), sequence.length);
     const [low, high] = valueRange(task);
     const share = (high - sequence.values[cursor]) / (high - low);
     this.ring.style.left = `${x(cursor)}px`;

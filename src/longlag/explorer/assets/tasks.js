@@ -2,8 +2,10 @@
 
 /* The marked-pair task: the rules of `tasks.py`, for sequences of one length that is chosen here.
  *
- * A task is {kind, rules, first_mark, shortest, first_window}; a sequence is {values, marks} with
- * marks [first, second], positions from 0.
+ * A task is {kind, rules, first_mark, shortest, first_window, lengths}, with the least and greatest
+ * length of the training. Here T, the least length, is chosen, and the greatest grows with it. Marks
+ * are [first, second], positions from 0. All windows are those of sequences of T steps; by the
+ * catalogue's rules all have T steps.
  */
 
 /** Uniform numbers from 0 to 1, the same for the same seed (Chris Doty-Humphrey's sfc32). */
@@ -64,6 +66,12 @@ function nearestLegal(task, length, which, other, wanted) {
 function legalMarks(task, length, marks) {
   const first = nearestLegal(task, length, 0, -1, marks[0]);
   return [first, nearestLegal(task, length, 1, first, marks[1])];
+}
+
+/** Least and greatest length of sequences, where the least is T. */
+function lengthRange(task, T) {
+  const [low, high] = task.lengths;
+  return [T, Math.floor((T * high) / low)];
 }
 
 /** Marks drawn by the rules. */

@@ -2,6 +2,7 @@
 
 /* The time of the training: the slider with its player, and the curve with its cursor. */
 
+const CURVE_HEIGHT = 270; // px
 const PLAY_EVERY = 350; // ms
 const PLAY_CALMLY = 1000; // where less motion is asked for
 
@@ -15,7 +16,6 @@ class Timeline {
     this.moments = momentsOf(app.content.runs);
     const root = document.getElementById("timeline");
     root.hidden = this.moments.length < 2;
-    root.style.display = root.hidden ? "none" : "";
     this.slider.max = this.moments.length - 1;
     this.slider.value = this.moments.length - 1;
     this.slider.addEventListener("input", () => {
@@ -106,27 +106,17 @@ class CurvePanel {
     const trimmed = bulk.slice(Math.floor(bulk.length * 0.01), Math.ceil(bulk.length * 0.995));
     const shown = [...trimmed, ...tests.map(([, y]) => y), ...paper.map(([y]) => y), chance];
     const [low, high] = [Math.min(...shown) / 1.5, Math.max(...shown) * 1.5];
-    const height = 270;
-    const box = frame(width, height, [0, Math.log1p(this.last)], [Math.log(low), Math.log(high)]);
-    const [left, right] = [46, width - MARGIN.right];
-    return {
-      height,
-      left,
-      right,
-      low,
-      high,
-      x: (k) => left + (Math.log1p(k) / Math.log1p(this.last)) * (right - left),
-      y: (mse) => clamp(box.y(Math.log(mse)), box.top, box.bottom),
-      box,
-    };
+    const ends = [[0, Math.log1p(this.last)], [Math.log(low), Math.log(high)]];
+    const box = frame([58, width - MARGIN.right], [CURVE_HEIGHT - 36, 8], ...ends);
+    const y = (mse) => clamp(box.y(Math.log(mse)), box.top, box.bottom);
+    return { ...box, low, high, x: (k) => box.x(Math.log1p(k)), y };
   }
 
   draw() {
     const { curve } = this.run.about;
-    const width = this.canvas.clientWidth;
+    const { context, width } = clear(this.canvas, CURVE_HEIGHT);
     const scales = this.#scales(width);
-    const { context } = clear(this.canvas, scales.height);
-    const { x, y, left, right, box } = scales;
+    const { x, y, left, right, top, bottom } = scales;
     this.#axes(context, scales);
     const through = (points, colour, wide) => {
       line(context, points.map(([k]) => x(k)), points.map(([, mse]) => y(mse)), colour, wide);
@@ -147,14 +137,14 @@ class CurvePanel {
       context.stroke();
     }
     const now = x(this.run.iteration);
-    line(context, [now, now], [box.top, box.bottom], theme.ink, 1.5);
+    line(context, [now, now], [top, bottom], theme.ink, 1.5);
     if (curve.batches.length === 0) {
-      write(context, "no batch was learned from", (left + right) / 2, (box.top + box.bottom) / 2, "center");
+      write(context, "no batch was learned from", (left + right) / 2, (top + bottom) / 2, "center");
     }
     this.canvas.setAttribute("aria-label", this.#words());
   }
 
-  #axes(context, { x, y, left, right, low, high, box }) {
+  #axes(context, { x, y, left, right, bottom, low, high }) {
     const subs = high / low < 1e4 ? [1, 2, 5] : [1];
     for (let power = Math.floor(Math.log10(low)); power <= Math.log10(high); power++) {
       for (const sub of subs) {
@@ -164,16 +154,16 @@ class CurvePanel {
         write(context, String(Number(value.toPrecision(3))), left - 6, y(value), "right");
       }
     }
-    rule(context, left, right, box.bottom, theme.axis);
+    rule(context, left, right, bottom, theme.axis);
     let free = -Infinity;
     for (const value of [0, 1, 10, 100, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8]) {
       if (value > this.last || x(value) < free) continue;
-      line(context, [x(value), x(value)], [box.bottom, box.bottom + 3], theme.axis);
+      line(context, [x(value), x(value)], [bottom, bottom + 3], theme.axis);
       const align = x(value) > right - 20 ? "right" : "center";
-      write(context, number(value), x(value), box.bottom + 5, align, "top");
+      write(context, number(value), x(value), bottom + 5, align, "top");
       free = x(value) + 30;
     }
-    write(context, "iterations", (left + right) / 2, box.bottom + 20, "center", "top");
+    write(context, "iterations", (left + right) / 2, bottom + 20, "center", "top");
   }
 
   #words() {
