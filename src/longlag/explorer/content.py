@@ -40,6 +40,7 @@ def _task(task: MarkedPairs) -> dict[str, Any]:
         "first_mark": task.first_mark,
         "shortest": SHORTEST[task.rules],
         "lengths": [task.min_length, task.max_length],
+        "mean_target": task.mean_target,
         "first_window": FIRST_WINDOW,
     }
 

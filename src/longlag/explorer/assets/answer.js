@@ -267,7 +267,7 @@ class SurfacePanel {
       ? "…"
       : `Root mean squared gap ${short(Math.sqrt(sum / learned.length))}; the largest, ${short(gap)}, ` +
         `at x₁ = ${at(worst % size)}, x₂ = ${at(Math.floor(worst / size))}. A band of colour is 0.05 wide.`;
-    this.caption.textContent = text;
+    if (this.run.worker) this.caption.textContent = text;
     this.canvases.learned.setAttribute("aria-label", `The learned surface. ${text}`);
     this.canvases.truth.setAttribute("aria-label", "The right surface");
   }

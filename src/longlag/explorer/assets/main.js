@@ -10,7 +10,7 @@
  *     drawing    nothing but the pictures; results: those of the workers; cursor: the cursor
  */
 
-const FIRST_TARGET = 0.5; // at least, of the first sequence: not what a network answers by default
+const FIRST_TARGET = [0.2, 0.4]; // of the first sequence, above the answer that is right on average
 const MOST_STATES = 2e6; // steps times cells that one run may trace
 
 class App {
@@ -37,7 +37,7 @@ class App {
     this.runs = this.content.runs.map((about) => new RunView(this, about));
     this.sequencePanel = new SequencePanel(this);
     do this.drawSequence();
-    while (this.sequence.marks.includes(0) || this.target < FIRST_TARGET);
+    while (!this.#isTelling());
     this.cursor = (Math.max(...this.sequence.marks) + this.sequence.length) >> 1;
     this.frame();
     new ResizeObserver(() => this.changed("drawing")).observe(document.getElementById("main"));
@@ -46,6 +46,15 @@ class App {
   /** What is right for the sequence shown. */
   get target() {
     return rightAnswer(this.task, ...countedValues(this.task, this.sequence.values, this.sequence.marks));
+  }
+
+  /** Whether the sequence makes a good first one; the networks' answers play no part. */
+  #isTelling() {
+    const { length, marks } = this.sequence;
+    const apart = Math.abs(marks[0] - marks[1]);
+    const [low, high] = FIRST_TARGET.map((above) => this.task.mean_target + above);
+    const visible = !marks.includes(0) && apart >= Math.min(8, Math.max(2, length / 10));
+    return visible && this.target >= low && this.target <= high;
   }
 
   #lead() {

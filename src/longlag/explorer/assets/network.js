@@ -201,7 +201,8 @@ class NetworkPanel {
     const { context, width } = clear(this.carried, CARRIED_HEIGHT);
     const { x, span } = timeScale(width, length);
     const at = (t) => trace.cell[t * H + followed];
-    let [low, high] = [0, 0];
+    const spread = this.run.ranges?.[followed].filter(Number.isFinite) ?? [];
+    let [low, high] = [Math.min(0, ...spread), Math.max(0, ...spread)];
     for (let t = 0; t < length; t++) {
       if (at(t) < low) low = at(t);
       if (at(t) > high) high = at(t);
@@ -226,8 +227,9 @@ class NetworkPanel {
     line(context, shown.map(x), shown.map((t) => y(at(t))), theme.network, 2);
     const title = `Cell ${followed + 1} over time (dashed: as stored at the later mark)`;
     this.root.querySelector(".carried-title").textContent = title;
-    const kept = held ? `${number((100 * at(length - 1)) / held)} % after ${length - 1 - later} steps` : "";
-    const text = `${number(held, 3)} → ${number(at(length - 1), 3)}${kept && `: ${kept}`}`;
+    const after = `${number(held, 3)} → ${number(at(length - 1), 3)} in ${length - 1 - later} steps`;
+    const drift = Math.abs(at(length - 1) - held) / (spread[1] - spread[0]);
+    const text = Number.isFinite(drift) ? `${after}: a drift of ${percent(drift)} of its range` : after;
     this.root.querySelector(".carried-text").textContent = text;
     this.carried.setAttribute("aria-label", `State of cell ${followed + 1} over time, ${text}`);
   }

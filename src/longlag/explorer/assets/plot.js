@@ -114,11 +114,11 @@ const DIVERGING = [
   "#fddbc7", "#f4a582", "#d6604d", "#b2182b", "#67001f",
 ];
 const DIVERGING_DARK = [
-  "#d6ecff", "#92c9f5", "#4f9fdc", "#2c6ea6", "#24445f", "#23282d",
-  "#5c3527", "#a04f30", "#e07a4d", "#f8b08a", "#ffe6d6",
+  "#b5dcf9", "#7fbdee", "#4a98d6", "#2c6ea6", "#24445f", "#23282d",
+  "#5c3527", "#a04f30", "#d8734a", "#f0a07a", "#fbd0b8",
 ];
 const SEQUENTIAL = ["#f4f7f9", "#d3e4f1", "#a6cee6", "#63a9d5", "#2c7fb8", "#0a5590", "#08305f"];
-const SEQUENTIAL_DARK = ["#1f252b", "#23405a", "#286189", "#3686bb", "#5fb0e3", "#a3d4f4", "#e8f5ff"];
+const SEQUENTIAL_DARK = ["#1f252b", "#22384c", "#265478", "#2d74a8", "#4a98d0", "#79bbea", "#b4dcf7"];
 
 /** 256 colours between the given ones, as the words of an image. */
 function palette(stops) {

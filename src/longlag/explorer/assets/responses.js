@@ -7,7 +7,7 @@
 /** Answers to n fresh sequences, the shortest of T steps.
  *
  * Fills `result` in place: answers and targets (n,); at the end `responds`, correlations (H,) of
- * each cell's last state with x1, x2 and the target.
+ * each cell's last state with x1, x2 and the target, and `ranges`, its least and greatest last state.
  */
 function* scatter(network, task, T, seed, result) {
   const n = result.answers.length;
@@ -39,6 +39,10 @@ function* scatter(network, task, T, seed, result) {
   for (const [name, column] of Object.entries(columns)) {
     result.responds[name] = correlations(cells, H, column);
   }
+  result.ranges = Array.from({ length: H }, (_, j) => {
+    const last = Array.from({ length: n }, (_, k) => cells[k * H + j]);
+    return [Math.min(...last), Math.max(...last)];
+  });
 }
 
 /** The answers to one sequence with other values at its marks.
@@ -102,10 +106,10 @@ function correlations(cells, H, y) {
 
 /** How much is computed where a network is large or a sequence long: {scatter: n, size}.
  *
- * As many as asked for, up to about 10^9 multiplications each, and never below an eighth.
+ * As many as asked for, up to about 4 10^8 multiplications each, and never below an eighth.
  */
 function affordable(H, length, n, size) {
-  const sequences = 1e9 / (length * 4 * H * (H + 12));
+  const sequences = 4e8 / (length * 4 * H * (H + 12));
   return {
     scatter: Math.round(Math.min(n, Math.max(n / 8, sequences))),
     size: Math.round(Math.min(size, Math.max(size / 3, Math.sqrt(sequences)))),

@@ -14,7 +14,8 @@ class RunView {
     this.limits = null; // of the colour scales of states
     this.scattered = null; // what the worker said of fresh sequences
     this.surface = null; // and of other values
-    this.responds = null; // correlations of the cells
+    this.responds = null; // correlations of the cells, and the ranges of their last states, over
+    this.ranges = null; // fresh sequences
     this.chosen = null; // the cell that was picked, if any
     this.waiting = { scatter: 0, surface: 0 }; // the latest question of each kind
     this.#build();
@@ -116,17 +117,30 @@ class RunView {
     const names = ["lstm.js", "tasks.js", "responses.js", "worker.js"];
     const source = names.map((name) => document.getElementById(name).textContent);
     const url = URL.createObjectURL(new Blob(source, { type: "text/javascript" }));
-    this.worker = new Worker(url);
+    try {
+      this.worker = new Worker(url);
+    } catch {
+      this.#failed();
+      return;
+    }
     this.worker.onmessage = ({ data }) => this.#answered(data);
-    this.worker.onerror = () => this.app.say("The scatter and the surface could not be computed.");
+    this.worker.onerror = () => this.#failed();
     const { hidden, output, forget_gate } = this.about;
     const { snapshots, app } = this;
     const run = { hidden, output, forget_gate, snapshots, task: app.task };
     this.worker.postMessage({ kind: "run", run });
   }
 
+  #failed() {
+    this.worker = null;
+    for (const panel of [this.surface_, this.scatter_]) {
+      panel.caption.textContent = "Not computed: this browser starts no worker for a page from disk.";
+    }
+  }
+
   ask(kind) {
     const { app } = this;
+    if (!this.worker) return;
     const { values, markers, marks, length } = app.sequence;
     const question = { kind, id: ++this.waiting[kind], moment: this.moment, length };
     if (kind === "scatter") {
@@ -147,7 +161,7 @@ class RunView {
     if (result.kind === "scatter") {
       result.asked = FRESH;
       this.scattered = result;
-      if (result.done) this.responds = result.responds;
+      if (result.done) Object.assign(this, { responds: result.responds, ranges: result.ranges });
       this.app.changed(result.done ? "drawing" : "results");
     } else {
       if (!result.done && this.surface) return;
