@@ -278,6 +278,33 @@ class Animate:
 
 
 @dataclass
+class Explore:
+    """Write the page on which to see a network think, or two side by side."""
+
+    runs: tyro.conf.Positional[tuple[Path, ...]]
+    """One run directory or two; sequences are of the first one's task."""
+    out: Path | None = None
+    """The file; explorer.html in the first run directory where not given."""
+
+    def __call__(self) -> int:
+        from longlag import explorer
+
+        if not 1 <= len(self.runs) <= 2:
+            raise ValueError(f"explore takes one run directory or two, not {len(self.runs)}")
+        loaded = {str(path): runs.load(path) for path in self.runs}
+        if len(loaded) < len(self.runs):
+            raise ValueError(f"explore sets two runs side by side, not {self.runs[0]} twice")
+        out = self.out or self.runs[0] / runs.EXPLORER
+        if out.is_dir():
+            raise ValueError(f"--out must be a file, and {out} is a directory")
+        for path in self.runs:
+            _spare(path, out)
+        runs.writable(out.parent)
+        print(explorer.write_page(loaded, out))
+        return 0
+
+
+@dataclass
 class Export:
     """Write a run's weights and history as a file that other programs read."""
 
@@ -293,8 +320,7 @@ class Export:
     def __call__(self) -> int:
         run = runs.load(self.run)
         runs.writable(self.out.parent)
-        if self.out.resolve() in {(self.run / name).resolve() for name in runs.RUN_FILES}:
-            raise ValueError(f"{self.out} is a file of the run itself; choose another --out")
+        _spare(self.run, self.out)
         interop.write(run, self.out, self.format)
         content = {"file": str(self.out), "format": self.format, **report.training_json(run)}
         print(runs.to_json(content) if self.json else self.out)
@@ -663,6 +689,7 @@ COMMANDS: dict[str, type] = {
     "compare": Compare,
     "figures": Figures,
     "animate": Animate,
+    "explore": Explore,
     "study": Study,
     "ledger": LedgerCommand,
     "export": Export,
@@ -670,6 +697,12 @@ COMMANDS: dict[str, type] = {
     "bench": Bench,
     "doctor": Doctor,
 }
+
+
+def _spare(directory: Path, out: Path) -> None:
+    """Refuses to write over a run's own files."""
+    if out.resolve() in {(directory / name).resolve() for name in runs.RUN_FILES}:
+        raise ValueError(f"{out} is a file of the run itself; choose another --out")
 
 
 def _task(run: Run, min_length: int | None, max_length: int | None) -> MarkedPairs:

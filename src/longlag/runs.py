@@ -43,7 +43,8 @@ WEIGHTS, HISTORY = "weights.npz", "history.json"
 SNAPSHOTS, CHECKPOINT = "snapshots.npz", "checkpoint.npz"
 RUN_FILES = (WEIGHTS, HISTORY, SNAPSHOTS, CHECKPOINT)
 FIGURES = ("training_curve", "sample_sequences", "cell_state", "pred_vs_target")
-DERIVED = (*(f"{name}.png" for name in FIGURES), "training_curve.csv", "animation.gif")
+EXPLORER = "explorer.html"
+DERIVED = (*(f"{name}.png" for name in FIGURES), "training_curve.csv", "animation.gif", EXPLORER)
 
 
 class Refused(ValueError):

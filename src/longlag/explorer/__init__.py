@@ -1,0 +1,66 @@
+"""The explorer: one page, opened from disk, on which to see a network think.
+
+`content.py` says what a run is, `assets/` what the page does with it: `tasks.js`, `lstm.js` and
+`responses.js` are the arithmetic, the same as that of `tasks.py` and `networks/lstm.py`; the other
+files are the page.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+
+from longlag.explorer import content
+from longlag.files import write_bytes
+from longlag.runs import to_json
+from longlag.training import Run
+
+__all__ = ["page", "write_page"]
+
+ARITHMETIC = ("lstm", "tasks", "responses")  # in the page and in its workers
+INTERFACE = ("plot", "sequence", "network", "answer", "training", "run", "main")
+MOST_RUNS = 2
+
+
+def write_page(runs: Mapping[str, Run], out: Path) -> Path:
+    """Writes the page of one or two runs, by the names they have on it, whole or not at all.
+
+    Returns:
+        The file written, self-contained HTML below 1.5 MB.
+
+    Raises:
+        ValueError: no run, or more than two.
+    """
+    out = Path(out)
+    write_bytes(out, page(runs).encode())
+    return out
+
+
+def page(runs: Mapping[str, Run]) -> str:
+    """The page as HTML; see `write_page`."""
+    if not 1 <= len(runs) <= MOST_RUNS:
+        raise ValueError(f"the explorer shows one run or two, not {len(runs)}")
+    parts = {
+        "title": _escaped(" and ".join(runs)),
+        "style": _asset("page.css"),
+        # No "<" within a script element: nothing in it can end it.
+        "content": to_json(content.of(runs)).replace("<", "\\u003c"),
+        "arithmetic": _scripts(ARITHMETIC),
+        "worker": _asset("worker.js"),
+        "interface": _scripts(INTERFACE),
+    }
+    return re.sub(r"<!-- (\w+) -->", lambda match: parts[match[1]], _asset("page.html"))
+
+
+def _scripts(names: Sequence[str]) -> str:
+    return "\n".join(f'<script id="{name}.js">\n{_asset(f"{name}.js")}</script>' for name in names)
+
+
+def _asset(name: str) -> str:
+    return resources.files(__name__).joinpath("assets", name).read_text(encoding="utf-8")
+
+
+def _escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;")

@@ -1,0 +1,299 @@
+"use strict";
+
+/* What the network answers: to this sequence, to fresh ones, to other values at the marks. */
+
+const SHOWN = [-0.1, 1.1]; // the answers that are shown; targets lie in [0, 1], in both tasks
+
+class AnswerPanel {
+  constructor(root, run) {
+    this.run = run;
+    this.app = run.app;
+    this.root = root;
+    this.canvas = root.querySelector(".line");
+  }
+
+  draw() {
+    const { answer } = this.run;
+    const { target, content } = this.app;
+    const error = Math.abs(answer - target);
+    const correct = error <= content.tolerance; // what is not a number is wrong
+    for (const [name, value] of [["given", answer], ["right", target], ["error", error]]) {
+      this.root.querySelector(`.${name}`).textContent = number(value, 3);
+    }
+    const verdict = this.root.querySelector(".verdict");
+    verdict.textContent = correct
+      ? `✓ within ${content.tolerance}: correct`
+      : `✗ not within ${content.tolerance}: wrong`;
+    verdict.classList.toggle("wrong", !correct);
+    this.#drawLine(answer, target);
+    this.canvas.setAttribute("aria-label", this.words());
+  }
+
+  /** The answer in a sentence. */
+  words() {
+    const { answer, app } = this.run;
+    const error = Math.abs(answer - app.target);
+    const within = error <= app.content.tolerance ? "within" : "not within";
+    return (
+      `Network ${number(answer, 3)}, target ${number(app.target, 3)}, error ${number(error, 3)}: ` +
+      `${within} ${app.content.tolerance}.`
+    );
+  }
+
+  #drawLine(answer, target) {
+    const { context, width } = clear(this.canvas, 52);
+    const [low, high] = SHOWN;
+    const x = (value) => 12 + ((clamp(value, low, high) - low) / (high - low)) * (width - 24);
+    const { tolerance } = this.app.content;
+    const [from, to] = [x(target - tolerance), x(target + tolerance)];
+    context.fillStyle = theme.mark;
+    context.globalAlpha = 0.22;
+    context.fillRect(from, 4, to - from, 26);
+    context.globalAlpha = 1;
+    rule(context, x(low), x(high), 30, theme.axis);
+    for (const value of [0, 0.25, 0.5, 0.75, 1]) {
+      line(context, [x(value), x(value)], [30, 34], theme.axis);
+      write(context, String(value), x(value), 37, "center", "top");
+    }
+    line(context, [x(target), x(target)], [4, 30], theme.mark, 2);
+    if (Number.isNaN(answer)) return;
+    context.beginPath();
+    context.arc(x(answer), 17, 6, 0, 2 * Math.PI);
+    context.fillStyle = theme.network;
+    context.fill();
+    context.strokeStyle = theme.card;
+    context.lineWidth = 1.5;
+    context.stroke();
+  }
+}
+
+class ScatterPanel {
+  constructor(root, run) {
+    this.run = run;
+    this.app = run.app;
+    this.canvas = root.querySelector(".dots");
+    this.ring = root.querySelector(".here");
+    this.caption = root.querySelector(".scatter-text");
+    root.querySelector(".others").addEventListener("click", () => this.app.drawOthers());
+  }
+
+  draw() {
+    const { context, width } = clear(this.canvas, (w) => this.#height(w));
+    const box = this.#box(width);
+    const { tolerance } = this.app.content;
+    this.#axes(context, box);
+    context.fillStyle = theme["network-light"];
+    context.globalAlpha = 0.4;
+    context.beginPath();
+    for (const [x, y] of [[0, tolerance], [1, 1 + tolerance], [1, 1 - tolerance], [0, -tolerance]]) {
+      context.lineTo(box.x(x), box.y(y));
+    }
+    context.fill();
+    context.globalAlpha = 1;
+    line(context, [box.x(0), box.x(1)], [box.y(0), box.y(1)], theme.axis);
+    if (this.run.scattered) this.#dots(context, box, this.run.scattered);
+    this.drawRing();
+    this.#words(this.run.scattered);
+  }
+
+  /** Puts the ring, the sequence shown. */
+  drawRing() {
+    const width = widthOf(this.canvas);
+    const box = this.#box(width);
+    this.ring.hidden = Number.isNaN(this.run.answer);
+    this.ring.style.left = `${box.x(this.app.target)}px`;
+    this.ring.style.top = `${box.y(clamp(this.run.answer, ...SHOWN))}px`;
+  }
+
+  #height(width) {
+    return Math.min(width * 0.82, 380);
+  }
+
+  #box(width) {
+    const [left, right] = [MARGIN.left, width - MARGIN.right];
+    return frame([left, right], [this.#height(width) - 36, 8], SHOWN, SHOWN);
+  }
+
+  #axes(context, box) {
+    for (const value of [0, 0.25, 0.5, 0.75, 1]) {
+      rule(context, box.left, box.right, box.y(value), theme.grid);
+      write(context, String(value), box.left - 6, box.y(value), "right");
+      write(context, String(value), box.x(value), box.bottom + 4, "center", "top");
+    }
+    write(context, "target", (box.left + box.right) / 2, box.bottom + 19, "center", "top");
+    write(context, "answer", box.left + 4, box.top, "left", "top");
+  }
+
+  #dots(context, box, { answers, targets, finished }) {
+    context.globalAlpha = 0.75;
+    for (let k = 0; k < finished; k++) {
+      const wrong = !(Math.abs(answers[k] - targets[k]) <= this.app.content.tolerance);
+      context.fillStyle = wrong ? theme.mark : theme.network;
+      context.beginPath();
+      const y = clamp(Number.isNaN(answers[k]) ? Infinity : answers[k], ...SHOWN);
+      context.arc(box.x(targets[k]), box.y(y), 2.4, 0, 2 * Math.PI);
+      context.fill();
+    }
+    context.globalAlpha = 1;
+  }
+
+  #words(scattered) {
+    if (!scattered) return;
+    const { answers, targets, finished: n, length, asked, done } = scattered;
+    const [low, high] = lengthRange(this.app.task, length);
+    let [right, sum] = [0, 0];
+    for (let k = 0; k < n; k++) {
+      const error = Math.abs(answers[k] - targets[k]);
+      if (error <= this.app.content.tolerance) right += 1;
+      sum += error ** 2;
+    }
+    const fewer = answers.length < asked ? ` Fewer than ${asked}: this network is large or T long.` : "";
+    const rest = done ? "" : ` (${answers.length} to come)`;
+    this.caption.textContent =
+      `${right} of ${n} within ${this.app.content.tolerance}${rest}, ` +
+      `root mean squared error ${short(Math.sqrt(sum / n))}, ` +
+      `${low === high ? low : `${low} to ${high}`} steps.${fewer}`;
+    this.canvas.setAttribute("aria-label", `Answers against targets: ${this.caption.textContent}`);
+  }
+}
+
+const BANDS = 20; // a band of colours is 0.05 wide
+const SMOOTH = 6; // image points between two of the computed ones
+
+class SurfacePanel {
+  constructor(root, run) {
+    this.run = run;
+    this.app = run.app;
+    this.root = root;
+    this.canvases = { learned: root.querySelector(".learned"), truth: root.querySelector(".truth") };
+    this.points = [...root.querySelectorAll(".point")];
+    this.caption = root.querySelector(".surface-text");
+    const rule = this.app.task.kind === "multiplication" ? "x₁ · x₂" : "½ + (x₁ + x₂) / 4";
+    for (const place of root.querySelectorAll(".rule")) place.textContent = rule;
+    const [point] = this.points;
+    const move = (event) => this.app.setPair(...this.#pairAt(event));
+    drag(this.canvases.learned, move, () => point.focus({ preventScroll: true }));
+    drag(point, move, (event) => {
+      point.focus({ preventScroll: true });
+      event.preventDefault();
+    });
+    const [first, second] = [0, 1].map((which) => (by) => {
+      const position = this.app.sequence.marks[which];
+      this.app.setValue(position, this.app.sequence.values[position] + by);
+    });
+    arrows(point, { along: (by) => first(0.01 * by), up: second, ends: () => {} });
+  }
+
+  #pairAt(event) {
+    const box = this.canvases.learned.getBoundingClientRect();
+    const inner = this.#box(box.width);
+    const [low, high] = valueRange(this.app.task);
+    const value = (share) => clamp(low + share * (high - low), low, high);
+    return [
+      value((event.clientX - box.left - inner.left) / (inner.right - inner.left)),
+      value((inner.bottom - (event.clientY - box.top)) / (inner.bottom - inner.top)),
+    ];
+  }
+
+  #box(width) {
+    const range = valueRange(this.app.task);
+    const side = width - 32;
+    return frame([26, 26 + side], [8 + side, 8], range, range);
+  }
+
+  draw() {
+    const { surface, app } = this.run;
+    const [low, high] = valueRange(app.task);
+    const size = surface ? surface.size : GRID;
+    const truth = new Float64Array(size * size);
+    for (let row = 0; row < size; row++) {
+      for (let column = 0; column < size; column++) {
+        const at = [column, row].map((k) => low + ((high - low) * k) / (size - 1));
+        truth[row * size + column] = rightAnswer(app.task, ...this.#counted(at));
+      }
+    }
+    const learned = surface ? surface.answers : new Float64Array(size * size).fill(NaN);
+    for (const [name, answers] of [["learned", learned], ["truth", truth]]) {
+      const { context, width } = clear(this.canvases[name], (w) => w - 2);
+      const box = this.#box(width);
+      const words = bandWords(answers, size);
+      const columns = SMOOTH * (size - 1) + 1;
+      paint(context, words, columns, box.left, box.top, box.right - box.left, box.bottom - box.top);
+      this.#axes(context, box, low, high);
+    }
+    this.drawPoint();
+    this.#words(learned, truth, size, low, high);
+  }
+
+  /** Puts the points, the pair of values shown. */
+  drawPoint() {
+    const { values, marks } = this.app.sequence;
+    const [x1, x2] = marks.map((position) => values[position]);
+    const box = this.#box(widthOf(this.canvases.learned));
+    for (const point of this.points) {
+      point.style.left = `${box.x(x1)}px`;
+      point.style.top = `${box.y(x2)}px`;
+    }
+    const spoken = `x1 ${number(x1, 2)}, x2 ${number(x2, 2)}: answer ${number(this.run.answer, 3)}`;
+    this.points[0].setAttribute("aria-label", spoken);
+  }
+
+  /** The values as they count, with neutral ones for a mark on the first pair. */
+  #counted(pair) {
+    const neutral = this.app.task.kind === "multiplication" ? 1 : 0;
+    return pair.map((value, which) => (this.app.sequence.marks[which] > 0 ? value : neutral));
+  }
+
+  #axes(context, box, low, high) {
+    for (const value of [low, high]) {
+      const [align, base] = value === low ? ["left", "bottom"] : ["right", "top"];
+      write(context, number(value), box.x(value), box.bottom + 4, align, "top");
+      write(context, number(value), box.left - 4, box.y(value), "right", base);
+    }
+    write(context, "x₁", (box.left + box.right) / 2, box.bottom + 4, "center", "top");
+    write(context, "x₂", box.left - 4, (box.top + box.bottom) / 2, "right");
+  }
+
+  #words(learned, truth, size, low, high) {
+    let [worst, sum] = [0, 0];
+    for (let k = 0; k < learned.length; k++) {
+      const gap = Math.abs(learned[k] - truth[k]);
+      sum += gap ** 2;
+      if (gap > Math.abs(learned[worst] - truth[worst])) worst = k;
+    }
+    const at = (k) => number(low + ((high - low) * k) / (size - 1), 2);
+    const gap = Math.abs(learned[worst] - truth[worst]);
+    const text = Number.isNaN(sum)
+      ? "…"
+      : `Root mean squared gap ${short(Math.sqrt(sum / learned.length))}; the largest, ${short(gap)}, ` +
+        `at x₁ = ${at(worst % size)}, x₂ = ${at(Math.floor(worst / size))}. A band of colour is 0.05 wide.`;
+    if (this.run.worker) this.caption.textContent = text;
+    this.canvases.learned.setAttribute("aria-label", `The learned surface. ${text}`);
+    this.canvases.truth.setAttribute("aria-label", "The right surface");
+  }
+}
+
+/** The image of a surface (size, size), x2 upwards: smooth between the points, in bands of colour. */
+function bandWords(answers, size) {
+  const columns = SMOOTH * (size - 1) + 1;
+  const words = new Uint32Array(columns * columns);
+  const missing = missingColour();
+  for (let row = 0; row < columns; row++) {
+    const v = (columns - 1 - row) / SMOOTH;
+    const below = Math.min(size - 2, Math.floor(v));
+    for (let column = 0; column < columns; column++) {
+      const u = column / SMOOTH;
+      const left = Math.min(size - 2, Math.floor(u));
+      const at = below * size + left;
+      const [p, q] = [u - left, v - below];
+      const lower = answers[at] * (1 - p) + answers[at + 1] * p;
+      const upper = answers[at + size] * (1 - p) + answers[at + size + 1] * p;
+      const value = lower * (1 - q) + upper * q;
+      const band = clamp(Math.floor(value * BANDS), 0, BANDS - 1);
+      words[row * columns + column] = Number.isNaN(value)
+        ? missing
+        : theme.sequential[Math.round((255 * band) / (BANDS - 1))];
+    }
+  }
+  return words;
+}

@@ -1,0 +1,108 @@
+"use strict";
+
+/* The LSTM with a forget gate, forward: the arithmetic of `networks/lstm.py`, in float64 on the
+ * float32 weights. It runs in the page and in its workers.
+ *
+ *     z_t = x_t Wx + h_{t-1} Wh + b                       (4H,)
+ *     i, f, o = sigmoid(z_i, z_f, z_o);  g = tanh(z_g)    (H,) each
+ *     c_t = f c_{t-1} + i g;  h_t = o tanh(c_t)           (H,);  c_0 = h_0 = 0
+ *     y   = h_L Wy + by, or its sigmoid
+ *
+ * Gate columns stand in the order input, forget, output, candidate. Matrices are flat, row by row.
+ */
+
+const GATES = ["input_gate", "forget_gate", "output_gate", "candidate"];
+const STATES = ["cell", "hidden", ...GATES];
+
+/** Number of parameters of a network of H cells. */
+function parameterCount(H) {
+  return 4 * H * (H + 3) + H + 1;
+}
+
+/** A network from its flat parameters (P,) and its variant {hidden, output, forget_gate}. */
+function makeNetwork(vector, variant) {
+  const H = variant.hidden;
+  let start = 0;
+  const take = (size) => Float64Array.from(vector.subarray(start, (start += size)));
+  return {
+    hidden: H,
+    output: variant.output,
+    forgetGate: variant.forget_gate,
+    Wx: take(2 * 4 * H),
+    Wh: take(H * 4 * H),
+    b: take(4 * H),
+    Wy: take(H),
+    by: take(1)[0],
+  };
+}
+
+/** What a network carries from step to step, zero at first; gates (4H,) are of the latest step. */
+function makeState(H) {
+  return {
+    cell: new Float64Array(H),
+    hidden: new Float64Array(H),
+    gates: new Float64Array(4 * H),
+  };
+}
+
+/** Makes `to` hold what `from` does. */
+function copyState(from, to) {
+  to.cell.set(from.cell);
+  to.hidden.set(from.hidden);
+}
+
+/** Logistic function, without overflow for large |x|. */
+function sigmoid(x) {
+  const small = Math.exp(-Math.abs(x));
+  return (x >= 0 ? 1 : small) / (1 + small);
+}
+
+/** Takes the state one step on, in place, with the pair (value, marker). */
+function step(network, state, value, marker) {
+  const { hidden: H, Wx, Wh, b } = network;
+  const { cell, hidden, gates } = state;
+  const G = 4 * H;
+  for (let j = 0; j < G; j++) gates[j] = value * Wx[j] + marker * Wx[G + j] + b[j];
+  for (let k = 0, at = 0; k < H; k++) {
+    const h = hidden[k];
+    for (let j = 0; j < G; j++, at++) gates[j] += h * Wh[at];
+  }
+  for (let j = 0; j < 3 * H; j++) gates[j] = sigmoid(gates[j]);
+  for (let j = 3 * H; j < G; j++) gates[j] = Math.tanh(gates[j]);
+  if (!network.forgetGate) gates.fill(1, H, 2 * H);
+  for (let j = 0; j < H; j++) {
+    cell[j] = gates[H + j] * cell[j] + gates[j] * gates[3 * H + j];
+    hidden[j] = gates[2 * H + j] * Math.tanh(cell[j]);
+  }
+}
+
+/** Steps from `start` up to but not including `end`, in place. */
+function steps(network, state, values, markers, start, end) {
+  for (let t = start; t < end; t++) step(network, state, values[t], markers[t]);
+}
+
+/** The answer read from hidden states (H,). */
+function readAnswer(network, hidden) {
+  let y = network.by;
+  for (let j = 0; j < network.hidden; j++) y += hidden[j] * network.Wy[j];
+  return network.output === "sigmoid" ? sigmoid(y) : y;
+}
+
+/** All states of one sequence: each of STATES as (T, H), row by row, and the answer. */
+function traceStates(network, values, markers, length) {
+  const H = network.hidden;
+  const state = makeState(H);
+  const trace = { length, hidden_cells: H };
+  for (const name of STATES) trace[name] = new Float64Array(length * H);
+  for (let t = 0; t < length; t++) {
+    step(network, state, values[t], markers[t]);
+    trace.cell.set(state.cell, t * H);
+    trace.hidden.set(state.hidden, t * H);
+    for (let k = 0; k < 4; k++) {
+      const gate = trace[GATES[k]];
+      for (let j = 0; j < H; j++) gate[t * H + j] = state.gates[k * H + j];
+    }
+  }
+  trace.answer = readAnswer(network, state.hidden);
+  return trace;
+}

@@ -1,0 +1,205 @@
+"use strict";
+
+/* The page as a whole: what is shown, and what a change of it makes to be computed and drawn.
+ *
+ * Changes are collected and carried out once a frame:
+ *     sequence   the sequence: traces and the surface
+ *     moment     the networks: all of it, the scatter too
+ *     fresh      the fresh sequences: the scatter
+ *     scale      the colour scales of states
+ *     drawing    nothing but the pictures; results: those of the workers; cursor: the cursor
+ */
+
+const FIRST_TARGET = [0.2, 0.4]; // of the first sequence, above the answer that is right on average
+const MOST_STATES = 2e6; // steps times cells that one run may trace
+
+class App {
+  constructor() {
+    this.content = JSON.parse(document.getElementById("content").textContent);
+    this.task = this.content.task;
+    const cells = Math.max(...this.content.runs.map((run) => run.hidden));
+    this.longest = Math.max(this.content.length, Math.min(this.content.longest, Math.floor(MOST_STATES / cells)));
+    this.random = makeRandom(1);
+    this.scatterSeed = 1;
+    this.cursor = 0;
+    this.pending = new Set();
+    this.tip = document.getElementById("tip");
+    this.sequence = {
+      length: this.content.length,
+      values: new Float64Array(this.longest),
+      markers: new Float64Array(this.longest),
+      marks: [1, 2],
+    };
+    document.getElementById("main").className = this.content.runs.length > 1 ? "two" : "one";
+    this.#lead();
+    this.#theme();
+    this.timeline = new Timeline(this);
+    this.runs = this.content.runs.map((about) => new RunView(this, about));
+    this.sequencePanel = new SequencePanel(this);
+    do this.drawSequence();
+    while (!this.#isTelling());
+    this.cursor = (Math.max(...this.sequence.marks) + this.sequence.length) >> 1;
+    this.frame();
+    new ResizeObserver(() => this.changed("drawing")).observe(document.getElementById("main"));
+  }
+
+  /** What is right for the sequence shown. */
+  get target() {
+    return rightAnswer(this.task, ...countedValues(this.task, this.sequence.values, this.sequence.marks));
+  }
+
+  /** Whether the sequence makes a good first one; the networks' answers play no part. */
+  #isTelling() {
+    const { length, marks } = this.sequence;
+    const apart = Math.abs(marks[0] - marks[1]);
+    const [low, high] = FIRST_TARGET.map((above) => this.task.mean_target + above);
+    const visible = !marks.includes(0) && apart >= Math.min(8, Math.max(2, length / 10));
+    return visible && this.target >= low && this.target <= high;
+  }
+
+  #lead() {
+    const rule = this.task.kind === "multiplication" ? "the product" : "half plus a quarter of the sum";
+    const [run] = this.content.runs;
+    const notes = this.content.runs.length > 1 ? "" : ` ${[run.name + ":", run.about, ...run.notes].join(" ")}`;
+    const lead = document.getElementById("lead");
+    lead.textContent =
+      `A recurrent network reads a sequence, a value at a time; at the end it must answer ${rule} of ` +
+      `the two values that were marked. Change the sequence, and see it think.`;
+    if (notes) lead.after(element("p", notes.trim(), "about"));
+  }
+
+  // -- what the panels ask for --------------------------------------------------------------------
+
+  setValue(position, value) {
+    const [low, high] = valueRange(this.task);
+    this.sequence.values[position] = clamp(value, low, high);
+    this.changed("sequence");
+  }
+
+  /** Sets both marked values. */
+  setPair(x1, x2) {
+    this.setValue(this.sequence.marks[0], x1);
+    this.setValue(this.sequence.marks[1], x2);
+  }
+
+  moveMark(which, wanted) {
+    const { length, marks } = this.sequence;
+    marks[which] = nearestLegal(this.task, length, which, marks[1 - which], wanted);
+    this.changed("sequence");
+  }
+
+  setCursor(step) {
+    this.cursor = clamp(step, 0, this.sequence.length - 1);
+    this.changed("cursor");
+  }
+
+  drawSequence() {
+    const { sequence, task } = this;
+    drawValues(task, this.longest, this.random, sequence.values);
+    sequence.marks = drawMarks(task, sequence.length, this.random);
+    this.changed("sequence", "moment", "scale", "fresh");
+  }
+
+  setLength(length) {
+    const { sequence, task } = this;
+    if (length === sequence.length) return;
+    sequence.length = length;
+    sequence.marks = legalMarks(task, length, sequence.marks);
+    this.cursor = Math.min(this.cursor, length - 1);
+    this.changed("sequence", "scale", "fresh");
+  }
+
+  drawOthers() {
+    this.scatterSeed += 1;
+    this.changed("fresh");
+  }
+
+  // -- frames -------------------------------------------------------------------------------------
+
+  changed(...what) {
+    if (this.pending.size === 0) requestAnimationFrame(() => this.frame());
+    for (const name of what) this.pending.add(name);
+  }
+
+  frame() {
+    const what = this.pending;
+    this.pending = new Set();
+    const { sequence, task, runs } = this;
+    const computed = ["sequence", "moment"].some((name) => what.has(name));
+    if (computed) {
+      setMarkers(task, sequence.length, sequence.marks, sequence.markers);
+      for (const run of runs) run.update(what);
+    } else if (what.has("fresh")) {
+      for (const run of runs) run.ask("scatter");
+    }
+    this.#place();
+    if (what.has("drawing")) widths.clear();
+    if (computed || what.has("drawing")) {
+      const all = what.has("drawing") || what.has("moment");
+      if (all) this.timeline.draw();
+      this.sequencePanel.draw();
+      for (const run of runs) run.draw(all);
+    } else {
+      if (what.has("cursor")) this.sequencePanel.drawCursor();
+      for (const run of runs) {
+        if (what.has("cursor")) run.drawCursor();
+        if (what.has("results")) run.drawResults();
+      }
+    }
+    if (computed) this.say(runs.map((run) => this.#named(run) + run.answer_.words()).join(" "));
+  }
+
+  #named(run) {
+    return this.runs.length > 1 ? `${run.about.name}: ` : "";
+  }
+
+  /** Puts the time cursor of every plot. */
+  #place() {
+    const share = (this.cursor + 0.5) / this.sequence.length;
+    document.getElementById("main").style.setProperty("--cursor", share);
+  }
+
+  /** Says something to a screen reader, once things have come to rest. */
+  say(text) {
+    clearTimeout(this.saying);
+    this.saying = setTimeout(() => {
+      document.getElementById("live").textContent = text;
+    }, 400);
+  }
+
+  // -- a tip at the pointer, and the theme --------------------------------------------------------
+
+  showTip(event, text) {
+    this.tip.textContent = text;
+    this.tip.hidden = false;
+    const left = Math.min(event.clientX + 14, innerWidth - this.tip.offsetWidth - 6);
+    this.tip.style.left = `${Math.max(6, left)}px`;
+    this.tip.style.top = `${event.clientY - this.tip.offsetHeight - 10}px`;
+  }
+
+  hideTip() {
+    this.tip.hidden = true;
+  }
+
+  #theme() {
+    const button = document.getElementById("theme");
+    const system = matchMedia("(prefers-color-scheme: dark)");
+    const set = (name) => {
+      document.documentElement.dataset.theme = name;
+      button.textContent = name === "dark" ? "Light" : "Dark";
+      button.setAttribute("aria-label", `Switch to ${button.textContent.toLowerCase()} colours`);
+      readTheme();
+    };
+    const change = (name) => {
+      set(name);
+      this.changed("drawing");
+    };
+    set(system.matches ? "dark" : "light");
+    system.addEventListener("change", () => change(system.matches ? "dark" : "light"));
+    button.addEventListener("click", () => {
+      change(document.documentElement.dataset.theme === "dark" ? "light" : "dark");
+    });
+  }
+}
+
+const app = new App();

@@ -1,0 +1,298 @@
+"use strict";
+
+/* The network live: the followed cell as a line, all states and gates as heat maps. */
+
+const MAPS = [
+  ["cell", "Cell state c", "what is carried"],
+  ["hidden", "Hidden state h", "what the other cells see"],
+  ["input_gate", "Input gate i", "what is let in"],
+  ["forget_gate", "Forget gate f", "what is kept"],
+  ["output_gate", "Output gate o", "what is let out"],
+  ["candidate", "Candidate g", "what would be stored"],
+];
+const SIGNED = ["cell", "hidden", "candidate"];
+const LETTERS = { cell: "c", hidden: "h", input_gate: "i", forget_gate: "f", output_gate: "o", candidate: "g" };
+const CARRIED_HEIGHT = 110;
+
+class NetworkPanel {
+  constructor(root, run) {
+    this.run = run;
+    this.app = run.app;
+    this.root = root;
+    this.readout = root.querySelector(".readout");
+    this.carried = root.querySelector(".carried");
+    this.sort = root.querySelector(".sort");
+    this.follow = root.querySelector(".follow");
+    this.details = root.querySelector("details");
+    this.table = root.querySelector(".cells");
+    this.maps = root.querySelector(".maps");
+    this.canvases = {};
+    for (const [name, title, meaning] of MAPS) this.#addMap(name, title, meaning);
+    this.timed = [...root.querySelectorAll(".plot")];
+    this.#choices();
+    this.#keys();
+  }
+
+  #addMap(name, title, meaning) {
+    const head = element("div", "", "map-head");
+    const fixed = name === "forget_gate" && !this.run.about.forget_gate;
+    const heading = element("h4", `${title}: ${fixed ? "fixed at 1" : meaning}`);
+    const scale = element("span", "", "scale");
+    scale.append(element("span"), document.createElement("canvas"), element("span"));
+    head.append(heading, scale);
+    const plot = element("div", "", "plot");
+    const canvas = document.createElement("canvas");
+    canvas.setAttribute("role", "img");
+    plot.append(canvas, element("div", "", "cursor"));
+    this.maps.append(head, plot);
+    this.canvases[name] = { canvas, scale: [...scale.children], title };
+    canvas.addEventListener("pointermove", (event) => this.#point(event, name));
+    canvas.addEventListener("pointerdown", (event) => {
+      this.run.followCell(this.#at(event, canvas).cell);
+      this.#point(event, name);
+    });
+    canvas.addEventListener("pointerleave", () => this.app.hideTip());
+  }
+
+  #choices() {
+    const H = this.run.about.hidden;
+    const automatic = new Option("the cell closest to the target", "auto");
+    const cells = Array.from({ length: H }, (_, j) => new Option(`cell ${j + 1}`, String(j)));
+    this.follow.append(automatic, ...cells);
+    this.follow.addEventListener("change", () => {
+      this.run.followCell(this.follow.value === "auto" ? null : Number(this.follow.value));
+    });
+    this.sort.addEventListener("change", () => this.app.changed("drawing"));
+    this.details.addEventListener("toggle", () => this.app.changed("drawing"));
+  }
+
+  #keys() {
+    arrows(this.maps, {
+      along: (by) => this.app.setCursor(this.app.cursor + by),
+      up: (by) => {
+        const row = this.order.indexOf(this.run.followed) - Math.sign(by);
+        this.run.followCell(this.order[clamp(row, 0, this.order.length - 1)]);
+      },
+      ends: (end) => this.app.setCursor(end < 0 ? 0 : this.app.sequence.length - 1),
+    });
+  }
+
+  // -- pointing -----------------------------------------------------------------------------------
+
+  #at(event, canvas) {
+    const box = canvas.getBoundingClientRect();
+    const step = timeScale(box.width, this.app.sequence.length).step(event.clientX - box.left);
+    const row = Math.floor((event.clientY - box.top) / this.#rowHeight());
+    return { step, cell: this.order[clamp(row, 0, this.order.length - 1)] };
+  }
+
+  #point(event, name) {
+    const { step: t, cell } = this.#at(event, this.canvases[name].canvas);
+    const value = this.run.trace[name][t * this.run.about.hidden + cell];
+    this.app.setCursor(t);
+    this.app.showTip(event, `cell ${cell + 1}, step ${t}: ${LETTERS[name]} = ${number(value, 4)}`);
+  }
+
+  // -- drawing ------------------------------------------------------------------------------------
+
+  draw() {
+    this.order = this.#sorted();
+    this.#drawCarried();
+    for (const [name] of MAPS) this.#drawMap(name);
+    if (this.details.open) this.#fillTable();
+    this.drawCursor();
+  }
+
+  drawCursor() {
+    const { cursor, sequence } = this.app;
+    const { followed, trace } = this.run;
+    const at = cursor * this.run.about.hidden + followed;
+    const marker = sequence.markers[cursor];
+    const parts = [
+      ["step", number(cursor)],
+      ["value", number(sequence.values[cursor], 3)],
+      ["marker", marker < 0 ? "−1" : String(marker)],
+      ["cell", String(followed + 1)],
+      ...STATES.map((name) => [LETTERS[name], number(trace[name][at], 4)]),
+    ];
+    this.readout.replaceChildren(
+      ...parts.map(([name, text]) => {
+        const part = element("span");
+        part.append(element("b", name), text);
+        return part;
+      }),
+    );
+  }
+
+  /** How far each cell (H,) answers to the sort that is chosen. */
+  #keysOfCells(kind) {
+    const { trace, about, responds, network } = this.run;
+    const H = about.hidden;
+    const { length, marks } = this.app.sequence;
+    return Array.from({ length: H }, (_, j) => {
+      if (kind === "number") return -j;
+      if (kind === "share") return trace.hidden[(length - 1) * H + j] * network.Wy[j];
+      if (kind === "change") {
+        const before = (t) => (t > 0 ? trace.cell[(t - 1) * H + j] : 0);
+        return marks.reduce((sum, t) => sum + Math.abs(trace.cell[t * H + j] - before(t)), 0);
+      }
+      return responds ? responds[kind][j] : NaN;
+    });
+  }
+
+  #sorted() {
+    const kind = this.sort.value;
+    const keys = this.#keysOfCells(kind);
+    const size = (j) => (kind === "number" ? keys[j] : Math.abs(keys[j]) || 0);
+    return keys.map((_, j) => j).sort((a, b) => size(b) - size(a) || a - b);
+  }
+
+  #rowHeight() {
+    return clamp(120 / this.run.about.hidden, 1.5, 15);
+  }
+
+  #drawMap(name) {
+    const { canvas, scale: legend, title } = this.canvases[name];
+    const H = this.run.about.hidden;
+    const { length, marks } = this.app.sequence;
+    const row = this.#rowHeight();
+    const last = name === MAPS[MAPS.length - 1][0];
+    const { context, width } = clear(canvas, Math.round(row * H) + (last ? 22 : 0));
+    const { x, span } = timeScale(width, length);
+    const scale = SIGNED.includes(name) ? stateScale(this.run.limits[name]) : gateScale();
+    const columns = Math.min(length, Math.max(1, Math.floor(span * window.devicePixelRatio)));
+    const words = heatWords(this.run.trace[name], length, this.order, columns, scale);
+    paint(context, words, columns, MARGIN.left, 0, span, row * H);
+    if (H <= 16) {
+      for (let k = 1; k < H; k++) rule(context, MARGIN.left, MARGIN.left + span, k * row, theme.card);
+    }
+    const every = H <= 10 ? 1 : Math.ceil(14 / row);
+    this.order.forEach((cell, k) => {
+      const followed = cell === this.run.followed;
+      if (!followed && (k % every || (H > 10 && Math.abs(k - this.order.indexOf(this.run.followed)) < every))) return;
+      const colour = followed ? theme.network : theme.muted;
+      context.font = followed ? `700 ${FONT}` : FONT;
+      write(context, String(cell + 1), MARGIN.left - 6, (k + 0.5) * row, "right", "middle", colour);
+    });
+    context.font = FONT;
+    context.globalAlpha = 0.6;
+    for (const t of marks) line(context, [x(t), x(t)], [0, row * H], theme.mark, 1);
+    context.globalAlpha = 1;
+    if (last) timeAxis(context, width, length, row * H + 2);
+    canvas.setAttribute("aria-label", `${title} of ${H} cells over ${length} steps`);
+    this.#drawLegend(legend, scale);
+  }
+
+  #drawLegend([low, canvas, high], scale) {
+    const ends = scale.ends.map((end) => `${Number(end.toPrecision(3))}`.replace("-", "−"));
+    const drawn = [...ends, theme.dark, widthOf(canvas)].join();
+    if (canvas.drawn === drawn) return;
+    canvas.drawn = drawn;
+    const { context, width, height } = clear(canvas, 9);
+    paint(context, scale.colours.slice(), 256, 0, 0, width, height);
+    [low.textContent, high.textContent] = ends;
+  }
+
+  /** The followed cell as a line, with what it held after the later mark. */
+  #drawCarried() {
+    const { trace, followed } = this.run;
+    const H = this.run.about.hidden;
+    const { length, marks } = this.app.sequence;
+    const { context, width } = clear(this.carried, CARRIED_HEIGHT);
+    const { x, span } = timeScale(width, length);
+    const at = (t) => trace.cell[t * H + followed];
+    const spread = this.run.ranges?.[followed].filter(Number.isFinite) ?? [];
+    let [low, high] = [Math.min(0, ...spread), Math.max(0, ...spread)];
+    for (let t = 0; t < length; t++) {
+      if (at(t) < low) low = at(t);
+      if (at(t) > high) high = at(t);
+    }
+    const room = 0.12 * (high - low) || 0.1;
+    const y = (value) => 4 + ((high + room - value) / (high - low + 2 * room)) * (CARRIED_HEIGHT - 8);
+    const later = Math.max(...marks);
+    const held = at(later);
+    const end = MARGIN.left + span;
+    context.fillStyle = theme["network-light"];
+    context.globalAlpha = 0.28;
+    context.fillRect(x(later), 0, end - x(later), CARRIED_HEIGHT);
+    context.globalAlpha = 1;
+    const every = tickStep(high - low + 2 * room, 3);
+    for (let value = Math.ceil((low - room) / every) * every; value < high + room; value += every) {
+      rule(context, MARGIN.left, end, y(value), theme.grid);
+      write(context, short(Math.abs(value) < every / 2 ? 0 : value), MARGIN.left - 6, y(value), "right");
+    }
+    for (const t of marks) line(context, [x(t), x(t)], [0, CARRIED_HEIGHT], theme.mark, 1);
+    rule(context, x(later), end, y(held), theme.mark, [4, 3], 1.5);
+    const shown = thinned(at, length, span);
+    line(context, shown.map(x), shown.map((t) => y(at(t))), theme.network, 2);
+    const title = `Cell ${followed + 1} over time (dashed: as stored at the later mark)`;
+    this.root.querySelector(".carried-title").textContent = title;
+    const after = `${number(held, 3)} → ${number(at(length - 1), 3)} in ${length - 1 - later} steps`;
+    const drift = Math.abs(at(length - 1) - held) / (spread[1] - spread[0]);
+    const text = Number.isFinite(drift) ? `${after}: a drift of ${percent(drift)} of its range` : after;
+    this.root.querySelector(".carried-text").textContent = text;
+    this.carried.setAttribute("aria-label", `State of cell ${followed + 1} over time, ${text}`);
+  }
+
+  #fillTable() {
+    const task = this.app.task.kind === "multiplication" ? "x₁ · x₂" : "target";
+    const columns = { x1: "x₁", x2: "x₂", target: task, change: "change", share: "term" };
+    const kinds = Object.keys(columns);
+    const keys = kinds.map((kind) => this.#keysOfCells(kind));
+    const head = element("tr");
+    for (const name of ["cell", ...Object.values(columns)]) {
+      const cell = element("th", name);
+      cell.scope = "col";
+      head.append(cell);
+    }
+    const rows = this.order.map((j) => {
+      const row = element("tr", "", j === this.run.followed ? "followed" : "");
+      const texts = keys.map((values) => (Number.isNaN(values[j]) ? "…" : number(values[j], 3)));
+      row.append(...[String(j + 1), ...texts].map((text) => element("td", text)));
+      return row;
+    });
+    this.table.replaceChildren(head, ...rows);
+  }
+}
+
+/** The image of states (T, H): a row a cell in the given order, at most `columns` columns.
+ *
+ * A column of several steps shows the one that differs most from its first, so that no short change
+ * is lost.
+ */
+function heatWords(states, length, order, columns, scale) {
+  const H = order.length;
+  const words = new Uint32Array(columns * H);
+  const missing = missingColour();
+  order.forEach((cell, row) => {
+    for (let k = 0; k < columns; k++) {
+      const start = Math.floor((k * length) / columns);
+      const end = Math.floor(((k + 1) * length) / columns);
+      let value = states[start * H + cell];
+      const first = value;
+      for (let t = start + 1; t < end; t++) {
+        const other = states[t * H + cell];
+        if (Math.abs(other - first) > Math.abs(value - first)) value = other;
+      }
+      words[row * columns + k] = colourOf(scale, value, missing);
+    }
+  });
+  return words;
+}
+
+/** Steps to draw a line through: all, or the least and the greatest of every half pixel. */
+function thinned(at, length, span) {
+  const bins = Math.max(1, Math.floor(span));
+  if (length <= 2 * bins) return Array.from({ length }, (_, t) => t);
+  const shown = [];
+  for (let k = 0; k < bins; k++) {
+    const start = Math.floor((k * length) / bins);
+    let [low, high] = [start, start];
+    for (let t = start + 1; t < Math.floor(((k + 1) * length) / bins); t++) {
+      if (at(t) < at(low)) low = t;
+      if (at(t) > at(high)) high = t;
+    }
+    shown.push(...new Set([Math.min(low, high), Math.max(low, high)]));
+  }
+  return shown;
+}

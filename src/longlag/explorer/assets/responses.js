@@ -1,0 +1,117 @@
+"use strict";
+
+/* How a network responds: to many fresh sequences, and to other values at the marks of one.
+ * Both are generators that pause after every sequence, so that a newer question can go first.
+ */
+
+/** Answers to n fresh sequences, the shortest of T steps.
+ *
+ * Fills `result` in place: answers and targets (n,); at the end `responds`, correlations (H,) of
+ * each cell's last state with x1, x2 and the target, and `ranges`, its least and greatest last state.
+ */
+function* scatter(network, task, T, seed, result) {
+  const n = result.answers.length;
+  const H = network.hidden;
+  const random = makeRandom(seed);
+  const [low, high] = lengthRange(task, T);
+  const [values, markers] = [new Float64Array(high), new Float64Array(high)];
+  const cells = new Float64Array(n * H);
+  const counted = [new Float64Array(n), new Float64Array(n)];
+  const state = makeState(H);
+  for (let k = 0; k < n; k++) {
+    const length = drawWhole(random, low, high);
+    drawValues(task, length, random, values);
+    const marks = drawMarks(task, T, random);
+    setMarkers(task, length, marks, markers);
+    const pair = countedValues(task, values, marks);
+    counted.forEach((column, which) => (column[k] = pair[which]));
+    result.targets[k] = rightAnswer(task, ...pair);
+    state.cell.fill(0);
+    state.hidden.fill(0);
+    yield* inParts(network, state, values, markers, 0, length);
+    result.answers[k] = readAnswer(network, state.hidden);
+    cells.set(state.cell, k * H);
+    result.finished = k + 1;
+    yield;
+  }
+  const columns = { x1: counted[0], x2: counted[1], target: result.targets };
+  result.responds = {};
+  for (const [name, column] of Object.entries(columns)) {
+    result.responds[name] = correlations(cells, H, column);
+  }
+  result.ranges = Array.from({ length: H }, (_, j) => {
+    const last = Array.from({ length: n }, (_, k) => cells[k * H + j]);
+    return [Math.min(...last), Math.max(...last)];
+  });
+}
+
+/** The answers to one sequence with other values at its marks.
+ *
+ * Fills result.answers (size, size) in place, row by row: a row a value of x2, a column of x1, both
+ * evenly from the least to the greatest. Steps before the marks are shared, not repeated.
+ */
+function* surface(network, task, sequence, result) {
+  const { length, markers, marks } = sequence;
+  const values = sequence.values;
+  const size = result.size;
+  const [low, high] = valueRange(task);
+  const at = (k) => low + ((high - low) * k) / (size - 1);
+  const [early, late] = [Math.min(...marks), Math.max(...marks)];
+  const firstIsEarly = marks[0] === early;
+  const [start, middle, end] = [0, 1, 2].map(() => makeState(network.hidden));
+  yield* inParts(network, start, values, markers, 0, early);
+  for (let u = 0; u < size; u++) {
+    copyState(start, middle);
+    step(network, middle, at(u), markers[early]);
+    yield* inParts(network, middle, values, markers, early + 1, late);
+    for (let v = 0; v < size; v++) {
+      copyState(middle, end);
+      step(network, end, at(v), markers[late]);
+      yield* inParts(network, end, values, markers, late + 1, length);
+      const [column, row] = firstIsEarly ? [u, v] : [v, u];
+      result.answers[row * size + column] = readAnswer(network, end.hidden);
+      yield;
+    }
+  }
+}
+
+/** Steps from `start` to `end`, with a pause after every 100,000 or so multiplications. */
+function* inParts(network, state, values, markers, start, end) {
+  const part = Math.max(1, Math.floor(25000 / (network.hidden * (network.hidden + 12))));
+  for (let t = start; t < end; t += part) {
+    steps(network, state, values, markers, t, Math.min(end, t + part));
+    if (t + part < end) yield;
+  }
+}
+
+/** Correlation of each column of `cells` (n, H) with y (n,); zero where nothing varies. */
+function correlations(cells, H, y) {
+  const n = y.length;
+  const mean = y.reduce((sum, value) => sum + value, 0) / n;
+  const result = new Float64Array(H);
+  for (let j = 0; j < H; j++) {
+    let average = 0;
+    for (let k = 0; k < n; k++) average += cells[k * H + j] / n;
+    let [xy, xx, yy] = [0, 0, 0];
+    for (let k = 0; k < n; k++) {
+      const [dx, dy] = [cells[k * H + j] - average, y[k] - mean];
+      xy += dx * dy;
+      xx += dx * dx;
+      yy += dy * dy;
+    }
+    result[j] = xx > 0 && yy > 0 ? xy / Math.sqrt(xx * yy) : 0;
+  }
+  return result;
+}
+
+/** How much is computed where a network is large or a sequence long: {scatter: n, size}.
+ *
+ * As many as asked for, up to about 4 10^8 multiplications each, and never below an eighth.
+ */
+function affordable(H, length, n, size) {
+  const sequences = 4e8 / (length * 4 * H * (H + 12));
+  return {
+    scatter: Math.round(Math.min(n, Math.max(n / 8, sequences))),
+    size: Math.round(Math.min(size, Math.max(size / 3, Math.sqrt(sequences)))),
+  };
+}

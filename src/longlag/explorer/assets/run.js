@@ -1,0 +1,206 @@
+"use strict";
+
+/* One run on the page: its network at the moment shown, its panels, its worker. */
+
+const FRESH = 512; // sequences in the scatter
+const GRID = 25; // values of x1, and of x2, in the surface
+
+class RunView {
+  constructor(app, about) {
+    this.app = app;
+    this.about = about;
+    this.snapshots = decodeFloats(about.weights);
+    this.trace = null; // the states on this sequence
+    this.limits = null; // of the colour scales of states
+    this.scattered = null; // what the worker said of fresh sequences
+    this.surface = null; // and of other values
+    this.responds = null; // correlations of the cells, and the ranges of their last states, over
+    this.ranges = null; // fresh sequences
+    this.chosen = null; // the cell that was picked, if any
+    this.waiting = { scatter: 0, surface: 0 }; // the latest question of each kind
+    this.#build();
+    this.#startWorker();
+  }
+
+  #build() {
+    const { about, app } = this;
+    const root = document.getElementById("run-template").content.cloneNode(true);
+    const find = (name) => root.querySelector(`.${name}`);
+    find("run-name").textContent = about.name;
+    find("about").textContent = about.about;
+    for (const place of root.querySelectorAll(".tolerance")) {
+      place.textContent = app.content.tolerance;
+    }
+    this.momentText = find("moment");
+    this.network_ = new NetworkPanel(find("network"), this);
+    this.answer_ = new AnswerPanel(find("answer"), this);
+    this.surface_ = new SurfacePanel(find("surface"), this);
+    this.scatter_ = new ScatterPanel(find("scatter"), this);
+    this.curve_ = new CurvePanel(find("curve"), this);
+    document.getElementById("main").append(root);
+  }
+
+  /** Number of the snapshot shown: the latest that is not after the time on the slider. */
+  get moment() {
+    const { iterations, batch_size } = this.about;
+    const shown = iterations.filter((k) => k * batch_size <= this.app.timeline.sequences);
+    return this.app.timeline.moments.length < 2 || iterations.length === 1
+      ? iterations.length - 1
+      : Math.max(0, shown.length - 1);
+  }
+
+  get iteration() {
+    return this.about.iterations[this.moment];
+  }
+
+  get answer() {
+    return this.trace.answer;
+  }
+
+  /** The cell that is followed: the one picked, or the one closest to the target. */
+  get followed() {
+    if (this.chosen !== null) return this.chosen;
+    if (!this.responds) return 0;
+    const sizes = [...this.responds.target].map(Math.abs);
+    return sizes.indexOf(Math.max(...sizes));
+  }
+
+  followCell(cell) {
+    this.chosen = cell;
+    this.network_.follow.value = cell === null ? "auto" : String(cell);
+    this.app.changed("drawing");
+  }
+
+  // -- arithmetic ---------------------------------------------------------------------------------
+
+  networkAt(moment) {
+    const P = parameterCount(this.about.hidden);
+    return makeNetwork(this.snapshots.subarray(moment * P, (moment + 1) * P), this.about);
+  }
+
+  update(what) {
+    const { values, markers, length } = this.app.sequence;
+    const states = (network) => traceStates(network, values, markers, length);
+    if (what.has("moment")) this.network = this.networkAt(this.moment);
+    this.trace = states(this.network);
+    if (what.has("scale")) this.#setLimits(states);
+    this.#widenLimits();
+    this.ask("surface");
+    if (what.has("moment") || what.has("fresh")) this.ask("scatter");
+  }
+
+  /** Colour scales from some moments of the training, the last among them, so that they stay the
+   * same while its time is changed. */
+  #setLimits(states) {
+    const { hidden, iterations } = this.about;
+    const S = iterations.length;
+    const affordable = Math.floor(40000 / (hidden * (hidden + 12) * this.app.sequence.length) * 20);
+    const looks = clamp(affordable, 1, Math.min(6, S));
+    const traces = Array.from({ length: looks }, (_, k) =>
+      states(this.networkAt(Math.round(((S - 1) * (k + 1)) / looks))),
+    );
+    this.limits = {};
+    for (const name of SIGNED) this.limits[name] = stateLimits(traces.map((trace) => trace[name]));
+  }
+
+  /** A value beyond its scale widens it. */
+  #widenLimits() {
+    for (const name of SIGNED) {
+      const { limit } = stateLimits([this.trace[name]]);
+      this.limits[name].limit = Math.max(this.limits[name].limit, limit);
+    }
+  }
+
+  // -- the worker ---------------------------------------------------------------------------------
+
+  #startWorker() {
+    const names = ["lstm.js", "tasks.js", "responses.js", "worker.js"];
+    const source = names.map((name) => document.getElementById(name).textContent);
+    const url = URL.createObjectURL(new Blob(source, { type: "text/javascript" }));
+    try {
+      this.worker = new Worker(url);
+    } catch {
+      this.#failed();
+      return;
+    }
+    this.worker.onmessage = ({ data }) => this.#answered(data);
+    this.worker.onerror = () => this.#failed();
+    const { hidden, output, forget_gate } = this.about;
+    const { snapshots, app } = this;
+    const run = { hidden, output, forget_gate, snapshots, task: app.task };
+    this.worker.postMessage({ kind: "run", run });
+  }
+
+  #failed() {
+    this.worker = null;
+    for (const panel of [this.surface_, this.scatter_]) {
+      panel.caption.textContent = "Not computed: this browser starts no worker for a page from disk.";
+    }
+  }
+
+  ask(kind) {
+    const { app } = this;
+    if (!this.worker) return;
+    const { values, markers, marks, length } = app.sequence;
+    const question = { kind, id: ++this.waiting[kind], moment: this.moment, length };
+    if (kind === "scatter") {
+      Object.assign(question, { n: FRESH, seed: app.scatterSeed });
+    } else {
+      const sequence = { length, marks, values: values.slice(0, length), markers: markers.slice(0, length) };
+      Object.assign(question, { size: GRID, sequence });
+    }
+    this.asked = { ...this.asked, [kind]: performance.now() };
+    this.worker.postMessage(question);
+  }
+
+  /** Shows a result, unless a newer question of its kind was asked; an unfinished one only where
+   * there is nothing better. */
+  #answered(result) {
+    if (result.id !== this.waiting[result.kind]) return;
+    result.waited = performance.now() - this.asked[result.kind];
+    if (result.kind === "scatter") {
+      result.asked = FRESH;
+      this.scattered = result;
+      if (result.done) Object.assign(this, { responds: result.responds, ranges: result.ranges });
+      this.app.changed(result.done ? "drawing" : "results");
+    } else {
+      if (!result.done && this.surface) return;
+      this.surface = result;
+      this.app.changed("results");
+    }
+  }
+
+  // -- drawing ------------------------------------------------------------------------------------
+
+  /** Draws what a change of the sequence alone, or of anything else, has changed. */
+  draw(all) {
+    this.network_.draw();
+    this.answer_.draw();
+    if (!all) {
+      this.surface_.drawPoint();
+      this.scatter_.drawRing();
+      return;
+    }
+    const { batch_size } = this.about;
+    const moment = `Shown: after ${number(this.iteration)} iterations (${number(this.iteration * batch_size)} sequences).`;
+    this.momentText.textContent = [moment, ...this.about.notes].join(" ");
+    this.drawResults();
+    this.curve_.draw();
+  }
+
+  drawResults() {
+    this.surface_.draw();
+    this.scatter_.draw();
+  }
+
+  drawCursor() {
+    this.network_.drawCursor();
+  }
+}
+
+/** float32 numbers from base64, little-endian. */
+function decodeFloats(text) {
+  const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  const view = new DataView(bytes.buffer);
+  return Float32Array.from({ length: bytes.length / 4 }, (_, k) => view.getFloat32(4 * k, true));
+}

@@ -1,0 +1,264 @@
+"use strict";
+
+/* The sequence: bars for the values, pins for the marks, a ring at the time cursor. */
+
+const PLOT = { pins: 16, windows: 31, top: 44, bars: 118, bottom: 22 }; // px, from the top
+
+class SequencePanel {
+  constructor(app) {
+    this.app = app;
+    this.root = document.getElementById("sequence");
+    this.plot = document.getElementById("sequence-plot");
+    this.canvas = this.plot.querySelector("canvas");
+    this.pins = [...this.plot.querySelectorAll(".pin")];
+    this.ring = this.plot.querySelector(".ring");
+    this.formula = document.getElementById("formula");
+    this.note = document.getElementById("sequence-note");
+    this.#lengths();
+    this.#drags();
+    this.#keys();
+  }
+
+  #lengths() {
+    const { task, content } = this.app;
+    const fields = ["length-range", "length"].map((id) => document.getElementById(id));
+    for (const field of fields) {
+      [field.min, field.max, field.value] = [task.shortest, this.app.longest, content.length];
+    }
+    const [range, box] = fields;
+    range.addEventListener("input", () => this.app.setLength(Number(range.value)));
+    box.addEventListener("change", () => {
+      const wanted = Math.round(Number(box.value)) || this.app.sequence.length;
+      this.app.setLength(clamp(wanted, task.shortest, this.app.longest));
+    });
+    this.lengthFields = fields;
+    document.getElementById("fresh").addEventListener("click", () => this.app.drawSequence());
+  }
+
+  // -- by pointer ---------------------------------------------------------------------------------
+
+  #drags() {
+    this.pins.forEach((pin, which) => {
+      drag(pin, (event) => this.app.moveMark(which, this.#stepAt(event)), (event) => {
+        pin.focus({ preventScroll: true });
+        event.preventDefault();
+      });
+    });
+    let held = 0; // the step whose value is dragged
+    const value = (event) => this.app.setValue(held, this.#valueAt(event));
+    drag(this.canvas, value, (event) => {
+      held = this.#barAt(event);
+      this.app.setCursor(held);
+      event.preventDefault();
+    });
+    drag(this.ring, value, (event) => {
+      held = this.app.cursor;
+      this.ring.focus({ preventScroll: true });
+      event.preventDefault();
+    });
+  }
+
+  #stepAt(event) {
+    const box = this.canvas.getBoundingClientRect();
+    return timeScale(box.width, this.app.sequence.length).step(event.clientX - box.left);
+  }
+
+  /** The bar under the pointer; a marked one also from a little beside it. */
+  #barAt(event) {
+    const box = this.canvas.getBoundingClientRect();
+    const { x, unit } = timeScale(box.width, this.app.sequence.length);
+    const reach = Math.max(unit / 2, event.pointerType === "touch" ? 14 : 3);
+    const at = event.clientX - box.left;
+    const near = this.app.sequence.marks.filter((mark) => Math.abs(x(mark) - at) <= reach);
+    near.sort((a, b) => Math.abs(x(a) - at) - Math.abs(x(b) - at));
+    return near.length ? near[0] : this.#stepAt(event);
+  }
+
+  #valueAt(event) {
+    const [low, high] = valueRange(this.app.task);
+    const y = event.clientY - this.canvas.getBoundingClientRect().top;
+    return clamp(high - ((y - PLOT.top) / PLOT.bars) * (high - low), low, high);
+  }
+
+  // -- by keyboard --------------------------------------------------------------------------------
+
+  #keys() {
+    const { app } = this;
+    const change = (position, by) => app.setValue(position, app.sequence.values[position] + by);
+    this.pins.forEach((pin, which) => {
+      const move = (by) => app.moveMark(which, app.sequence.marks[which] + by);
+      arrows(pin, {
+        along: move,
+        up: (by) => change(app.sequence.marks[which], by),
+        ends: (end) => move(end * app.sequence.length),
+      });
+    });
+    arrows(this.ring, {
+      along: (by) => app.setCursor(app.cursor + by),
+      up: (by) => change(app.cursor, by),
+      ends: (end) => app.setCursor(end < 0 ? 0 : app.sequence.length - 1),
+    });
+  }
+
+  // -- drawing ------------------------------------------------------------------------------------
+
+  draw() {
+    const { app } = this;
+    const { length, values, marks } = app.sequence;
+    const height = PLOT.top + PLOT.bars + PLOT.bottom;
+    const { context, width } = clear(this.canvas, height);
+    const scale = timeScale(width, length);
+    const range = valueRange(app.task);
+    const y = (value) => PLOT.top + ((range[1] - value) / (range[1] - range[0])) * PLOT.bars;
+    this.#axes(context, width, y, range);
+    this.#windows(context, scale);
+    this.#bars(context, scale, y);
+    timeAxis(context, width, length, PLOT.top + PLOT.bars);
+    for (const field of this.lengthFields) {
+      if (document.activeElement !== field || field.type === "range") field.value = length;
+    }
+    this.pins.forEach((pin, which) => {
+      pin.style.left = `${scale.x(marks[which])}px`;
+      pin.style.top = `${PLOT.pins}px`;
+      pin.classList.toggle("hidden-mark", this.#isHidden(marks[which]));
+      this.#describe(pin, marks[which], markWindow(app.task, length, which, marks[1 - which]));
+    });
+    this.drawCursor();
+    this.#words(countedValues(app.task, values, marks));
+    const words = `${length} values; the marks are at steps ${marks[0]} and ${marks[1]}`;
+    this.canvas.setAttribute("aria-label", words);
+  }
+
+  drawCursor() {
+    const { cursor, sequence, task } = this.app;
+    const { x } = timeScale(widthOf(this.canvas), sequence.length);
+    const [low, high] = valueRange(task);
+    const share = (high - sequence.values[cursor]) / (high - low);
+    this.ring.style.left = `${x(cursor)}px`;
+    this.ring.style.top = `${PLOT.top + share * PLOT.bars}px`;
+    this.#describe(this.ring, cursor, [0, sequence.length - 1]);
+  }
+
+  #isHidden(position) {
+    return position === 0 && this.app.task.first_mark === "hidden";
+  }
+
+  #describe(handle, position, [low, high]) {
+    const value = number(this.app.sequence.values[position], 2);
+    handle.setAttribute("aria-valuemin", low);
+    handle.setAttribute("aria-valuemax", high);
+    handle.setAttribute("aria-valuenow", position);
+    const hidden = handle !== this.ring && this.#isHidden(position) ? ", hidden" : "";
+    handle.setAttribute("aria-valuetext", `step ${position}, value ${value}${hidden}`);
+  }
+
+  #axes(context, width, y, [low, high]) {
+    for (const value of [low, (low + high) / 2, high]) {
+      rule(context, MARGIN.left, width - MARGIN.right, y(value), theme.grid);
+      write(context, number(value, low < 0 ? 0 : 1), MARGIN.left - 6, y(value), "right");
+    }
+  }
+
+  /** Where each mark may stand, as thin lines. */
+  #windows(context, { x, unit }) {
+    const { task, sequence } = this.app;
+    for (const which of [0, 1]) {
+      const [low, high] = markWindow(task, sequence.length, which, sequence.marks[1 - which]);
+      const y = PLOT.windows + 4 * which;
+      rule(context, x(low) - unit / 2, x(high) + unit / 2, y, theme.mark, [], 2);
+    }
+  }
+
+  #bars(context, { x, unit, span }, y) {
+    const { length, values, marks } = this.app.sequence;
+    const zero = y(0);
+    const bar = (t, width, colour) => {
+      context.fillStyle = colour;
+      context.fillRect(x(t) - width / 2, zero, width, y(values[t]) - zero);
+    };
+    // Where steps are narrower than half a pixel, not all of them are drawn.
+    const thin = unit >= 3 ? unit * 0.74 : Math.max(unit, 0.5);
+    for (let t = 0; t < length; t += Math.max(1, Math.floor(length / span / 2))) {
+      bar(t, thin, theme.bar);
+    }
+    const wide = Math.max(unit * 0.74, 4);
+    for (const end of [0, length - 1]) bar(end, wide, theme.ink);
+    for (const position of marks) {
+      if (!this.#isHidden(position)) {
+        bar(position, wide, theme.mark);
+        continue;
+      }
+      context.strokeStyle = theme.mark;
+      context.lineWidth = 1.5;
+      context.setLineDash([4, 2]);
+      const outline = Math.max(wide * 1.5, 7);
+      context.strokeRect(x(0) - outline / 2, PLOT.top, outline, PLOT.bars);
+      context.setLineDash([]);
+    }
+  }
+
+  /** The right answer and the networks', in a line. */
+  #words([x1, x2]) {
+    const { app } = this;
+    const sum = x2 < 0 ? ` − ${number(-x2, 3)}` : ` + ${number(x2, 3)}`;
+    const left =
+      app.task.kind === "multiplication"
+        ? `${number(x1, 3)} × ${number(x2, 3)} = `
+        : `0.5 + (${number(x1, 3)}${sum}) / 4 = `;
+    const parts = [element("span", left), element("span", number(app.target, 3), "truth")];
+    for (const run of app.runs) {
+      const name = app.runs.length > 1 ? run.about.name : "network";
+      parts.push(element("span", `\u2003 ${name}: `), element("span", number(run.answer, 3), "given"));
+    }
+    this.formula.replaceChildren(...parts);
+    const { marks } = app.sequence;
+    const neutral = app.task.kind === "multiplication" ? 1 : 0;
+    this.note.hidden = !marks.includes(0);
+    this.note.textContent = this.#isHidden(Math.min(...marks))
+      ? `Mark ${1 + marks.indexOf(0)} is on the first pair: the network sees −1 there, and the value counts as ${neutral}.`
+      : `Mark ${1 + marks.indexOf(0)} is on the first pair, whose value counts as ${neutral}.`;
+  }
+}
+
+// -- events ---------------------------------------------------------------------------------------
+
+/** Follows a pointer from its press on an element to its release. */
+function drag(target, move, press = () => {}) {
+  target.addEventListener("pointerdown", (event) => {
+    if (event.button !== 0) return;
+    target.setPointerCapture(event.pointerId);
+    press(event);
+    move(event);
+  });
+  target.addEventListener("pointermove", (event) => {
+    if (target.hasPointerCapture(event.pointerId)) move(event);
+  });
+}
+
+/** Arrow keys: along (by steps, ten with Shift or Page keys), up (by values), ends. */
+function arrows(target, { along, up, ends }) {
+  target.addEventListener("keydown", (event) => {
+    const far = event.shiftKey ? 10 : 1;
+    const keys = {
+      ArrowLeft: () => along(-far),
+      ArrowRight: () => along(far),
+      PageDown: () => along(-10),
+      PageUp: () => along(10),
+      ArrowUp: () => up(0.01 * far),
+      ArrowDown: () => up(-0.01 * far),
+      Home: () => ends(-1),
+      End: () => ends(1),
+    };
+    if (!(event.key in keys) || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    keys[event.key]();
+  });
+}
+
+/** A new element with a text and a class. */
+function element(name, text = "", className = "") {
+  const made = document.createElement(name);
+  made.textContent = text;
+  if (className) made.className = className;
+  return made;
+}

@@ -1,0 +1,128 @@
+"""What the page knows of a run: its settings, its curves, its weights at some moments."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from longlag.criteria import TOLERANCE
+from longlag.figures import curves, style, training_curve
+from longlag.networks.lstm import flatten, parameter_count
+from longlag.tasks import FIRST_WINDOW, SHORTEST, MarkedPairs
+from longlag.training import Run
+
+WEIGHT_BYTES = 900_000  # of all runs' snapshots: 1.2 MB in base64
+MOST_MOMENTS = 60
+MOST_POINTS = 800  # of a curve
+LONGEST = 4  # sequences can be made so many times as long as those of the training
+
+
+def of(runs: Mapping[str, Run]) -> dict[str, Any]:
+    """Everything that the page is told, ready for JSON; the first run's task is the page's."""
+    first = next(iter(runs.values()))
+    task = first.recipe.evaluation_task
+    return {
+        "tolerance": TOLERANCE,
+        "task": _task(task),
+        "length": task.min_length,
+        "longest": LONGEST * task.max_length,
+        "runs": [_run(name, run, task, WEIGHT_BYTES // len(runs)) for name, run in runs.items()],
+    }
+
+
+def _task(task: MarkedPairs) -> dict[str, Any]:
+    return {
+        "kind": task.kind,
+        "rules": task.rules,
+        "first_mark": task.first_mark,
+        "shortest": SHORTEST[task.rules],
+        "lengths": [task.min_length, task.max_length],
+        "mean_target": task.mean_target,
+        "first_window": FIRST_WINDOW,
+    }
+
+
+def _run(name: str, run: Run, task: MarkedPairs, most_bytes: int) -> dict[str, Any]:
+    recipe, score = run.recipe, run.score
+    moments = _moments(run, most_bytes)
+    weights = np.array(list(moments.values()), dtype="<f4")
+    return {
+        "name": name,
+        "about": style.describe(run),
+        "hidden": recipe.hidden,
+        "output": recipe.output,
+        "forget_gate": recipe.forget_gate,
+        "batch_size": recipe.batch_size,
+        "stopped_by": run.stopped_by,
+        "score": score.as_dict(),
+        "iterations": list(moments),
+        "weights": base64.b64encode(weights.tobytes()).decode(),
+        "notes": list(_notes(run, task, len(moments))),
+        "curve": _curve(run),
+    }
+
+
+def _notes(run: Run, task: MarkedPairs, moments: int) -> Iterable[str]:
+    """What a reader of the page must know about this run."""
+    if not run.snapshots:
+        yield (
+            "This run has no snapshots (its snapshots.npz is missing): "
+            "the page shows the trained network alone."
+        )
+    elif moments < len(run.snapshots):
+        yield (
+            f"Of {len(run.snapshots)} snapshots the page holds {moments}, spaced geometrically, "
+            "so that it stays below 1.5 MB."
+        )
+    if run.stopped_by == "diverged":
+        yield "The training of this run diverged."
+    own = run.recipe.evaluation_task
+    if (own.kind, own.rules, own.first_mark) != (task.kind, task.rules, task.first_mark):
+        hidden = "" if own.rules == "catalog" else f", first mark {own.first_mark}"
+        yield (
+            f"Trained on another task ({style.rules(run)}{hidden}); "
+            "here it answers sequences of the first run's task."
+        )
+
+
+def _moments(run: Run, most_bytes: int) -> dict[int, np.ndarray]:
+    """Flat parameters by iteration: the first, the last, and between them as many as there is room
+    for, spaced geometrically."""
+    final = {run.iterations: flatten(run.network.parameters)}
+    moments = dict(sorted((run.snapshots | final).items())) if run.snapshots else final
+    room = most_bytes // (4 * parameter_count(run.recipe.hidden))
+    most = max(1, min(MOST_MOMENTS, room))
+    if len(moments) <= most:
+        return moments
+    if most == 1:
+        return final
+    logs = np.log1p(list(moments))
+    wanted = np.linspace(logs[0], logs[-1], most)
+    nearest = {int(np.argmin(np.abs(logs - w))) for w in wanted}
+    return {k: moments[k] for index, k in enumerate(moments) if index in nearest}
+
+
+def _curve(run: Run) -> dict[str, Any]:
+    """The lines of the training curve; x in iterations, y mean squared errors."""
+    at, losses = curves.finite_losses(run)
+    window = curves.smoothing_window(len(losses))
+    smooth = curves.smooth(losses, window)
+    return {
+        "batches": _points(at, losses),
+        "smooth": _points(at, smooth),
+        "window": window,
+        "tests": _points(*curves.finite_tests(run)),
+        "test_size": run.recipe.test_size,
+        "chance": run.recipe.evaluation_task.chance_mse,
+        "paper": [[rmse**2, text] for rmse, text in training_curve.paper_stops(run)],
+        "last": run.iterations,
+    }
+
+
+def _points(x: np.ndarray, y: np.ndarray) -> list[list[float]]:
+    """A line, thinned, with the digits that can be seen."""
+    x, y = curves.thin(x, y, MOST_POINTS)
+    return [[int(k), float(f"{value:.4g}")] for k, value in zip(x, y, strict=True)]

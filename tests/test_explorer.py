@@ -1,0 +1,881 @@
+"""The explorer in a real browser: its arithmetic is the reference's, its panels obey."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from browser import chromium, numbers, opened, settled, until
+
+import longlag
+from longlag import cli, explorer, runs
+from longlag.networks.lstm import LSTM, Parameters, flatten, parameter_shapes
+from longlag.tasks import SHORTEST, MarkedPairs
+from longlag.training import Run
+
+SHORT = {"max_iterations": 60, "test_every": 20, "test_size": 32, "batch_size": 4}
+STATES = ("cell", "hidden", "input_gate", "forget_gate", "output_gate", "candidate")
+VARIANTS: dict[str, dict[str, Any]] = {
+    "robust": {},
+    "catalog": {"recipe": "catalog"},
+    "adding, one cell, no forget gate": {
+        "task": "adding",
+        "hidden": 1,
+        "forget_gate": False,
+        "min_length": 11,
+    },
+    "shown, sigmoid, chrono": {
+        "first_mark": "shown",
+        "output": "sigmoid",
+        "gate_biases": "chrono",
+        "hidden": 3,
+        "min_length": 23,
+    },
+}
+
+
+def trained(recipe: str = "robust", seed: int = 0, **settings: Any) -> Run:
+    return longlag.train(longlag.recipe(recipe, **(SHORT | settings)), seed, engine="numpy")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def variants() -> dict[str, Run]:
+    return {name: trained(**settings) for name, settings in VARIANTS.items()}
+
+
+@pytest.fixture(scope="module")
+def files(variants: dict[str, Run], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("pages")
+    return {
+        name: explorer.write_page({name: run}, folder / f"{k}.html")
+        for k, (name, run) in enumerate(variants.items())
+    }
+
+
+@pytest.fixture
+def page(browser: Any, files: dict[str, Path]) -> Iterator[Any]:
+    """The page of `robust`, at T = 100."""
+    with opened(browser, files["robust"]) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def calculator(browser: Any, files: dict[str, Path]) -> Iterator[Any]:
+    """A page that tests leave as it is."""
+    with opened(browser, files["robust"]) as made:
+        yield made
+
+
+def doubled(network: LSTM) -> LSTM:
+    """The same float32 weights, for arithmetic in float64."""
+    wide = Parameters(*(array.astype(np.float64) for array in network.parameters))
+    return replace(network, parameters=wide)
+
+
+def shown(page: Any) -> tuple[np.ndarray, list[int]]:
+    """The sequence on the page: inputs (T, 2), and its marks."""
+    values, markers = (
+        numbers(page, f"app.sequence.{name}.slice(0, app.sequence.length)")
+        for name in ("values", "markers")
+    )
+    return np.stack([values, markers], axis=-1), page.evaluate("app.sequence.marks")
+
+
+# -- the arithmetic ---------------------------------------------------------------------------
+
+
+class Replay:
+    """Stands for a random generator: gives out draws, refusing those that are out of range."""
+
+    def __init__(self, values: np.ndarray, *whole: int) -> None:
+        self.values, self.whole = values, list(whole)
+
+    def uniform(self, low: float, high: float, size: int) -> np.ndarray:
+        assert len(self.values) == size
+        assert np.all((low <= self.values) & (self.values <= high))
+        return self.values
+
+    def integers(self, low: int, high: int | None = None) -> int:
+        low, high = (0, low) if high is None else (low, high)
+        drawn = self.whole.pop(0)
+        assert low <= drawn < high
+        return drawn
+
+
+def replayed(task: MarkedPairs, values: np.ndarray, marks: list[int], length: int) -> Any:
+    """The sequence that `tasks.py` makes of these draws."""
+    uniform = (values + 1) / 2 if task.kind == "adding" else values
+    first, second = marks
+    drawn = second - (second > first) if task.rules == "paper" else second
+    return task.sequence(Replay(uniform, first, drawn), length)  # type: ignore[arg-type]
+
+
+DRAW = """
+function drawAll(task, T, n, seed) {
+  const random = makeRandom(seed);
+  const [low, high] = lengthRange(task, T);
+  return Array.from({ length: n }, () => {
+    const length = drawWhole(random, low, high);
+    const values = new Float64Array(length), markers = new Float64Array(length);
+    drawValues(task, length, random, values);
+    const marks = drawMarks(task, T, random);
+    setMarkers(task, length, marks, markers);
+    const target = rightAnswer(task, ...countedValues(task, values, marks));
+    return { length, values, markers, marks, target };
+  });
+}
+"""
+
+
+def drawn(page: Any, task: str, T: int, n: int, seed: int) -> list[dict[str, Any]]:
+    """Sequences drawn by the page's rules."""
+    found = page.evaluate(
+        f"(() => {{ {DRAW} return drawAll({task}, {T}, {n}, {seed}).map((s) => ({{...s,"
+        " values: [...s.values], markers: [...s.markers]})); })()"
+    )
+    for sequence in found:
+        sequence["inputs"] = np.array([sequence.pop("values"), sequence.pop("markers")]).T
+    return found
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_states_and_answers_are_the_references(browser, files, variants, name: str) -> None:
+    network = doubled(variants[name].network)
+    with opened(browser, files[name]) as page:
+        T = page.evaluate("app.content.length")
+        sequences = drawn(page, "app.task", T, 50, 7)
+        given = numbers(
+            page,
+            f"...(() => {{ {DRAW} return drawAll(app.task, {T}, 50, 7).flatMap((s) => {{"
+            " const trace = traceStates(app.runs[0].network, s.values, s.markers, s.length);"
+            f" return [...{list(STATES)}.map((name) => trace[name]), [trace.answer]]; }}); }})()",
+        )
+    start = 0
+    for sequence in sequences:
+        inputs, length = sequence["inputs"][None], sequence["length"]
+        states = network.states(inputs)
+        answer = network.predict(inputs)
+        expected = np.concatenate([*(states[name].ravel() for name in STATES), answer])
+        got = given[start : start + len(expected)]
+        start += len(expected)
+        np.testing.assert_allclose(got, expected, rtol=0, atol=1e-9)
+        assert len(inputs[0]) == length
+    assert start == len(given)
+
+
+TASKS = {
+    "paper": MarkedPairs(),
+    "shown": MarkedPairs(first_mark="shown"),
+    "adding": MarkedPairs("adding"),
+    "catalog": MarkedPairs(rules="catalog", min_length=30, max_length=30),
+}
+
+
+def as_told(task: MarkedPairs) -> str:
+    """The task as the page is told it."""
+    return runs.to_json(explorer.content._task(task))
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_drawn_sequences_are_what_the_rules_make_of_the_same_draws(calculator, name: str) -> None:
+    task = TASKS[name]
+    for T in (SHORTEST[task.rules], 13, 20, 23, 100):
+        seen = set()
+        stretched = replace(
+            task, min_length=T, max_length=T if name == "catalog" else T * 110 // 100
+        )
+        for sequence in drawn(calculator, as_told(task), T, 400 if T < 14 else 60, 3 * T):
+            inputs, marks = sequence["inputs"], sequence["marks"]
+            assert stretched.min_length <= len(inputs) <= stretched.max_length
+            made = replayed(stretched, inputs[:, 0], marks, len(inputs))
+            np.testing.assert_allclose(inputs, made.inputs, rtol=0, atol=1e-15)
+            assert sequence["target"] == pytest.approx(made.target, abs=1e-15)
+            assert tuple(marks) == made.marks
+            seen.add(tuple(marks))
+        assert T > 13 or seen == legal_marks(task.at_length(T))
+
+
+def legal_marks(task: MarkedPairs) -> set[tuple[int, int]]:
+    """Every pair of marks that the task can draw."""
+    values, length = np.full(task.min_length, 0.5), task.min_length
+    found = set()
+    for first in range(10):
+        for second in range(length):
+            try:
+                found.add(task.sequence(Replay(values, first, second), length).marks)  # type: ignore[arg-type]
+            except AssertionError:
+                continue
+    return found
+
+
+@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("T", [12, 13, 21, 30])
+def test_a_mark_moves_to_the_nearest_place_that_the_rules_allow(calculator, name: str, T: int) -> None:
+    task = TASKS[name].at_length(T)
+    legal = sorted(legal_marks(task))
+    moved = calculator.evaluate(
+        "([task, T, pairs]) => pairs.map((marks) => [0, 1].map((which) =>"
+        " Array.from({ length: T + 4 }, (_, k) =>"
+        " nearestLegal(task, T, which, marks[1 - which], k - 2))))",
+        [explorer.content._task(task), T, legal],
+    )
+    for marks, both in zip(legal, moved, strict=True):
+        for which, places in enumerate(both):
+            other = marks[1 - which]
+            allowed = [pair[which] for pair in legal if pair[1 - which] == other]
+            for wanted, place in zip(range(-2, T + 2), places, strict=True):
+                assert place in allowed
+                assert abs(place - wanted) == min(abs(p - wanted) for p in allowed)
+
+
+def test_windows_follow_a_change_of_length(calculator) -> None:
+    legal = {T: legal_marks(MarkedPairs().at_length(T)) for T in (11, 12, 19, 20, 40)}
+    for T, pairs in legal.items():
+        for marks in ([9, 48], [0, 9], [9, 4], [3, 4], [5, 0]):
+            found = calculator.evaluate(f"legalMarks(app.task, {T}, {marks})")
+            assert tuple(found) in pairs
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_the_scatter_and_the_surface_are_the_references(browser, files, variants, name) -> None:
+    run = variants[name]
+    network, task = doubled(run.network), run.recipe.evaluation_task
+    with opened(browser, files[name]) as page:
+        fresh = drawn(page, "app.task", task.min_length, 512, 1)
+        answers, targets, *responds = (
+            numbers(page, f"app.runs[0].{what}")
+            for what in (
+                *("scattered.answers", "scattered.targets"),
+                *(f"responds.{column}" for column in ("x1", "x2", "target")),
+            )
+        )
+        grid = numbers(page, "app.runs[0].surface.answers").reshape(25, 25)
+        inputs, marks = shown(page)
+        caption = page.text_content(".scatter-text")
+    assert len(answers) == 512
+    lengths = np.array([sequence["length"] for sequence in fresh])
+    padded = np.zeros((512, lengths.max(), 2))
+    for row, sequence in zip(padded, fresh, strict=True):
+        row[: sequence["length"]] = sequence["inputs"]
+    np.testing.assert_allclose(answers, network.predict(padded, lengths), rtol=0, atol=1e-9)
+    assert targets.tolist() == [sequence["target"] for sequence in fresh]
+    last = network.forward(padded, lengths).c[lengths, np.arange(512)]
+    score = longlag.score(answers, targets)
+    assert caption.startswith(f"{512 - score.wrong} of 512 within 0.04")
+    for j in range(run.recipe.hidden):
+        expected = np.corrcoef(last[:, j], targets)[0, 1]
+        assert responds[2][j] == pytest.approx(expected, abs=1e-9)
+    values = np.linspace(-1 if task.kind == "adding" else 0, 1, 25)
+    batch = np.repeat(inputs[None], 625, axis=0)
+    batch[:, marks[0], 0] = np.tile(values, 25)
+    batch[:, marks[1], 0] = np.repeat(values, 25)
+    np.testing.assert_allclose(grid, network.predict(batch).reshape(25, 25), rtol=0, atol=1e-9)
+
+
+# -- the sequence -----------------------------------------------------------------------------
+
+
+def drag(page: Any, start: tuple[float, float], end: tuple[float, float]) -> None:
+    page.mouse.move(*start)
+    page.mouse.down()
+    page.mouse.move(*((a + b) / 2 for a, b in zip(start, end, strict=True)))
+    page.mouse.move(*end)
+    page.mouse.up()
+    settled(page)
+
+
+def middle(page: Any, selector: str) -> tuple[float, float]:
+    box = page.locator(selector).first.bounding_box()
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+def bar(page: Any, step: int, share: float) -> tuple[float, float]:
+    """Where a step's bar is as high as a share of the greatest value."""
+    box = page.locator("#sequence-plot canvas").bounding_box()
+    scale = f"timeScale({box['width']}, app.sequence.length).x({step})"
+    top, bars = page.evaluate("[PLOT.top, PLOT.bars]")
+    return box["x"] + page.evaluate(scale), box["y"] + top + (1 - share) * bars
+
+
+def assert_consistent(page: Any, network: LSTM) -> None:
+    """All that is shown is of the sequence that is shown."""
+    settled(page)
+    inputs, marks = shown(page)
+    task = MarkedPairs().at_length(len(inputs))
+    made = replayed(task, inputs[:, 0], marks, len(inputs))
+    np.testing.assert_array_equal(inputs, made.inputs)
+    answer = doubled(network).predict(inputs[None])[0]
+    assert page.evaluate("app.runs[0].answer") == pytest.approx(answer, abs=1e-9)
+    assert page.evaluate("app.target") == pytest.approx(made.target, abs=1e-15)
+    assert float(page.text_content(".answer .right")) == pytest.approx(made.target, abs=5.01e-4)
+    error = abs(answer - made.target)
+    assert float(page.text_content(".answer .error")) == pytest.approx(error, abs=5.01e-4)
+    assert ("✓" in page.text_content(".verdict")) == (error <= 0.04)
+    assert f"{made.target:.3f}" in page.text_content("#formula")
+
+
+def test_marks_are_dragged_within_their_windows(page, variants) -> None:
+    network = variants["robust"].network
+    far = bar(page, 95, 1)[0]
+    for which, last in ((0, 9), (1, 49)):
+        x, y = middle(page, f".pin >> nth={which}")
+        drag(page, (x, y), (far, y))
+        assert page.evaluate(f"app.sequence.marks[{which}]") == last
+        assert_consistent(page, network)
+    x, y = middle(page, ".pin >> nth=1")
+    drag(page, (x, y), (bar(page, 30, 1)[0], y + 40))
+    assert page.evaluate("app.sequence.marks") == [9, 30]
+    x, y = middle(page, ".pin >> nth=0")
+    drag(page, (x, y), (bar(page, 0, 1)[0], y))
+    assert page.evaluate("app.sequence.marks[0]") == 0
+    assert_consistent(page, network)
+    assert "the network sees −1 there" in page.text_content("#sequence-note")
+
+
+def test_values_are_dragged(page, variants) -> None:
+    for step, share in ((70, 0.25), (99, 0.5), (0, 0.75)):
+        value = page.evaluate(f"app.sequence.values[{step}]")
+        drag(page, bar(page, step, value / 2), bar(page, step, share))
+        assert page.evaluate(f"app.sequence.values[{step}]") == pytest.approx(share, abs=0.01)
+        assert page.evaluate("app.cursor") == step
+    mark = page.evaluate("app.sequence.marks[1]")
+    drag(page, bar(page, mark, 0.1), (bar(page, mark, 0)[0], 2000))
+    assert page.evaluate(f"app.sequence.values[{mark}]") == 0
+    assert_consistent(page, variants["robust"].network)
+
+
+def test_all_that_is_dragged_obeys_the_keyboard(page, variants) -> None:
+    before = page.evaluate("app.sequence.marks")
+    page.locator(".pin").nth(0).focus()
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    until(page, "app.sequence.marks[0] === 2")
+    page.keyboard.press("Shift+ArrowDown")
+    page.keyboard.press("Tab")
+    page.keyboard.press("End")
+    until(page, "app.sequence.marks[1] === 49")
+    page.keyboard.press("PageDown")
+    until(page, "app.sequence.marks[1] === 39")
+    assert before != page.evaluate("app.sequence.marks")
+    settled(page)
+    pin = page.locator(".pin").nth(1)
+    value = page.evaluate("app.sequence.values[39]")
+    assert pin.get_attribute("aria-valuenow") == "39"
+    assert pin.get_attribute("aria-valuemax") == "49"
+    assert pin.get_attribute("aria-valuetext") == f"step 39, value {value:.2f}"
+    page.keyboard.press("Tab")  # to the ring, at the time cursor
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowRight")
+    for _ in range(12):
+        page.keyboard.press("Shift+ArrowUp")
+    assert page.evaluate("[app.cursor, app.sequence.values[1]]") == [1, 1]
+    assert_consistent(page, variants["robust"].network)
+    until(page, "document.getElementById('live').textContent.startsWith('Network ')")
+    assert "target" in page.text_content("#live")
+
+
+def test_the_pair_moves_on_the_surface(page) -> None:
+    box = page.locator(".learned").bounding_box()
+    side = box["width"] - 32
+    start = middle(page, ".surface .point")
+    drag(page, start, (box["x"] + 26 + 0.5 * side, box["y"] + 8 + 0.75 * side))
+    x1, x2 = page.evaluate("app.sequence.marks.map((t) => app.sequence.values[t])")
+    assert (x1, x2) == (pytest.approx(0.5, abs=0.01), pytest.approx(0.25, abs=0.01))
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Shift+ArrowUp")
+    after = page.evaluate("app.sequence.marks.map((t) => app.sequence.values[t])")
+    assert after == [pytest.approx(x1 + 0.01), pytest.approx(x2 + 0.1)]
+
+
+def test_length_changes_up_to_four_times_the_training(page, variants) -> None:
+    before = shown(page)[0][:, 0]
+    box = page.locator("#length")
+    box.fill("9999")
+    box.press("Enter")
+    until(page, "app.sequence.length === 440")
+    assert_consistent(page, variants["robust"].network)
+    assert "440 to 484 steps" in page.text_content(".scatter-text")
+    np.testing.assert_array_equal(shown(page)[0][:100, 0], before)
+    box.fill("3")
+    box.press("Enter")
+    until(page, "app.sequence.length === 11")
+    assert_consistent(page, variants["robust"].network)
+    page.locator("#length-range").press("ArrowRight")
+    until(page, "app.sequence.length === 12")
+    assert_consistent(page, variants["robust"].network)
+
+
+def test_new_sequences(page, variants) -> None:
+    before = shown(page)[0]
+    page.click("#fresh")
+    settled(page)
+    assert not np.array_equal(before, shown(page)[0])
+    assert_consistent(page, variants["robust"].network)
+    fresh = numbers(page, "app.runs[0].scattered.targets")
+    page.click(".others")
+    settled(page)
+    assert not np.array_equal(fresh, numbers(page, "app.runs[0].scattered.targets"))
+
+
+# -- the network ------------------------------------------------------------------------------
+
+
+def test_maps_tell_their_numbers(page) -> None:
+    page.locator(".maps canvas").nth(3).scroll_into_view_if_needed()
+    canvas = page.evaluate_handle("app.runs[0].network_.canvases.hidden.canvas")
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    x = box["x"] + page.evaluate(f"timeScale({box['width']}, 100).x(42)")
+    page.mouse.move(x, box["y"] + 2.5 * 15)
+    until(page, "app.cursor === 42 && app.pending.size === 0")
+    value = page.evaluate("app.runs[0].trace.hidden[42 * 8 + 2]")
+    tip = page.locator("#tip").text_content()
+    assert tip == f"cell 3, step 42: h = {value:.4f}".replace("-", "−")
+    page.mouse.down()
+    page.mouse.up()
+    until(page, "app.runs[0].followed === 2 && app.pending.size === 0")
+    readout = page.text_content(".readout")
+    assert "step42" in readout
+    assert "cell3" in readout
+    assert "Cell 3" in page.text_content(".carried-title")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowLeft")
+    until(page, "app.runs[0].followed === 3 && app.cursor === 41")
+    page.mouse.move(5, 5)
+    assert page.locator("#tip").is_hidden()
+
+
+def test_heat_maps_have_the_colours_of_their_values(calculator) -> None:
+    """A pixel in the middle of a cell's step has the colour that the scale gives the state."""
+    for name in ("cell", "forget_gate"):
+        for step, cell in ((10, 0), (57, 4), (98, 7)):
+            painted, expected = calculator.evaluate(
+                f"""(() => {{
+                const run = app.runs[0], panel = run.network_, name = "{name}";
+                const {{ canvas }} = panel.canvases[name];
+                const ratio = canvas.width / canvas.clientWidth, row = 15;
+                const x = timeScale(canvas.clientWidth, 100).x({step}) + 1;
+                const y = (panel.order.indexOf({cell}) + 0.5) * row;
+                const copy = document.createElement("canvas").getContext("2d");
+                copy.drawImage(canvas, x * ratio, y * ratio, 1, 1, 0, 0, 1, 1);
+                const data = copy.getImageData(0, 0, 1, 1).data;
+                const scale = name === "cell" ? stateScale(run.limits[name]) : gateScale();
+                const word = colourOf(scale, run.trace[name][{step} * 8 + {cell}], 0);
+                return [[...data], [...new Uint8Array(Uint32Array.of(word).buffer)]];
+                }})()"""
+            )
+            assert painted == expected
+
+
+def test_cells_are_sorted_by_how_they_respond(page, variants) -> None:
+    network = doubled(variants["robust"].network)
+    inputs, marks = shown(page)
+    states = network.states(inputs[None])
+    cell = states["cell"][0]
+    change = sum(np.abs(cell[t] - cell[t - 1]) for t in marks)
+    share = np.abs(states["hidden"][0, -1] * network.parameters.Wy[:, 0])
+    target = np.abs(numbers(page, "app.runs[0].responds.target"))
+    for kind, keys in (("change", change), ("share", share), ("target", target)):
+        page.select_option(".sort", kind)
+        settled(page)
+        assert page.evaluate("app.runs[0].network_.order") == np.argsort(-keys).tolist()
+    page.select_option(".sort", "number")
+    settled(page)
+    assert page.evaluate("app.runs[0].network_.order") == list(range(8))
+    assert page.evaluate("app.runs[0].followed") == int(np.argmax(target))
+    page.select_option(".follow", "5")
+    settled(page)
+    assert page.evaluate("app.runs[0].followed") == 5
+    page.click("details summary")
+    until(page, "document.querySelectorAll('.cells tr').length === 9")
+    row = page.locator(".cells tr").nth(1).locator("td").all_text_contents()
+    assert row[0] == "1"
+    assert float(row[4]) == pytest.approx(change[0], abs=5.01e-4)
+    assert page.locator(".cells tr.followed td").first.text_content() == "6"
+
+
+def test_the_carried_value_is_the_followed_cells(calculator, variants) -> None:
+    network = doubled(variants["robust"].network)
+    inputs, marks = shown(calculator)
+    cell = network.states(inputs[None])["cell"][0]
+    j, later = calculator.evaluate("app.runs[0].followed"), max(marks)
+    text = calculator.text_content(".carried-text").replace("−", "-")
+    held, end, steps, drift = (float(x) for x in re.findall(r"-?[\d.]+", text))
+    assert held == pytest.approx(cell[later, j], abs=5.01e-4)
+    assert end == pytest.approx(cell[-1, j], abs=5.01e-4)
+    assert steps == 99 - later
+    fresh = drawn(calculator, "app.task", 100, 512, 1)
+    last = [network.states(s["inputs"][None])["cell"][0, -1, j] for s in fresh]
+    assert drift == pytest.approx(100 * abs(cell[-1, j] - cell[later, j]) / np.ptp(last), abs=0.501)
+
+
+# -- the time of the training -----------------------------------------------------------------
+
+
+def test_every_panel_shows_the_network_as_it_was(page, variants) -> None:
+    run = variants["robust"]
+    moments = list(run.snapshots)
+    slider = page.locator("#moment")
+    assert int(slider.get_attribute("max")) == len(moments) - 1
+    surfaces = set()
+    for key, index in (("Home", 0), ("ArrowRight", 1), ("End", len(moments) - 1)):
+        slider.press(key)
+        settled(page)
+        assert page.evaluate("app.runs[0].iteration") == moments[index]
+        network = run.network_at(moments[index])
+        assert_consistent(page, network)
+        fresh = drawn(page, "app.task", 100, 3, 1)
+        given = numbers(page, "app.runs[0].scattered.answers.subarray(0, 3)")
+        expected = [doubled(network).predict(s["inputs"][None])[0] for s in fresh]
+        np.testing.assert_allclose(given, expected, rtol=0, atol=1e-9)
+        inputs, marks = shown(page)
+        inputs[marks, 0] = 1, 0
+        corner = page.evaluate("app.runs[0].surface.answers[24]")
+        assert corner == pytest.approx(doubled(network).predict(inputs[None])[0], abs=1e-9)
+        assert f"{4 * moments[index]:,} training sequences" in page.text_content("#moment-text")
+        surfaces.add(numbers(page, "app.runs[0].surface.answers").tobytes())
+    assert len(surfaces) == 3
+
+
+def test_a_click_on_the_curve_goes_to_its_moment(page) -> None:
+    page.locator(".lines").scroll_into_view_if_needed()
+    box = page.locator(".lines").bounding_box()
+    page.mouse.click(box["x"] + 59, box["y"] + 100)
+    until(page, "app.runs[0].iteration === 0")
+    page.mouse.click(box["x"] + box["width"] - 11, box["y"] + 100)
+    until(page, "app.runs[0].iteration === 60")
+
+
+@pytest.mark.parametrize("motion", ["no-preference", "reduce"])
+def test_play_runs_through_the_training_and_stops(browser, files, motion: str) -> None:
+    with opened(browser, files["robust"], reduced_motion=motion) as page:
+        play = page.locator("#play")
+        play.click()
+        assert play.text_content() == "Pause"
+        assert page.evaluate("app.runs[0].iteration") == 0
+        until(page, "app.runs[0].iteration > 1")
+        play.click()
+        assert play.get_attribute("aria-pressed") == "false"
+        at = page.evaluate("app.runs[0].moment")
+        page.wait_for_timeout(500)
+        assert page.evaluate("app.runs[0].moment") == at
+        page.evaluate("app.timeline.go(app.timeline.moments.length - 2)")
+        play.click()
+        until(page, "app.timeline.timer === null")
+        assert page.evaluate("app.runs[0].iteration") == 60
+
+
+# -- how it looks -----------------------------------------------------------------------------
+
+CONTRAST = """
+() => {
+  const luminance = (rgb) => {
+    const [r, g, b] = rgb.map((c) => c / 255).map((c) =>
+      c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const channels = (text) => text.match(/[\\d.]+/g).map(Number);
+  const ground = (node) => {
+    for (let at = node; at; at = at.parentElement) {
+      const rgba = channels(getComputedStyle(at).backgroundColor);
+      if (rgba.length === 3 || rgba[3] > 0) return rgba.slice(0, 3);
+    }
+    throw new Error("no ground");
+  };
+  const worst = [];
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) {
+    const node = texts.currentNode.parentElement;
+    if (!texts.currentNode.textContent.trim() || !node.getClientRects().length) continue;
+    if (["SCRIPT", "OPTION", "NOSCRIPT"].includes(node.tagName)) continue;
+    const colour = channels(getComputedStyle(node).color).slice(0, 3);
+    const [a, b] = [luminance(colour), luminance(ground(node))].sort((p, q) => q - p);
+    worst.push([(a + 0.05) / (b + 0.05), node.className || node.tagName]);
+  }
+  const canvas = ["muted", "network"].map((name) => {
+    const probe = document.createElement("i");
+    probe.style.color = theme[name];
+    document.body.append(probe);
+    const colour = channels(getComputedStyle(probe).color);
+    probe.style.color = theme.card;
+    const card = channels(getComputedStyle(probe).color);
+    probe.remove();
+    const [a, b] = [luminance(colour), luminance(card)].sort((p, q) => q - p);
+    return [(a + 0.05) / (b + 0.05), `canvas ${name}`];
+  });
+  return [...worst, ...canvas].sort((p, q) => p[0] - q[0]);
+}
+"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_is_readable_in_either_theme(browser, files, scheme: str) -> None:
+    with opened(browser, files["robust"], color_scheme=scheme) as page:
+        assert page.evaluate("document.documentElement.dataset.theme") == scheme
+        page.click("details summary")
+        page.locator(".pin").nth(0).press("Home")  # a note appears
+        settled(page)
+        assert page.locator("#sequence-note").is_visible()
+        ratios = page.evaluate(CONTRAST)
+        assert len(ratios) > 60
+        assert ratios[0][0] >= 4.5, ratios[:3]
+
+
+def test_the_theme_is_the_systems_until_it_is_switched(page) -> None:
+    def ground() -> Any:
+        return page.evaluate("getComputedStyle(document.body).backgroundColor")
+
+    light = ground()
+    page.emulate_media(color_scheme="dark")
+    until(page, "document.documentElement.dataset.theme === 'dark'")
+    dark = ground()
+    assert dark != light
+    page.click("#theme")
+    assert ground() == light
+    page.locator("#theme").press("Enter")
+    assert ground() == dark
+    settled(page)
+
+
+@pytest.mark.parametrize("width", [320, 390])
+def test_a_phone_shows_it_without_scrolling_sideways(browser, files, variants, width) -> None:
+    settings = {
+        "viewport": {"width": width, "height": 844},
+        "has_touch": True,
+        "is_mobile": True,
+        "device_scale_factor": 2,
+    }
+    with opened(browser, files["robust"], **settings) as page:
+        page.locator("details summary").tap()
+        settled(page)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        page.locator("#fresh").tap()
+        assert_consistent(page, variants["robust"].network)
+        page.locator("#sequence-plot canvas").scroll_into_view_if_needed()
+        page.touchscreen.tap(*bar(page, 60, 0.5))
+        settled(page)
+        assert page.evaluate("app.sequence.values[app.cursor]") == pytest.approx(0.5, abs=0.02)
+
+
+def test_everything_has_a_name(calculator) -> None:
+    nameless = calculator.evaluate(
+        """() => [...document.querySelectorAll("button, input, select, canvas[role], [tabindex]")]
+        .filter((node) => !(node.getAttribute("aria-label") || node.textContent.trim()
+          || node.labels?.length)).map((node) => node.outerHTML)"""
+    )
+    assert nameless == []
+    sliders = calculator.locator("[role=slider]")
+    for k in range(sliders.count()):
+        for name in ("valuemin", "valuemax", "valuenow", "valuetext"):
+            assert sliders.nth(k).get_attribute(f"aria-{name}")
+
+
+def test_every_panel_has_a_sentence_of_help(calculator) -> None:
+    lacking = calculator.evaluate(
+        "[...document.querySelectorAll('section.card')].filter((card) =>"
+        " !card.querySelector('.help')?.textContent.trim().endsWith('.')).length"
+    )
+    assert lacking == 0
+
+
+# -- other runs -------------------------------------------------------------------------------
+
+
+def test_two_runs_side_by_side(browser, variants, tmp_path: Path) -> None:
+    pair = {"first": variants["robust"], "second": trained(seed=1, batch_size=8, hidden=3)}
+    file = explorer.write_page(pair, tmp_path / "two.html")
+    with opened(browser, file) as page:
+        boxes = [page.locator(".run").nth(k).bounding_box() for k in (0, 1)]
+        assert boxes[0]["y"] == boxes[1]["y"]
+        assert boxes[0]["x"] + boxes[0]["width"] <= boxes[1]["x"]
+        seen = {4 * k for k in pair["first"].snapshots} | {8 * k for k in pair["second"].snapshots}
+        assert page.evaluate("app.timeline.moments") == sorted(seen)
+        page.evaluate("app.timeline.goTo(100)")
+        settled(page)
+        now = page.evaluate("app.timeline.sequences")
+        inputs, _ = shown(page)
+        for k, (run, batch) in enumerate(zip(pair.values(), (4, 8), strict=True)):
+            shown_at = max(i for i in run.snapshots if i * batch <= now)
+            expected = doubled(run.network_at(shown_at)).predict(inputs[None])[0]
+            assert page.evaluate(f"app.runs[{k}].answer") == pytest.approx(expected, abs=1e-9)
+            assert f"{list(pair)[k]}: " in page.text_content("#formula")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 1280
+        page.set_viewport_size({"width": 390, "height": 844})
+        settled(page)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_two_runs_of_different_tasks(browser, variants, tmp_path: Path) -> None:
+    pair = {"a": variants["catalog"], "b": variants["adding, one cell, no forget gate"]}
+    with opened(browser, explorer.write_page(pair, tmp_path / "two.html")) as page:
+        notes = page.locator(".run-head .moment").all_text_contents()
+        assert "another task" not in notes[0]
+        assert "Trained on another task (sum, paper rules, T = 11–12" in notes[1]
+        assert page.evaluate("app.task.kind") == "multiplication"
+        assert "Forget gate f: fixed at 1" in page.locator(".run").nth(1).text_content()
+
+
+def test_a_run_without_snapshots_says_so(browser, variants, tmp_path: Path) -> None:
+    bare = replace(variants["robust"], snapshots={})
+    with opened(browser, explorer.write_page({"bare": bare}, tmp_path / "bare.html")) as page:
+        assert page.locator("#timeline").is_hidden()
+        assert "snapshots.npz is missing" in page.text_content("header.top")
+        assert_consistent(page, bare.network)
+
+
+@pytest.mark.parametrize("scale", [1e30, np.nan])
+def test_a_diverged_run_is_shown(browser, variants, tmp_path: Path, scale: float) -> None:
+    run = variants["robust"]
+    parameters = Parameters(*(np.full_like(a, scale) for a in run.network.parameters))
+    network = replace(run.network, parameters=parameters)
+    last = {run.iterations: flatten(parameters)}
+    diverged = replace(
+        run, network=network, stopped_by="diverged", snapshots=run.snapshots | last
+    )
+    with opened(browser, explorer.write_page({"far": diverged}, tmp_path / "far.html")) as page:
+        assert "diverged" in page.text_content("header.top")
+        assert "wrong" in page.text_content(".verdict")
+        assert page.text_content(".scatter-text").startswith("0 of 512")
+        page.locator("#moment").press("Home")
+        settled(page)
+        assert page.text_content(".answer .given") != "not a number"
+
+
+def test_a_name_cannot_break_out_of_the_page(browser, variants, tmp_path: Path) -> None:
+    name = "</script><script>boom()</script><!-- style --> & <b>"
+    with opened(browser, explorer.write_page({name: variants["robust"]}, tmp_path / "n.html")) as p:
+        assert p.title() == f"longlag: {name}"
+        assert p.text_content("header.top .about").startswith(name)
+
+
+def test_long_sequences_are_drawn_with_all_their_spikes(browser, tmp_path: Path) -> None:
+    few = {"max_iterations": 2, "test_every": 2, "test_size": 2, "batch_size": 1}
+    run = trained(min_length=600, hidden=1, **few)
+    with opened(browser, explorer.write_page({"long": run}, tmp_path / "long.html")) as page:
+        words = page.evaluate(
+            "(() => { const states = new Float64Array(600); states[434] = 1;"
+            " const words = heatWords(states, 600, [0], 100, stateScale({limit: 1, width: 1}));"
+            " return new Set(words).size; })()"
+        )
+        assert words == 2
+        steps = page.evaluate(
+            "thinned((t) => (t === 434 ? 1 : t === 77 ? -1 : 0), 600, 100)"
+        )
+        assert {77, 434} <= set(steps)
+        assert len(steps) <= 200
+        page.locator("#length").fill("2640")
+        page.locator("#length").press("Enter")
+        until(page, "app.sequence.length === 2640 && app.pending.size === 0")
+
+
+# -- the file and the command -----------------------------------------------------------------
+
+
+def large(run: Run, hidden: int, moments: int) -> Run:
+    """A run of many cells, many snapshots and a long curve."""
+    recipe = replace(run.recipe, hidden=hidden)
+    rng = np.random.default_rng(0)
+    shapes = parameter_shapes(hidden)
+    arrays = Parameters(*(rng.uniform(-0.1, 0.1, s).astype(np.float32) for s in shapes))  # type: ignore[arg-type]
+    losses = rng.uniform(0.001, 0.1, 50_000)
+    tests = [(k, 0.01) for k in range(1, 50_001, 5)]
+    history = replace(run.history, train_losses=losses, test_curve=tests)
+    vector = flatten(arrays)
+    at = np.unique(np.geomspace(1, 50_000, moments).astype(int))
+    snapshots = {0: vector} | {int(k): vector for k in at}
+    network = LSTM(arrays, recipe.output, recipe.forget_gate)
+    return replace(run, recipe=recipe, network=network, history=history, snapshots=snapshots)
+
+
+@pytest.mark.parametrize(("hidden", "least"), [(8, 50), (32, 20), (128, 1)])
+def test_the_file_stays_small(variants, hidden: int, least: int) -> None:
+    run = large(variants["robust"], hidden, 200)
+    for group in ({"a": run}, {"a": run, "b": run}):
+        assert len(explorer.page(group).encode()) < 1_500_000
+        for told in explorer.content.of(group)["runs"]:
+            kept = told["iterations"]
+            assert len(kept) >= least
+            assert kept[-1] == 50_000
+            assert len(kept) == 1 or kept[0] == 0
+            assert f"holds {len(kept)}," in told["notes"][0]
+
+
+def test_a_network_of_many_cells(browser, variants, tmp_path: Path) -> None:
+    run = large(variants["robust"], 128, 9)
+    with opened(browser, explorer.write_page({"wide": run}, tmp_path / "wide.html")) as page:
+        assert page.evaluate("app.runs[0].scattered.answers.length") < 512
+        assert "Fewer than 512" in page.text_content(".scatter-text")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 1280
+
+
+def test_more_than_two_runs_are_refused(variants) -> None:
+    run = variants["robust"]
+    for group in ({}, {"a": run, "b": run, "c": run}):
+        with pytest.raises(ValueError, match=f"one run or two, not {len(group)}"):
+            explorer.page(group)
+
+
+@pytest.fixture
+def saved(tmp_path: Path, variants: dict[str, Run]) -> Path:
+    directory = tmp_path / "run"
+    directory.mkdir()
+    runs.save(variants["robust"], directory)
+    return directory
+
+
+def call(capsys: pytest.CaptureFixture[str], *args: object) -> tuple[int, str, str]:
+    status = cli.main(["explore", *map(str, args)])
+    return status, *capsys.readouterr()
+
+
+def test_the_command_writes_the_page(saved: Path, tmp_path: Path, capsys) -> None:
+    assert call(capsys, saved) == (0, f"{saved / 'explorer.html'}\n", "")
+    other = shutil.copytree(saved, tmp_path / "other")
+    out = tmp_path / "new" / "page.html"
+    assert call(capsys, saved, other, "--out", out)[:2] == (0, f"{out}\n")
+    assert out.read_text().count('"hidden":') == 2
+    runs.save(runs.load(saved), saved)
+    assert not (saved / "explorer.html").exists(), "a page of an earlier run was left"
+
+
+def test_the_command_refuses_in_one_sentence(saved: Path, tmp_path: Path, capsys) -> None:
+    damaged = shutil.copytree(saved, tmp_path / "damaged")
+    (damaged / "weights.npz").write_bytes(b"no")
+    later = shutil.copytree(saved, tmp_path / "later")
+    history = later / "history.json"
+    history.write_text(history.read_text().replace(runs.FORMAT, "longlag run 9"))
+    blocked = tmp_path / "file"
+    blocked.touch()
+    for args, words in (
+        ((saved, saved, damaged), "one run directory or two, not 3"),
+        ((saved, saved), "twice"),
+        ((tmp_path / "none",), "no such directory"),
+        ((damaged,), "weights.npz is damaged"),
+        ((saved, later), "its format is 'longlag run 9'"),
+        ((saved, "--out", tmp_path), "is a directory"),
+        ((saved, "--out", blocked / "page.html"), "cannot write into"),
+    ):
+        status, out, err = call(capsys, *args)
+        assert (status, out) == (2, "")
+        assert words in err
+        assert err.count("\n") == 1
+    assert not (saved / "explorer.html").exists()
+
+
+def test_a_run_directory_without_snapshots_makes_a_page(saved: Path, capsys) -> None:
+    (saved / "snapshots.npz").unlink()
+    assert call(capsys, saved)[0] == 0
+    assert "snapshots.npz is missing" in (saved / "explorer.html").read_text()
