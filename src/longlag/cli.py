@@ -423,21 +423,26 @@ class SweepStudy:
     json: bool = False
     """Print one JSON object."""
 
+    def request(self, name: str) -> Any:
+        """The request to the study of that name."""
+        from longlag.studies.sweep_study import Request
+
+        names = ("trials", "max_sequences", "seed", "out", "ledger", "workers", "engine")
+        given = {name: getattr(self, name) for name in (*names, "quick", "full")}
+        return Request(
+            **given,
+            lengths=_lengths(self.lengths),
+            scheduler=self.scheduler or None,
+            command=_command_line(self, name),
+        )
+
     def carry_out(self, study: Any) -> int:
         """Runs the study and prints its table."""
         from longlag import progress
         from longlag.studies import sweep_study
 
-        names = ("trials", "max_sequences", "seed", "out", "ledger", "workers", "engine")
-        given = {name: getattr(self, name) for name in (*names, "quick", "full")}
-        request = sweep_study.Request(
-            **given,
-            lengths=_lengths(self.lengths),
-            scheduler=self.scheduler or None,
-            command=_command_line(self, study.name),
-        )
         with progress.shown() as observe:
-            content = sweep_study.run(study, request, observe)
+            content = sweep_study.run(study, self.request(study.name), observe)
         print(runs.to_json(content) if self.json else sweep_study.text(study, content))
         return 0
 
@@ -472,6 +477,23 @@ class Lag(SweepStudy):
         return self.carry_out(lag.STUDY)
 
 
+@dataclass
+class Register(SweepStudy):
+    """Inside trained networks: which cells carry the first value, which the product, since when.
+
+    robust at T = 30, 100 and 300, with --full also 1000, and the described recipe's solved seeds.
+    """
+
+    def __call__(self) -> int:
+        from longlag import progress
+        from longlag.studies import register, register_page
+
+        with progress.shown() as observe:
+            content = register.run(self.request("register"), observe)
+        print(runs.to_json(content) if self.json else register_page.text(content))
+        return 0
+
+
 def _lengths(text: str) -> tuple[int, ...]:
     try:
         return tuple(int(word) for word in text.split(",")) if text else ()
@@ -496,6 +518,7 @@ STUDIES: dict[str, type] = {
     "seeds": Seeds,
     "forget-gate": ForgetGate,
     "lag": Lag,
+    "register": Register,
     "movement": Movement,
 }
 
