@@ -153,8 +153,12 @@ def cells(panels: Sequence[Panel], seeds: Sequence[Sequence[int]]) -> Figure:
         "a row a seed, a column a cell, the one whose state matters most after the marks first",
     )
     columns = (
-        ("tells", "the earlier value", lambda one: _column(one["readout"]["cells"][BETWEEN], 0)),
-        ("tells", "the product", lambda one: _column(one["readout"]["cells"][AFTER], 2)),
+        (
+            "tells",
+            "earlier value, between",
+            lambda one: _column(one["readout"]["cells"][BETWEEN], 0),
+        ),
+        ("tells", "product, after", lambda one: _column(one["readout"]["cells"][AFTER], 2)),
         ("causes", "between the marks", lambda one: one["transplants"]["cells"][BETWEEN]),
         ("causes", "after the marks", lambda one: one["transplants"]["cells"][AFTER]),
         ("is needed", "after the marks", _needed),
@@ -190,8 +194,9 @@ def cells(panels: Sequence[Panel], seeds: Sequence[Sequence[int]]) -> Figure:
     colours = Colorbar(bar, image, orientation="horizontal", ticks=[0, 0.5, 1])
     colours.outline.set_visible(False)  # type: ignore[operator]
     words = (
-        "tells: R², one cell alone, held out.   causes: share of the distance that a transplant of "
-        "it alone closes.\nis needed: rise of the RMSE, 1 at chance, with the mean in its place."
+        "tells: R², one cell alone, held out.   causes: share of the distance closed by a "
+        "transplant\nof it alone.   is needed: rise of the RMSE, 1 at chance, with the mean in "
+        "its place."
     )
     place = (3.15 / style.WIDTH, 0.5 / height)
     fig.text(*place, words, size=style.SMALL, color=style.MUTED, va="top")
@@ -205,8 +210,9 @@ def _seed_ticks(
     ticks, labels = [], []
     for panel, found, start in zip(panels, seeds, starts, strict=False):
         ticks.append(start + len(found) / 2)
-        span = f"seed {found[0]}" if len(found) == 1 else f"seeds {found[0]}–{found[-1]}"
-        labels.append(f"{panel.title}\n{span}" if len(found) > 2 else panel.title)
+        in_a_row = list(found) == list(range(found[0], found[-1] + 1))
+        span = f"{found[0]}–{found[-1]}" if in_a_row else ", ".join(map(str, found))
+        labels.append(f"{panel.title}\nseeds {span}" if len(found) > 2 else panel.title)
     ax.set_yticks(ticks, labels)
 
 
@@ -227,15 +233,15 @@ def _needed(one: Measured) -> np.ndarray:
 @style.styled
 def transplant(panels: Sequence[Panel]) -> Figure:
     """How far a transplant takes the answer, by when it is done and of what."""
-    height = 3.6
+    height = 3.75
     fig = style.figure(height)
     style.header(
         fig,
         "Transplants: which cells cause the answer, and from when on",
-        "share closed of the distance to what the donor's whole state causes; "
-        "median and range over seeds",
+        "share closed of the distance to what the donor's whole state causes; median and range "
+        "over seeds, or a mark a seed",
     )
-    edges = style.place(fig, 0.5, 1.05, 8.15, height - 0.9)
+    edges = style.place(fig, 0.5, 1.2, 8.15, height - 0.9)
     grid = fig.add_gridspec(1, len(panels), wspace=0.1, **edges)
     for k, panel in enumerate(panels):
         ax = fig.add_subplot(grid[k])
@@ -248,7 +254,7 @@ def transplant(panels: Sequence[Panel]) -> Figure:
             ax.set_ylabel("share closed")
     handles, labels = fig.axes[0].get_legend_handles_labels()
     anchor = (0.45 / style.WIDTH, 0.04 / height)
-    fig.legend(handles, labels, loc="lower left", bbox_to_anchor=anchor, ncols=4, columnspacing=1.6)
+    fig.legend(handles, labels, loc="lower left", bbox_to_anchor=anchor, ncols=3, columnspacing=1.6)
     return fig
 
 
@@ -266,9 +272,13 @@ def _course(ax: Axes, panel: Panel) -> None:
         ax.plot(at, np.nanmedian(curves, axis=0), color=colour, lw=1.5, label=name)
     for name, point in (("between", BETWEEN), ("after", AFTER)):
         shares = _curves(panel, ("sets", name, "random_mean"))
-        label = "random sets of that size, a dot a seed" if name == "after" else None
+        label = "random sets of their size" if name == "after" else None
         look = {"color": style.INK, "markersize": 2.6, "alpha": 0.6, "clip_on": False}
         ax.plot([point] * len(shares), shares, "o", label=label, **look)
+        lines = _curves(panel, ("sets", name, "line"))
+        label = "all cells moved along one line" if name == "after" else None
+        look |= {"color": style.PAPER, "alpha": 0.8, "markersize": 3.2}
+        ax.plot([point] * len(lines), lines, "D", label=label, markerfacecolor="none", **look)
     _points_axis(ax)
 
 

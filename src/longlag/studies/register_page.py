@@ -6,13 +6,13 @@ import csv
 import datetime
 import io
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from longlag import runs
-from longlag.probing import ONE_FROM_PRODUCT, PRODUCT_FROM_BOTH
+from longlag.probing import PRODUCT_FROM_BOTH
 from longlag.report import table
 from longlag.studies.register_sequences import POINTS
 from longlag.studies.sweep_study import Row
@@ -31,7 +31,8 @@ NOTES = (
     "Two marks come one after the other; which was drawn first a network cannot see. So the "
     "*earlier* and the *later* are meant in time (by the paper's rules the second mark may precede "
     "the first); a mark hidden on the first pair counts as 1, and such sequences are left out "
-    "here: the RMSE on them alone is in networks.csv.",
+    "here: the RMSE on them alone is in networks.csv. In the figure against t, x₁ and x₂ are the "
+    "rules' own, which no readout can tell fully where either may be the earlier.",
     "**Cells, closed.** Pairs of sequences share lengths and marks and no value. At a step, states "
     "of some cells of one are put into the other, which then runs on over its own inputs. The "
     "distance is that between the host's answer and what it answers with the donor's whole state "
@@ -53,10 +54,10 @@ NOTES = (
     "the later mark on: with the product), by the difference of the two values. Where that closes "
     "the distance, what is carried is one number, in however many cells.",
     "**Verdicts.** *value and product*: half-way from the later mark to the end one cell alone "
-    "tells the earlier value with R² 0.9 or more, and another the product; *one cell*: one cell carries "
-    "the earlier value and, from the later mark on, the product; *handed over*: one carries the "
-    "value, another the product; *several cells*: more than one is needed to close 0.9; *no "
-    "product*: the answers are no better than the best linear function of both values.",
+    "tells the earlier value with R² 0.9 or more, and another the product; *one cell*: one cell "
+    "carries the earlier value and, from the later mark on, the product; *handed over*: one "
+    "carries the value, another the product; *several cells*: more than one is needed to close "
+    "0.9; *no product*: the answers are no better than the best linear function of both values.",
 )
 
 
@@ -91,11 +92,7 @@ def _carried(found: Row) -> tuple[str, ...]:
     numbers = " ".join(map(str, found["cells"]))
     closed = f"{value:.2f} ({low:.2f} to {high:.2f})"
     names = ("all_others", "random_mean", "line")
-    return numbers, closed, *(_rounded(found[name]) for name in names)
-
-
-def _rounded(value: float) -> str:
-    return "–" if np.isnan(value) else f"{value:.2f}".replace("-0.00", "0.00")
+    return numbers, closed, *(_median([found[name]]) for name in names)
 
 
 # -- what the numbers come to ---------------------------------------------------------------------
@@ -123,7 +120,7 @@ def remarks(rows: Sequence[Row]) -> list[str]:
         lines.append(f"**{name}**, {len(mine)} networks. {'; '.join(kinds)}.")
         able = [row for row in mine if row["verdict"] != "no product"]
         if able:
-            lines += [make(able) for make in (_answer, _causes, _contents, _moment, _how, _control)]
+            lines += [make(able) for make in (_answer, _causes, _moment, _how)]
     return lines
 
 
@@ -140,58 +137,27 @@ def _answer(rows: Sequence[Row]) -> str:
 def _causes(rows: Sequence[Row]) -> str:
     parts = []
     for when, where in (("between", "between the marks"), ("after", "after them")):
-        sets = [row[when] for row in rows]
         told = {
-            name: _median([s[name] for s in sets])
-            for name in ("all_others", "random_mean", "line", "off_line", "best_cell")
+            name: _median([row[when][name] for row in rows])
+            for name in ("best_cell", "line", "all_others")
         }
         parts.append(
-            f"{where} the smallest set that will do has {_count(_size(s) for s in sets)} and "
-            f"closes {_median([s['closed'][0] for s in sets])} of the distance (the best cell "
-            f"alone {told['best_cell']}; all cells outside the set {told['all_others']}; random "
-            f"sets of its size {told['random_mean']}; a move along one line {told['line']}, all that is beside "
-            f"that line {told['off_line']}). With its mean in its place the RMSE goes from "
-            f"{_median([row['ablated_none'] for row in rows], 3)} to "
-            f"{_median([s['ablated_rmse'] for s in sets], 3)}"
+            f"{where}, the best cell alone closes {told['best_cell']} of the distance, a move "
+            f"along one line {told['line']}, all cells outside the set {told['all_others']}"
         )
     within = sum(set(r["between"]["cells"]) <= set(r["after"]["cells"]) for r in rows)
-    shared = sum(bool(set(r["between"]["cells"]) & set(r["after"]["cells"])) for r in rows)
     return (
-        f"**Cause**: {'. '.join(p[0].upper() + p[1:] for p in parts)}. In {shared} of {len(rows)} "
-        f"the two sets share a cell, in {within} the first lies within the second."
-    )
-
-
-def _size(found: Row) -> str:
-    n = len(found["cells"])
-    return "1 cell" if n == 1 else f"{n} cells"
-
-
-def _contents(rows: Sequence[Row]) -> str:
-    told = [row["readout"] for row in rows]
-    earlier, product, rest = (
-        _median([one[name] for one in told], 3)
-        for name in (
-            "earlier_between_register",
-            "product_after_register",
-            "earlier_after_register",
-        )
-    )
-    emptied = _median([row["between"]["emptied"] for row in rows])
-    return (
-        f"**Contents**: between the marks those cells tell the earlier value with R² {earlier}; "
-        f"after them the product with {product} (two values held apart: {PRODUCT_FROM_BOTH:.3f}) "
-        f"and the earlier value with {rest} (the product alone: {ONE_FROM_PRODUCT:.3f}). Emptied "
-        "between the marks (their mean state from before the marks), they let the answer go "
-        f"{emptied} of the way to the later value alone: 1 where an empty register stands for 1."
+        f"**What causes the answer**: {'; '.join(parts)}. In {within} of {len(rows)} the cells "
+        "that carry the earlier value are among those that carry the product."
     )
 
 
 def _moment(rows: Sequence[Row]) -> str:
     return (
-        f"**When**: the product is formed at: {_count(row['formed'] for row in rows)}. At the step "
+        f"**When** is the product formed? {_count(row['formed'] for row in rows)}. At the step "
         "of the later mark those cells tell it with R² "
-        f"{_median([row['readout']['product_later_register'] for row in rows], 3)}."
+        f"{_median([row['readout']['product_later_register'] for row in rows], 3)} "
+        f"(both values held apart: {PRODUCT_FROM_BOTH:.3f})."
     )
 
 
@@ -201,33 +167,109 @@ def _how(rows: Sequence[Row]) -> str:
     parts = ", ".join(f"{name} {value}" for name, value in held.items())
     return (
         "**How**: held at its mean over sequences at the later mark's step alone, each of these "
-        f"raises the RMSE from {nothing} to: {parts}. In the best cell, the forget gate's f c "
-        f"carries {_median([row['kept_share'] for row in rows])} of the coefficient of x₁ x₂, "
-        "what is written, i g, the rest."
+        f"takes the RMSE from {nothing} to: {parts}."
     )
 
 
-def _control(rows: Sequence[Row]) -> str:
-    told = [row["readout"] for row in rows]
-    earlier, product, all_earlier = (
-        _median([one[name] for one in told], 3)
-        for name in ("earlier_between_untrained", "product_after_untrained", "earlier_after")
-    )
-    return (
-        "**Control**: from all cells of the same networks untrained a linear map tells the earlier "
-        f"value between the marks with R² {earlier}, the product after them with {product}; "
-        f"after the marks all trained cells together tell the earlier value with {all_earlier}, "
-        "whatever it causes. To be read is not to be used."
-    )
+# The lines of the summary: what, a number of each network, and its digits.
+Number = Callable[[Row], float]
+
+
+def _readout(name: str) -> Number:
+    return lambda row: row["readout"][name]
+
+
+def _of_set(when: str) -> list[tuple[str, Number, int]]:
+    """What was measured of the smallest set."""
+
+    def of(name: str) -> Number:
+        return lambda row: row[when][name]
+
+    return [
+        ("distance closed by it", lambda row: row[when]["closed"][0], 2),
+        ("… by the best cell alone", of("best_cell"), 2),
+        ("… by all cells outside it", of("all_others"), 2),
+        ("… by random sets of its size", of("random_mean"), 2),
+        ("… by a move of all cells along one line", of("line"), 2),
+        ("… by all that is beside that line", of("off_line"), 2),
+        ("way to the true product, by it", lambda row: row[when]["moved"][0], 2),
+        ("… by the whole state", of("moved_whole"), 2),
+        ("RMSE with its mean in its place", of("ablated_rmse"), 3),
+    ]
+
+
+SUMMARY: tuple[tuple[str, Sequence[tuple[str, Number, int]]], ...] = (
+    (
+        "between",
+        [
+            *_of_set("between"),
+            ("R² of the earlier value from it", _readout("earlier_between_register"), 3),
+            ("… from all cells, untrained", _readout("earlier_between_untrained"), 3),
+            ("way to the later value when emptied", lambda row: row["between"]["emptied"], 2),
+        ],
+    ),
+    (
+        "after",
+        [
+            *_of_set("after"),
+            ("R² of the product from it (apart: 6/7)", _readout("product_after_register"), 3),
+            ("… at the later mark itself", _readout("product_later_register"), 3),
+            ("… from all cells, untrained", _readout("product_after_untrained"), 3),
+            ("R² of the earlier value from it (3/7)", _readout("earlier_after_register"), 3),
+            ("… from the best cell alone", _readout("earlier_after_best_cell"), 3),
+            ("… from all cells", _readout("earlier_after"), 3),
+        ],
+    ),
+    (
+        "later",
+        [
+            ("RMSE as it is", lambda row: row["held"]["nothing"], 3),
+            ("… forget gates held", lambda row: row["held"]["forget gate"], 3),
+            ("… what is written held", lambda row: row["held"]["what is written"], 3),
+            ("… output gates held", lambda row: row["held"]["output gate"], 3),
+            ("… what gates are told held", lambda row: row["held"]["what gates are told"], 3),
+            ("share of x₁ x₂ in f c, best cell", lambda row: row["kept_share"], 2),
+        ],
+    ),
+)
+TITLES = {
+    "between": "**Between the marks**: smallest set",
+    "after": "**After the marks**: smallest set",
+    "later": "**At the later mark's step**",
+}
+
+
+def summary(rows: Sequence[Row]) -> list[tuple[str, ...]]:
+    """Median and range over the networks that compute a product, a column a recipe and length."""
+    able: dict[str, list[Row]] = {}
+    for row in rows:
+        if row["verdict"] != "no product":
+            able.setdefault(f"{row['recipe']}, T = {row['T']:,}", []).append(row)
+    lines = [("", *(f"{name} ({len(found)})" for name, found in able.items()))]
+    for when, numbers in SUMMARY:
+        sizes = [
+            _count(_size(row[when]["cells"]) for row in found) if when in found[0] else ""
+            for found in able.values()
+        ]
+        lines.append((TITLES[when], *sizes))
+        for what, number, digits in numbers:
+            lines.append((what, *(_median(map(number, f), digits) for f in able.values())))
+    return lines if able else []
+
+
+def _size(cells: Sequence[int]) -> str:
+    return "1 cell" if len(cells) == 1 else f"{len(cells)} cells"
 
 
 def _median(values: Iterable[float], digits: int = 2) -> str:
-    """Median (range)."""
+    """Median (range) of what are numbers."""
     found = np.array(list(values), dtype=float)
-    middle, low, high = np.median(found), found.min(), found.max()
-    if len(found) == 1:
-        return f"{middle:.{digits}f}"
-    return f"{middle:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+    found = found[np.isfinite(found)]
+    if len(found) == 0:
+        return "–"
+    shown = (np.median(found), found.min(), found.max())
+    middle, low, high = (f"{round(float(x), digits) + 0.0:.{digits}f}" for x in shown)
+    return middle if low == high else f"{middle} ({low} to {high})"
 
 
 def _count(values: Iterable[Any]) -> str:
@@ -242,8 +284,6 @@ def _count(values: Iterable[Any]) -> str:
 def page(content: Mapping[str, Any], command: str) -> str:
     """table.md."""
     about = runs.environment()
-    head, *rows = cells(content["rows"])
-    body = "\n".join("| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *rows))
     found = "\n".join(f"- {line}" for line in _remarks(content))
     notes = "\n".join(f"- {line}" for line in NOTES)
     pictures = (
@@ -255,13 +295,23 @@ def page(content: Mapping[str, Any], command: str) -> str:
     )
     shown = "\n\n".join(f"![{words}]({name}.png)" for name, words in pictures)
     return (
-        f"# {TITLE}\n\n## Found\n\n{found}\n\n## Network by network\n\n{body}\n\n"
+        f"# {TITLE}\n\n## Found\n\n{found}\n\n## In numbers\n\n"
+        "Median and range over the networks that compute a product (their number in brackets).\n\n"
+        f"{_markdown(summary(content['rows']))}\n\n## Network by network\n\n"
+        f"{_markdown(cells(content['rows']))}\n\n"
         f"## How to read it\n\n{notes}\n\n{shown}\n\n"
         f"Command: `{command}` (robust's seeds from {content['seed']})  \n"
         f"longlag {content['code']}, native kernel {content['isa'] or 'absent'} for robust, numpy "
         f"for catalog and for all measurements, Python {about['python']}, numpy {about['numpy']}, "
         f"{about['machine']}, {about['cores']} cores, {datetime.date.today()}\n"
     )
+
+
+def _markdown(lines: Sequence[Sequence[str]]) -> str:
+    if not lines:
+        return "None does."
+    head, *rows = lines
+    return "\n".join("| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *rows))
 
 
 def networks_csv(networks: Iterable[Any]) -> str:
