@@ -46,12 +46,13 @@ def network(seed: int, hidden: int = 4, **variant: Any) -> LSTM:
     return LSTM(Parameters(*(rng.normal(0, 0.7, shape) for shape in shapes)), **variant)
 
 
-def by_hand(*, both: bool) -> LSTM:
+def by_hand(*, both: bool, forgets: bool = False) -> LSTM:
     """Two cells whose content is known.
 
     Cell 0 holds the earlier marked value alone, or with `both` the sum of the two; the answer is
     the earlier value, or the best linear guess of the product, (x1 + x2)/2 - 1/4. Cell 1 is a
-    latch: it is set at a mark, and shuts cell 0's input gate unless both are wanted.
+    latch: it is set at a mark, and shuts cell 0's input gate unless both are wanted. With
+    `forgets` a mark lets cell 0 keep a share of sigmoid(2 x) of what it holds, x the value there.
     """
     H = 2
     p = Parameters(
@@ -62,6 +63,8 @@ def by_hand(*, both: bool) -> LSTM:
     p.b[f], p.b[o] = SHUT, SHUT
     p.Wx[0, g.start] = SMALL
     p.b[g.start + 1] = 3.0
+    if forgets:
+        p.Wx[1, f.start], p.Wx[0, f.start] = -SHUT, 2.0
     if not both:
         p.Wh[1, i.start] = -8 * SHUT
     p.Wy[0], p.by[0] = (0.5 / SMALL, -0.25) if both else (1 / SMALL, 0.0)
@@ -363,6 +366,24 @@ def test_a_linear_code_of_both_is_no_product(summed: dict[str, Any]) -> None:
     np.testing.assert_allclose(surface, (axis[:, None] + axis) / 2 - 0.25, atol=1e-3)
 
 
+def test_a_product_made_by_forgetting_is_told_from_one_that_is_written() -> None:
+    net, rng = by_hand(both=False, forgets=True), np.random.default_rng(0)
+    read = draw(TASK, 400, rng, apart=4)
+    states = probing.trajectories(net, read.inputs, read.lengths)
+    found = register_probe.at_later_mark(net, states, read, 0)
+    given_ = read.value(read.earlier) * sigmoid(2 * read.value(read.later))
+    np.testing.assert_allclose(net.predict(read.inputs, read.lengths), given_, atol=1e-4)
+    assert found["kept_share"] == pytest.approx(1, abs=1e-6)
+    held = found["held"]
+    assert held["what is written"] == held["output gate"] == pytest.approx(held["nothing"])
+    mean = read.value(read.earlier) * np.mean(sigmoid(2 * read.value(read.later)))
+    wanted = np.sqrt(np.mean((mean - read.product) ** 2))
+    assert held["forget gate"] == pytest.approx(wanted, abs=1e-4)
+    # The gates are told of the latch alone, which is the same in every sequence.
+    assert held["what gates are told"] == pytest.approx(held["nothing"])
+    assert found["forget_from_later"] == pytest.approx(0.98, abs=0.02)  # sigmoid: nearly linear
+
+
 def test_an_untrained_network_can_be_read_though_it_computes_nothing() -> None:
     made = recipe("robust", min_length=30)
     untrained = made.network(made.streams(0).weights)
@@ -475,6 +496,10 @@ def test_what_it_finds_in_trained_networks(quick: tuple[dict[str, Any], Path]) -
         assert row["verdict"] != "no product"
         for name in ("between", "after"):
             assert row[name]["closed"][0] > 0.8
+            assert row[name]["moved"][0] == pytest.approx(row[name]["moved_whole"], abs=0.15)
+            assert row[name]["moved_whole"] == pytest.approx(1, abs=0.05)
+            assert row[name]["line"] > 0.8
+            assert abs(row[name]["off_line"]) < 0.2
             assert row[name]["all_others"] < 0.2
             assert row[name]["ablated_rmse"] > 5 * row["ablated_none"]
         assert row["readout"]["product_after_register"] > 0.95
