@@ -486,11 +486,11 @@ class Register(SweepStudy):
 
     def __call__(self) -> int:
         from longlag import progress
-        from longlag.studies import register, register_page
+        from longlag.studies import register
 
         with progress.shown() as observe:
-            content = register.run(self.request("register"), observe)
-        print(runs.to_json(content) if self.json else register_page.text(content))
+            result = register.run(self.request("register"), observe)
+        print(runs.to_json(result.content) if self.json else result)
         return 0
 
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,6 +33,7 @@ from longlag.probing import PRODUCT_FROM_BOTH, beyond
 from longlag.recipes import recipe
 from longlag.studies import register_page, register_probe, register_sequences
 from longlag.studies.register_sequences import AFTER, BETWEEN, LATER, POINTS, SHORTEST
+from longlag.studies.result import Result
 from longlag.studies.sweep_study import Request, Row, budget, check
 from longlag.sweeps import Observer
 from longlag.trial import Trial, code_version, trial
@@ -66,6 +68,9 @@ class Network:
 
     row: Row
     measured: Mapping[str, Any]
+
+
+Members = tuple[Group, Sequence[Network]]
 
 
 def groups(request: Request) -> list[Group]:
@@ -105,8 +110,8 @@ def probe_version() -> str:
     return digest.hexdigest()[:12]
 
 
-def run(request: Request, observe: Observer = lambda progress: None) -> dict[str, Any]:
-    """Runs the study to its end and writes its files; returns the content of its JSON.
+def run(request: Request, observe: Observer = lambda progress: None) -> Result:
+    """Runs the study to its end and writes its files.
 
     Raises:
         ValueError: a request that makes no sense, a ledger that is damaged or in use.
@@ -115,9 +120,8 @@ def run(request: Request, observe: Observer = lambda progress: None) -> dict[str
     check(request)
     grid = groups(request)
     plan = [one for group in grid for one in trials_of(group, request)]
-    out = runs.writable(
-        request.out or Path("study") / ("register_quick" if request.quick else "register")
-    )
+    name = "register_quick" if request.quick else "register"
+    out = runs.writable(request.out or Path("study") / name)
     with Ledger.open(request.ledger or out / "ledger.sqlite") as ledger:
         sweeps.run(
             plan,
@@ -127,35 +131,49 @@ def run(request: Request, observe: Observer = lambda progress: None) -> dict[str
             scheduler=request.scheduler,
             observe=observe,
         )
-        found = [(group, _rows_of(group, request, ledger)) for group in grid]
-    lost = [row for _, rows in found for row in rows if row["curve"] is None]
-    networks = [
-        (group, [Network(row_of(group, row), row["curve"]) for row in rows if row["curve"]])
-        for group, rows in found
-    ]
+        rows = [(group, _rows_of(group, request, ledger)) for group in grid]
+    networks = [(group, _measured(group, found)) for group, found in rows]
     networks = [(group, members) for group, members in networks if members]
     if not networks:
-        raise OSError(0, f"no network could be measured: {lost[0]['error']}", str(ledger.path))
-    content = {
+        raise OSError(0, f"no network could be measured: {rows[0][1][0]['error']}", str(out))
+    content = _content(request, [row for _, found in rows for row in found], networks, out)
+    _write(request, networks, content, out)
+    return Result(
+        register_page.TITLE,
+        content,
+        register_page.cells(content["rows"]),
+        register_page.remarks(content),
+    )
+
+
+def _content(
+    request: Request, rows: Sequence[Row], networks: Sequence[Members], out: Path
+) -> dict[str, Any]:
+    isas = {row["isa"] for row in rows if row["isa"]}
+    status = Counter(row["status"] for row in rows)
+    return {
         "study": "register",
         "trials": sum(len(members) for _, members in networks),
-        "failed": sum(row["status"] == "failed" for row in lost),
-        "diverged": sum(row["status"] == "diverged" for row in lost),
+        "failed": status["failed"],
+        "diverged": status["diverged"],
         "seed": request.seed,
         "rows": [network.row for _, members in networks for network in members],
         "quick": request.quick,
         "full": request.full,
         "code": f"{code_version()}, probe {probe_version()}",
-        "isa": "/".join(sorted({r["isa"] for _, rows in found for r in rows if r["isa"]})) or None,
+        "isa": "/".join(sorted(isas)) or None,
         "out": str(out),
     }
-    _write(request, networks, content, out)
-    return content
 
 
 def _rows_of(group: Group, request: Request, ledger: Ledger) -> list[Row]:
     rows = (ledger.get(one.key(code_version())) for one in trials_of(group, request))
     return [row for row in rows if row is not None]
+
+
+def _measured(group: Group, rows: Sequence[Row]) -> list[Network]:
+    """Of the rows from the ledger, those of networks that could be measured."""
+    return [Network(row_of(group, row), row["curve"]) for row in rows if row["curve"]]
 
 
 def row_of(group: Group, row: Row) -> Row:
@@ -243,10 +261,7 @@ def _alone(found: Mapping[str, Any], point: int) -> np.ndarray:
 
 
 def _write(
-    request: Request,
-    networks: Sequence[tuple[Group, Sequence[Network]]],
-    content: Mapping[str, Any],
-    out: Path,
+    request: Request, networks: Sequence[Members], content: Mapping[str, Any], out: Path
 ) -> None:
     members = [network for _, found in networks for network in found]
     tables = {
@@ -275,7 +290,7 @@ def _write(
         files.write_bytes(out / name, style.png(picture))
 
 
-def _examples(networks: Sequence[tuple[Group, Sequence[Network]]]) -> list[Network]:
+def _examples(networks: Sequence[Members]) -> list[Network]:
     """The first network of robust at a middle length, and the first of the described recipe."""
     of = {"robust": [], "catalog": []}
     for group, found in networks:

@@ -13,7 +13,6 @@ import numpy as np
 
 from longlag import runs
 from longlag.probing import PRODUCT_FROM_BOTH
-from longlag.report import table
 from longlag.studies.register_sequences import POINTS
 from longlag.studies.sweep_study import Row
 
@@ -61,12 +60,6 @@ NOTES = (
 )
 
 
-def text(content: Mapping[str, Any]) -> str:
-    """What the command prints."""
-    lines = [table(cells(content["rows"])), "", *_remarks(content)]
-    return "\n".join([*lines, "", f"files in {content['out']}"])
-
-
 def cells(rows: Sequence[Row]) -> list[tuple[str, ...]]:
     """The table in words, its head first."""
     return [HEAD, *(_line(row) for row in rows)]
@@ -98,8 +91,9 @@ def _carried(found: Row) -> tuple[str, ...]:
 # -- what the numbers come to ---------------------------------------------------------------------
 
 
-def _remarks(content: Mapping[str, Any]) -> list[str]:
-    lines = remarks(content["rows"])
+def remarks(content: Mapping[str, Any]) -> list[str]:
+    """What the numbers come to, and what is to be known of them."""
+    lines = findings(content["rows"])
     for name in ("failed", "diverged"):
         if content[name]:
             lines.append(f"{content[name]} networks {name} and are left out.")
@@ -108,7 +102,7 @@ def _remarks(content: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def remarks(rows: Sequence[Row]) -> list[str]:
+def findings(rows: Sequence[Row]) -> list[str]:
     """What the numbers come to, recipe by recipe."""
     lines = []
     for name in dict.fromkeys(row["recipe"] for row in rows):
@@ -284,7 +278,7 @@ def _count(values: Iterable[Any]) -> str:
 def page(content: Mapping[str, Any], command: str) -> str:
     """table.md."""
     about = runs.environment()
-    found = "\n".join(f"- {line}" for line in _remarks(content))
+    listed = "\n".join(f"- {line}" for line in remarks(content))
     notes = "\n".join(f"- {line}" for line in NOTES)
     pictures = (
         ("readout", "R² against the step, and against a sequence's own time"),
@@ -295,7 +289,7 @@ def page(content: Mapping[str, Any], command: str) -> str:
     )
     shown = "\n\n".join(f"![{words}]({name}.png)" for name, words in pictures)
     return (
-        f"# {TITLE}\n\n## Found\n\n{found}\n\n## In numbers\n\n"
+        f"# {TITLE}\n\n## Found\n\n{listed}\n\n## In numbers\n\n"
         "Median and range over the networks that compute a product (their number in brackets).\n\n"
         f"{_markdown(summary(content['rows']))}\n\n## Network by network\n\n"
         f"{_markdown(cells(content['rows']))}\n\n"
