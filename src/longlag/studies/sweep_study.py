@@ -163,12 +163,21 @@ def run(study: Study, request: Request, observe: Observer = lambda progress: Non
     return Result(study.title, content, study.cells(content["rows"]), _remarks(study, content))
 
 
-def _plan(study: Study, request: Request) -> Plan:
+def check(request: Request) -> None:
+    """Refuses what makes no sense for any study.
+
+    Raises:
+        ValueError: quick and full at once, or a number of trials or a seed that is not allowed.
+    """
     if request.quick and request.full:
         raise ValueError("--quick and --full exclude each other: give one of them")
     if request.trials is not None:
         checks.whole("trials", request.trials, 1, 100_000)
     check_seed(request.seed)
+
+
+def _plan(study: Study, request: Request) -> Plan:
+    check(request)
     cases = study.cases(request)
 
     def seeds(case: Case) -> range:

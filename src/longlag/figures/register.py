@@ -1,0 +1,400 @@
+"""What cells tell and cause, over seeds: figures of the study `register`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colorbar import Colorbar
+from matplotlib.figure import Figure
+from matplotlib.ticker import MultipleLocator
+from matplotlib.transforms import Bbox
+
+from longlag.figures import style
+from longlag.probing import ONE_FROM_PRODUCT, PRODUCT_FROM_BOTH
+
+Measured = Mapping[str, Any]  # of studies.register_probe.measure
+
+FIRST, SECOND, PRODUCT = style.NETWORK, style.TEST, style.MARK
+COLOURS = (FIRST, SECOND, PRODUCT)
+SHADES = ("#dce9f2", "#fbf0d9")  # the windows of the first and the second mark
+# The points of a sequence's own time, in short; and where the most is looked at.
+POINTS = ("−1", "earlier", "+1", "half-way", "−1", "later", "+1", "+2", "+4", "half-way", "end")
+EARLIER, BETWEEN, LATER, AFTER = 1, 3, 5, 9
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Networks that differ in their seeds alone."""
+
+    title: str
+    networks: Sequence[Measured]
+
+
+# -- readout --------------------------------------------------------------------------------------
+
+
+@style.styled
+def readout(panels: Sequence[Panel]) -> Figure:
+    """R² against the step, with the marks' windows, and against a sequence's own time."""
+    height = 5.5
+    fig = style.figure(height)
+    style.header(
+        fig,
+        "What a linear map can tell from all cell states",
+        "R² on held-out sequences; median and range over seeds; dotted: the same network untrained",
+    )
+    n = len(panels)
+    grid = fig.add_gridspec(2, n, hspace=0.42, wspace=0.1, **style.place(fig, 0.5, 1.15, 8.15, 4.7))
+    for k, panel in enumerate(panels):
+        upper, lower = (fig.add_subplot(grid[row, k]) for row in (0, 1))
+        _over_time(upper, panel, labelled=k == 0)
+        _at_points(lower, panel)
+        for ax in (upper, lower):
+            ax.set_ylim(-0.06, 1.04)
+            ax.tick_params(labelleft=k == 0)
+            ax.grid(axis="y")
+        if k == 0:
+            upper.set_ylabel("R², by step t")
+            lower.set_ylabel("R², by own time")
+    handles, _ = fig.axes[0].get_legend_handles_labels()
+    names = ("x₁, below: the earlier value", "x₂, below: the later value", "x₁ x₂")
+    fig.legend(
+        handles,
+        [*names, "window of first mark", "of second mark"],
+        loc="lower left",
+        bbox_to_anchor=(0.45 / style.WIDTH, 0.19 / height),
+        ncols=5,
+        columnspacing=1.4,
+        handlelength=1.4,
+    )
+    words = (
+        "Dashed: a code of x₁ and x₂ apart gives R² = 6/7 for their product; "
+        "the product alone gives 3/7 for each of them."
+    )
+    place = (0.5 / style.WIDTH, 0.06 / height)
+    fig.text(*place, words, size=style.SMALL, color=style.MUTED)
+    return fig
+
+
+def _over_time(ax: Axes, panel: Panel, labelled: bool) -> None:
+    first = panel.networks[0]["time"]
+    steps = np.array(first["steps"])
+    for k, name in enumerate(("x1", "x2", "product")):
+        _band(ax, steps, panel, ("time", "all"), k, label=name if labelled else None)
+        _untrained(ax, steps, panel, "time", k)
+    for (low, high), colour in zip(reversed(first["windows"]), reversed(SHADES), strict=True):
+        ax.axvspan(low - 0.5, high + 0.5, color=colour, lw=0, zorder=0)
+    if labelled:  # the legend's patches, in the order of the windows
+        for colour, name in zip(SHADES, ("first", "second"), strict=True):
+            ax.fill_between([], [], color=colour, lw=0, label=name)
+    ax.axhline(PRODUCT_FROM_BOTH, color=PRODUCT, lw=0.8, ls=(0, (4, 2)))
+    ax.set_title(panel.title)
+    ax.set_xlim(0, steps[-1])
+    ax.set_xlabel("step t")
+
+
+def _at_points(ax: Axes, panel: Panel) -> None:
+    at = np.arange(len(POINTS))
+    for k in range(3):
+        _band(ax, at, panel, ("readout", "all"), k)
+        _untrained(ax, at, panel, "readout", k)
+    ax.axhline(PRODUCT_FROM_BOTH, color=PRODUCT, lw=0.8, ls=(0, (4, 2)))
+    ax.axhline(ONE_FROM_PRODUCT, color=FIRST, lw=0.8, ls=(0, (4, 2)))
+    _points_axis(ax)
+
+
+def _curves(panel: Panel, path: Sequence[str]) -> np.ndarray:
+    """What stands at a path in every network's measurements, (networks, ...)."""
+    found: list[Any] = list(panel.networks)
+    for name in path:
+        found = [one[name] for one in found]
+    return np.array(found)
+
+
+def _band(
+    ax: Axes, at: np.ndarray, panel: Panel, path: Sequence[str], k: int, label: str | None = None
+) -> None:
+    curves = _curves(panel, path)[:, :, k]
+    ax.fill_between(at, curves.min(axis=0), curves.max(axis=0), color=COLOURS[k], alpha=0.18, lw=0)
+    ax.plot(at, np.median(curves, axis=0), color=COLOURS[k], lw=1.5, label=label)
+
+
+def _untrained(ax: Axes, at: np.ndarray, panel: Panel, kind: str, k: int) -> None:
+    curves = _curves(panel, (kind, "untrained"))[:, :, k]
+    ax.plot(at, np.median(curves, axis=0), color=COLOURS[k], lw=1.0, ls=(0, (1, 1.5)))
+
+
+def _points_axis(ax: Axes) -> None:
+    ax.set_xticks(range(len(POINTS)), POINTS, rotation=90)
+    ax.set_xlim(0, len(POINTS) - 1)
+    for point in (EARLIER, LATER):
+        ax.axvline(point, color=style.FAINT, lw=0.8, zorder=0)
+
+
+# -- every cell -----------------------------------------------------------------------------------
+
+
+@style.styled
+def cells(panels: Sequence[Panel], seeds: Sequence[Sequence[int]]) -> Figure:
+    """What each cell of every network tells, causes, and is needed for."""
+    networks = [one for panel in panels for one in panel.networks]
+    row, gap = 0.135, 0.9  # inches a network; networks' height between groups
+    starts = np.cumsum([0, *(len(panel.networks) + gap for panel in panels)])
+    rows = starts[-1] - gap
+    height = 1.75 + row * rows
+    fig = style.figure(height)
+    style.header(
+        fig,
+        "Every cell of every network",
+        "a row a seed, a column a cell, the one whose state matters most after the marks first",
+    )
+    columns = (
+        (
+            "tells",
+            "earlier value, between",
+            lambda one: _column(one["readout"]["cells"][BETWEEN], 0),
+        ),
+        ("tells", "product, after", lambda one: _column(one["readout"]["cells"][AFTER], 2)),
+        ("causes", "between the marks", lambda one: one["transplants"]["cells"][BETWEEN]),
+        ("causes", "after the marks", lambda one: one["transplants"]["cells"][AFTER]),
+        ("is needed", "after the marks", _needed),
+    )
+    edges = style.place(fig, 1.2, 0.62, 8.1, height - 1.0)
+    grid = fig.add_gridspec(1, len(columns), wspace=0.1, **edges)
+    order = [np.argsort(-np.nan_to_num(one["transplants"]["cells"][AFTER])) for one in networks]
+    image = None
+    for c, (verb, what, values) in enumerate(columns):
+        ax = fig.add_subplot(grid[c])
+        n = 0
+        for panel, start in zip(panels, starts, strict=False):
+            members = panel.networks
+            table = [np.asarray(values(one))[order[n + k]] for k, one in enumerate(members)]
+            n += len(members)
+            extent = (0.5, len(table[0]) + 0.5, start + len(members), start)
+            image = ax.imshow(
+                np.clip(table, 0, 1), cmap="Blues", vmin=0, vmax=1, extent=extent, aspect="auto",
+                interpolation="nearest",
+            )  # fmt: skip
+        ax.set_ylim(rows, 0)
+        ax.set_xlim(0.5, len(order[0]) + 0.5)
+        ax.set_title(f"{verb}\n", pad=4)
+        ax.text(
+            0, 1, what, transform=ax.transAxes, va="bottom", size=style.SMALL, color=style.MUTED
+        )
+        ax.set_xticks([])
+        ax.spines[:].set_visible(False)
+        ax.tick_params(length=0, labelleft=c == 0)
+        _seed_ticks(ax, panels, seeds, starts)
+    assert image is not None
+    bar = fig.add_axes((1.2 / style.WIDTH, 0.4 / height, 1.7 / style.WIDTH, 0.09 / height))
+    colours = Colorbar(bar, image, orientation="horizontal", ticks=[0, 0.5, 1])
+    colours.outline.set_visible(False)  # type: ignore[operator]
+    words = (
+        "tells: R², one cell alone, held out.   causes: share of the distance closed by a "
+        "transplant\nof it alone.   is needed: rise of the RMSE, 1 at chance, with the mean in "
+        "its place."
+    )
+    place = (3.15 / style.WIDTH, 0.5 / height)
+    fig.text(*place, words, size=style.SMALL, color=style.MUTED, va="top")
+    return fig
+
+
+def _seed_ticks(
+    ax: Axes, panels: Sequence[Panel], seeds: Sequence[Sequence[int]], starts: np.ndarray
+) -> None:
+    """One label a group, at its middle, with its seeds."""
+    ticks, labels = [], []
+    for panel, found, start in zip(panels, seeds, starts, strict=False):
+        ticks.append(start + len(found) / 2)
+        in_a_row = list(found) == list(range(found[0], found[-1] + 1))
+        span = f"{found[0]}–{found[-1]}" if in_a_row else ", ".join(map(str, found))
+        labels.append(f"{panel.title}\nseeds {span}" if len(found) > 2 else panel.title)
+    ax.set_yticks(ticks, labels)
+
+
+def _column(table: Sequence[Sequence[Any]], k: int) -> np.ndarray:
+    """Column k of a (cells, 1 or more, targets) table of single cells."""
+    return np.array(table)[..., k].ravel()
+
+
+def _needed(one: Measured) -> np.ndarray:
+    none = one["ablation"]["none"]
+    spread = none / np.sqrt(max(1e-9, 1 - one["answers"]["r2"]))  # of the targets
+    return (np.array(one["ablation"]["after"]) - none) / max(1e-9, spread - none)
+
+
+# -- transplants ----------------------------------------------------------------------------------
+
+
+@style.styled
+def transplant(panels: Sequence[Panel]) -> Figure:
+    """How far a transplant takes the answer, by when it is done and of what."""
+    height = 3.75
+    fig = style.figure(height)
+    style.header(
+        fig,
+        "Transplants: which cells cause the answer, and from when on",
+        "share closed of the distance to what the donor's whole state causes; median and range "
+        "over seeds, or a mark a seed",
+    )
+    edges = style.place(fig, 0.5, 1.2, 8.15, height - 0.9)
+    grid = fig.add_gridspec(1, len(panels), wspace=0.1, **edges)
+    for k, panel in enumerate(panels):
+        ax = fig.add_subplot(grid[k])
+        _course(ax, panel)
+        ax.set_title(panel.title)
+        ax.set_ylim(-0.12, 1.06)
+        ax.tick_params(labelleft=k == 0)
+        ax.grid(axis="y")
+        if k == 0:
+            ax.set_ylabel("share closed")
+    handles, labels = fig.axes[0].get_legend_handles_labels()
+    anchor = (0.45 / style.WIDTH, 0.04 / height)
+    fig.legend(handles, labels, loc="lower left", bbox_to_anchor=anchor, ncols=3, columnspacing=1.6)
+    return fig
+
+
+def _course(ax: Axes, panel: Panel) -> None:
+    at = np.arange(len(POINTS))
+    outside = np.array([_outside(one) for one in panel.networks])
+    lines = (
+        (_curves(panel, ("transplants", "between")), FIRST, "smallest set between the marks"),
+        (_curves(panel, ("transplants", "after")), PRODUCT, "smallest set after them"),
+        (outside, style.MUTED, "best cell outside both"),
+    )
+    for curves, colour, name in lines:
+        low, high = np.nanmin(curves, axis=0), np.nanmax(curves, axis=0)
+        ax.fill_between(at, low, high, color=colour, alpha=0.16, lw=0)
+        ax.plot(at, np.nanmedian(curves, axis=0), color=colour, lw=1.5, label=name)
+    for name, point in (("between", BETWEEN), ("after", AFTER)):
+        shares = _curves(panel, ("sets", name, "random_mean"))
+        label = "random sets of their size" if name == "after" else None
+        look = {"color": style.INK, "markersize": 2.6, "alpha": 0.6, "clip_on": False}
+        ax.plot([point] * len(shares), shares, "o", label=label, **look)
+        lines = _curves(panel, ("sets", name, "line"))
+        label = "all cells moved along one line" if name == "after" else None
+        look |= {"color": style.PAPER, "alpha": 0.8, "markersize": 3.2}
+        ax.plot([point] * len(lines), lines, "D", label=label, markerfacecolor="none", **look)
+    _points_axis(ax)
+
+
+def _outside(one: Measured) -> np.ndarray:
+    """The largest share that a single cell outside both sets closes, at each point."""
+    shares = np.array(one["transplants"]["cells"])
+    members = {cell for name in ("between", "after") for cell in one["sets"][name]["cells"]}
+    others = [k for k in range(shares.shape[1]) if k not in members]
+    return shares[:, others].max(axis=1) if others else np.zeros(len(shares))
+
+
+# -- the later mark -------------------------------------------------------------------------------
+
+
+@style.styled
+def later_mark(shown: Sequence[tuple[str, Measured]]) -> Figure:
+    """What the best cell does at the later mark, a row a network, a dot a sequence."""
+    height = 0.8 + 2.3 * len(shown)
+    fig = style.figure(height)
+    style.header(
+        fig,
+        "What one cell does when the later mark comes",
+        "the cell that carries most after the marks; a dot a sequence; colour: the earlier value",
+    )
+    edges = style.place(fig, 0.6, 0.5, 7.55, height - 1.2)
+    grid = fig.add_gridspec(len(shown), 4, wspace=0.42, hspace=0.65, **edges)
+    dots = None
+    for row, (title, one) in enumerate(shown):
+        seen = {name: np.array(values) for name, values in one["later"]["example"].items()}
+        product = seen["earlier"] * seen["later"]
+        panels = (
+            ("earlier", "c_before", "its state before", "earlier value"),
+            ("later", "forget", "its forget gate", "later value"),
+            ("later", "written", "what is written, i g", "later value"),
+            (None, "c_after", "its state half-way on", "x₁ x₂"),
+        )
+        for column, (x, y, what, axis) in enumerate(panels):
+            ax = fig.add_subplot(grid[row, column])
+            along = product if x is None else seen[x]
+            dots = ax.scatter(
+                along, seen[y], c=seen["earlier"], s=5, cmap="viridis", vmin=0, vmax=1
+            )
+            ax.set_title(what, weight="normal")
+            ax.set_xlabel(axis)
+            ax.set_xlim(-0.03, 1.03)
+            ax.set_xticks([0, 0.5, 1])
+            ax.grid(axis="y")
+        cell = f"{title}: cell {one['later']['cell'] + 1}"
+        _row_title(fig, grid[row, 0].get_position(fig), cell)
+    assert dots is not None
+    bar = fig.add_axes((7.75 / style.WIDTH, 0.5 / height, 0.09 / style.WIDTH, 1.2 / height))
+    colours = Colorbar(bar, dots, ticks=[0, 0.5, 1])
+    colours.outline.set_visible(False)  # type: ignore[operator]
+    return fig
+
+
+def _row_title(fig: Figure, corner: Bbox, title: str) -> None:
+    """Above a row of panels, flush with their labels."""
+    width, height = fig.get_size_inches()
+    place = (corner.x0 - 0.4 / width, corner.y1 + 0.27 / height)
+    fig.text(*place, title, weight="bold", va="bottom")
+
+
+# -- the learned function -------------------------------------------------------------------------
+
+
+@style.styled
+def surface(shown: Sequence[tuple[str, Measured]]) -> Figure:
+    """The answer over the unit square, its error, and how much it depends on all the rest."""
+    height = 0.75 + 2.75 * len(shown)
+    fig = style.figure(height)
+    style.header(
+        fig,
+        "The learned function",
+        "mean answer over other values and marks at each pair of marked values; "
+        "dashed: where x₁ x₂ is 0.1, 0.3, …",
+    )
+    edges = style.place(fig, 0.6, 0.45, 7.65, height - 1.2)
+    grid = fig.add_gridspec(len(shown), 3, wspace=0.5, hspace=0.55, **edges)
+    for row, (title, one) in enumerate(shown):
+        mean, spread = (np.array(one["surface"][name]) for name in ("mean", "spread"))
+        axis = np.linspace(0, 1, len(mean))
+        truth = np.outer(axis, axis)
+        error = mean - truth
+        limit = max(0.05, float(np.abs(error).max()))
+        panels = (
+            ("answer", mean, "viridis", 0.0, 1.0),
+            (f"mean error, RMS {np.sqrt(np.mean(error**2)):.3f}", error, "RdBu_r", -limit, limit),
+            ("spread (standard deviation)", spread, "Greys", 0.0, max(0.02, float(spread.max()))),
+        )
+        for column, (what, values, colours, low, high) in enumerate(panels):
+            ax = fig.add_subplot(grid[row, column])
+            _square(fig, ax, values, colours, (low, high))
+            ax.set_title(what, weight="normal")
+            ax.set_xlabel("later value")
+            if column == 0:
+                ax.set_ylabel("earlier value")
+                levels = np.arange(0.1, 1, 0.2)
+                crossed = [x for x in levels if values.min() < x < values.max()]
+                if crossed:
+                    ax.contour(axis, axis, values, crossed, colors="white", linewidths=1.1)
+                dashes = {"linestyles": "dashed", "linewidths": 0.9}
+                ax.contour(axis, axis, truth, levels, colors=style.INK, **dashes)
+        _row_title(fig, grid[row, 0].get_position(fig), title)
+    return fig
+
+
+def _square(
+    fig: Figure, ax: Axes, values: np.ndarray, colours: str, limits: tuple[float, float]
+) -> None:
+    half = 0.5 / (len(values) - 1)
+    extent = (-half, 1 + half, -half, 1 + half)
+    look: dict[str, Any] = {"cmap": colours, "vmin": limits[0], "vmax": limits[1]}
+    image = ax.imshow(values, origin="lower", extent=extent, aspect="equal", **look)
+    ax.xaxis.set_major_locator(MultipleLocator(0.5))
+    ax.yaxis.set_major_locator(MultipleLocator(0.5))
+    bar = ax.inset_axes((1.05, 0, 0.05, 1))
+    colour_bar = Colorbar(bar, image)
+    colour_bar.outline.set_visible(False)  # type: ignore[operator]
