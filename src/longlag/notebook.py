@@ -1,7 +1,8 @@
 """What a notebook shows of a score, a run and a study's result: small cards of HTML.
 
 One style for light and dark pages: text takes the page's own colour, lines and grounds are
-translucent greys, and the two colours stand out on white and on black. Every text is escaped.
+translucent greys, and the two colours stand out on white and on black. The selectors are specific
+enough to come before Jupyter's own. Every text is escaped.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
     from longlag.tasks import MarkedPairs
 
 WIDTH, HEIGHT = 300, 96  # of the curve, in pixels
+BLUE, ORANGE = "#3a8fd9", "#e8930c"
 BINS = 120  # columns that the losses are gathered in
+SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 LEAST = 1e-9  # what is smaller is drawn here, on the logarithmic axis
 ENDS = {
     "target": ("target reached", "good"),
@@ -40,18 +43,19 @@ border:1px solid rgba(128,128,128,.45);white-space:nowrap}
 .longlag .good{color:#2e9e6b;border-color:currentColor}
 .longlag .bad{color:#e0592a;border-color:currentColor}
 .longlag .body{display:flex;flex-wrap:wrap;gap:10px 28px;align-items:center;margin-top:8px}
-.longlag .facts{display:grid;grid-template-columns:auto auto;gap:1px 14px;margin:0}
-.longlag .facts dt{opacity:.68;font-weight:400;margin:0}
-.longlag .facts dd{margin:0;text-align:right;font-variant-numeric:tabular-nums;font-weight:600}
+.longlag .facts{display:grid;grid-template-columns:auto auto;gap:1px 14px;white-space:nowrap}
+.longlag .facts span{opacity:.68}
+.longlag .facts b{text-align:right;font-variant-numeric:tabular-nums;font-weight:600}
 .longlag svg{display:block;overflow:visible;max-width:100%}
-.longlag svg text{fill:currentColor;opacity:.68;font-size:10px}
-.longlag table{border-collapse:collapse;margin:8px 0 4px;font-size:12.5px;border:0}
-.longlag td{text-align:right;padding:3px 12px 3px 0;border:0;background:none;
-white-space:nowrap;font-variant-numeric:tabular-nums}
-.longlag td:first-child{text-align:left}
-.longlag thead td{font-weight:600;border-bottom:1px solid rgba(128,128,128,.5)}
-.longlag tbody tr,.longlag thead tr{background:none}
-.longlag tbody td{border-bottom:1px solid rgba(128,128,128,.16)}
+.longlag svg text{fill:currentColor;opacity:.8;font-size:10px}
+.longlag table.rows{color:inherit;border-collapse:collapse;margin:8px 0 4px;font-size:12.5px;
+border:0;width:auto}
+.longlag table.rows td{text-align:left;padding:3px 14px 3px 0;border:0;white-space:nowrap;
+font-variant-numeric:tabular-nums}
+.longlag table.rows td.n{text-align:right}
+.longlag table.rows tr:nth-child(n){background:none;border:0;
+border-bottom:1px solid rgba(128,128,128,.18)}
+.longlag table.rows thead tr:nth-child(n){font-weight:600;border-bottom-color:rgba(128,128,128,.6)}
 .longlag ul{margin:6px 0 0;padding-left:18px;max-width:74em}
 .longlag .wide{overflow-x:auto}
 """.replace("\n", "")
@@ -73,20 +77,27 @@ def run(run: Run) -> str:
     )
     rows = [*_errors(run.score), ("chance RMSE", _short(_task(run).chance_mse ** 0.5))]
     rows += [("training sequences", f"{run.sequences:,}")]
-    rows += [("seconds", f"{run.history.elapsed_sec:.1f}")]
+    rows += [("seconds", _short(run.history.elapsed_sec))]
     return _card(f'{head}<div class="body">{_facts(rows)}{_curve(run)}</div>')
 
 
 def result(found: Result) -> str:
     """A study's result: its table and its remarks."""
-    head, *rows = ("".join(f"<td>{_text(cell)}</td>" for cell in row) for row in found.table)
+    kinds = [
+        ' class="n"' if _numbers(column[1:]) else "" for column in zip(*found.table, strict=True)
+    ]
+    head, *rows = (
+        "".join(f"<td{kind}>{_text(cell)}</td>" for kind, cell in zip(kinds, row, strict=True))
+        for row in found.table
+    )
     body = "".join(f"<tr>{row}</tr>" for row in rows)
     remarks = "".join(f"<li>{_text(line)}</li>" for line in found.remarks)
     lead = f'<div class="mute">{_text(found.lead)}</div>' if found.lead else ""
     return _card(
         f'<div class="head">{_text(found.title)}</div>{lead}'
-        f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
-        "</div>" + (f'<ul class="mute">{remarks}</ul>' if remarks else "")
+        f'<div class="wide"><table class="rows"><thead><tr>{head}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
+        + (f'<ul class="mute">{remarks}</ul>' if remarks else "")
     )
 
 
@@ -99,8 +110,8 @@ def _text(value: Any) -> str:
 
 
 def _facts(rows: Iterable[tuple[str, str]]) -> str:
-    lines = "".join(f"<dt>{_text(name)}</dt><dd>{_text(value)}</dd>" for name, value in rows)
-    return f'<dl class="facts">{lines}</dl>'
+    lines = "".join(f"<span>{_text(name)}</span><b>{_text(value)}</b>" for name, value in rows)
+    return f'<div class="facts">{lines}</div>'
 
 
 def _errors(judged: Score) -> list[tuple[str, str]]:
@@ -110,7 +121,16 @@ def _errors(judged: Score) -> list[tuple[str, str]]:
 
 def _short(value: float) -> str:
     """Three significant digits; a dash for what is no number."""
-    return f"{value:.3g}" if np.isfinite(value) else "–"
+    if not np.isfinite(value):
+        return "–"
+    if value != 0 and not 1e-6 <= abs(value) < 1e6:
+        return f"{value:.2e}"
+    return np.format_float_positional(value, precision=3, fractional=False, trim="-")
+
+
+def _numbers(cells: Iterable[str]) -> bool:
+    """Whether a column's cells begin with numbers, as far as they hold anything."""
+    return all(cell.lstrip("≥>~ ")[:1] in "0123456789-−–" for cell in cells)
 
 
 def _task(run: Run) -> MarkedPairs:
@@ -142,35 +162,49 @@ def _curve(run: Run) -> str:
     seen = [(k, mse) for k, mse in tests if np.isfinite(mse)]
     if len(x) == 0 and not seen:
         return '<div class="mute">no finite loss to draw</div>'
-    values = np.log10(np.maximum([*low, *high, *(mse for _, mse in seen), chance], LEAST))
-    bottom, top = float(values.min()), float(values.max()) + 0.05
+    marks = np.log10(np.maximum([*low, *high, *(mse for _, mse in seen), chance], LEAST))
+    bottom, top = float(marks.min()) - 0.05, float(marks.max()) + 0.05
     last = max([run.iterations, *(k for k, _ in seen), 1])
 
-    def point(k: float, value: float) -> str:
+    def at(k: float, value: float) -> tuple[str, str]:
         y = (top - np.log10(max(value, LEAST))) / (top - bottom)
-        return f"{k / last * WIDTH:.1f},{y * HEIGHT:.1f}"
+        return f"{k / last * WIDTH:.1f}", f"{y * HEIGHT:.1f}"
 
     def path(xs: Iterable[float], ys: Iterable[float]) -> str:
-        return " ".join(point(k, value) for k, value in zip(xs, ys, strict=True))
+        return " ".join(",".join(at(k, value)) for k, value in zip(xs, ys, strict=True))
 
-    level = point(0, chance).split(",")[1]
+    decades = range(int(np.ceil(bottom)), int(np.floor(top)) + 1)
+    grid = "".join(_level(at(0, 10.0**k)[1], _power(k)) for k in decades)
     dots = "".join(
-        f'<circle cx="{cx}" cy="{cy}" r="2.6"/>'
-        for cx, cy in (point(k, mse).split(",") for k, mse in _thinned(seen))
+        '<circle cx="{}" cy="{}" r="2.6"/>'.format(*at(*test)) for test in _thinned(seen)
     )
-    outline = path([*x, *x[::-1]], [*high, *low[::-1]])
     label = f"training and test errors over {run.iterations:,} {unit}, logarithmic"
+    height, _, level = HEIGHT + 18, *at(0, chance)
     return (
-        f'<svg width="{WIDTH}" height="{HEIGHT + 16}" viewBox="0 0 {WIDTH} {HEIGHT + 16}" '
-        f'role="img" aria-label="{label}">'
-        f'<polygon points="{outline}" fill="#3a8fd9" opacity=".25"/>'
-        f'<polyline points="{path(x, mean)}" fill="none" stroke="#3a8fd9" stroke-width="1.5"/>'
-        f'<line x1="0" x2="{WIDTH}" y1="{level}" y2="{level}" stroke="currentColor" '
-        f'opacity=".5" stroke-dasharray="3 3"/>'
-        f'<text x="{WIDTH}" y="{float(level) - 4:.1f}" text-anchor="end">chance</text>'
-        f'<g fill="#e8930c">{dots}</g>'
-        f'<text x="0" y="{HEIGHT + 14}">MSE, log scale: {what}, tests ●</text>'
-        f'<text x="{WIDTH}" y="{HEIGHT + 14}" text-anchor="end">{last:,} {unit}</text></svg>'
+        f'<svg width="{WIDTH + 40}" height="{height}" viewBox="0 0 {WIDTH + 40} {height}" '
+        f'role="img" aria-label="{label}">{grid}'
+        f'<polygon points="{path([*x, *x[::-1]], [*high, *low[::-1]])}" fill="{BLUE}" '
+        'opacity=".25"/>'
+        f'<polyline points="{path(x, mean)}" fill="none" stroke="{BLUE}" stroke-width="1.5"/>'
+        f'<path d="M0 {level}H{WIDTH}" stroke="currentColor" opacity=".75" '
+        'stroke-dasharray="4 3"/>'
+        f'<g fill="{ORANGE}">{dots}</g>'
+        f'<text y="{HEIGHT + 15}">MSE of <tspan fill="{BLUE}">{what}</tspan>, '
+        f'<tspan fill="{ORANGE}">● tests</tspan>, ╌ chance</text>'
+        f'<text x="{WIDTH}" y="{HEIGHT + 15}" text-anchor="end">{last:,} {unit}</text></svg>'
+    )
+
+
+def _power(k: int) -> str:
+    """A power of ten, in figures while they are few."""
+    return f"{10.0**k:g}" if -4 < k < 4 else "10" + str(k).translate(SUPERSCRIPT)
+
+
+def _level(y: str, text: str) -> str:
+    """A faint line across the curve, named at its right."""
+    return (
+        f'<path d="M0 {y}H{WIDTH}" stroke="currentColor" opacity=".18"/>'
+        f'<text x="{WIDTH + 8}" y="{float(y) + 3:.1f}">{text}</text>'
     )
 
 
