@@ -6,6 +6,7 @@ where the files are read in place: docs/, the results with their figures, the ch
 
 import sys
 from datetime import date
+from importlib.util import find_spec
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))  # for `generated`
@@ -42,6 +43,9 @@ default_role = "code"  # `x` in a docstring is code
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_default_options = {"members": True}
+autodoc_mock_imports = [
+    name for name in ("torch", "safetensors", "onnx", "onnxruntime") if not find_spec(name)
+]
 python_maximum_signature_line_length = 88
 python_use_unqualified_type_names = True
 napoleon_numpy_docstring = False
@@ -50,8 +54,11 @@ add_module_names = False
 
 # Types of other libraries, whose sites a build must not need; and those that are not documented.
 nitpick_ignore_regex = [
-    (r"py:.*", r"(np|numpy|os|pathlib|sqlite3|concurrent|collections|contextlib|typing)\..*"),
+    (r"py:.*", r"(np|numpy|torch|nn|os|pathlib|sqlite3|concurrent|collections|contextlib|typing)\..*"),
 ]
+
+# `MarkedPairs` in the signature of `judge`, whose types PyTorch is needed for, might be either one.
+suppress_warnings = ["ref.python"]
 
 # -- how it looks ----------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
+from pathlib import Path
 from typing import Any, get_args, get_type_hints
 from unittest import mock
 
@@ -230,6 +231,20 @@ class Names(_Generated):
         return names_table()
 
 
+# -- links ----------------------------------------------------------------------------------------
+
+
+def enter_directories(app: Sphinx, name: str, source: list[str]) -> None:
+    """A link to a directory, which a forge lists, leads to the page that speaks for it."""
+    here = Path(app.srcdir, name).parent
+
+    def page(link: re.Match[str]) -> str:
+        names = (n for n in ("README.md", "table.md") if (here / link[1] / n).is_file())
+        return f"]({link[1]}{next(names, '')})"
+
+    source[0] = re.sub(r"\]\((\.[^)\s]*/)\)", page, source[0])
+
+
 # -- docstrings -----------------------------------------------------------------------------------
 
 
@@ -255,6 +270,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("commands", Commands)
     app.add_directive("settings", RecipeSettings)
     app.add_directive("names", Names)
+    app.connect("source-read", enter_directories)
     app.connect("autodoc-process-docstring", show_blocks, priority=400)  # before napoleon
     app.connect("autodoc-skip-member", skip_fields)
     return {"parallel_read_safe": True}

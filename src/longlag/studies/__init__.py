@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def study(name: str, **options: Any) -> Result:
     """Answers a question with many trials, and writes its table, figure and data.
 
-    >>> longlag.study("seeds", trials=2, quick=True, out="seeds")    # in a notebook: its table
+    >>> longlag.study("seeds", trials=2, quick=True, out="seeds")  # doctest: +SKIP
 
     Args:
         name: `table8`, `table7`, `seeds`, `forget-gate`, `lag` or `movement`.
