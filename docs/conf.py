@@ -54,7 +54,10 @@ add_module_names = False
 
 # Types of other libraries, whose sites a build must not need; and those that are not documented.
 nitpick_ignore_regex = [
-    (r"py:.*", r"(np|numpy|torch|nn|os|pathlib|sqlite3|concurrent|collections|contextlib|typing)\..*"),
+    (
+        r"py:.*",
+        r"(np|numpy|torch|nn|os|pathlib|sqlite3|concurrent|collections|contextlib|typing)\..*",
+    ),
 ]
 
 # `MarkedPairs` in the signature of `judge`, whose types PyTorch is needed for, might be either one.
