@@ -22,7 +22,7 @@ highlight_language = "text"
 smartquotes_action = "q"  # two hyphens begin a flag
 
 extensions = [
-    "myst_parser",
+    "myst_nb",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "sphinx_copybutton",
@@ -35,6 +35,9 @@ exclude_patterns = ["docs/_*", "**/.ipynb_checkpoints"]
 
 myst_enable_extensions = ["colon_fence", "fieldlist"]
 myst_heading_anchors = 3
+nb_execution_mode = "force"  # what a notebook shows is what it prints now
+nb_execution_raise_on_error = True
+nb_execution_in_temp = True
 myst_links_external_new_tab = False
 
 # -- the reference ---------------------------------------------------------------------------
@@ -61,7 +64,7 @@ nitpick_ignore_regex = [
 ]
 
 # `MarkedPairs` in the signature of `judge`, whose types PyTorch is needed for, might be either one.
-suppress_warnings = ["ref.python"]
+suppress_warnings = ["ref.python", "toc.empty_glob"]
 
 # -- how it looks ----------------------------------------------------------------------------
 

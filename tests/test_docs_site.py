@@ -16,7 +16,7 @@ from longlag import cli
 from longlag.recipes import RECIPES
 
 pytest.importorskip("sphinx")
-pytest.importorskip("myst_parser")
+pytest.importorskip("myst_nb")
 
 ROOT = Path(__file__).parent.parent
 LOADS = {("script", "src"), ("img", "src"), ("link", "href"), ("iframe", "src"), ("source", "src")}
@@ -110,7 +110,7 @@ def test_nothing_is_loaded_from_elsewhere(site: Path, pages: dict[Path, Page]) -
 
 
 def test_every_page_of_docs_is_in_the_site(site: Path) -> None:
-    for source in (ROOT / "docs").rglob("*.md"):
+    for source in (*(ROOT / "docs").rglob("*.md"), *(ROOT / "docs").rglob("*.ipynb")):
         assert (site / source.relative_to(ROOT).with_suffix(".html")).is_file(), source
 
 
