@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browser import chromium, numbers, opened, settled, until
 
 import longlag
+from browser import chromium, numbers, opened, settled, until
 from longlag import cli, explorer, runs
 from longlag.networks.lstm import LSTM, Parameters, flatten, parameter_shapes
 from longlag.tasks import SHORTEST, MarkedPairs
@@ -222,7 +222,9 @@ def legal_marks(task: MarkedPairs) -> set[tuple[int, int]]:
 
 @pytest.mark.parametrize("name", TASKS)
 @pytest.mark.parametrize("T", [12, 13, 21, 30])
-def test_a_mark_moves_to_the_nearest_place_that_the_rules_allow(calculator, name: str, T: int) -> None:
+def test_a_mark_moves_to_the_nearest_place_that_the_rules_allow(
+    calculator, name: str, T: int
+) -> None:
     task = TASKS[name].at_length(T)
     legal = sorted(legal_marks(task))
     moved = calculator.evaluate(
@@ -742,9 +744,7 @@ def test_a_diverged_run_is_shown(browser, variants, tmp_path: Path, scale: float
     parameters = Parameters(*(np.full_like(a, scale) for a in run.network.parameters))
     network = replace(run.network, parameters=parameters)
     last = {run.iterations: flatten(parameters)}
-    diverged = replace(
-        run, network=network, stopped_by="diverged", snapshots=run.snapshots | last
-    )
+    diverged = replace(run, network=network, stopped_by="diverged", snapshots=run.snapshots | last)
     with opened(browser, explorer.write_page({"far": diverged}, tmp_path / "far.html")) as page:
         assert "diverged" in page.text_content("header.top")
         assert "wrong" in page.text_content(".verdict")
@@ -771,9 +771,7 @@ def test_long_sequences_are_drawn_with_all_their_spikes(browser, tmp_path: Path)
             " return new Set(words).size; })()"
         )
         assert words == 2
-        steps = page.evaluate(
-            "thinned((t) => (t === 434 ? 1 : t === 77 ? -1 : 0), 600, 100)"
-        )
+        steps = page.evaluate("thinned((t) => (t === 434 ? 1 : t === 77 ? -1 : 0), 600, 100)")
         assert {77, 434} <= set(steps)
         assert len(steps) <= 200
         page.locator("#length").fill("2640")

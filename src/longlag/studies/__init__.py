@@ -15,6 +15,7 @@ from longlag import checks
 
 if TYPE_CHECKING:
     from longlag.studies.result import Result
+    from longlag.studies.sweep_study import Request
 
 
 def study(name: str, **options: Any) -> Result:
@@ -23,7 +24,7 @@ def study(name: str, **options: Any) -> Result:
     >>> longlag.study("seeds", trials=2, quick=True, out="seeds")  # doctest: +SKIP
 
     Args:
-        name: `table8`, `table7`, `seeds`, `forget-gate`, `lag` or `movement`.
+        name: `table8`, `table7`, `seeds`, `forget-gate`, `lag`, `register` or `movement`.
         options: the command's flags, with underscores: trials, seed, out, quick, full, ...; the
             files go under study/ where `out` is not given. Stopped by Ctrl-C and called again, it
             goes on (all but `movement`, which takes a minute).
@@ -57,10 +58,21 @@ def _online(name: str, options: Mapping[str, Any]) -> Result:
 def _sweep(name: str, options: Mapping[str, Any]) -> Result:
     from longlag.studies import sweep_study
 
+    return sweep_study.run(_module(name).STUDY, _sweep_request(name, options))
+
+
+def _sweep_request(name: str, options: Mapping[str, Any]) -> Request:
+    from longlag.studies import sweep_study
+
     _check(name, options, _names(sweep_study.Request))
     lengths = tuple(options.get("lengths", ()))
-    given = {**options, "lengths": lengths, "command": _call(name, options)}
-    return sweep_study.run(_module(name).STUDY, sweep_study.Request(**given))
+    return sweep_study.Request(**{**options, "lengths": lengths, "command": _call(name, options)})
+
+
+def _register(name: str, options: Mapping[str, Any]) -> Result:
+    from longlag.studies import register
+
+    return register.run(_sweep_request(name, options))
 
 
 def _movement(name: str, options: Mapping[str, Any]) -> Result:
@@ -76,6 +88,7 @@ STUDIES = {
     "seeds": _sweep,
     "forget-gate": _sweep,
     "lag": _sweep,
+    "register": _register,
     "movement": _movement,
 }
 
