@@ -17,7 +17,7 @@ import longlag
 from longlag import cli, explorer, runs
 from longlag.networks.lstm import LSTM, Parameters, flatten, parameter_shapes
 from longlag.tasks import SHORTEST, MarkedPairs
-from longlag.training import Run
+from longlag.steps import Run
 
 SHORT = {"max_iterations": 60, "test_every": 20, "test_size": 32, "batch_size": 4}
 STATES = ("cell", "hidden", "input_gate", "forget_gate", "output_gate", "candidate")
