@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from browser import chromium, numbers, opened, settled, until
 
 import longlag
-from browser import chromium, numbers, opened, settled, until
 from longlag import cli, explorer, runs
 from longlag.networks.lstm import LSTM, Parameters, flatten, parameter_shapes
 from longlag.steps import Run
