@@ -16,8 +16,8 @@ import longlag
 from browser import chromium, numbers, opened, settled, until
 from longlag import cli, explorer, runs
 from longlag.networks.lstm import LSTM, Parameters, flatten, parameter_shapes
+from longlag.steps import Run
 from longlag.tasks import SHORTEST, MarkedPairs
-from longlag.training import Run
 
 SHORT = {"max_iterations": 60, "test_every": 20, "test_size": 32, "batch_size": 4}
 STATES = ("cell", "hidden", "input_gate", "forget_gate", "output_gate", "candidate")

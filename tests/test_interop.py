@@ -32,7 +32,7 @@ from longlag.interop import metadata, onnx_file, safetensors_file, torch_file  #
 from longlag.interop.torch_module import LSTMModule, from_run  # noqa: E402
 from longlag.networks.lstm import LSTM, Parameters, parameter_shapes  # noqa: E402
 from longlag.recipes import recipe  # noqa: E402
-from longlag.training import History, Run  # noqa: E402
+from longlag.steps import History, Run  # noqa: E402
 
 FORMATS = get_args(interop.Format)
 CODECS: dict[str, Any] = {

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 import longlag
 from longlag import cli, studies
 from longlag.recipes import recipe
+from longlag.steps import History, Run
 from longlag.studies.result import Result
-from longlag.training import History, Run
 
 ROOT = Path(__file__).parents[1]
 VOID = {"path", "polygon", "polyline", "circle"}

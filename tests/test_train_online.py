@@ -354,6 +354,20 @@ def test_evaluate_and_compare(
     assert cli.main(["compare", str(finished), str(tmp_path), "--n", "64"]) == 0
 
 
+@pytest.mark.parametrize("format", ["safetensors", "torch", "onnx"])
+def test_no_other_format_has_such_a_network(finished: Path, tmp_path: Path, format: str) -> None:
+    pytest.importorskip(format)
+    with pytest.raises(ValueError, match="recipe paper trains the LSTM of 1997"):
+        longlag.interop.write(runs.load(finished), tmp_path / "file", format)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_card_of_a_notebook(finished: Path) -> None:
+    card = runs.load(finished)._repr_html_()
+    assert "2 blocks of 2 cells, no forget gate, sigmoid output" in card
+    assert f"{runs.load(finished).sequences:,} sequences" in card
+
+
 def test_figures_and_animation(finished: Path, tmp_path: Path) -> None:
     out = tmp_path / "drawn"
     assert cli.main(["figures", str(finished), "--out", str(out)]) == 0

@@ -212,7 +212,8 @@ def network_of(recipe: AnyRecipe, arrays: Mapping[str, np.ndarray]) -> Network:
     _check_floats(arrays)
     for name, shape in shapes.items():
         if arrays[name].shape != shape:
-            raise ValueError(f"{name} has shape {arrays[name].shape}, the recipe's is {shape}")
+            found = arrays[name].shape
+            raise ValueError(f"{name} of shape {found} does not fit {recipe.architecture}")
     return recipe.network_of(np.concatenate([arrays[name].ravel() for name in shapes]))
 
 

@@ -24,7 +24,8 @@ from longlag.tasks import Batch, MarkedPairs
 Predict = Callable[[np.ndarray, np.ndarray], np.ndarray]  # (B, T, 2) and lengths (B,) to (B,)
 
 EVALUATION_STREAM = 4  # spawn key of `evaluate`'s sequences: apart from every training stream
-PREDICTION_VALUES = 2**20  # at most so many values are held at once while predicting
+PREDICTION_VALUES = 2**20  # about so many values are held at once while predicting
+LANES = 16  # sequences that the widest kernel predicts in the time of one
 
 
 class Training(Steps[Recipe, engines.Engine]):
@@ -243,7 +244,7 @@ def measure(
     in_order draws them one after another, of one common length (the catalogue's order).
     """
     predictions, targets = [], []
-    chunk = n if in_order else max(1, PREDICTION_VALUES // task.max_length)
+    chunk = n if in_order else max(LANES, PREDICTION_VALUES // task.max_length)
     for start in range(0, n, chunk):
         draw = task.sample_in_order if in_order else task.sample
         batch = draw(min(chunk, n - start), rng)

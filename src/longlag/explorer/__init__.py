@@ -15,7 +15,7 @@ from pathlib import Path
 from longlag.explorer import content
 from longlag.files import write_bytes
 from longlag.runs import to_json
-from longlag.training import Run
+from longlag.steps import Run
 
 __all__ = ["page", "write_page"]
 

@@ -10,9 +10,10 @@ import numpy as np
 
 from longlag.criteria import TOLERANCE
 from longlag.figures import curves, style, training_curve
-from longlag.networks.lstm import flatten, parameter_count
+from longlag.networks.lstm import flatten
+from longlag.recipes import Recipe
+from longlag.steps import Run
 from longlag.tasks import FIRST_WINDOW, SHORTEST, MarkedPairs
-from longlag.training import Run
 
 WEIGHT_BYTES = 900_000  # of all runs' snapshots: 1.2 MB in base64
 MOST_MOMENTS = 60
@@ -47,6 +48,10 @@ def _task(task: MarkedPairs) -> dict[str, Any]:
 
 def _run(name: str, run: Run, task: MarkedPairs, most_bytes: int) -> dict[str, Any]:
     recipe, score = run.recipe, run.score
+    if not isinstance(recipe, Recipe):
+        raise ValueError(
+            f"recipe {recipe.name} trains the LSTM of 1997, which the page cannot show"
+        )
     moments = _moments(run, most_bytes)
     weights = np.array(list(moments.values()), dtype="<f4")
     return {
@@ -93,7 +98,7 @@ def _moments(run: Run, most_bytes: int) -> dict[int, np.ndarray]:
     for, spaced geometrically."""
     final = {run.iterations: flatten(run.network.parameters)}
     moments = dict(sorted((run.snapshots | final).items())) if run.snapshots else final
-    room = most_bytes // (4 * parameter_count(run.recipe.hidden))
+    room = most_bytes // (4 * len(final[run.iterations]))
     most = max(1, min(MOST_MOMENTS, room))
     if len(moments) <= most:
         return moments

@@ -51,8 +51,8 @@ def describe(run: Run, gate_order: str) -> dict[str, str]:
     """The texts of a run.
 
     Raises:
-        ValueError: its weights are not finite float32 numbers of its recipe's shapes, or the formats
-            do not know its network.
+        ValueError: its weights are not finite float32 numbers of its recipe's shapes, or its
+            network is one that the formats do not know.
     """
     recipe, network = parts(run)
     weights = network.parameters._asdict()

@@ -58,6 +58,7 @@ def trial(settings: Mapping[str, Any], seed: int, engine: str) -> Found:
     settings.pop("probe")  # the version of this code, which is part of the trial's key
     made = recipe("robust", **settings)
     run = training.train(made, seed, engine=engine)
+    assert isinstance(run.network, LSTM)
     found = None if run.stopped_by == "diverged" else measure(run.network, made, seed, **sizes)
     return {
         "status": run.stopped_by,
