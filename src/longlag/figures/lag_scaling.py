@@ -12,7 +12,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator, Percent
 
 from longlag.figures import style
 
-COLOURS = (style.NETWORK, style.MARK, style.TEST, style.PAPER)
+COLOURS = (style.NETWORK, style.MARK, style.TEST, style.PEER, style.PAPER)
 HEIGHT = 5.6  # inches
 
 
