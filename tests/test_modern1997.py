@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from longlag import modern1997
+from longlag.engine import choose
 from longlag.networks.lstm1997 import LSTM1997, Reads, initial_weights
 from longlag.recipes import recipe
 from longlag.trial import perform, trial
@@ -88,6 +89,14 @@ def test_what_comes_after_a_sequences_end_has_no_gradient() -> None:
 def test_an_unknown_output_is_refused() -> None:
     with pytest.raises(ValueError, match="output must be one of linear, sigmoid, not 'tanh'"):
         network(2, 2, output="tanh")
+
+
+def test_the_kernel_refuses_a_linear_output_rather_than_squash_it() -> None:
+    engine = choose("auto")
+    if engine.name != "native":
+        pytest.skip("no kernel")
+    with pytest.raises(ValueError, match="use engine numpy"):
+        engine.predict(network(2, 2, output="linear"), np.zeros((1, 3, 2)), np.array([3]))
 
 
 CHANGES: dict[str, Any] = {
