@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib
 import json
 import math
 from pathlib import Path
@@ -24,6 +25,7 @@ from longlag.studies.sweep_study import (
     sequences_to_share,
 )
 from longlag.sweeps import Progress
+from longlag.trial import TRAIN
 
 STUDIES = {"seeds": seeds.STUDY, "forget-gate": forget_gate.STUDY, "lag": lag.STUDY}
 SMALL: dict[str, tuple[str, ...]] = {
@@ -78,7 +80,10 @@ def test_a_study_prints_its_table(tmp_path: Path, capsys) -> None:
     assert "Quick form" in out
 
 
-def test_a_larger_study_does_not_do_again_what_is_done(tmp_path: Path, capsys) -> None:
+def test_a_larger_study_does_not_do_again_what_is_done(
+    tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lag, "has_torch", lambda: False)
     book = tmp_path / "ledger"
     common = ("study", "lag", "--quick", "--lengths", "20", "--ledger", book, "--json")
     call(capsys, *common, "--trials", "1", "--out", tmp_path / "a")
@@ -121,7 +126,13 @@ def test_every_case_is_a_recipe(name: str, form: str) -> None:
     cases = STUDIES[name].cases(Request(quick=form == "quick", full=form == "full"))
     assert len({json.dumps(case.about) for case in cases}) == len(cases)
     made = [recipe(case.recipe, **case.changes) for case in cases]
-    assert len({json.dumps(one.settings()) for one in made}) == len(cases)
+    trials = [
+        (json.dumps(one.settings()), case.function) for one, case in zip(made, cases, strict=True)
+    ]
+    assert len(set(trials)) == len(cases)
+    for case in cases:  # what a case names is there to be called
+        module, function = case.function.split(":")
+        assert callable(getattr(importlib.import_module(module), function))
 
 
 def test_the_described_recipe_is_in_the_grids_as_it_is() -> None:
@@ -148,7 +159,7 @@ def test_retention() -> None:
         for case in forget_gate.STUDY.cases(Request())
     }
     assert {row["lag"] for row in rows.values()} == {15}
-    assert rows["no gate"]["retention"] == 1
+    assert rows["no gate"]["retention"] == rows["1997 cell"]["retention"] == 1
     assert rows["bias 1"]["retention"] == pytest.approx((1 / (1 + math.exp(-1))) ** 15)
     assert rows["robust's"]["retention"] == pytest.approx((30 / (30 + math.exp(-2))) ** 15)
     assert rows["bias 2"]["retention"] < rows["chrono"]["retention"] < rows["bias 4"]["retention"]
@@ -158,6 +169,7 @@ def test_lag_baselines_change_the_gates_alone() -> None:
     cases = {
         case.about["recipe"]: recipe(case.recipe, **case.changes)
         for case in lag.STUDY.cases(Request(lengths=(100,)))
+        if case.function == TRAIN
     }
     robust = cases.pop("robust")
     assert robust == recipe("robust")
@@ -166,6 +178,25 @@ def test_lag_baselines_change_the_gates_alone() -> None:
         gates = ("gate_biases", "forget_bias", "input_bias", "max_iterations")
         back = {name: robust.settings()[name] for name in gates}
         assert one.with_settings({**back, "min_length": 100}) == robust
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_pytorchs_networks_are_in_the_lag_study_where_pytorch_is(
+    installed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lag, "has_torch", lambda: installed)
+    cases = lag.STUDY.cases(Request())
+    theirs = [case for case in cases if case.engine == "torch"]
+    assert [(case.about["recipe"], case.about["T"], case.trials) for case in theirs] == (
+        [(name, T, 10) for name in ("GRU", "ReLU, identity") for T in (30, 100)] * installed
+    )
+    for case in theirs:
+        made = recipe(case.recipe, **case.changes)
+        assert made.max_iterations * made.batch_size == 96_000
+        assert made.test_every * made.batch_size == 1600
+    rows = [{**case.about, "solved": 0} for case in cases]
+    says = [line for line in lag.STUDY.remarks(rows) if "PyTorch is not installed" in line]
+    assert len(says) == (not installed)
 
 
 # -- rules --------------------------------------------------------------------------------------
@@ -200,7 +231,8 @@ def test_rates_have_exact_intervals_and_leave_failures_out() -> None:
 
 
 @pytest.fixture
-def book(tmp_path: Path, capsys) -> Path:
+def book(tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(lag, "has_torch", lambda: False)
     quick(capsys, "lag", tmp_path / "out")
     return tmp_path / "out" / "ledger.sqlite"
 

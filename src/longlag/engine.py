@@ -168,6 +168,8 @@ class NativeEngine:
 
     def _of(self, network: Network) -> dict[str, Any]:
         if isinstance(network, LSTM1997):
+            if network.output != "sigmoid":
+                raise ValueError("the kernel's LSTM of 1997 has a sigmoid output: use engine numpy")
             return {
                 "blocks": network.blocks,
                 "block_size": network.block_size,

@@ -34,10 +34,10 @@ except ImportError as error:
 from longlag import checks, tasks
 from longlag.criteria import Score
 from longlag.engine import Learner, descend
+from longlag.foreign import ForeignTraining
 from longlag.recipes import Recipe, Settings, check_seed, recipe
 from longlag.steps import History, StoppedBy
 from longlag.tasks import Batch
-from longlag.training import Training
 
 DATASET_STREAM = 5  # spawn key of a dataset's batches: apart from every trial's streams
 
@@ -140,13 +140,15 @@ def train_torch(module: nn.Module, recipe: Recipe, seed: int = 0) -> TorchRun:
     """
     if not isinstance(recipe, Settings):
         raise ValueError(f"recipe must be one from longlag.recipe(name), not {recipe!r}")
-    check_seed(seed)
+    engine = TorchEngine(module)
+    training = ForeignTraining(recipe, check_seed(seed), engine)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        training = TorchTraining(recipe, seed, TorchEngine(module))
-        while training.stopped_by is None:
+        while training.stopped_by is None or training.score is None:
             training.advance()
-    return training.result()
+    engine.load(training.learner.judged)
+    history = History(np.array(training.losses), training.test_curve, training.elapsed)
+    return TorchRun(recipe, seed, engine.module, history, training.score, training.stopped_by)
 
 
 def answers(module: nn.Module, inputs: np.ndarray, lengths: np.ndarray) -> np.ndarray:
@@ -222,34 +224,6 @@ class TorchEngine:
     @staticmethod
     def _vector(parts: Any) -> np.ndarray:
         return torch.cat([part.flatten().cpu().float() for part in parts]).numpy()
-
-
-class TorchTraining(Training):
-    """A training of a module in steps; it keeps no snapshots."""
-
-    engine: TorchEngine
-
-    def predict(self, inputs: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-        """Answers (B,) of the module as it stands, for inputs (B, T, 2)."""
-        return self.engine.predict(self.learner.judged, inputs, lengths)
-
-    def result(self) -> TorchRun:
-        """The finished training."""
-        if self.stopped_by is None or self.score is None:
-            raise RuntimeError("the training has not stopped yet")
-        self.engine.load(self.learner.judged)
-        history = History(np.array(self.losses), self.test_curve, self.elapsed)
-        module = copy.deepcopy(self.engine.module)
-        return TorchRun(self.recipe, self.seed, module, history, self.score, self.stopped_by)
-
-    def _initial(self) -> np.ndarray:
-        return self.engine.parameters()
-
-    def _snapshot_due(self, iteration: int) -> bool:
-        return False
-
-    def _snapshot(self) -> None:
-        pass
 
 
 def _forward(module: nn.Module, inputs: np.ndarray, lengths: np.ndarray) -> Tensor:

@@ -23,14 +23,15 @@ import numpy as np
 
 from longlag import engine as engines
 from longlag.criteria import Score
-from longlag.recipes import recipe
-from longlag.training import Training, evaluate
+from longlag.foreign import ForeignTraining
+from longlag.recipes import Recipe, recipe
+from longlag.training import Training, on_fresh
 
 TRAIN = "longlag.trial:train"
 # What determines a result: the code version names these files' contents, not the release alone.
 MATHEMATICS = (
     *("tasks", "networks/lstm", "optimizers", "criteria", "recipes", "steps", "training", "engine"),
-    "trial",
+    *("trial", "foreign", "networks/lstm1997", "modern1997", "torch", "torch_baselines"),
 )
 EMPTY: dict[str, Any] = {
     **{"score": None, "fresh": None, "sequences": None, "seconds": None, "curve": None},
@@ -43,8 +44,8 @@ class Trial:
     """One training, by what determines it.
 
     recipe: the name of a registered recipe; settings: all of its settings, and `fresh`, the number
-    of further fresh sequences to score the outcome on; engine: `native` or `numpy`; function: what
-    is called.
+    of further fresh sequences to score the outcome on; engine: `native`, `numpy` or `torch`;
+    function: what is called.
     """
 
     recipe: str
@@ -59,10 +60,12 @@ class Trial:
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-def trial(name: str, seed: int, engine: str, *, fresh: int = 0, **changes: Any) -> Trial:
+def trial(
+    name: str, seed: int, engine: str, *, fresh: int = 0, function: str = TRAIN, **changes: Any
+) -> Trial:
     """A trial of a registered recipe with some settings changed; every default is written out."""
     settings = recipe(name, **changes).settings()
-    return Trial(name, {**settings, "fresh": fresh}, seed, engine)
+    return Trial(name, {**settings, "fresh": fresh}, seed, engine, function)
 
 
 @functools.cache
@@ -83,25 +86,18 @@ def train(settings: Mapping[str, Any], seed: int, engine: str) -> dict[str, Any]
         status, sequences, score, fresh, engine, isa, and curve: a test's iteration, MSE and number
         wrong, for every test.
     """
+    made, fresh = asked(settings)
+    return carry_out(Watched(made, seed, engines.choose(engine)), fresh)
+
+
+def asked(settings: Mapping[str, Any]) -> tuple[Recipe, int]:
+    """The recipe of a trial's settings, and the number of further fresh sequences."""
     settings = dict(settings)
     fresh = settings.pop("fresh", 0)
-    training = _Watched(recipe("robust", **settings), seed, engines.choose(engine))
-    while training.stopped_by is None:
-        training.advance()
-    run = training.run()
-    tests = training.tests[: len(training.test_curve)]
-    return {
-        "status": run.stopped_by,
-        "sequences": run.sequences,
-        "score": run.score.as_dict(),
-        "fresh": evaluate(run, fresh, engine=engine).as_dict() if fresh else None,
-        "curve": [[iteration, test.mse, test.wrong] for iteration, test in tests],
-        "engine": run.engine,
-        "isa": run.isa,
-    }
+    return recipe("robust", **settings), fresh
 
 
-class _Watched(Training):
+class Watched(Training):
     """A training that keeps the whole score of every test."""
 
     def __init__(self, *args: Any) -> None:
@@ -111,6 +107,27 @@ class _Watched(Training):
     def _fresh_score(self) -> Score:
         self.tests.append((self.iteration, super()._fresh_score()))
         return self.tests[-1][1]
+
+
+class WatchedForeign(Watched, ForeignTraining):
+    """The same of a network that is not the recipe's own."""
+
+
+def carry_out(training: Watched, fresh: int) -> dict[str, Any]:
+    """Runs a training to its end; returns what `train` does."""
+    while training.stopped_by is None or training.score is None:
+        training.advance()
+    task = training.recipe.evaluation_task
+    tests = training.tests[: len(training.test_curve)]
+    return {
+        "status": training.stopped_by,
+        "sequences": len(training.losses) * training.recipe.batch_size,
+        "score": training.score.as_dict(),
+        "fresh": on_fresh(training.predict, task, fresh, 0).as_dict() if fresh else None,
+        "curve": [[iteration, test.mse, test.wrong] for iteration, test in tests],
+        "engine": training.engine.name,
+        "isa": training.engine.isa,
+    }
 
 
 def perform(work: Mapping[str, Any]) -> dict[str, Any]:

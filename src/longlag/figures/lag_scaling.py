@@ -12,7 +12,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator, Percent
 
 from longlag.figures import style
 
-COLOURS = (style.NETWORK, style.MARK, style.TEST, style.PAPER)
+COLOURS = (style.NETWORK, style.MARK, style.TEST, style.PEER, style.PAPER)
 HEIGHT = 5.6  # inches
 
 
@@ -46,7 +46,7 @@ def draw(series: Sequence[Series], title: str) -> Figure:
     lower = fig.add_subplot(grid[1, :])
     for k, one in enumerate(series):
         colour = COLOURS[k % len(COLOURS)]
-        shift = 1.0 + 0.09 * (k - (len(series) - 1) / 2)
+        shift = 1.0 + 0.06 * (k - (len(series) - 1) / 2)
         _counts(upper[0], [(p.T, p.sequences) for p in one.points], colour, shift)
         _counts(upper[1], [(p.T, p.seconds) for p in one.points], colour, shift)
         _rates(lower, one, colour, shift)

@@ -34,6 +34,7 @@ NETWORK_LIGHT = "#a6cee6"
 MARK = "#d55e00"  # marked values; answers that are wrong
 PAPER = "#8f3f6d"  # the paper's own results
 TEST = "#e69f00"
+PEER = "#009e73"  # networks that are not ours
 
 SMALL, NORMAL, LARGE = 7.5, 8.5, 12.0  # points; 10, 12 and 17 pixels in a README
 

@@ -15,8 +15,9 @@ x(t), the outputs of the C cells, the B input gates and the B output gates at st
     y = f(Wk . (y_c, 1))                    net = W v(t);  everything is 0 at step 0
 
 The answer is read at a sequence's last step L, from that step's cells or, in a variant, from the
-previous step's. Gradients are those of E = (target - y)², eqs. 16 and 17: they carry the factor 2
-that eq. 19 drops, so the rule of eq. 19 is this gradient at half the rate.
+previous step's; in another variant it is linear, without its f. Gradients are those of
+E = (target - y)², eqs. 16 and 17: they carry the factor 2 that eq. 19 drops, so the rule of eq. 19
+is this gradient at half the rate.
 
 Dimension legend: `tasks.py`; here B also counts blocks where it stands beside S and C.
 """
@@ -28,7 +29,7 @@ from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
-from longlag.networks.lstm import check_lengths, sigmoid
+from longlag.networks.lstm import Output, check_lengths, sigmoid
 
 Reads = Literal["current", "previous"]
 
@@ -123,18 +124,23 @@ class LSTM1997:
         weights: float32 or float64 arrays, both of one type.
         blocks: B; the block size follows from the shape of the weights.
         reads: whether the output unit reads the `current` step's cells or the `previous` step's.
+        output: `sigmoid`, the paper's, or `linear`.
 
     Raises:
-        ValueError: an unknown `reads`, or weights whose shapes do not fit together or the blocks.
+        ValueError: an unknown `reads` or `output`, or weights whose shapes do not fit together or
+            the blocks.
     """
 
     weights: Weights
     blocks: int = 2
     reads: Reads = "current"
+    output: Output = "sigmoid"
 
     def __post_init__(self) -> None:
         if self.reads not in get_args(Reads):
             raise ValueError(f"reads must be one of current, previous, not {self.reads!r}")
+        if self.output not in get_args(Output):
+            raise ValueError(f"output must be one of linear, sigmoid, not {self.output!r}")
         if not isinstance(self.blocks, (int, np.integer)) or self.blocks < 1:
             raise ValueError(f"blocks must be a whole number of at least 1, not {self.blocks!r}")
         W, Wk = self.weights
@@ -210,7 +216,41 @@ class LSTM1997:
             s[t + 1] = s[t] + self._to_cells(y_in) * g[t]  # eq. 9
             units[t + 1, :, :C] = self._to_cells(y_out) * (2 * sigmoid(s[t + 1]) - 1)  # eq. 9
         read = units[self._read(lengths), np.arange(N), :C]
-        return Trace(v, units, g, s, sigmoid(read @ Wk[:-1] + Wk[-1]))
+        y = read @ Wk[:-1] + Wk[-1]
+        return Trace(v, units, g, s, sigmoid(y) if self.output == "sigmoid" else y)
+
+    def gradient(
+        self, inputs: np.ndarray, lengths: np.ndarray, targets: np.ndarray
+    ) -> tuple[float, Weights]:
+        """The mean of (target - y)² over N sequences, and its gradient, nothing truncated.
+
+        Back-propagation through time; inputs (N, T, 2), lengths and targets (N,).
+        """
+        trace = self.forward(inputs, lengths)
+        (W, Wk), C, (T, N) = self.weights, self.cells, trace.v.shape[:2]
+        read = np.broadcast_to(self._read(check_lengths(inputs, lengths)), N)
+        error = trace.y - targets.astype(W.dtype)
+        d_y = 2 / N * error * self._slope(trace.y)
+        d_Wk = np.append(d_y @ trace.units[read, np.arange(N), :C], d_y.sum(dtype=W.dtype))
+
+        h = 2 * sigmoid(trace.s[1:]) - 1
+        slopes = self._to_cells(self._parts(trace.units[1:])[2]) * _dh(h)  # dy_c/ds
+        d_net = np.empty((T, N, len(W)), W.dtype)
+        d_units = np.zeros((N, len(W)), W.dtype)  # dE/d(unit's output) at this step
+        d_state = np.zeros((N, C), W.dtype)
+        for t in reversed(range(T)):
+            # The answer's error enters at the step that it is read from.
+            d_units[:, :C] += np.where(read == t + 1, d_y, 0)[:, None] * Wk[:-1]
+            g, (_, y_in, y_out) = trace.g[t], self._parts(trace.units[t + 1])
+            d_hidden, d_in, d_out = self._parts(d_units)
+            d_state = d_state + d_hidden * slopes[t]
+            into_cells, into_in, into_out = self._parts(d_net[t])
+            into_cells[:] = d_state * self._to_cells(y_in) * _dg(g)
+            into_in[:] = (d_in + self._by_block(d_state * g)) * _df(y_in)
+            into_out[:] = (d_out + self._by_block(d_hidden * h[t])) * _df(y_out)
+            d_units = d_net[t] @ W[:, 2:-1]
+        d_W = d_net.reshape(T * N, -1).T @ trace.v.reshape(T * N, -1)
+        return float(np.mean(error.astype(np.float64) ** 2)), Weights(d_W, d_Wk)
 
     # -- gradients of (target - y)² of one sequence (L, 2) --------------------------------------
 
@@ -254,28 +294,7 @@ class LSTM1997:
 
     def full_gradient(self, sequence: np.ndarray, target: float) -> Weights:
         """The gradient itself: back-propagation through time, nothing truncated."""
-        trace = self.forward(sequence[None])
-        end = self._errors(trace, target)
-        W, C, B = self.weights.W, self.cells, self.blocks
-        dW = np.zeros_like(W)
-        d_units = np.zeros(C + 2 * B, W.dtype)  # dE/d(unit's output) at this step
-        d_units[:C] = end.hidden
-        d_state = np.zeros(C, W.dtype)
-        for t in reversed(range(end.step)):
-            g, h = trace.g[t, 0], 2 * sigmoid(trace.s[t + 1, 0]) - 1
-            _, y_in, y_out = self._parts(trace.units[t + 1, 0])
-            d_hidden, d_in, d_out = self._parts(d_units)
-            d_state = d_state + d_hidden * self._to_cells(y_out) * _dh(h)
-            d_net = np.concatenate(
-                [
-                    d_state * self._to_cells(y_in) * _dg(g),
-                    (d_in + self._by_block(d_state * g)) * _df(y_in),
-                    (d_out + self._by_block(d_hidden * h)) * _df(y_out),
-                ]
-            )
-            dW += np.outer(d_net, trace.v[t, 0])
-            d_units = d_net @ W[:, 2:-1]
-        return Weights(dW, self._output_gradient(trace, end))
+        return self.gradient(sequence[None], np.array([len(sequence)]), np.array([target]))[1]
 
     def _errors(self, trace: Trace, target: float) -> _Errors:
         """dE/d(...) at the step whose cells are read, for E = (target - y)²."""
@@ -283,7 +302,7 @@ class LSTM1997:
         h = 2 * sigmoid(trace.s[step, 0]) - 1
         _, _, y_out = self._parts(trace.units[step, 0])
         y = trace.y[0]
-        output = 2 * (y - y.dtype.type(target)) * _df(y)  # eqs. 16, 17; eq. 19 has no 2
+        output = 2 * (y - y.dtype.type(target)) * self._slope(y)  # eqs. 16, 17; eq. 19 has no 2
         hidden = output * self.weights.Wk[:-1]
         state = hidden * self._to_cells(y_out) * _dh(h)
         out_gate = self._by_block(hidden * h) * _df(y_out)
@@ -300,6 +319,10 @@ class LSTM1997:
 
     def _output_gradient(self, trace: Trace, end: _Errors) -> np.ndarray:
         return end.output * np.append(trace.units[end.step, 0, : self.cells], trace.y.dtype.type(1))
+
+    def _slope(self, y: np.ndarray) -> np.ndarray:
+        """dy/dnet of the output unit, from its answer."""
+        return _df(y) if self.output == "sigmoid" else np.ones_like(y)
 
     # -- what belongs together ----------------------------------------------------------------
 

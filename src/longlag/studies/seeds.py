@@ -7,26 +7,27 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from longlag.criteria import STRICT_SHARE
 from longlag.figures import seed_curves
 from longlag.recipes import recipe
-from longlag.statistics import clopper_pearson
 from longlag.studies.sweep_study import (
+    FRESH,
+    QUICK_FRESH,
     RULES,
     Case,
     Outcome,
     Request,
     Row,
     budget,
+    good_on_fresh,
     in_interval,
     in_share,
     in_spread,
     reached,
+    spread,
 )
 
 LENGTHS, QUICK_LENGTHS = (30, 100), (30,)
 TRIALS, QUICK_TRIALS = 30, 3
-FRESH, QUICK_FRESH = 25_600, 200
 ON_FRESH = "≤ 0.65 % wrong of {:,} more"
 
 
@@ -116,23 +117,9 @@ def _case(request: Request, name: str, T: int, changes: dict[str, Any]) -> Case:
 
 
 def _on_fresh(outcome: Outcome) -> Row:
-    """How many final networks are strict on sequences that took no part in stopping."""
-    scores = [row["fresh"] for row in outcome.rows]
-    n = scores[0]["n"]
-    good = [
-        row["sequences"]
-        for row in outcome.rows
-        if row["fresh"]["wrong"] <= STRICT_SHARE * row["fresh"]["n"]
-    ]
-    ends = {"median": float("nan"), "min": float("nan"), "max": float("nan")}
-    return {
-        "rule": ON_FRESH.format(n),
-        "solved": len(good),
-        "trials": outcome.n,
-        "rate": len(good) / outcome.n,
-        "interval": clopper_pearson(len(good), outcome.n),
-        "sequences": ends,
-    }
+    """The last rule, which is not met at any moment of a training."""
+    found = good_on_fresh(outcome)
+    return {"rule": ON_FRESH.format(found["of"]), **found, "sequences": spread([])}
 
 
 def _panel(outcome: Outcome) -> seed_curves.Panel:

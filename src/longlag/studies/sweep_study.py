@@ -32,10 +32,11 @@ from longlag.recipes import check_seed
 from longlag.statistics import clopper_pearson
 from longlag.studies.result import Result
 from longlag.sweeps import Observer
-from longlag.trial import Trial, code_version, trial
+from longlag.trial import TRAIN, Trial, code_version, trial
 
 FIRST_SEED = 1000  # no recipe was tuned on these seeds
 MSE_TARGET = 0.030
+FRESH, QUICK_FRESH = 25_600, 200  # further sequences, apart from those that a trial stops by
 
 Row = dict[str, Any]
 
@@ -45,7 +46,9 @@ class Case:
     """Trials that differ in their seeds alone.
 
     about: what tells the case from the study's others; changes: of the registered recipe's
-    settings; trials: how many, where the user does not say; fresh: further sequences to score on.
+    settings; trials: how many, where the user does not say; fresh: further sequences to score on;
+    function: what carries a trial out; engine: who does the arithmetic, where that is not the
+    user's choice.
     """
 
     about: Mapping[str, Any]
@@ -53,6 +56,8 @@ class Case:
     changes: Mapping[str, Any]
     trials: int
     fresh: int = 0
+    function: str = TRAIN
+    engine: str | None = None
 
 
 @dataclass(frozen=True)
@@ -132,7 +137,14 @@ class Plan:
 
     def of(self, case: Case) -> Iterator[Trial]:
         for seed in self.seeds(case):
-            yield trial(case.recipe, seed, self.engine, fresh=case.fresh, **case.changes)
+            yield trial(
+                case.recipe,
+                seed,
+                case.engine or self.engine,
+                fresh=case.fresh,
+                function=case.function,
+                **case.changes,
+            )
 
     def __iter__(self) -> Iterator[Trial]:
         for case in self.cases:
@@ -207,6 +219,7 @@ def _content(
     study: Study, request: Request, plan: Plan, outcomes: Sequence[Outcome], out: Path
 ) -> dict[str, Any]:
     isas = {row["isa"] for outcome in outcomes for row in outcome.rows}
+    versions = {k: v for o in outcomes for row in o.rows for k, v in row["versions"].items()}
     return {
         "study": study.name,
         "trials": sum(outcome.n for outcome in outcomes),
@@ -218,6 +231,7 @@ def _content(
         "engine": plan.engine,
         "isa": "/".join(sorted(isa for isa in isas if isa)) or None,
         "code": code_version(),
+        "torch": versions.get("torch"),
         "out": str(out),
     }
 
@@ -260,6 +274,19 @@ def reached(outcome: Outcome, rule: str) -> Row:
         "sequences": spread(seen),
         "diverged": sum(row["status"] == "diverged" for row in outcome.rows),
         "failed": outcome.failed,
+    }
+
+
+def good_on_fresh(outcome: Outcome) -> Row:
+    """How many final networks are strict on sequences that took no part in stopping."""
+    scores = [row["fresh"] for row in outcome.rows]
+    good = sum(one["wrong"] <= STRICT_SHARE * one["n"] for one in scores)
+    return {
+        "of": scores[0]["n"],
+        "solved": good,
+        "trials": outcome.n,
+        "rate": good / outcome.n,
+        "interval": clopper_pearson(good, outcome.n),
     }
 
 
@@ -312,11 +339,12 @@ def _page(study: Study, request: Request, content: Mapping[str, Any]) -> str:
     body = "\n".join("| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *rows))
     notes = "\n".join(f"- {line}" for line in (*_remarks(study, content), *study.notes))
     engine = f"{content['engine']} engine{', ' + content['isa'] if content['isa'] else ''}"
+    torch = f"PyTorch {content['torch']}, " if content["torch"] else ""
     return (
         f"# {study.title}\n\n{body}\n\n{notes}\n\n![{study.title}](figure.png)\n\n"
         f"Command: `{request.command}` (seeds from {request.seed})  \n"
         f"longlag {content['code']}, {engine}, Python {about['python']}, numpy {about['numpy']}, "
-        f"{about['machine']}, {about['cores']} cores, {datetime.date.today()}\n"
+        f"{torch}{about['machine']}, {about['cores']} cores, {datetime.date.today()}\n"
     )
 
 
