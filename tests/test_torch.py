@@ -312,7 +312,7 @@ def test_batches_are_the_tasks(kind: Any, T: int, B: int) -> None:
 
 def test_the_data_of_recipes() -> None:
     assert MarkedPairs().task == recipe("robust").task
-    assert next(iter(MarkedPairs()))[0].shape == (4, 110, 2)
+    assert next(iter(MarkedPairs()))[0].shape == (16, 110, 2)
     assert next(iter(MarkedPairs(recipe("paper"))))[0].shape == (32, 110, 2)
     lengths = [set(batch[1].tolist()) for batch in MarkedPairs(recipe("catalog"), batches=20)]
     assert all(len(one) == 1 for one in lengths)  # the catalogue's: one length a batch

@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from longlag.figures import lag_scaling
+from longlag.recipes import recipe
 from longlag.studies.sweep_study import (
     FRESH,
     QUICK_FRESH,
@@ -29,14 +30,15 @@ from longlag.studies.sweep_study import (
     spread,
 )
 
-TRIALS = {30: 30, 100: 30, 300: 30, 1000: 30, 3000: 10, 10_000: 10}
+TRIALS = {30: 30, 100: 30, 300: 30, 1000: 30, 3000: 30, 10_000: 10}
 FULL_TRIALS = {**TRIALS, 30_000: 3, 100_000: 3}
 QUICK_TRIALS = {20: 2, 40: 2}
-BASELINE_LENGTHS = (30, 100)
-BASELINE_SEQUENCES = 50_000  # ten times what robust needs
-BATCH = 4
+BASELINE_LENGTHS = (30, 100, 300)
+BASELINE_SEQUENCES = 128_000  # ten times what robust needs
 FRESH_UP_TO = 1000  # T: beyond, so many more sequences would cost more than the training
 
+_OWN = recipe("robust")
+_BUDGET = _OWN.max_iterations * _OWN.batch_size
 ROBUST, BIAS_1, BIAS_LOG_T = "robust", "forget bias 1", "forget bias log T"
 GRU, IRNN = "GRU", "ReLU, identity"
 TORCH: dict[str, dict[str, Any]] = {
@@ -44,6 +46,7 @@ TORCH: dict[str, dict[str, Any]] = {
     IRNN: {"hidden": 100, "batch_size": 16, "learning_rate": 1e-3, "clip": 0.1},
 }
 TORCH_FUNCTIONS = {GRU: "longlag.torch_baselines:gru", IRNN: "longlag.torch_baselines:irnn"}
+TORCH_LENGTHS = (30, 100)
 TORCH_TRIALS = 10
 TORCH_SEQUENCES = 96_000
 TORCH_TEST_EVERY = 1600  # training sequences
@@ -64,7 +67,7 @@ class Lag:
     notes = (
         "The paper's task rules, lengths T to 1.1 T. The baselines are robust in everything but "
         "their gates: input bias 0, and a forget bias of 1 or of log 1.1 T; they get "
-        f"{BASELINE_SEQUENCES:,} sequences, robust 200,000.",
+        f"{BASELINE_SEQUENCES:,} sequences, robust {_BUDGET:,}.",
         f"The GRU and the ReLU network (initialised after Le, Jaitly & Hinton 2015) are PyTorch's, "
         f"under robust's protocol with {TORCH_SEQUENCES:,} sequences and their own settings: "
         + "; ".join(f"{name}: {_in_words(own)}" for name, own in TORCH.items())
@@ -73,7 +76,7 @@ class Lag:
         "independent test sets. Intervals are exact (Clopper-Pearson, 95 %); sequences and seconds "
         "are those of the seeds that were solved, median (range).",
         "Seconds are of one core of a shared machine, testing included (a test of 2560 sequences "
-        "every 800 training sequences); ns a step: those seconds over training sequences times T.",
+        "every 1600 training sequences); ns a step: those seconds over training sequences times T.",
     )
 
     def cases(self, request: Request) -> Sequence[Case]:
@@ -81,10 +84,11 @@ class Lag:
         grid = QUICK_TRIALS if request.quick else FULL_TRIALS if request.full else TRIALS
         lengths = request.lengths or tuple(grid)
         cases = [_case(request, ROBUST, T, grid.get(T, 3)) for T in lengths]
-        feasible = [T for T in lengths if T in BASELINE_LENGTHS or request.quick]
         for name in (BIAS_1, BIAS_LOG_T):
+            feasible = [T for T in lengths if T in BASELINE_LENGTHS or request.quick]
             cases += [_case(request, name, T, grid.get(T, 3)) for T in feasible]
         for name in TORCH if has_torch() else ():
+            feasible = [T for T in lengths if T in TORCH_LENGTHS or request.quick]
             cases += [_torch_case(request, name, T, grid.get(T, 3)) for T in feasible]
         return cases
 
@@ -156,8 +160,9 @@ class Lag:
 
 
 def _case(request: Request, name: str, T: int, trials: int) -> Case:
-    limit = 50_000 if name == ROBUST else BASELINE_SEQUENCES // BATCH
-    changes: dict[str, Any] = {"min_length": T, "max_iterations": budget(request, BATCH, limit)}
+    batch, limit = _OWN.batch_size, _OWN.max_iterations
+    limit = limit if name == ROBUST else BASELINE_SEQUENCES // batch
+    changes: dict[str, Any] = {"min_length": T, "max_iterations": budget(request, batch, limit)}
     if name != ROBUST:
         longest = T * 11 // 10
         bias = 1.0 if name == BIAS_1 else math.log(longest)

@@ -86,7 +86,8 @@ def groups(request: Request) -> list[Group]:
     limit = budget(request, 32, 100 if request.quick else 6000)
     found = [Group("catalog", 30, {"max_iterations": limit}, described)]
     for T in request.lengths or grid:
-        limit = budget(request, recipe("robust").batch_size, 50_000)
+        own = recipe("robust")
+        limit = budget(request, own.batch_size, own.max_iterations)
         found.append(Group("robust", T, {"min_length": T, "max_iterations": limit}, seeds))
     return found
 
