@@ -197,6 +197,7 @@ def test_an_online_study_from_python(tmp_path: Path) -> None:
         (None, {}, "unknown study None; known are table8"),
         ("seeds", {"trails": 2}, "study seeds has no option 'trails'; did you mean 'trials'?"),
         ("table8", {"lengths": 2}, "study table8 has no option 'lengths'"),
+        ("register", {"trails": 2}, "study register has no option 'trails'"),
         ("movement", {"trials": 2}, "study movement has no option 'trials'"),
         ("seeds", {"trials": 0}, "trials must be a whole number from 1"),
     ],
