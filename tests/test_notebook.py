@@ -63,7 +63,11 @@ def page(shown: object) -> Page:
 @pytest.fixture(scope="module")
 def run() -> Run:
     return longlag.train(
-        recipe("robust", min_length=12, hidden=2, max_iterations=30, test_every=10, test_size=20),
+        recipe(
+            "robust",
+            **{"min_length": 12, "hidden": 2, "batch_size": 4},
+            **{"max_iterations": 30, "test_every": 10, "test_size": 20},
+        ),
         seed=7,
         engine="numpy",
     )
