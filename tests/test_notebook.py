@@ -63,7 +63,11 @@ def page(shown: object) -> Page:
 @pytest.fixture(scope="module")
 def run() -> Run:
     return longlag.train(
-        recipe("robust", min_length=12, hidden=2, max_iterations=30, test_every=10, test_size=20),
+        recipe(
+            "robust",
+            **{"min_length": 12, "hidden": 2, "batch_size": 4},
+            **{"max_iterations": 30, "test_every": 10, "test_size": 20},
+        ),
         seed=7,
         engine="numpy",
     )
@@ -197,6 +201,7 @@ def test_an_online_study_from_python(tmp_path: Path) -> None:
         (None, {}, "unknown study None; known are table8"),
         ("seeds", {"trails": 2}, "study seeds has no option 'trails'; did you mean 'trials'?"),
         ("table8", {"lengths": 2}, "study table8 has no option 'lengths'"),
+        ("register", {"trails": 2}, "study register has no option 'trails'"),
         ("movement", {"trials": 2}, "study movement has no option 'trials'"),
         ("seeds", {"trials": 0}, "trials must be a whole number from 1"),
     ],

@@ -155,8 +155,7 @@ def _setting(run: Run) -> str:
 def _curve(run: Run) -> str:
     """Losses of the batches (their spread and mean), tests, and the chance level."""
     losses, tests = np.asarray(run.history.train_losses, float), run.history.test_curve
-    x, low, mean, high = _gathered(losses)
-    x = x * run.recipe.loss_every
+    x, low, mean, high = _gathered(run.loss_iterations, losses)
     what, unit = ("losses", "sequences") if run.stops else ("batches", "iterations")
     chance = _task(run).chance_mse
     seen = [(k, mse) for k, mse in tests if np.isfinite(mse)]
@@ -208,13 +207,15 @@ def _level(y: str, text: str) -> str:
     )
 
 
-def _gathered(losses: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """The finite losses in columns: their middles, least, geometric mean, and largest."""
+def _gathered(
+    iterations: np.ndarray, losses: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The finite losses in columns: their iterations, least, geometric mean, and largest."""
     at = np.flatnonzero(np.isfinite(losses))
     columns = [part for part in np.array_split(at, BINS) if len(part)]
     values = [np.maximum(losses[part], LEAST) for part in columns]
     return (
-        np.array([part.mean() + 1 for part in columns]),
+        np.array([iterations[part].mean() for part in columns]),
         np.array([v.min() for v in values]),
         np.array([np.exp(np.log(v).mean()) for v in values]),
         np.array([v.max() for v in values]),

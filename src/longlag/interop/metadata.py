@@ -2,7 +2,7 @@
 
     format         "longlag export 1"
     gate_order     how the format orders the gates in its arrays
-    forget_gate    learned, or fixed at 1
+    forget_gate    learned, fixed at 1, or none: the LSTM of 1997
     output         linear, or sigmoid
     run            the content of history.json but its losses, as JSON: recipe, every setting,
                    seed, engine, score, what stopped it, test curve, versions and machine
@@ -23,7 +23,7 @@ import numpy as np
 
 from longlag import runs
 from longlag.networks.lstm import LSTM
-from longlag.recipes import Recipe
+from longlag.recipes import AnyRecipe, Recipe
 from longlag.steps import Run
 
 FORMAT = "longlag export 1"
@@ -33,16 +33,23 @@ KEYS = ("format", "gate_order", "forget_gate", "output", "run", "train_losses", 
 Metadata = Mapping[str, str]
 
 
-def parts(run: Run) -> tuple[Recipe, LSTM]:
-    """A run's recipe and network, where the formats know such a network.
+def variant(recipe: AnyRecipe) -> dict[str, str]:
+    """The texts that tell one kind of network from another; the LSTM of 1997 has no forget gate."""
+    if isinstance(recipe, Recipe):
+        return {"forget_gate": FORGET_GATE[recipe.forget_gate], "output": recipe.output}
+    return {"forget_gate": "none", "output": "sigmoid"}
+
+
+def modern(run: Run) -> tuple[Recipe, LSTM]:
+    """A run's recipe and network, where other programs have such a layer.
 
     Raises:
         ValueError: it is the LSTM of 1997.
     """
     if not isinstance(run.recipe, Recipe) or not isinstance(run.network, LSTM):
         raise ValueError(
-            f"recipe {run.recipe.name} trains the LSTM of 1997, for which no other program has a "
-            "layer: its weights are in weights.npz"
+            f"recipe {run.recipe.name} trains the LSTM of 1997, for which neither PyTorch nor ONNX "
+            "has a layer; export to safetensors"
         )
     return run.recipe, run.network
 
@@ -51,25 +58,22 @@ def describe(run: Run, gate_order: str) -> dict[str, str]:
     """The texts of a run.
 
     Raises:
-        ValueError: its weights are not finite float32 numbers of its recipe's shapes, or its
-            network is one that the formats do not know.
+        ValueError: its weights are not finite float32 numbers of its recipe's shapes.
     """
-    recipe, network = parts(run)
-    weights = network.parameters._asdict()
-    runs.network_of(recipe, weights)
+    weights = run.network.parameters._asdict()
+    runs.network_of(run.recipe, weights)
     history = runs.describe(run)
     texts = {
         "format": FORMAT,
         "gate_order": gate_order,
-        "forget_gate": FORGET_GATE[recipe.forget_gate],
-        "output": recipe.output,
+        **variant(run.recipe),
         "train_losses": runs.to_json(history.pop("train_losses")),
         "run": runs.to_json(history),
     }
     return {**texts, "sha256": _digest(texts, weights)}
 
 
-def check(texts: Metadata, gate_order: str) -> None:
+def check(texts: Metadata, *gate_orders: str) -> None:
     """Refuses what is no export of this version.
 
     Raises:
@@ -86,8 +90,9 @@ def check(texts: Metadata, gate_order: str) -> None:
     for name in texts:
         if name not in KEYS:
             raise ValueError(f"its metadata holds {name!r}, which this version does not know")
-    if texts["gate_order"] != gate_order:
-        raise ValueError(f"its gate order is {texts['gate_order']!r}, not {gate_order!r}")
+    if texts["gate_order"] not in gate_orders:
+        wanted = " or ".join(map(repr, gate_orders))
+        raise ValueError(f"its gate order is {texts['gate_order']!r}, not {wanted}")
 
 
 def assemble(texts: Metadata, weights: Mapping[str, np.ndarray]) -> Run:
@@ -99,13 +104,11 @@ def assemble(texts: Metadata, weights: Mapping[str, np.ndarray]) -> Run:
     history = json.loads(texts["run"])
     known = runs.described({**history, "train_losses": json.loads(texts["train_losses"])})
     network = runs.network_of(known["recipe"], weights)
-    run = Run(**known, network=network, snapshots={})
-    recipe, _ = parts(run)
-    if (texts["forget_gate"], texts["output"]) != (FORGET_GATE[recipe.forget_gate], recipe.output):
+    if not variant(known["recipe"]).items() <= texts.items():
         raise ValueError("its variant is not that of its settings")
     if texts["sha256"] != _digest(texts, network.parameters._asdict()):
         raise ValueError("its weights or metadata were altered after the export")
-    return run
+    return Run(**known, network=network, snapshots={})
 
 
 def _digest(texts: Metadata, weights: Mapping[str, np.ndarray]) -> str:

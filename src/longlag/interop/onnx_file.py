@@ -34,7 +34,7 @@ def encode(run: Run) -> bytes:
     Raises:
         ValueError: the forget gate is fixed.
     """
-    recipe, network = metadata.parts(run)
+    recipe, network = metadata.modern(run)
     if not recipe.forget_gate:
         raise ValueError(
             "ONNX cannot express a forget gate fixed at 1: its LSTM operator always learns one; "
@@ -67,7 +67,7 @@ def decode(data: bytes) -> Run:
         "by": by,
     }
     run = metadata.assemble(texts, {name: array.copy() for name, array in weights.items()})
-    _, network = metadata.parts(run)
+    _, network = metadata.modern(run)
     if model != _model(network, texts):
         raise ValueError("its graph is not that of an exported network")
     return run

@@ -1,4 +1,4 @@
-"""safetensors: Wx, Wh, b, Wy and by as in weights.npz, and the metadata."""
+"""safetensors: the arrays of weights.npz under their names, and the metadata."""
 
 # pyright: reportMissingImports=false
 
@@ -11,14 +11,16 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from longlag.interop import metadata
+from longlag.recipes import AnyRecipe, Recipe
 from longlag.steps import Run
 
 GATE_ORDER = "input, forget, output, candidate"
+ORDER_1997 = "cells, input gates, output gates"
 
 
 def encode(run: Run) -> bytes:
     """The content of a .safetensors file."""
-    texts = metadata.describe(run, GATE_ORDER)
+    texts = metadata.describe(run, gate_order(run.recipe))
     weights = run.network.parameters._asdict()
     return save({name: np.ascontiguousarray(array) for name, array in weights.items()}, texts)
 
@@ -35,5 +37,12 @@ def decode(data: bytes) -> Run:
         raise ValueError(f"safetensors cannot read it ({error})") from error
     size = int.from_bytes(data[:8], "little")
     texts = json.loads(data[8 : 8 + size]).get("__metadata__", {})
-    metadata.check(texts, GATE_ORDER)
-    return metadata.assemble(texts, {name: weights[name] for name in sorted(weights)})
+    metadata.check(texts, GATE_ORDER, ORDER_1997)
+    run = metadata.assemble(texts, {name: weights[name] for name in sorted(weights)})
+    metadata.check(texts, gate_order(run.recipe))
+    return run
+
+
+def gate_order(recipe: AnyRecipe) -> str:
+    """How the gates of a recipe's network stand in its arrays."""
+    return GATE_ORDER if isinstance(recipe, Recipe) else ORDER_1997

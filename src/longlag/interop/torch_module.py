@@ -28,7 +28,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from longlag.interop.metadata import FORGET_GATE, parts
+from longlag.interop.metadata import FORGET_GATE, modern
 from longlag.networks.lstm import Output
 from longlag.steps import Run
 
@@ -100,7 +100,7 @@ class LSTMModule(nn.Module):
 
 def from_run(run: Run) -> LSTMModule:
     """A run's network as a module, its weights to the bit."""
-    recipe, network = parts(run)
+    recipe, network = modern(run)
     module = LSTMModule(recipe.hidden, recipe.output, recipe.forget_gate)
     Wx, Wh, b, Wy, by = (torch.tensor(array) for array in network.parameters)
     weight_ih, weight_hh, bias, _ = module.lstm.all_weights[0]
