@@ -105,7 +105,9 @@ def _catalog(request: Request, T: int) -> Case:
 
 
 def _robust(request: Request, T: int) -> Case:
-    changes: dict[str, Any] = {"min_length": T, "max_iterations": budget(request, 4, 50_000)}
+    own = recipe("robust")
+    most = budget(request, own.batch_size, own.max_iterations)
+    changes: dict[str, Any] = {"min_length": T, "max_iterations": most}
     if request.quick:
         changes |= {"test_size": 200}
     return _case(request, "robust", T, changes)
