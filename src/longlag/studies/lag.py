@@ -74,8 +74,8 @@ class Lag:
         "independent test sets. Intervals are exact (Clopper-Pearson, 95 %); sequences and seconds "
         "are those of the seeds that were solved, median (range).",
         "Seconds are of one core of a shared machine, testing included (a test of 2560 sequences "
-        f"every {OWN.test_every * OWN.batch_size:,} training sequences of robust); ns a step: those "
-        "seconds over training sequences times T.",
+        f"every {OWN.test_every * OWN.batch_size:,} training sequences of robust); ns a step: "
+        "those seconds over training sequences times T.",
     )
 
     def cases(self, request: Request) -> Sequence[Case]:
