@@ -131,8 +131,8 @@ def test_a_loss_that_is_not_finite_ends_it() -> None:
 
 
 def short(**changes: Any) -> Recipe:
-    given = {"min_length": 12, "max_iterations": 6, "test_every": 3, "test_size": 20, **changes}
-    return recipe("robust", **given)
+    given = {"min_length": 12, "batch_size": 4, "max_iterations": 6, "test_every": 3}
+    return recipe("robust", **{**given, "test_size": 20, **changes})
 
 
 def test_the_module_stays_as_it_is_and_a_training_can_be_repeated() -> None:
@@ -312,7 +312,7 @@ def test_batches_are_the_tasks(kind: Any, T: int, B: int) -> None:
 
 def test_the_data_of_recipes() -> None:
     assert MarkedPairs().task == recipe("robust").task
-    assert next(iter(MarkedPairs()))[0].shape == (16, 110, 2)
+    assert next(iter(MarkedPairs()))[0].shape == (recipe("robust").batch_size, 110, 2)
     assert next(iter(MarkedPairs(recipe("paper"))))[0].shape == (32, 110, 2)
     lengths = [set(batch[1].tolist()) for batch in MarkedPairs(recipe("catalog"), batches=20)]
     assert all(len(one) == 1 for one in lengths)  # the catalogue's: one length a batch

@@ -36,7 +36,8 @@ def gated(hidden: int) -> nn.GRU:
 def identity(hidden: int) -> nn.RNN:
     """A ReLU network that starts at the identity, biases 0 (Le, Jaitly & Hinton 2015, section 2).
 
-    Their input weights have standard deviation 0.001; with Adam's steps 0.1 learns sooner.
+    Their input weights have standard deviation 0.001, from which Adam was still at chance after
+    60,000 sequences of T = 30 (one seed, rate 0.001); hence 0.1.
     """
     units = nn.RNN(2, hidden, nonlinearity="relu", batch_first=True)
     for name, parameter in units.named_parameters():
