@@ -31,6 +31,7 @@ from longlag.studies.register_sequences import (
     fresh_values,
     with_values,
 )
+from longlag.studies.result import Result
 from longlag.studies.sweep_study import Request
 from longlag.tasks import MarkedPairs
 
@@ -473,7 +474,7 @@ def test_when_it_is_formed() -> None:
 def quick(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Path]:
     directory = tmp_path_factory.mktemp("register")
     command = f"longlag study register --out {directory} --quick"
-    return register.run(Request(out=directory, quick=True, command=command)), directory
+    return register.run(Request(out=directory, quick=True, command=command)).content, directory
 
 
 def test_a_quick_study_writes_its_files(quick: tuple[dict[str, Any], Path]) -> None:
@@ -525,7 +526,8 @@ def test_started_again_it_does_nothing_again(quick: tuple[dict[str, Any], Path])
     before = {path.name: path.read_bytes() for path in out.iterdir() if path.suffix == ".csv"}
     progress = []
     again = register.run(Request(out=out, quick=True), progress.append)
-    assert json.loads(json.dumps(again)) == json.loads(json.dumps(content))
+    assert json.dumps(again.content) == json.dumps(content)
+    assert len(again.table) == 1 + len(again.rows)
     assert progress[-1].skipped == progress[-1].total == 3
     for name, data in before.items():
         assert (out / name).read_bytes() == data
@@ -538,9 +540,10 @@ def test_the_command_prints_json_or_a_table(
 ) -> None:
     asked = []
 
-    def run(request: Request, observe: Any) -> dict[str, Any]:
+    def run(request: Request, observe: Any) -> Result:
         asked.append(request)
-        return quick[0]
+        cells = register_page.cells(quick[0]["rows"])
+        return Result(register_page.TITLE, quick[0], cells, register_page.remarks(quick[0]))
 
     monkeypatch.setattr(register, "run", run)
     args = ["study", "register", "--quick", "--trials", "2", "--lengths", "30,40"]
