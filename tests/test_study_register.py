@@ -348,6 +348,8 @@ def test_ablation_destroys_it(earlier_alone: dict[str, Any]) -> None:
     assert found["after"][1] == pytest.approx(found["none"], abs=1e-5)
     assert found["after"][0] == pytest.approx(1 / 3, abs=0.05)
     assert found["after_set"] == pytest.approx(found["after"][0], abs=1e-5)
+    # Emptied it answers 0, where the later value y was hoped for: 1 - E y / E |x - y|.
+    assert found["between_emptied"] == pytest.approx(1 - (1 / 2) / (1 / 3), abs=0.15)
     # Cut out for good, it leaves the answer 0: the root of E (x y)² = 1/9.
     assert found["cut"][0] == pytest.approx(1 / 3, abs=0.05)
     # The latch cut out, the later value is added: E (x + y - x y)² = 11/18.
@@ -379,6 +381,9 @@ def test_a_product_made_by_forgetting_is_told_from_one_that_is_written() -> None
     given_ = read.value(read.earlier) * sigmoid(2 * read.value(read.later))
     np.testing.assert_allclose(net.predict(read.inputs, read.lengths), given_, atol=1e-4)
     assert found["kept_share"] == pytest.approx(1, abs=1e-6)
+    surface = np.array(register_probe.surface(net, TASK, rng)["mean"])
+    axis = np.linspace(0, 1, len(surface))
+    np.testing.assert_allclose(surface, axis[:, None] * sigmoid(2 * axis), atol=1e-3)
     held = found["held"]
     assert held["what is written"] == held["output gate"] == pytest.approx(held["nothing"])
     mean = read.value(read.earlier) * np.mean(sigmoid(2 * read.value(read.later)))
@@ -387,6 +392,16 @@ def test_a_product_made_by_forgetting_is_told_from_one_that_is_written() -> None
     # The gates are told of the latch alone, which is the same in every sequence.
     assert held["what gates are told"] == pytest.approx(held["nothing"])
     assert found["forget_from_later"] == pytest.approx(0.98, abs=0.02)  # sigmoid: nearly linear
+
+
+def test_what_is_written_beside_a_product_is_no_part_of_it() -> None:
+    """The later value is added to what the forget gate keeps: x_earlier sigmoid(2 x_later)."""
+    net = by_hand(both=True, forgets=True)
+    read = draw(TASK, 400, np.random.default_rng(0), apart=4)
+    states = probing.trajectories(net, read.inputs, read.lengths)
+    found = register_probe.at_later_mark(net, states, read, 0)
+    assert found["kept_share"] == pytest.approx(1, abs=0.01)
+    assert found["written_from_later"] == pytest.approx(1, abs=1e-4)
 
 
 def test_an_untrained_network_can_be_read_though_it_computes_nothing() -> None:
