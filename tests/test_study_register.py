@@ -31,6 +31,7 @@ from longlag.studies.register_sequences import (
     fresh_values,
     with_values,
 )
+from longlag.studies.result import Result
 from longlag.studies.sweep_study import Request
 from longlag.tasks import MarkedPairs
 
@@ -347,6 +348,8 @@ def test_ablation_destroys_it(earlier_alone: dict[str, Any]) -> None:
     assert found["after"][1] == pytest.approx(found["none"], abs=1e-5)
     assert found["after"][0] == pytest.approx(1 / 3, abs=0.05)
     assert found["after_set"] == pytest.approx(found["after"][0], abs=1e-5)
+    # Emptied it answers 0, where the later value y was hoped for: 1 - E y / E |x - y|.
+    assert found["between_emptied"] == pytest.approx(1 - (1 / 2) / (1 / 3), abs=0.15)
     # Cut out for good, it leaves the answer 0: the root of E (x y)² = 1/9.
     assert found["cut"][0] == pytest.approx(1 / 3, abs=0.05)
     # The latch cut out, the later value is added: E (x + y - x y)² = 11/18.
@@ -378,6 +381,9 @@ def test_a_product_made_by_forgetting_is_told_from_one_that_is_written() -> None
     given_ = read.value(read.earlier) * sigmoid(2 * read.value(read.later))
     np.testing.assert_allclose(net.predict(read.inputs, read.lengths), given_, atol=1e-4)
     assert found["kept_share"] == pytest.approx(1, abs=1e-6)
+    surface = np.array(register_probe.surface(net, TASK, rng)["mean"])
+    axis = np.linspace(0, 1, len(surface))
+    np.testing.assert_allclose(surface, axis[:, None] * sigmoid(2 * axis), atol=1e-3)
     held = found["held"]
     assert held["what is written"] == held["output gate"] == pytest.approx(held["nothing"])
     mean = read.value(read.earlier) * np.mean(sigmoid(2 * read.value(read.later)))
@@ -386,6 +392,16 @@ def test_a_product_made_by_forgetting_is_told_from_one_that_is_written() -> None
     # The gates are told of the latch alone, which is the same in every sequence.
     assert held["what gates are told"] == pytest.approx(held["nothing"])
     assert found["forget_from_later"] == pytest.approx(0.98, abs=0.02)  # sigmoid: nearly linear
+
+
+def test_what_is_written_beside_a_product_is_no_part_of_it() -> None:
+    """The later value is added to what the forget gate keeps: x_earlier sigmoid(2 x_later)."""
+    net = by_hand(both=True, forgets=True)
+    read = draw(TASK, 400, np.random.default_rng(0), apart=4)
+    states = probing.trajectories(net, read.inputs, read.lengths)
+    found = register_probe.at_later_mark(net, states, read, 0)
+    assert found["kept_share"] == pytest.approx(1, abs=0.01)
+    assert found["written_from_later"] == pytest.approx(1, abs=1e-4)
 
 
 def test_an_untrained_network_can_be_read_though_it_computes_nothing() -> None:
@@ -473,7 +489,7 @@ def test_when_it_is_formed() -> None:
 def quick(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Path]:
     directory = tmp_path_factory.mktemp("register")
     command = f"longlag study register --out {directory} --quick"
-    return register.run(Request(out=directory, quick=True, command=command)), directory
+    return register.run(Request(out=directory, quick=True, command=command)).content, directory
 
 
 def test_a_quick_study_writes_its_files(quick: tuple[dict[str, Any], Path]) -> None:
@@ -525,7 +541,8 @@ def test_started_again_it_does_nothing_again(quick: tuple[dict[str, Any], Path])
     before = {path.name: path.read_bytes() for path in out.iterdir() if path.suffix == ".csv"}
     progress = []
     again = register.run(Request(out=out, quick=True), progress.append)
-    assert json.loads(json.dumps(again)) == json.loads(json.dumps(content))
+    assert json.dumps(again.content) == json.dumps(content)
+    assert len(again.table) == 1 + len(again.rows)
     assert progress[-1].skipped == progress[-1].total == 3
     for name, data in before.items():
         assert (out / name).read_bytes() == data
@@ -538,9 +555,10 @@ def test_the_command_prints_json_or_a_table(
 ) -> None:
     asked = []
 
-    def run(request: Request, observe: Any) -> dict[str, Any]:
+    def run(request: Request, observe: Any) -> Result:
         asked.append(request)
-        return quick[0]
+        cells = register_page.cells(quick[0]["rows"])
+        return Result(register_page.TITLE, quick[0], cells, register_page.remarks(quick[0]))
 
     monkeypatch.setattr(register, "run", run)
     args = ["study", "register", "--quick", "--trials", "2", "--lengths", "30,40"]

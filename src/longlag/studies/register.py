@@ -83,13 +83,18 @@ def groups(request: Request) -> list[Group]:
             raise ValueError(f"lengths must be at least {SHORTEST} to look between marks, not {T}")
     seeds = range(request.seed, request.seed + trials)
     described = (QUICK_DESCRIBED if request.quick else DESCRIBED)[:trials]
-    limit = budget(request, 32, 100 if request.quick else 6000)
-    found = [Group("catalog", 30, {"max_iterations": limit}, described)]
+    most = 100 if request.quick else None
+    found = [Group("catalog", 30, _changes(request, "catalog", most), described)]
     for T in request.lengths or grid:
-        own = recipe("robust")
-        limit = budget(request, own.batch_size, own.max_iterations)
-        found.append(Group("robust", T, {"min_length": T, "max_iterations": limit}, seeds))
+        changes = {"min_length": T, **_changes(request, "robust")}
+        found.append(Group("robust", T, changes, seeds))
     return found
+
+
+def _changes(request: Request, name: str, most: int | None = None) -> dict[str, Any]:
+    """The recipe's own budget, or `most` iterations, or what --max-sequences allows."""
+    own = recipe(name)
+    return {"max_iterations": budget(request, own.batch_size, most or own.max_iterations)}
 
 
 def trials_of(group: Group, request: Request) -> Iterator[Trial]:
