@@ -222,9 +222,7 @@ def legal_marks(task: MarkedPairs) -> set[tuple[int, int]]:
 
 @pytest.mark.parametrize("name", TASKS)
 @pytest.mark.parametrize("T", [12, 13, 21, 30])
-def test_a_mark_moves_to_the_nearest_place_that_the_rules_allow(
-    calculator, name: str, T: int
-) -> None:
+def test_a_mark_moves_to_the_nearest_legal_place(calculator, name: str, T: int) -> None:
     task = TASKS[name].at_length(T)
     legal = sorted(legal_marks(task))
     moved = calculator.evaluate(
@@ -864,6 +862,7 @@ def test_the_command_refuses_in_one_sentence(saved: Path, tmp_path: Path, capsys
         ((damaged,), "weights.npz is damaged"),
         ((saved, later), "its format is 'longlag run 9'"),
         ((saved, "--out", tmp_path), "is a directory"),
+        ((saved, "--out", saved / "weights.npz"), "a file of the run itself"),
         ((saved, "--out", blocked / "page.html"), "cannot write into"),
     ):
         status, out, err = call(capsys, *args)
