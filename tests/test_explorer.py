@@ -185,7 +185,7 @@ TASKS = {
 
 def as_told(task: MarkedPairs) -> str:
     """The task as the page is told it."""
-    return runs.to_json(explorer.content._task(task))
+    return runs.to_json(explorer.content.rules_of(task))
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -229,7 +229,7 @@ def test_a_mark_moves_to_the_nearest_legal_place(calculator, name: str, T: int) 
         "([task, T, pairs]) => pairs.map((marks) => [0, 1].map((which) =>"
         " Array.from({ length: T + 4 }, (_, k) =>"
         " nearestLegal(task, T, which, marks[1 - which], k - 2))))",
-        [explorer.content._task(task), T, legal],
+        [explorer.content.rules_of(task), T, legal],
     )
     for marks, both in zip(legal, moved, strict=True):
         for which, places in enumerate(both):
@@ -261,7 +261,7 @@ def test_the_scatter_and_the_surface_are_the_references(browser, files, variants
                 *(f"responds.{column}" for column in ("x1", "x2", "target")),
             )
         )
-        grid = numbers(page, "app.runs[0].surface.answers").reshape(25, 25)
+        grid = numbers(page, "app.runs[0].surface.answers").reshape(21, 21)
         inputs, marks = shown(page)
         caption = page.text_content(".scatter-text")
     assert len(answers) == 512
@@ -277,11 +277,11 @@ def test_the_scatter_and_the_surface_are_the_references(browser, files, variants
     for j in range(run.recipe.hidden):
         expected = np.corrcoef(last[:, j], targets)[0, 1]
         assert responds[2][j] == pytest.approx(expected, abs=1e-9)
-    values = np.linspace(-1 if task.kind == "adding" else 0, 1, 25)
-    batch = np.repeat(inputs[None], 625, axis=0)
-    batch[:, marks[0], 0] = np.tile(values, 25)
-    batch[:, marks[1], 0] = np.repeat(values, 25)
-    np.testing.assert_allclose(grid, network.predict(batch).reshape(25, 25), rtol=0, atol=1e-9)
+    values = np.linspace(-1 if task.kind == "adding" else 0, 1, 21)
+    batch = np.repeat(inputs[None], 441, axis=0)
+    batch[:, marks[0], 0] = np.tile(values, 21)
+    batch[:, marks[1], 0] = np.repeat(values, 21)
+    np.testing.assert_allclose(grid, network.predict(batch).reshape(21, 21), rtol=0, atol=1e-9)
 
 
 # -- the sequence -----------------------------------------------------------------------------
@@ -543,7 +543,7 @@ def test_every_panel_shows_the_network_as_it_was(page, variants) -> None:
         np.testing.assert_allclose(given, expected, rtol=0, atol=1e-9)
         inputs, marks = shown(page)
         inputs[marks, 0] = 1, 0
-        corner = page.evaluate("app.runs[0].surface.answers[24]")
+        corner = page.evaluate("app.runs[0].surface.answers[20]")
         assert corner == pytest.approx(doubled(network).predict(inputs[None])[0], abs=1e-9)
         assert f"{4 * moments[index]:,} training sequences" in page.text_content("#moment-text")
         surfaces.add(numbers(page, "app.runs[0].surface.answers").tobytes())

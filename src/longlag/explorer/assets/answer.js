@@ -148,7 +148,7 @@ class ScatterPanel {
       sum += error ** 2;
     }
     const fewer = answers.length < asked ? ` Fewer than ${asked}: this network is large or T long.` : "";
-    const rest = done ? "" : ` (${answers.length} to come)`;
+    const rest = done ? "" : ` so far (of ${answers.length})`;
     this.caption.textContent =
       `${right} of ${n} within ${this.app.content.tolerance}${rest}, ` +
       `root mean squared error ${short(Math.sqrt(sum / n))}, ` +
@@ -158,7 +158,7 @@ class ScatterPanel {
 }
 
 const BANDS = 20; // a band of colours is 0.05 wide
-const SMOOTH = 6; // image points between two of the computed ones
+const SMOOTH = 7; // image points between two of the computed ones
 
 class SurfacePanel {
   constructor(root, run) {

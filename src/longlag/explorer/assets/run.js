@@ -3,7 +3,7 @@
 /* One run on the page: its network at the moment shown, its panels, its worker. */
 
 const FRESH = 512; // sequences in the scatter
-const GRID = 25; // values of x1, and of x2, in the surface
+const GRID = 21; // values of x1, and of x2, in the surface
 
 class RunView {
   constructor(app, about) {
