@@ -400,6 +400,15 @@ def test_the_pair_moves_on_the_surface(page) -> None:
     assert after == [pytest.approx(x1 + 0.01), pytest.approx(x2 + 0.1)]
 
 
+def test_an_answer_is_judged_by_the_papers_tolerance(page, variants) -> None:
+    for off, verdict in ((0.03, "✓"), (0.05, "✗"), (-0.05, "✗"), (-0.03, "✓")):
+        for _ in range(5):  # the answer moves a little with the values
+            page.evaluate(f"app.setPair(1, app.runs[0].answer + {off}), app.frame()")
+        assert page.evaluate("app.target - app.runs[0].answer") == pytest.approx(off, abs=0.005)
+        assert page.text_content(".verdict").startswith(verdict)
+        assert_consistent(page, variants["robust"].network)
+
+
 def test_length_changes_up_to_four_times_the_training(page, variants) -> None:
     before = shown(page)[0][:, 0]
     box = page.locator("#length")
