@@ -862,6 +862,10 @@ def test_the_command_refuses_in_one_sentence(saved: Path, tmp_path: Path, capsys
     later = shutil.copytree(saved, tmp_path / "later")
     history = later / "history.json"
     history.write_text(history.read_text().replace(runs.FORMAT, "longlag run 9"))
+    paper = tmp_path / "paper"
+    paper.mkdir()
+    few = {"max_sequences": 64, "min_length": 11, "test_size": 16}
+    runs.save(longlag.train(longlag.recipe("paper", **few), engine="numpy"), paper)
     blocked = tmp_path / "file"
     blocked.touch()
     for args, words in (
@@ -870,6 +874,7 @@ def test_the_command_refuses_in_one_sentence(saved: Path, tmp_path: Path, capsys
         ((tmp_path / "none",), "no such directory"),
         ((damaged,), "weights.npz is damaged"),
         ((saved, later), "its format is 'longlag run 9'"),
+        ((saved, paper), "recipe paper trains the LSTM of 1997, which the page cannot show"),
         ((saved, "--out", tmp_path), "is a directory"),
         ((saved, "--out", saved / "weights.npz"), "a file of the run itself"),
         ((saved, "--out", blocked / "page.html"), "cannot write into"),
