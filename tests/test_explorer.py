@@ -559,6 +559,22 @@ def test_every_panel_shows_the_network_as_it_was(page, variants) -> None:
     assert len(surfaces) == 3
 
 
+def test_the_curve_has_chance_and_the_papers_lines_where_they_belong(
+    browser, files, calculator
+) -> None:
+    legend = calculator.text_content(".curve .legend")
+    assert "chance 0.059" in legend
+    assert "paper, first stop: 0.0223 (read as RMSE), 482,000 sequences" in legend
+    assert "second stop: 0.0139 (read as RMSE), 1,273,000 sequences" in legend
+    lines = calculator.evaluate("app.content.runs[0].curve.paper.map(([mse]) => mse)")
+    assert lines == [pytest.approx(0.0223**2), pytest.approx(0.0139**2)]
+    with opened(browser, files["catalog"]) as page:
+        legend = page.text_content(".curve .legend")
+        assert "chance 0.049" in legend
+        assert "not drawn here" in legend
+        assert page.evaluate("app.content.runs[0].curve.paper") == []
+
+
 def test_a_click_on_the_curve_goes_to_its_moment(page) -> None:
     page.locator(".lines").scroll_into_view_if_needed()
     box = page.locator(".lines").bounding_box()

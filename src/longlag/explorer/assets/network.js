@@ -4,7 +4,7 @@
 
 const MAPS = [
   ["cell", "Cell state c", "what is carried"],
-  ["hidden", "Hidden state h", "what the other cells see"],
+  ["hidden", "Hidden state h", "what others see"],
   ["input_gate", "Input gate i", "what is let in"],
   ["forget_gate", "Forget gate f", "what is kept"],
   ["output_gate", "Output gate o", "what is let out"],

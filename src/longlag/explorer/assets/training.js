@@ -195,6 +195,9 @@ class CurvePanel {
       entry.append(text);
       this.legend.append(entry);
     }
+    if (curve.paper.length === 0) {
+      this.legend.append(element("li", "The paper’s results are for its own rules at T = 100: not drawn here."));
+    }
   }
 }
 
