@@ -3,14 +3,15 @@
 PYTHON ?= python3
 TEST_EXTRAS ?= test,oracles,cluster,interop,docs
 BIN := .venv/bin
-SOURCES := pyproject.toml CMakeLists.txt $(wildcard kernel/* benchmarks/*.py) $(shell find src -name '*.py' -o -name '*.pyi')
+SOURCES := pyproject.toml CMakeLists.txt $(wildcard kernel/* benchmarks/*.py) $(shell find src -name '*.py' -o -name '*.pyi' -o -path '*/assets/*')
 
-.PHONY: run setup test test-long lint docs docs-links sanitize clean
+.PHONY: run setup test test-long lint chromium docs docs-links sanitize clean
 
 run: setup
 	$(BIN)/longlag train --recipe robust --save-dir run --overwrite >/dev/null
 	$(BIN)/longlag figures run >/dev/null
 	$(BIN)/longlag animate run >/dev/null
+	$(BIN)/longlag explore run >/dev/null
 	@echo
 	@$(BIN)/longlag evaluate run
 	@echo
@@ -19,6 +20,7 @@ run: setup
 	@echo "           run/cell_state.png        how its cells carry the values"
 	@echo "           run/pred_vs_target.png    its answers to 256 sequences"
 	@echo "           run/animation.gif         all of it, in motion"
+	@echo "           run/explorer.html         a page to try it on: drag a value, see a cell carry it"
 
 setup: .venv/installed
 
@@ -34,10 +36,18 @@ setup: .venv/installed
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
 
-.venv/tested: .venv/installed
+.venv/tested: .venv/installed | chromium
 	wheel=$$(echo build/wheels/*.whl) && \
 		$(BIN)/python -m pip install --quiet "$$wheel[$(TEST_EXTRAS)]"
 	@touch $@
+
+# The browser of the explorer's tests; where it is missing and cannot be installed they are skipped.
+AS_ROOT = $(shell test "$$(id -u)" = 0 || echo sudo -n) env DEBIAN_FRONTEND=noninteractive
+
+chromium:
+	@command -v chromium >/dev/null || { echo "installing chromium for the explorer's tests"; \
+		{ $(AS_ROOT) apt-get -qq update; $(AS_ROOT) apt-get -qq install -y chromium; } >/dev/null 2>&1; } \
+		|| echo "apt-get cannot install chromium: the explorer's tests are skipped"
 
 lint: .venv/tested
 	$(BIN)/ruff check .

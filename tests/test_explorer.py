@@ -185,7 +185,7 @@ TASKS = {
 
 def as_told(task: MarkedPairs) -> str:
     """The task as the page is told it."""
-    return runs.to_json(explorer.content._task(task))
+    return runs.to_json(explorer.content.rules_of(task))
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -222,16 +222,14 @@ def legal_marks(task: MarkedPairs) -> set[tuple[int, int]]:
 
 @pytest.mark.parametrize("name", TASKS)
 @pytest.mark.parametrize("T", [12, 13, 21, 30])
-def test_a_mark_moves_to_the_nearest_place_that_the_rules_allow(
-    calculator, name: str, T: int
-) -> None:
+def test_a_mark_moves_to_the_nearest_legal_place(calculator, name: str, T: int) -> None:
     task = TASKS[name].at_length(T)
     legal = sorted(legal_marks(task))
     moved = calculator.evaluate(
         "([task, T, pairs]) => pairs.map((marks) => [0, 1].map((which) =>"
         " Array.from({ length: T + 4 }, (_, k) =>"
         " nearestLegal(task, T, which, marks[1 - which], k - 2))))",
-        [explorer.content._task(task), T, legal],
+        [explorer.content.rules_of(task), T, legal],
     )
     for marks, both in zip(legal, moved, strict=True):
         for which, places in enumerate(both):
@@ -263,7 +261,7 @@ def test_the_scatter_and_the_surface_are_the_references(browser, files, variants
                 *(f"responds.{column}" for column in ("x1", "x2", "target")),
             )
         )
-        grid = numbers(page, "app.runs[0].surface.answers").reshape(25, 25)
+        grid = numbers(page, "app.runs[0].surface.answers").reshape(21, 21)
         inputs, marks = shown(page)
         caption = page.text_content(".scatter-text")
     assert len(answers) == 512
@@ -279,11 +277,11 @@ def test_the_scatter_and_the_surface_are_the_references(browser, files, variants
     for j in range(run.recipe.hidden):
         expected = np.corrcoef(last[:, j], targets)[0, 1]
         assert responds[2][j] == pytest.approx(expected, abs=1e-9)
-    values = np.linspace(-1 if task.kind == "adding" else 0, 1, 25)
-    batch = np.repeat(inputs[None], 625, axis=0)
-    batch[:, marks[0], 0] = np.tile(values, 25)
-    batch[:, marks[1], 0] = np.repeat(values, 25)
-    np.testing.assert_allclose(grid, network.predict(batch).reshape(25, 25), rtol=0, atol=1e-9)
+    values = np.linspace(-1 if task.kind == "adding" else 0, 1, 21)
+    batch = np.repeat(inputs[None], 441, axis=0)
+    batch[:, marks[0], 0] = np.tile(values, 21)
+    batch[:, marks[1], 0] = np.repeat(values, 21)
+    np.testing.assert_allclose(grid, network.predict(batch).reshape(21, 21), rtol=0, atol=1e-9)
 
 
 # -- the sequence -----------------------------------------------------------------------------
@@ -400,6 +398,15 @@ def test_the_pair_moves_on_the_surface(page) -> None:
     page.keyboard.press("Shift+ArrowUp")
     after = page.evaluate("app.sequence.marks.map((t) => app.sequence.values[t])")
     assert after == [pytest.approx(x1 + 0.01), pytest.approx(x2 + 0.1)]
+
+
+def test_an_answer_is_judged_by_the_papers_tolerance(page, variants) -> None:
+    for off, verdict in ((0.03, "✓"), (0.05, "✗"), (-0.05, "✗"), (-0.03, "✓")):
+        for _ in range(5):  # the answer moves a little with the values
+            page.evaluate(f"app.setPair(1, app.runs[0].answer + {off}), app.frame()")
+        assert page.evaluate("app.target - app.runs[0].answer") == pytest.approx(off, abs=0.005)
+        assert page.text_content(".verdict").startswith(verdict)
+        assert_consistent(page, variants["robust"].network)
 
 
 def test_length_changes_up_to_four_times_the_training(page, variants) -> None:
@@ -545,11 +552,27 @@ def test_every_panel_shows_the_network_as_it_was(page, variants) -> None:
         np.testing.assert_allclose(given, expected, rtol=0, atol=1e-9)
         inputs, marks = shown(page)
         inputs[marks, 0] = 1, 0
-        corner = page.evaluate("app.runs[0].surface.answers[24]")
+        corner = page.evaluate("app.runs[0].surface.answers[20]")
         assert corner == pytest.approx(doubled(network).predict(inputs[None])[0], abs=1e-9)
         assert f"{4 * moments[index]:,} training sequences" in page.text_content("#moment-text")
         surfaces.add(numbers(page, "app.runs[0].surface.answers").tobytes())
     assert len(surfaces) == 3
+
+
+def test_the_curve_has_chance_and_the_papers_lines_where_they_belong(
+    browser, files, calculator
+) -> None:
+    legend = calculator.text_content(".curve .legend")
+    assert "chance 0.059" in legend
+    assert "paper, first stop: 0.0223 (read as RMSE), 482,000 sequences" in legend
+    assert "second stop: 0.0139 (read as RMSE), 1,273,000 sequences" in legend
+    lines = calculator.evaluate("app.content.runs[0].curve.paper.map(([mse]) => mse)")
+    assert lines == [pytest.approx(0.0223**2), pytest.approx(0.0139**2)]
+    with opened(browser, files["catalog"]) as page:
+        legend = page.text_content(".curve .legend")
+        assert "chance 0.049" in legend
+        assert "not drawn here" in legend
+        assert page.evaluate("app.content.runs[0].curve.paper") == []
 
 
 def test_a_click_on_the_curve_goes_to_its_moment(page) -> None:
@@ -855,6 +878,10 @@ def test_the_command_refuses_in_one_sentence(saved: Path, tmp_path: Path, capsys
     later = shutil.copytree(saved, tmp_path / "later")
     history = later / "history.json"
     history.write_text(history.read_text().replace(runs.FORMAT, "longlag run 9"))
+    paper = tmp_path / "paper"
+    paper.mkdir()
+    few = {"max_sequences": 64, "min_length": 11, "test_size": 16}
+    runs.save(longlag.train(longlag.recipe("paper", **few), engine="numpy"), paper)
     blocked = tmp_path / "file"
     blocked.touch()
     for args, words in (
@@ -863,7 +890,9 @@ def test_the_command_refuses_in_one_sentence(saved: Path, tmp_path: Path, capsys
         ((tmp_path / "none",), "no such directory"),
         ((damaged,), "weights.npz is damaged"),
         ((saved, later), "its format is 'longlag run 9'"),
+        ((saved, paper), "recipe paper trains the LSTM of 1997, which the page cannot show"),
         ((saved, "--out", tmp_path), "is a directory"),
+        ((saved, "--out", saved / "weights.npz"), "a file of the run itself"),
         ((saved, "--out", blocked / "page.html"), "cannot write into"),
     ):
         status, out, err = call(capsys, *args)

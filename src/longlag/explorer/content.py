@@ -27,14 +27,15 @@ def of(runs: Mapping[str, Run]) -> dict[str, Any]:
     task = first.recipe.evaluation_task
     return {
         "tolerance": TOLERANCE,
-        "task": _task(task),
+        "task": rules_of(task),
         "length": task.min_length,
         "longest": LONGEST * task.max_length,
         "runs": [_run(name, run, task, WEIGHT_BYTES // len(runs)) for name, run in runs.items()],
     }
 
 
-def _task(task: MarkedPairs) -> dict[str, Any]:
+def rules_of(task: MarkedPairs) -> dict[str, Any]:
+    """A task as `tasks.js` knows it."""
     return {
         "kind": task.kind,
         "rules": task.rules,

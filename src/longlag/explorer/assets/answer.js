@@ -85,7 +85,8 @@ class ScatterPanel {
     context.fillStyle = theme["network-light"];
     context.globalAlpha = 0.4;
     context.beginPath();
-    for (const [x, y] of [[0, tolerance], [1, 1 + tolerance], [1, 1 - tolerance], [0, -tolerance]]) {
+    const corners = [[0, tolerance], [1, 1 + tolerance], [1, 1 - tolerance], [0, -tolerance]];
+    for (const [x, y] of corners) {
       context.lineTo(box.x(x), box.y(y));
     }
     context.fill();
@@ -147,8 +148,9 @@ class ScatterPanel {
       if (error <= this.app.content.tolerance) right += 1;
       sum += error ** 2;
     }
-    const fewer = answers.length < asked ? ` Fewer than ${asked}: this network is large or T long.` : "";
-    const rest = done ? "" : ` (${answers.length} to come)`;
+    const large = `Fewer than ${asked}: this network is large or T long.`;
+    const fewer = answers.length < asked ? ` ${large}` : "";
+    const rest = done ? "" : ` so far (of ${answers.length})`;
     this.caption.textContent =
       `${right} of ${n} within ${this.app.content.tolerance}${rest}, ` +
       `root mean squared error ${short(Math.sqrt(sum / n))}, ` +
@@ -158,14 +160,15 @@ class ScatterPanel {
 }
 
 const BANDS = 20; // a band of colours is 0.05 wide
-const SMOOTH = 6; // image points between two of the computed ones
+const SMOOTH = 7; // image points between two of the computed ones
 
 class SurfacePanel {
   constructor(root, run) {
     this.run = run;
     this.app = run.app;
     this.root = root;
-    this.canvases = { learned: root.querySelector(".learned"), truth: root.querySelector(".truth") };
+    const [learned, truth] = root.querySelectorAll(".learned, .truth");
+    this.canvases = { learned, truth };
     this.points = [...root.querySelectorAll(".point")];
     this.caption = root.querySelector(".surface-text");
     const rule = this.app.task.kind === "multiplication" ? "x₁ · x₂" : "½ + (x₁ + x₂) / 4";
@@ -263,17 +266,18 @@ class SurfacePanel {
     }
     const at = (k) => number(low + ((high - low) * k) / (size - 1), 2);
     const gap = Math.abs(learned[worst] - truth[worst]);
+    const place = `x₁ = ${at(worst % size)}, x₂ = ${at(Math.floor(worst / size))}`;
     const text = Number.isNaN(sum)
       ? "…"
-      : `Root mean squared gap ${short(Math.sqrt(sum / learned.length))}; the largest, ${short(gap)}, ` +
-        `at x₁ = ${at(worst % size)}, x₂ = ${at(Math.floor(worst / size))}. A band of colour is 0.05 wide.`;
+      : `Root mean squared gap ${short(Math.sqrt(sum / learned.length))}; ` +
+        `the largest, ${short(gap)}, at ${place}. A band of colour is 0.05 wide.`;
     if (this.run.worker) this.caption.textContent = text;
     this.canvases.learned.setAttribute("aria-label", `The learned surface. ${text}`);
     this.canvases.truth.setAttribute("aria-label", "The right surface");
   }
 }
 
-/** The image of a surface (size, size), x2 upwards: smooth between the points, in bands of colour. */
+/** The image of a surface (size, size), x2 upwards: smooth between points, in bands of colour. */
 function bandWords(answers, size) {
   const columns = SMOOTH * (size - 1) + 1;
   const words = new Uint32Array(columns * columns);

@@ -18,7 +18,8 @@ class App {
     this.content = JSON.parse(document.getElementById("content").textContent);
     this.task = this.content.task;
     const cells = Math.max(...this.content.runs.map((run) => run.hidden));
-    this.longest = Math.max(this.content.length, Math.min(this.content.longest, Math.floor(MOST_STATES / cells)));
+    const { length, longest } = this.content;
+    this.longest = Math.max(length, Math.min(longest, Math.floor(MOST_STATES / cells)));
     this.random = makeRandom(1);
     this.scatterSeed = 1;
     this.cursor = 0;
@@ -45,7 +46,8 @@ class App {
 
   /** What is right for the sequence shown. */
   get target() {
-    return rightAnswer(this.task, ...countedValues(this.task, this.sequence.values, this.sequence.marks));
+    const { values, marks } = this.sequence;
+    return rightAnswer(this.task, ...countedValues(this.task, values, marks));
   }
 
   /** Whether the sequence makes a good first one; the networks' answers play no part. */
@@ -58,14 +60,16 @@ class App {
   }
 
   #lead() {
-    const rule = this.task.kind === "multiplication" ? "the product" : "half plus a quarter of the sum";
-    const [run] = this.content.runs;
-    const notes = this.content.runs.length > 1 ? "" : ` ${[run.name + ":", run.about, ...run.notes].join(" ")}`;
+    const product = this.task.kind === "multiplication";
     const lead = document.getElementById("lead");
     lead.textContent =
-      `A recurrent network reads a sequence, a value at a time; at the end it must answer ${rule} of ` +
-      `the two values that were marked. Change the sequence, and see it think.`;
-    if (notes) lead.after(element("p", notes.trim(), "about"));
+      `A recurrent network reads a sequence, a value at a time; at the end it must answer ` +
+      `${product ? "the product" : "half plus a quarter of the sum"} of the two values that were ` +
+      `marked. Change the sequence, and see it think.`;
+    const { runs } = this.content;
+    if (runs.length > 1) return; // each says it in a header of its own
+    const { name, about, notes } = runs[0];
+    lead.after(element("p", [`${name}:`, about, ...notes].join(" "), "about"));
   }
 
   // -- what the panels ask for --------------------------------------------------------------------

@@ -4,14 +4,21 @@
 
 const MAPS = [
   ["cell", "Cell state c", "what is carried"],
-  ["hidden", "Hidden state h", "what the other cells see"],
+  ["hidden", "Hidden state h", "what others see"],
   ["input_gate", "Input gate i", "what is let in"],
   ["forget_gate", "Forget gate f", "what is kept"],
   ["output_gate", "Output gate o", "what is let out"],
   ["candidate", "Candidate g", "what would be stored"],
 ];
 const SIGNED = ["cell", "hidden", "candidate"];
-const LETTERS = { cell: "c", hidden: "h", input_gate: "i", forget_gate: "f", output_gate: "o", candidate: "g" };
+const LETTERS = {
+  cell: "c",
+  hidden: "h",
+  input_gate: "i",
+  forget_gate: "f",
+  output_gate: "o",
+  candidate: "g",
+};
 const CARRIED_HEIGHT = 110;
 
 class NetworkPanel {
@@ -163,24 +170,29 @@ class NetworkPanel {
     const columns = Math.min(length, Math.max(1, Math.floor(span * window.devicePixelRatio)));
     const words = heatWords(this.run.trace[name], length, this.order, columns, scale);
     paint(context, words, columns, MARGIN.left, 0, span, row * H);
-    if (H <= 16) {
-      for (let k = 1; k < H; k++) rule(context, MARGIN.left, MARGIN.left + span, k * row, theme.card);
-    }
-    const every = H <= 10 ? 1 : Math.ceil(14 / row);
-    this.order.forEach((cell, k) => {
-      const followed = cell === this.run.followed;
-      if (!followed && (k % every || (H > 10 && Math.abs(k - this.order.indexOf(this.run.followed)) < every))) return;
-      const colour = followed ? theme.network : theme.muted;
-      context.font = followed ? `700 ${FONT}` : FONT;
-      write(context, String(cell + 1), MARGIN.left - 6, (k + 0.5) * row, "right", "middle", colour);
-    });
-    context.font = FONT;
+    const end = MARGIN.left + span;
+    const lines = H <= 16 ? H : 0;
+    for (let k = 1; k < lines; k++) rule(context, MARGIN.left, end, k * row, theme.card);
+    this.#nameRows(context, row);
     context.globalAlpha = 0.6;
     for (const t of marks) line(context, [x(t), x(t)], [0, row * H], theme.mark, 1);
     context.globalAlpha = 1;
     if (last) timeAxis(context, width, length, row * H + 2);
     canvas.setAttribute("aria-label", `${title} of ${H} cells over ${length} steps`);
     this.#drawLegend(legend, scale);
+  }
+
+  /** Numbers of the cells: the followed one's, and as many others as there is room for. */
+  #nameRows(context, row) {
+    const every = this.order.length <= 10 ? 1 : Math.ceil(14 / row);
+    const followed = this.order.indexOf(this.run.followed);
+    this.order.forEach((cell, k) => {
+      if (k !== followed && (k % every || Math.abs(k - followed) < every)) return;
+      const colour = k === followed ? theme.network : theme.muted;
+      context.font = k === followed ? `700 ${FONT}` : FONT;
+      write(context, String(cell + 1), MARGIN.left - 6, (k + 0.5) * row, "right", "middle", colour);
+    });
+    context.font = FONT;
   }
 
   #drawLegend([low, canvas, high], scale) {
@@ -208,7 +220,7 @@ class NetworkPanel {
       if (at(t) > high) high = at(t);
     }
     const room = 0.12 * (high - low) || 0.1;
-    const y = (value) => 4 + ((high + room - value) / (high - low + 2 * room)) * (CARRIED_HEIGHT - 8);
+    const { y } = frame([0, 1], [CARRIED_HEIGHT - 4, 4], [0, 1], [low - room, high + room]);
     const later = Math.max(...marks);
     const held = at(later);
     const end = MARGIN.left + span;
@@ -219,19 +231,26 @@ class NetworkPanel {
     const every = tickStep(high - low + 2 * room, 3);
     for (let value = Math.ceil((low - room) / every) * every; value < high + room; value += every) {
       rule(context, MARGIN.left, end, y(value), theme.grid);
-      write(context, short(Math.abs(value) < every / 2 ? 0 : value), MARGIN.left - 6, y(value), "right");
+      const text = short(Math.abs(value) < every / 2 ? 0 : value);
+      write(context, text, MARGIN.left - 6, y(value), "right");
     }
     for (const t of marks) line(context, [x(t), x(t)], [0, CARRIED_HEIGHT], theme.mark, 1);
     rule(context, x(later), end, y(held), theme.mark, [4, 3], 1.5);
     const shown = thinned(at, length, span);
     line(context, shown.map(x), shown.map((t) => y(at(t))), theme.network, 2);
-    const title = `Cell ${followed + 1} over time (dashed: as stored at the later mark)`;
+    this.#tellDrift(held, at(length - 1), length - 1 - later, spread[1] - spread[0]);
+  }
+
+  /** How constant the followed cell was, in words. */
+  #tellDrift(held, last, steps, range) {
+    const drift = Math.abs(last - held) / range;
+    const share = Number.isFinite(drift) ? `: a drift of ${percent(drift)} of its range` : "";
+    const text = `${number(held, 3)} → ${number(last, 3)} in ${steps} steps${share}`;
+    const cell = `Cell ${this.run.followed + 1} over time`;
+    const title = `${cell} (dashed: as stored at the later mark)`;
     this.root.querySelector(".carried-title").textContent = title;
-    const after = `${number(held, 3)} → ${number(at(length - 1), 3)} in ${length - 1 - later} steps`;
-    const drift = Math.abs(at(length - 1) - held) / (spread[1] - spread[0]);
-    const text = Number.isFinite(drift) ? `${after}: a drift of ${percent(drift)} of its range` : after;
     this.root.querySelector(".carried-text").textContent = text;
-    this.carried.setAttribute("aria-label", `State of cell ${followed + 1} over time, ${text}`);
+    this.carried.setAttribute("aria-label", `${cell}: ${text}`);
   }
 
   #fillTable() {

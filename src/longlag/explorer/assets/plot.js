@@ -98,11 +98,11 @@ function timeAxis(context, width, length, y) {
   }
 }
 
-/** A rectangle of two plain axes: its edges, and the pixels of values between the ends xs and ys. */
+/** A rectangle of two plain axes: its edges, and the pixels of values from the ends xs and ys. */
 function frame([left, right], [bottom, top], xs, ys) {
-  const along = (value, [low, high], from, to) => from + ((value - low) / (high - low)) * (to - from);
-  const x = (value) => along(value, xs, left, right);
-  const y = (value) => along(value, ys, bottom, top);
+  const share = (value, [low, high]) => (value - low) / (high - low);
+  const x = (value) => left + share(value, xs) * (right - left);
+  const y = (value) => bottom + share(value, ys) * (top - bottom);
   return { left, right, bottom, top, x, y };
 }
 
@@ -118,7 +118,9 @@ const DIVERGING_DARK = [
   "#5c3527", "#a04f30", "#d8734a", "#f0a07a", "#fbd0b8",
 ];
 const SEQUENTIAL = ["#f4f7f9", "#d3e4f1", "#a6cee6", "#63a9d5", "#2c7fb8", "#0a5590", "#08305f"];
-const SEQUENTIAL_DARK = ["#1f252b", "#22384c", "#265478", "#2d74a8", "#4a98d0", "#79bbea", "#b4dcf7"];
+const SEQUENTIAL_DARK = [
+  "#1f252b", "#22384c", "#265478", "#2d74a8", "#4a98d0", "#79bbea", "#b4dcf7",
+];
 
 /** 256 colours between the given ones, as the words of an image. */
 function palette(stops) {
@@ -144,8 +146,8 @@ function colourWord(red, green, blue) {
 
 const GATE_END = 0.999;
 
-/** Gates: even in log-odds, from 0.001 to 0.999, since over a long lag it matters how nearly shut or
- * open a gate is. */
+/** Gates: even in log-odds, from 0.001 to 0.999, since over a long lag it matters how nearly shut
+ * or open a gate is. */
 function gateScale() {
   const top = 2 * Math.log(GATE_END / (1 - GATE_END));
   const share = (value) => 0.5 + Math.log(value / (1 - value)) / top;

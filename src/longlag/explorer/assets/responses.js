@@ -7,7 +7,7 @@
 /** Answers to n fresh sequences, the shortest of T steps.
  *
  * Fills `result` in place: answers and targets (n,); at the end `responds`, correlations (H,) of
- * each cell's last state with x1, x2 and the target, and `ranges`, its least and greatest last state.
+ * each cell's last state with x1, x2 and the target, and `ranges`, the ends of its last states.
  */
 function* scatter(network, task, T, seed, result) {
   const n = result.answers.length;

@@ -3,7 +3,7 @@
 /* One run on the page: its network at the moment shown, its panels, its worker. */
 
 const FRESH = 512; // sequences in the scatter
-const GRID = 25; // values of x1, and of x2, in the surface
+const GRID = 21; // values of x1, and of x2, in the surface
 
 class RunView {
   constructor(app, about) {
@@ -134,7 +134,7 @@ class RunView {
   #failed() {
     this.worker = null;
     for (const panel of [this.surface_, this.scatter_]) {
-      panel.caption.textContent = "Not computed: this browser starts no worker for a page from disk.";
+      panel.caption.textContent = "Not computed: this browser starts no worker for the page.";
     }
   }
 
@@ -146,7 +146,8 @@ class RunView {
     if (kind === "scatter") {
       Object.assign(question, { n: FRESH, seed: app.scatterSeed });
     } else {
-      const sequence = { length, marks, values: values.slice(0, length), markers: markers.slice(0, length) };
+      const [shown, marked] = [values, markers].map((array) => array.slice(0, length));
+      const sequence = { length, marks, values: shown, markers: marked };
       Object.assign(question, { size: GRID, sequence });
     }
     this.asked = { ...this.asked, [kind]: performance.now() };
@@ -181,8 +182,8 @@ class RunView {
       this.scatter_.drawRing();
       return;
     }
-    const { batch_size } = this.about;
-    const moment = `Shown: after ${number(this.iteration)} iterations (${number(this.iteration * batch_size)} sequences).`;
+    const sequences = number(this.iteration * this.about.batch_size);
+    const moment = `Shown: after ${number(this.iteration)} iterations (${sequences} sequences).`;
     this.momentText.textContent = [moment, ...this.about.notes].join(" ");
     this.drawResults();
     this.curve_.draw();

@@ -208,15 +208,17 @@ class SequencePanel {
     const parts = [element("span", left), element("span", number(app.target, 3), "truth")];
     for (const run of app.runs) {
       const name = app.runs.length > 1 ? run.about.name : "network";
-      parts.push(element("span", `\u2003 ${name}: `), element("span", number(run.answer, 3), "given"));
+      parts.push(element("span", `\u2003 ${name}: `));
+      parts.push(element("span", number(run.answer, 3), "given"));
     }
     this.formula.replaceChildren(...parts);
     const { marks } = app.sequence;
     const neutral = app.task.kind === "multiplication" ? 1 : 0;
     this.note.hidden = !marks.includes(0);
+    const place = `Mark ${1 + marks.indexOf(0)} is on the first pair`;
     this.note.textContent = this.#isHidden(Math.min(...marks))
-      ? `Mark ${1 + marks.indexOf(0)} is on the first pair: the network sees −1 there, and the value counts as ${neutral}.`
-      : `Mark ${1 + marks.indexOf(0)} is on the first pair, whose value counts as ${neutral}.`;
+      ? `${place}: the network sees −1 there, and the value counts as ${neutral}.`
+      : `${place}, whose value counts as ${neutral}.`;
   }
 }
 

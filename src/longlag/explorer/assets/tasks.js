@@ -3,9 +3,9 @@
 /* The marked-pair task: the rules of `tasks.py`, for sequences of one length that is chosen here.
  *
  * A task is {kind, rules, first_mark, shortest, first_window, lengths}, with the least and greatest
- * length of the training. Here T, the least length, is chosen, and the greatest grows with it. Marks
- * are [first, second], positions from 0. All windows are those of sequences of T steps; by the
- * catalogue's rules all have T steps.
+ * length of the training. Here T, the least length, is chosen, and the greatest grows with it.
+ * Marks are [first, second], positions from 0. All windows are those of sequences of T steps; by
+ * the catalogue's rules all have T steps.
  */
 
 /** Uniform numbers from 0 to 1, the same for the same seed (Chris Doty-Humphrey's sfc32). */

@@ -187,13 +187,18 @@ class CurvePanel {
     ];
     if (curve.tests.length === 0) entries.splice(2, 1);
     for (const [colour, wide, dashes, text] of entries) {
+      const dashed = `stroke-width="${wide}" stroke-dasharray="${dashes}"`;
       const sample = wide
-        ? `<path d="M0 5H24" stroke="var(--${colour})" stroke-width="${wide}" stroke-dasharray="${dashes}"/>`
+        ? `<path d="M0 5H24" stroke="var(--${colour})" ${dashed}/>`
         : `<circle cx="12" cy="5" r="3.5" fill="var(--${colour})" stroke="var(--ink)"/>`;
       const entry = element("li");
       entry.innerHTML = `<svg viewBox="0 0 24 10" aria-hidden="true">${sample}</svg>`;
       entry.append(text);
       this.legend.append(entry);
+    }
+    if (curve.paper.length === 0) {
+      const words = "The paper’s results are for its own rules at T = 100: not drawn here.";
+      this.legend.append(element("li", words));
     }
   }
 }

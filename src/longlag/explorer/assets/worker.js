@@ -48,14 +48,15 @@ function begin(question, network) {
 function work() {
   const kind = jobs.surface ? "surface" : "scatter";
   const job = jobs[kind];
+  const { result } = job;
   const start = performance.now();
-  while (!job.result.done && performance.now() - start < SLICE) job.result.done = job.task.next().done;
-  job.result.elapsed += performance.now() - start;
-  if (job.result.done || job.result.elapsed - job.posted > EVERY) {
-    job.posted = job.result.elapsed;
-    postMessage(job.result);
+  while (!result.done && performance.now() - start < SLICE) result.done = job.task.next().done;
+  result.elapsed += performance.now() - start;
+  if (result.done || result.elapsed - job.posted > EVERY) {
+    job.posted = result.elapsed;
+    postMessage(result);
   }
-  if (job.result.done) jobs[kind] = null;
+  if (result.done) jobs[kind] = null;
   awake = Boolean(jobs.surface || jobs.scatter);
   if (awake) pause.port2.postMessage(null);
 }
