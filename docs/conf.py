@@ -64,7 +64,7 @@ nitpick_ignore_regex = [
 ]
 
 # `MarkedPairs` in the signature of `judge`, whose types PyTorch is needed for, might be either one.
-suppress_warnings = ["ref.python", "toc.empty_glob"]
+suppress_warnings = ["ref.python"]
 
 # -- how it looks ----------------------------------------------------------------------------
 
