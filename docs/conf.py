@@ -57,6 +57,7 @@ add_module_names = False
 
 # Types of other libraries, whose sites a build must not need; and those that are not documented.
 nitpick_ignore_regex = [
+    (r"py:class", r"longlag\.steps\.(Settings|Engine)"),  # type variables
     (
         r"py:.*",
         r"(np|numpy|torch|nn|os|pathlib|sqlite3|concurrent|collections|contextlib|typing)\..*",
@@ -64,7 +65,7 @@ nitpick_ignore_regex = [
 ]
 
 # `MarkedPairs` in the signature of `judge`, whose types PyTorch is needed for, might be either one.
-suppress_warnings = ["ref.python", "toc.empty_glob"]
+suppress_warnings = ["ref.python"]
 
 # -- how it looks ----------------------------------------------------------------------------
 

@@ -65,8 +65,9 @@ def options(text: str) -> list[Option]:
         if not line.startswith("│ "):
             continue
         content = line[2:].rstrip(" │")
-        if content.startswith(" "):  # a long flag has its meaning on the next line
-            found[-1] = (found[-1][0], content.strip())
+        if content.startswith(" "):  # goes on from the line before
+            flag, meaning = found[-1]
+            found[-1] = (flag, f"{meaning} {content.strip()}".strip())
         else:
             flag, _, meaning = content.partition("  ")
             found.append((flag, meaning.strip()))

@@ -119,8 +119,10 @@ def test_the_reference_holds_every_command_setting_and_name(site: Path) -> None:
     text = (reference / "cli.html").read_text()
     for name in (*cli.COMMANDS, *cli.STUDIES):
         assert name in text
-    for flag in ("--average-decay", "--save-dir", "--check-every", "--scheduler", "--last"):
-        assert flag in text
+    settings = {name for recipe in RECIPES.values() for name in recipe.settings()}
+    for name in ("save_dir", "check_every", "scheduler", "last", *settings):
+        assert f"--{name.replace('_', '-')}" in text, name
+    assert "Registered recipe" in text  # a meaning of two lines is there from the first
     text = (reference / "recipes.html").read_text()
     for name, recipe in RECIPES.items():
         assert name in text

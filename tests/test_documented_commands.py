@@ -45,8 +45,9 @@ RUN = ("longlag", "python3", "for")  # a command that begins so is run
 # gets; a flag given twice counts as given last. Written as in the page, without its --out.
 FEW = "--trials 2 --max-sequences 3000"
 SMALLER = {
-    "longlag train --recipe paper --seed 1 --save-dir paper": "--max-sequences 1000",
     "longlag animate run": "--n-frames 3",
+    "longlag train --recipe paper --seed 1 --save-dir paper": "--max-sequences 3000",
+    "longlag train --recipe paper --seed 3 --save-dir paper3": "--max-sequences 3000",
     "longlag study table8 --trials 10": FEW,
     "longlag study table8 --trials 32": FEW,
     "longlag study table8 --trials 32 --max-sequences 8000000": FEW,
