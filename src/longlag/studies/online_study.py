@@ -201,6 +201,8 @@ class Store:
         arrays = files.read_arrays(self.path)
         with files.damage_named(self.path):
             about = json.loads(arrays.pop("about").tobytes())
+            if not isinstance(about, dict):
+                raise ValueError("it does not say what its trials are")
             differing = {k for k, v in self.about().items() if about.get(k) != v}
         if differing:
             name = sorted(differing)[0]
