@@ -54,8 +54,8 @@ class Started:
 
 
 def _run(words: list[str], said: Path, before_write: Callable[[], None] | None) -> None:
-    err = said.open("w", buffering=1)
-    sys.stdout, sys.stderr = Path(os.devnull).open("w"), err
+    quiet, err = os.open(os.devnull, os.O_WRONLY), os.open(said, os.O_WRONLY)
+    sys.stdout, sys.stderr = os.fdopen(quiet, "w"), os.fdopen(err, "w", buffering=1)
     session.CHECKPOINT_SECONDS = 0.02
     if before_write is not None:
         write = files.write_bytes

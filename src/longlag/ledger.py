@@ -63,6 +63,8 @@ class Ledger:
     `Ledger.open` is for the coordinator of a sweep, `Ledger.read` for everybody else.
     """
 
+    path: Path
+
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self.path, self._connection = path, connection
 

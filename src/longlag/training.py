@@ -17,7 +17,7 @@ from longlag import engine as engines
 from longlag.criteria import Score, is_strict, score
 from longlag.networks.lstm import LSTM, flatten
 from longlag.online_training import OnlineTraining
-from longlag.recipes import AnyRecipe, OnlineRecipe, Recipe, check_seed
+from longlag.recipes import AnyRecipe, OnlineRecipe, Recipe, Streams, check_seed
 from longlag.steps import Run, Steps, snapshot_due
 from longlag.tasks import Batch, MarkedPairs
 
@@ -38,6 +38,9 @@ class Training(Steps[Recipe, engines.Engine]):
     Raises:
         ValueError: a recipe that learns on-line.
     """
+
+    streams: Streams
+    learner: engines.Learner
 
     def __init__(
         self,

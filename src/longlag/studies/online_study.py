@@ -171,6 +171,9 @@ def _progress(case: Case, trials: Trials) -> str:
 class Store:
     """The file that holds trials' state; those of other seeds in it are kept as they are."""
 
+    path: Path
+    trials: Trials
+
     def __init__(self, path: Path, trials: Trials) -> None:
         self.path, self.trials = path, trials
         self._others: dict[str, np.ndarray] = {}
