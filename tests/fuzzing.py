@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import faulthandler
 import hashlib
+import importlib.util
 import io
 import json
 import os
 import resource
 import shutil
 import signal
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -35,6 +37,10 @@ SHORT = {
 }
 SWEEP = ("--quick", "--trials", "1", "--max-sequences", "80", "--engine", "numpy")
 TRIALS = ("--quick", "--trials", "2", "--max-sequences", "300", "--threads", "1")
+ONLINE = (
+    *("--recipe", "paper", "--min-length", "12", "--engine", "numpy", "--max-sequences", "300"),
+    *("--window", "20", "--test-size", "20", "--quiet"),
+)
 STATE = "trials/state.npz"
 LEDGER = "sweep/ledger.sqlite"
 EXECUTED = "executed"  # what code hidden in a file would create
@@ -50,12 +56,28 @@ class Outcome:
     interrupted: bool
 
 
+def exports() -> dict[str, str]:
+    """A file of every format that can be written here, by the format."""
+    needs = {"safetensors": ("safetensors",), "torch": ("torch",), "onnx": ("onnx",)}
+    found = [name for name, modules in needs.items() if all(map(_imported, modules))]
+    return {name: f"exports/run.{name}" for name in found}
+
+
+def _imported(module: str) -> bool:
+    """Imports a module, which takes more memory than a command may."""
+    if importlib.util.find_spec(module) is not None:
+        importlib.import_module(module)
+    return module in sys.modules
+
+
 def furnish(directory: Path) -> None:
     """Writes a small example of everything that longlag reads."""
     with within(directory), inline_workers():
         for words in (
             ["train", *TINY, "--save-dir", "run"],
             ["train", *TINY, "--save-dir", "other", "--seed", "1", "--output", "sigmoid"],
+            ["train", *ONLINE, "--save-dir", "online"],
+            *(["export", "run", "--format", k, "--out", path] for k, path in exports().items()),
             ["study", "seeds", *SWEEP, "--lengths", "30", "--out", "sweep"],
             ["study", "table8", *TRIALS, "--out", "trials"],
         ):
@@ -128,16 +150,16 @@ def call(words: Sequence[str], seconds: float = SECONDS) -> Outcome:
     """
     out = io.TextIOWrapper(io.BytesIO(), "utf-8", newline="\n")
     err = io.TextIOWrapper(io.BytesIO(), "utf-8", "backslashreplace", newline="\n")
-    with bounded_memory(), watched(seconds) as fired:
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            try:
-                status: Any = cli.main(list(words))
-            except SystemExit as stop:  # --help
-                status = stop.code or 0
-            except KeyboardInterrupt:
-                if not fired:
-                    raise
-                status = 130
+    redirected = contextlib.redirect_stdout(out), contextlib.redirect_stderr(err)
+    with bounded_memory(), watched(seconds) as fired, redirected[0], redirected[1]:
+        try:
+            status: Any = cli.main(list(words))
+        except SystemExit as stop:  # --help
+            status = stop.code or 0
+        except KeyboardInterrupt:
+            if not fired:
+                raise
+            status = 130
     texts = []
     for stream in (out, err):
         stream.flush()

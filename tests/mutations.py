@@ -165,8 +165,10 @@ def _npy(array: np.ndarray) -> bytes:
 def _forged(chance: random.Random) -> bytes:
     """A header that promises what does not follow."""
     shape = chance.choice(
-        ("(10**12,)", "(1000000000000,)", "(4611686018427387904,)", "(-1,)", "(2, -3)", "(1.5,)")
-        + ("(9" + "9" * 30 + ",)", "()", "('a',)", "None", "(" * 5000, "(3000000000,)", "(True,)")
+        (
+            *("(10**12,)", "(1000000000000,)", "(4611686018427387904,)", "(-1,)", "(2, -3)"),
+            *(f"({'9' * 30},)", "()", "('a',)", "None", "(" * 5000, "(3000000000,)", "(True,)"),
+        )
     )
     kind = chance.choice(("'<f4'", "'|O'", "'<f8'", "[('a', '<f4')]", "'<U1000000000'", "1", "'x'"))
     text = f"{{'descr': {kind}, 'fortran_order': False, 'shape': {shape}, }}"
@@ -201,6 +203,30 @@ def bomb(gigabytes: int) -> bytes:
     data = bytearray(buffer.getvalue())
     data[8:10] = zipfile.ZIP_DEFLATED.to_bytes(2, "little")
     return bytes(data)
+
+
+# -- exports --------------------------------------------------------------------------------------
+
+
+def header(data: bytes, chance: random.Random) -> bytes:
+    """A safetensors file whose header says something else."""
+    size = int.from_bytes(data[:8], "little")
+    text = tree(data[8 : 8 + size], chance)
+    told = chance.choice((len(text), len(text), 2**63, 0, len(text) + 10**9))
+    return told.to_bytes(8, "little") + text + data[8 + size :]
+
+
+def objects(data: bytes, chance: random.Random) -> bytes:
+    """A PyTorch file that holds what PyTorch would have to execute."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        held = {name: archive.read(name) for name in archive.namelist()}
+    name = chance.choice([name for name in held if name.endswith(".pkl")] * 9 + sorted(held))
+    held[name] = chance.choice((pickle.dumps(Payload(), 2), flipped(held[name] or b"x", chance)))
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for member, content in held.items():
+            archive.writestr(member, content)
+    return buffer.getvalue()
 
 
 # -- ledgers --------------------------------------------------------------------------------------
@@ -263,4 +289,5 @@ def mutations(name: str) -> tuple[Mutation, ...]:
     """What can happen to a file of this name; what is well formed three times as often."""
     suffix = Path(name).suffix
     formed: dict[str, Mutation] = {".npz": arrays, ".json": tree, ".sqlite": rows}
+    formed |= {".safetensors": header, ".torch": objects}
     return (*GENERAL, *[formed[suffix]] * 8) if suffix in formed else GENERAL

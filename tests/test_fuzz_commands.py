@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import types
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, is_dataclass
@@ -15,10 +17,12 @@ from hypothesis import strategies as st
 from fuzzing import SWEEP, TINY, TRIALS, call, check, copied, digests, furnish, inline_workers
 from longlag import bench, cli
 from longlag.recipes import Recipe
+from reliability import Tally
 
 PATHS = (
     *("run", "other", "unfinished", "empty", "foreign", "new", "deep/er", "run/weights.npz"),
     *("foreign/notes.txt", "foreign/notes.txt/below", "sweep/ledger.sqlite", "sweep", "trials"),
+    *("online", "exports/run.safetensors", "exports/run.torch", "exports/run.onnx"),
     *("", ".", "..", "-", "é💥", "a b", "a\nb", "n" * 300, "d/" * 3000, "\udcff", "%s{0}"),
 )
 WORDS = (
@@ -66,10 +70,12 @@ BASES: dict[str, tuple[str, ...]] = {
     "study movement": ("--quick", "--out", "new"),
     "ledger show": ("sweep/ledger.sqlite",),
     "ledger export": ("sweep/ledger.sqlite",),
+    "export": ("run", "--format", "safetensors", "--out", "new.safetensors"),
+    "import": ("exports/run.safetensors", "--out", "new"),
     "doctor": (),
     "bench": (),
 }
-SLOW = ("figures", "study movement")  # seconds, where they are given nothing wrong
+SLOW = ("figures", "explore", "study movement")  # seconds, where they are given nothing wrong
 READERS = ("evaluate", "compare", "figures", "animate", "explore", "export", "ledger", "doctor")
 
 
@@ -190,10 +196,11 @@ def test_every_command_and_study_is_tried() -> None:
     assert {"--hidden", "--min-length", "--save-dir", "--resume", "--engine", "--seed"} <= flags
 
 
-def attempt(furnished: Path, words: list[str]) -> None:
+def attempt(furnished: Path, words: list[str], tally: Tally) -> None:
     with copied(furnished):
         before = digests(".")
         outcome = call(words)
+        tally.add()
         check(words, outcome)
         if outcome.status == 2 or words[0] in READERS:
             after = digests(".")
@@ -211,14 +218,41 @@ def _leave_out_what_was_asked_for(before: dict[str, str], words: list[str]) -> N
             del before[path]
 
 
-@settings(max_examples=150)
+SURVIVES = pytest.mark.survives(
+    "a command line with anything behind its options: huge, negative, NaN, no number, no text",
+    "a result, or one sentence and status 1 or 2; Ctrl-C ends what would take long",
+)
+
+
+@SURVIVES
+@settings(max_examples=80)
 @given(words=typed())
-def test_whatever_is_given_is_a_result_or_one_sentence(furnished: Path, words: list[str]) -> None:
-    attempt(furnished, words)
+def test_whatever_is_given_is_a_result_or_one_sentence(
+    furnished: Path, words: list[str], tally: Tally
+) -> None:
+    attempt(furnished, words, tally)
 
 
+@SURVIVES
 @pytest.mark.long
-@settings(max_examples=2000)
+@settings(max_examples=800)
 @given(words=typed())
-def test_thousands_of_command_lines(furnished: Path, words: list[str]) -> None:
-    attempt(furnished, words)
+def test_thousands_of_command_lines(furnished: Path, words: list[str], tally: Tally) -> None:
+    attempt(furnished, words, tally)
+
+
+@pytest.mark.survives("some of these command lines as processes", "the same")
+def test_the_same_as_processes(furnished: Path, tally: Tally) -> None:
+    for words in (
+        ["evaluate", "run", "--n", "1" * 5000],
+        ["train", "--learning-rate", "-inf"],
+        ["ledger", "show", "run/weights.npz"],
+        ["compare", "a\nb", "\udcff"],
+        ["figures", "d/" * 3000],
+    ):
+        command = [sys.executable, "-m", "longlag.cli", *words]
+        done = subprocess.run(command, cwd=furnished, capture_output=True, text=True)
+        assert done.returncode in (1, 2), done.stderr
+        assert done.stdout == ""
+        assert done.stderr.count("\n") == 1
+        tally.add()

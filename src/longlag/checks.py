@@ -70,8 +70,12 @@ def array(name: str, value: Any, dtype: Any, shape: tuple[int | None, ...]) -> n
         ValueError: it has another type or shape, or is no array.
     """
     found = np.shape(value)
-    fits = len(found) == len(shape) and all(b in (a, None) for a, b in zip(found, shape))
+    fits = len(found) == len(shape) and all(
+        b in (a, None) for a, b in zip(found, shape, strict=True)
+    )
     if not isinstance(value, np.ndarray) or value.dtype != dtype or not fits:
         kind = getattr(value, "dtype", type(value).__name__)
-        raise ValueError(f"{name} must be {np.dtype(dtype)} of {len(shape)} axes, not {kind} {found}")
+        raise ValueError(
+            f"{name} must be {np.dtype(dtype)} of {len(shape)} axes, not {kind} {found}"
+        )
     return value
