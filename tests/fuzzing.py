@@ -21,7 +21,7 @@ from typing import Any
 
 from longlag import cli, runs, sweeps
 from longlag.training import Training
-from longlag.trial import TRAIN, perform
+from longlag.trial import perform
 
 SECONDS = 3.0  # a command that takes longer is interrupted, as a user would
 HANG = 60.0  # and must then end within this
@@ -131,8 +131,8 @@ def inline_workers() -> Iterator[None]:
 
         def rows(self, work: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
             for task in work:
-                of_ours = task["settings"] if task["function"] == TRAIN else {}
-                row = perform({**task, "settings": {**of_ours, **SHORT}, "function": TRAIN})
+                short = {k: SHORT.get(k, value) for k, value in task["settings"].items()}
+                row = perform({**task, "settings": short})
                 yield [{**row, "settings": task["settings"], "key": task["key"]}]
 
     processes = sweeps.Processes

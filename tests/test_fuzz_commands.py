@@ -67,6 +67,7 @@ BASES: dict[str, tuple[str, ...]] = {
     "study seeds": (*SWEEP, "--lengths", "30", "--out", "new"),
     "study forget-gate": (*SWEEP, "--out", "new"),
     "study lag": (*SWEEP, "--lengths", "30", "--out", "new"),
+    "study register": (*SWEEP, "--out", "new"),
     "study movement": ("--quick", "--out", "new"),
     "ledger show": ("sweep/ledger.sqlite",),
     "ledger export": ("sweep/ledger.sqlite",),
@@ -75,7 +76,12 @@ BASES: dict[str, tuple[str, ...]] = {
     "doctor": (),
     "bench": (),
 }
-SLOW = ("figures", "explore", "study movement")  # seconds, where they are given nothing wrong
+SLOW = (
+    "figures",
+    "explore",
+    "study movement",
+    "study register",
+)  # seconds, where they are given nothing wrong
 READERS = ("evaluate", "compare", "figures", "animate", "explore", "export", "ledger", "doctor")
 
 
@@ -151,7 +157,7 @@ def typed(draw: st.DrawFn) -> list[str]:
     """A command line: a command, what it needs, and some options with anything behind them."""
     slow = draw(st.integers(0, 23)) == 23
     name = draw(st.sampled_from(SLOW if slow else QUICKLY_DRAWN))
-    base = BASES.get(name, ("run",))
+    base = BASES.get(name, ("--quick", "--out", "new") if name.startswith("study") else ("run",))
     if not draw(st.integers(0, 4)):
         base = tuple(draw(st.lists(st.sampled_from(PATHS), max_size=3)))
     words = [*name.split(), *base]

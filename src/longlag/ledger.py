@@ -40,7 +40,7 @@ KINDS: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("settings", "versions"), (dict,)),
     **dict.fromkeys(("score", "fresh"), (dict, *_NONE)),
     **{"seed": (int,), "sequences": (int, *_NONE), "seconds": (*_NUMBER, *_NONE)},
-    "curve": (list, *_NONE),
+    "curve": (list, dict, *_NONE),  # a study's trials may keep something else in its place
 }
 LISTED = ("status", "recipe", "seed", "sequences", "seconds", "engine", "isa", "host", "ended")
 # What differs between two runs of the same trial.
@@ -192,16 +192,16 @@ class Ledger:
 
 
 def _check_row(row: Row) -> None:
-    """Refuses values of kinds that no trial has; a result has a score, a curve and a length."""
+    """Refuses values of kinds that no trial has; a result has a score and a length."""
     for name, kinds in KINDS.items():
         if not isinstance(row[name], kinds):
             raise ValueError(f"its {name} is of type {type(row[name]).__name__}")
     if row["status"] not in (*DONE, "failed"):
         raise ValueError("its status is unknown")
-    if row["status"] in DONE and None in (row["score"], row["curve"], row["sequences"]):
+    if row["status"] in DONE and None in (row["score"], row["sequences"]):
         raise ValueError("it has no result")
     scores = [*(row["score"] or {}).values(), *(row["fresh"] or {}).values()]
-    curve = row["curve"] or []
+    curve = row["curve"] if isinstance(row["curve"], list) else []
     if not all(isinstance(test, list) and len(test) == 3 for test in curve):
         raise ValueError("its curve is none")
     if not all(isinstance(value, _NUMBER) for value in (*scores, *(v for t in curve for v in t))):
