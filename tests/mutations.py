@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from fuzzing import EXECUTED
-from longlag.ledger import COLUMNS, _checksum
+from longlag.ledger import COLUMNS, checksum
 
 Mutation = Callable[[bytes, random.Random], bytes]
 
@@ -104,15 +104,15 @@ def arrays(data: bytes, chance: random.Random) -> bytes:
     """A valid archive, its checksums right, whose arrays are not what they should be."""
     with np.load(io.BytesIO(data)) as archive:
         held = dict(archive)
-    members = {name: _npy(array) for name, array in held.items()}
+    members = {name: npy(array) for name, array in held.items()}
     for _ in range(chance.choice((1, 1, 2))):
         name = chance.choice(sorted(held))
         if name == "about" and chance.random() < 0.8:
             text = np.frombuffer(tree(held[name].tobytes(), chance), np.uint8)
-            members[name] = _npy(text)
+            members[name] = npy(text)
         else:
             _change(members, held, name, chance)
-    return _archive(members)
+    return packed(members)
 
 
 def _change(
@@ -122,31 +122,31 @@ def _change(
     array = held[name]
     if what == "swap":
         other = chance.choice(sorted(held))
-        members[name], members[other] = _npy(held[other]), _npy(held[name])
+        members[name], members[other] = npy(held[other]), npy(held[name])
     elif what == "cast":
         kind = chance.choice(("f8", "f2", ">f4", "i4", "u1", "c16", "?", "U3", "S4", "M8[s]", "V4"))
         with np.errstate(all="ignore"):
-            members[name] = _npy(np.zeros(array.shape, kind) if kind == "V4" else _as(array, kind))
+            members[name] = npy(np.zeros(array.shape, kind) if kind == "V4" else _as(array, kind))
     elif what == "shape":
         shapes = (array.ravel(), array[None], array[..., None], array.T, np.zeros(0, array.dtype))
         more = (np.resize(array, array.size + 1), np.resize(array, ()), np.resize(array, (2, 0)))
-        members[name] = _npy(chance.choice((*shapes, *more)))
+        members[name] = npy(chance.choice((*shapes, *more)))
     elif what == "value":
         changed = np.array(array)
         odd = chance.choice((np.nan, np.inf, -np.inf, 3e38, -1, 2**31 - 1, 255, 0))
         with np.errstate(all="ignore"):
             changed.flat[chance.randrange(max(1, changed.size)) :] = _as(np.array(odd), array.dtype)
-        members[name] = _npy(changed)
+        members[name] = npy(changed)
     elif what == "forge":
         members[name] = _forged(chance)
     elif what == "gone":
         members.pop(name, None)
     elif what == "more":
         names = ("more", "../more", "/more", "é", "", "about", "weights" * 1000)
-        members[chance.choice(names)] = _npy(array)
+        members[chance.choice(names)] = npy(array)
     else:
         objects = np.array([Payload()], dtype=object)
-        members[name] = chance.choice((_npy(objects), pickle.dumps(Payload())))
+        members[name] = chance.choice((npy(objects), pickle.dumps(Payload())))
 
 
 def _as(array: np.ndarray, kind: Any) -> np.ndarray:
@@ -156,7 +156,8 @@ def _as(array: np.ndarray, kind: Any) -> np.ndarray:
         return np.zeros(array.shape, kind)
 
 
-def _npy(array: np.ndarray) -> bytes:
+def npy(array: np.ndarray) -> bytes:
+    """An array as a member of an archive."""
     buffer = io.BytesIO()
     np.lib.format.write_array(buffer, np.asarray(array), allow_pickle=True)
     return buffer.getvalue()
@@ -176,7 +177,8 @@ def _forged(chance: random.Random) -> bytes:
     return b"\x93NUMPY\x01\x00" + size.to_bytes(2, "little") + text.encode() + bytes(64)
 
 
-def _archive(members: dict[str, bytes]) -> bytes:
+def packed(members: dict[str, bytes]) -> bytes:
+    """An archive."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in members.items():
@@ -274,7 +276,7 @@ def _change_rows(connection: sqlite3.Connection, chance: random.Random) -> None:
         marks = ", ".join(f"{name} = ?" for name in COLUMNS)
         connection.execute(
             f"UPDATE OR REPLACE trials SET {marks}, crc = ? WHERE number = ?",
-            [*values, _checksum(values), number],
+            [*values, checksum(values), number],
         )
 
 

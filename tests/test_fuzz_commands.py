@@ -14,7 +14,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fuzzing import SWEEP, TINY, TRIALS, call, check, copied, digests, furnish, inline_workers
+from fuzzing import (
+    LEDGER,
+    SWEEP,
+    TINY,
+    TRIALS,
+    call,
+    check,
+    copied,
+    digests,
+    furnish,
+    inline_workers,
+)
 from longlag import bench, cli
 from longlag.recipes import Recipe
 from reliability import Tally
@@ -262,3 +273,21 @@ def test_the_same_as_processes(furnished: Path, tally: Tally) -> None:
         assert done.stdout == ""
         assert done.stderr.count("\n") == 1
         tally.add()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["animate", "run", "--out", "other/../run/weights.npz"], "is what is read"),
+        (["ledger", "export", LEDGER, "--out", LEDGER], "is what is read"),
+        (["evaluate", "a\nb"], r"a\nb is not a run directory"),
+        (["evaluate", "\x1b[31m"], r"\x1b[31m is not a run directory"),
+        (["figures", "run", "--out", "\udcff"], r"an argument must be UTF-8, not '\udcff'"),
+    ],
+)
+def test_what_was_found_so_must_not_come_back(
+    furnished: Path, words: list[str], said: str, tally: Tally
+) -> None:
+    attempt(furnished, words, tally)
+    with copied(furnished):
+        assert said in call(words).err

@@ -180,7 +180,7 @@ class Ledger:
 
     def _unpack(self, found: sqlite3.Row) -> Row:
         values = [found[name] for name in COLUMNS]
-        if found["crc"] != _checksum(values):
+        if found["crc"] != checksum(values):
             raise _damaged(self.path, f"row {found['number']} fails its checksum")
         row = dict(zip(COLUMNS, values, strict=True))
         try:
@@ -212,10 +212,11 @@ def _pack(row: Mapping[str, Any]) -> list[Any]:
     values = [
         json.dumps(row[name], sort_keys=True) if name in IN_JSON else row[name] for name in COLUMNS
     ]
-    return [*values, _checksum(values)]
+    return [*values, checksum(values)]
 
 
-def _checksum(values: list[Any]) -> int:
+def checksum(values: list[Any]) -> int:
+    """Of a row's values as they are stored, in the order of `COLUMNS`."""
     return zlib.crc32(repr(values).encode("utf-8", "surrogatepass"))
 
 
