@@ -6,6 +6,10 @@ Hypothesis draws the same examples in every run; HYPOTHESIS_PROFILE=explore look
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy; the arrays are tiny
 
@@ -13,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from longlag.recipes import Recipe, recipe
+from reliability import RECORD, Record, Tally
 
 _SLOW = (HealthCheck.too_slow,)
 settings.register_profile(
@@ -22,6 +27,71 @@ settings.register_profile(
     "explore", deadline=None, max_examples=400, print_blob=True, suppress_health_check=_SLOW
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--reliability", type=Path, help="write the table of what was survived here")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    record = Record(config.getoption("--reliability"))
+    config.stash[RECORD] = record
+    config.pluginmanager.register(record)
+
+
+@pytest.fixture(scope="session")
+def tally(request: pytest.FixtureRequest) -> Tally:
+    """Counts what a test tries more than once."""
+    return request.config.stash[RECORD].tally
+
+
+class Disk:
+    """A file system in memory, of a size of its own."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.mkdir()
+        self._mount("-t", "tmpfs", "-o", "size=4m", "tmpfs")
+
+    def _mount(self, *words: str) -> None:
+        done = subprocess.run(["mount", *words, str(self.path)], capture_output=True, check=False)
+        if done.returncode:
+            pytest.skip("file systems cannot be mounted here")
+
+    def resize(self, kilobytes: int) -> None:
+        self._mount("-o", f"remount,size={kilobytes}k")
+
+    def read_only(self) -> None:
+        self._mount("-o", "remount,ro")
+
+    def fill(self) -> None:
+        """Leaves no room at all."""
+        with (self.path / BALLAST).open("wb", buffering=0) as file:
+            while True:
+                try:
+                    file.write(bytes(4096))
+                except OSError:
+                    return
+
+    def free(self) -> None:
+        """Undoes `fill`."""
+        (self.path / BALLAST).unlink()
+
+    def close(self) -> None:
+        subprocess.run(["umount", str(self.path)], check=True)
+
+
+BALLAST = "ballast"
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Disk]:
+    """A file system that can be filled, or made read-only; root heeds no permission bits."""
+    if shutil.which("mount") is None:
+        pytest.skip("there is no mount command")
+    made = Disk(tmp_path / "disk")
+    yield made
+    made.close()
 
 
 @pytest.fixture

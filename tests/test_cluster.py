@@ -84,6 +84,10 @@ def test_a_cluster_gives_what_this_machine_gives(tmp_path: Path, start, schedule
     assert table(tmp_path / "cluster") == table(tmp_path / "here")
 
 
+@pytest.mark.survives(
+    "`kill -9` of a Dask worker, then of the scheduler",
+    "the worker's trials are done by another; then one sentence, and the ledger goes on",
+)
 def test_a_lost_worker_and_then_a_lost_scheduler(tmp_path: Path, start, scheduler) -> None:
     address, process = scheduler
     first, _ = add_worker(start, address), add_worker(start, address)
@@ -106,6 +110,7 @@ def test_a_lost_worker_and_then_a_lost_scheduler(tmp_path: Path, start, schedule
     assert sweep(tmp_path / "ledger", quick(range(done + 5), sleep=0.02)).done >= 5
 
 
+@pytest.mark.survives("a Dask worker with another version", "refused, in one sentence")
 def test_a_worker_of_another_version_is_refused(tmp_path: Path, start, scheduler) -> None:
     address, _ = scheduler
     (tmp_path / "older.py").write_text("import longlag\nlonglag.__version__ = '0.0.9'\n")

@@ -89,6 +89,7 @@ def refused(path: Path, words: str) -> None:
         assert path.read_bytes() == before
 
 
+@pytest.mark.survives("a ledger cut short", "refused and left as it is, never created anew")
 @pytest.mark.parametrize("share", [0, 0.001, 0.1, 0.5, 0.9, 0.999])
 def test_a_ledger_cut_short_is_refused(filled: Path, share: float) -> None:
     whole = filled.read_bytes()
@@ -102,6 +103,7 @@ def test_noise_is_refused(tmp_path: Path) -> None:
     refused(path, "damaged or not a ledger")
 
 
+@pytest.mark.survives("a ledger overwritten with noise", "refused")
 @pytest.mark.parametrize("seed", range(12))
 def test_noise_in_the_middle_is_refused(filled: Path, seed: int) -> None:
     chance = random.Random(seed)
@@ -153,6 +155,7 @@ def test_a_second_writer_is_refused(filled: Path) -> None:
         assert book.done("key 0")
 
 
+@pytest.mark.survives("the listing of a ledger of 100,000 rows", "within a second")
 def test_a_listing_of_100_000_rows_takes_less_than_a_second(tmp_path: Path) -> None:
     path = tmp_path / "ledger"
     with Ledger.open(path) as book:

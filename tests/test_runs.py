@@ -257,21 +257,6 @@ def test_an_interrupt_saves_and_resumption_gives_the_same_bits(
     assert same_run(runs.load(cut), runs.load(whole))
 
 
-def test_a_killed_training_resumes_to_the_same_bits(tmp_path: Path) -> None:
-    cut, whole = tmp_path / "cut", tmp_path / "whole"
-    for wait, flag in ((0.3, ""), (0.7, "--resume"), (0.1, "--resume")):
-        process = subprocess.Popen(
-            [*command(cut), *filter(None, [flag])], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
-        wait_for_checkpoint(cut, process)
-        time.sleep(wait)
-        process.kill()
-        process.communicate()
-    assert subprocess.run([*command(cut), "--resume"], capture_output=True).returncode == 0
-    assert subprocess.run(command(whole), capture_output=True).returncode == 0
-    assert same_run(runs.load(cut), runs.load(whole))
-
-
 # -- damage -----------------------------------------------------------------------------------
 
 READERS = {

@@ -19,6 +19,7 @@ from longlag import engine, sweeps
 from longlag.ledger import PASSING, Ledger
 from longlag.sweeps import Progress
 from longlag.trial import Trial, code_version, perform, trial
+from reliability import Tally
 
 TESTS = Path(__file__).parent
 TINY: dict[str, Any] = {
@@ -89,6 +90,7 @@ def test_a_key_changes_with_all_that_determines_a_result() -> None:
     assert trial("robust", 0, "numpy", hidden=8).key("1") == base.key("1")
 
 
+@pytest.mark.survives("a trial that raises, and one that diverges", "a row each; the sweep goes on")
 def test_failures_and_divergence_are_rows(tmp_path: Path) -> None:
     wrong = {"1": "raises", "2": "diverges", "3": "prints"}
     progress = sweep(tmp_path / "ledger", quick(range(5), wrong=wrong))
@@ -139,12 +141,16 @@ def test_whatever_a_trial_raises_is_a_row() -> None:
 # -- workers that die ---------------------------------------------------------------------------
 
 
+@pytest.mark.survives(
+    "`kill -9` of a worker of a sweep", "replaced; the trials it held are done again"
+)
 def test_a_worker_that_dies_is_replaced_and_its_trials_done_again(tmp_path: Path) -> None:
     settings = {"wrong": {"3": "kills once"}, "flag": str(tmp_path / "flag")}
     progress = sweep(tmp_path / "ledger", quick(range(12), **settings))
     assert (progress.done, progress.failed) == (12, 0)
 
 
+@pytest.mark.survives("a trial that kills every worker", "a failed row; no other trial is lost")
 def test_a_trial_that_kills_every_worker_fails_and_no_other(tmp_path: Path) -> None:
     progress = sweep(tmp_path / "ledger", quick(range(12), wrong={"3": "kills"}))
     assert (progress.done, progress.failed) == (11, 1)
@@ -229,13 +235,20 @@ def killed_again_and_again(path: Path, times: int, count: int, sleep: float) -> 
     return kills
 
 
+@pytest.mark.survives(
+    "`kill -9` of a sweep's coordinator at random moments, again and again on one sweep",
+    "the table of an undisturbed sweep, to the last digit",
+)
 @pytest.mark.parametrize(
     ("times", "count"), [(3, 150), pytest.param(20, 1000, marks=pytest.mark.long)]
 )
-def test_a_coordinator_killed_at_random_moments(tmp_path: Path, times: int, count: int) -> None:
+def test_a_coordinator_killed_at_random_moments(
+    tmp_path: Path, times: int, count: int, tally: Tally
+) -> None:
     sweep(tmp_path / "undisturbed", quick(range(count), sleep=0.05))
     kills = killed_again_and_again(tmp_path / "killed", times, count, 0.05)
     assert kills == times
+    tally.add(kills)
     assert table(tmp_path / "killed") == table(tmp_path / "undisturbed")
 
 
@@ -249,6 +262,7 @@ def test_ctrl_c_keeps_what_is_finished(tmp_path: Path) -> None:
     assert 0 < len(table(tmp_path / "ledger")) < 1000
 
 
+@pytest.mark.survives("a second sweep on one ledger", "refused, while the ledger can be read")
 def test_a_second_coordinator_is_refused(tmp_path: Path) -> None:
     process = coordinator(tmp_path / "ledger", 1000, sleep=0.05)
     try:
@@ -276,7 +290,13 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(where)], check=True)
 
 
-def test_a_full_disk_is_named_and_the_ledger_goes_on_afterwards(small_disk: Path) -> None:
+@pytest.mark.survives(
+    "a disk that fills up during a sweep",
+    "one sentence, the ledger intact; with room it goes on to the same table",
+)
+def test_a_full_disk_is_named_and_the_ledger_goes_on_afterwards(
+    small_disk: Path, tmp_path: Path
+) -> None:
     path, count = small_disk / "ledger", 150
     sweep(path, quick(range(3)))
     with (small_disk / "ballast").open("wb") as ballast:
@@ -289,21 +309,34 @@ def test_a_full_disk_is_named_and_the_ledger_goes_on_afterwards(small_disk: Path
     assert len(table(path)) >= 3
     (small_disk / "ballast").unlink()
     subprocess.run(["mount", "-o", "remount,size=4m", str(small_disk)], check=True)
-    sweep(path, quick(range(count), sleep=0.01, words="w" * 2000))
-    assert len(table(path)) == count + 3
+    trials = quick(range(count), sleep=0.01, words="w" * 2000)
+    sweep(path, trials)
+    sweep(tmp_path / "undisturbed", [*quick(range(3)), *trials])
+    assert table(path) == table(tmp_path / "undisturbed")
 
 
 # -- scale --------------------------------------------------------------------------------------
 
 
 @pytest.mark.long
-def test_the_coordinators_memory_does_not_grow_with_the_trials(tmp_path: Path) -> None:
+@pytest.mark.survives(
+    "10,000 trials of 0.1 s on two worker processes",
+    "all recorded; the coordinator's memory does not grow",
+)
+def test_ten_thousand_trials(tmp_path: Path, tally: Tally) -> None:
     import resource
 
     sweep(tmp_path / "small", quick(range(100)))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    sweep(tmp_path / "ledger", quick(range(10_000)))
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 30_000  # kB
+    progress = sweep(tmp_path / "ledger", quick(range(10_000), sleep=0.1))
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert (progress.done, progress.failed) == (10_000, 0)
+    with Ledger.read(tmp_path / "ledger") as ledger:
+        assert ledger.counts() == {"quick": {"target": 10_000}}
+    assert grown < 30_000  # kB
+    over = progress.elapsed / (10_000 * 0.1 / 2)
+    tally.note(f"{100 * (over - 1):.1f} % over the trials' own time, {grown / 1000:.1f} MB more")
+    assert over < 1.5, "other load on the machine does not explain so much"
 
 
 LONG_RUN = """

@@ -308,6 +308,8 @@ class Process:
     Raises (every request): Failed. After a time-out or a death the process is gone.
     """
 
+    gone: str
+
     def __init__(self, contestant: Contestant, threads: int) -> None:
         package, paths = _package()
         command = [sys.executable, "-P", "-m", f"{package}.{contestant.module}"]

@@ -61,3 +61,21 @@ def flag(name: str, value: Any) -> bool:
     if isinstance(value, (bool, np.bool_)):
         return bool(value)
     raise ValueError(f"{name} must be True or False, not {value!r}")
+
+
+def array(name: str, value: Any, dtype: Any, shape: tuple[int | None, ...]) -> np.ndarray:
+    """`value` as it is: an array of this type and shape, where None fits any length.
+
+    Raises:
+        ValueError: it has another type or shape, or is no array.
+    """
+    found = np.shape(value)
+    fits = len(found) == len(shape) and all(
+        b in (a, None) for a, b in zip(found, shape, strict=True)
+    )
+    if not isinstance(value, np.ndarray) or value.dtype != dtype or not fits:
+        kind = getattr(value, "dtype", type(value).__name__)
+        raise ValueError(
+            f"{name} must be {np.dtype(dtype)} of {len(shape)} axes, not {kind} {found}"
+        )
+    return value

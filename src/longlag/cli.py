@@ -267,8 +267,7 @@ class Animate:
         run = runs.load(self.run)
         if not run.snapshots:
             raise ValueError(f"{self.run} has no {runs.SNAPSHOTS}, which the animation is made of")
-        out = self.out or self.run / "animation.gif"
-        runs.writable(out.parent)
+        out = _output(self.out or self.run / "animation.gif", *_files(self.run))
         print(
             figures.write_animation(
                 run, out, n_frames=self.n_frames, fps=self.fps, length=self.length
@@ -297,9 +296,7 @@ class Explore:
         out = self.out or self.runs[0] / runs.EXPLORER
         if out.is_dir():
             raise ValueError(f"--out must be a file, and {out} is a directory")
-        for path in self.runs:
-            _spare(path, out)
-        runs.writable(out.parent)
+        _output(out, *(file for path in self.runs for file in _files(path)))
         print(explorer.write_page(loaded, out))
         return 0
 
@@ -319,8 +316,7 @@ class Export:
 
     def __call__(self) -> int:
         run = runs.load(self.run)
-        runs.writable(self.out.parent)
-        _spare(self.run, self.out)
+        _output(self.out, *_files(self.run))
         interop.write(run, self.out, self.format)
         content = {"file": str(self.out), "format": self.format, **report.training_json(run)}
         print(runs.to_json(content) if self.json else self.out)
@@ -666,6 +662,8 @@ class LedgerExport:
     """The file to write; standard output where not given (parquet needs a file)."""
 
     def __call__(self) -> int:
+        if self.out is not None:
+            _output(self.out, self.file)
         with ledger.Ledger.read(self.file) as book:
             if self.format == "parquet":
                 if self.out is None:
@@ -676,7 +674,6 @@ class LedgerExport:
         if self.out is None:
             print(text, end="")
         else:
-            runs.writable(self.out.parent)
             files.write_bytes(self.out, text.encode())
         return 0
 
@@ -722,10 +719,16 @@ COMMANDS: dict[str, type] = {
 }
 
 
-def _spare(directory: Path, out: Path) -> None:
-    """Refuses to write over a run's own files."""
-    if out.resolve() in {(directory / name).resolve() for name in runs.RUN_FILES}:
-        raise ValueError(f"{out} is a file of the run itself; choose another --out")
+def _files(run: Path) -> list[Path]:
+    return [run / name for name in runs.RUN_FILES]
+
+
+def _output(path: Path, *inputs: Path) -> Path:
+    """A file to write, whose directory is made; refused where it is one of the files read."""
+    if path.resolve() in [given.resolve() for given in inputs]:
+        raise ValueError(f"{path} is what is read: choose another --out")
+    runs.writable(path.parent)
+    return path
 
 
 def _task(run: Run, min_length: int | None, max_length: int | None) -> MarkedPairs:
@@ -741,6 +744,8 @@ def parse(args: Sequence[str]) -> Callable[[], int]:
     Raises:
         ValueError: in one sentence, what is wrong with them.
     """
+    for word in args:
+        _check_text(word)
     errors = io.StringIO()
     try:
         with contextlib.redirect_stderr(errors):
@@ -759,6 +764,13 @@ def parse(args: Sequence[str]) -> Callable[[], int]:
         if not stop.code:
             raise
         raise ValueError(_one_sentence(errors.getvalue())) from None
+
+
+def _check_text(word: str) -> None:
+    try:
+        word.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"an argument must be UTF-8, not {word!r}") from None
 
 
 def _one_sentence(box: str) -> str:

@@ -89,7 +89,8 @@ class NumpyEngine:
     isa: str | None = None
 
     def predict(self, network: Network, inputs: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-        return network.predict(inputs, lengths)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return network.predict(inputs, lengths)
 
     def learn(self, learner: Learner, recipe: Recipe, data: Batch) -> tuple[np.ndarray, int]:
         network = recipe.network_of(learner.parameters)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import tempfile
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -12,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+
+LARGEST = 2**32  # bytes that an .npz may unpack to
 
 
 class DamagedFile(ValueError):
@@ -46,14 +49,22 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
     """Reads all arrays of an .npz; nothing in it is ever executed.
 
     Raises:
-        DamagedFile: not an .npz, cut short, altered (its checksums fail), or holding objects.
+        DamagedFile: not an .npz, cut short, altered (its checksums fail), holding objects, or
+            unpacking to more than 4 GiB.
         FileNotFoundError: there is no such file.
     """
     data = io.BytesIO(path.read_bytes())
     with damage_named(path):
-        zipfile.ZipFile(data).close()  # or it is no .npz
+        with zipfile.ZipFile(data) as packed:  # or it is no .npz
+            size = sum(member.file_size for member in packed.infolist())
+        if size > LARGEST:
+            raise ValueError(f"it would unpack to {size:,} bytes, more than {LARGEST:,}")
         archive = np.load(data, allow_pickle=False)
-        return {name: archive[name] for name in archive.files}
+        arrays = {name: archive[name] for name in archive.files}
+        for name, array in arrays.items():
+            if not isinstance(array, np.ndarray):  # numpy gives what is no array as bytes
+                raise ValueError(f"{name} is no array")
+        return arrays
 
 
 @contextmanager
@@ -74,8 +85,11 @@ def damage_named(path: Path) -> Iterator[None]:
         SyntaxError,
         TypeError,
         ValueError,
+        tokenize.TokenError,
         zipfile.BadZipFile,
         zlib.error,
     ) as error:
         reason = str(error).strip().split("\n")[0] or type(error).__name__
+        if isinstance(error, KeyError):
+            reason = f"it lacks {reason}"
         raise DamagedFile(f"{path} is damaged or not longlag's: {reason}") from error

@@ -33,6 +33,15 @@ COLUMNS = (
     *("seconds", "curve", "engine", "isa", "versions", "host", "started", "ended", "error"),
 )
 IN_JSON = ("settings", "score", "fresh", "curve", "versions")
+_TEXT, _NUMBER, _NONE = (str,), (int, float), (type(None),)
+KINDS: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("key", "status", "recipe", "version", "host", "ended"), _TEXT),
+    **dict.fromkeys(("engine", "isa", "started", "error"), (*_TEXT, *_NONE)),
+    **dict.fromkeys(("settings", "versions"), (dict,)),
+    **dict.fromkeys(("score", "fresh"), (dict, *_NONE)),
+    **{"seed": (int,), "sequences": (int, *_NONE), "seconds": (*_NUMBER, *_NONE)},
+    "curve": (list, dict, *_NONE),  # a study's trials may keep something else in its place
+}
 LISTED = ("status", "recipe", "seed", "sequences", "seconds", "engine", "isa", "host", "ended")
 # What differs between two runs of the same trial.
 PASSING = ("seconds", "versions", "host", "started", "ended", "isa")
@@ -53,6 +62,8 @@ class Ledger:
 
     `Ledger.open` is for the coordinator of a sweep, `Ledger.read` for everybody else.
     """
+
+    path: Path
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self.path, self._connection = path, connection
@@ -93,7 +104,10 @@ class Ledger:
         """
         if not path.is_file():
             raise ValueError(f"{path} is not a ledger: there is no such file")
-        mode = "rw" if os.access(path, os.W_OK) else "ro"
+        mode = "rw"
+        if not os.access(path, os.W_OK):
+            # Beside a write-ahead log SQLite needs files of its own, which it cannot make here.
+            mode = "ro" if Path(f"{path}-wal").exists() else "ro&immutable=1"
         with cls._connected(path, mode) as ledger, _errors_named(path):
             yield ledger
 
@@ -166,20 +180,43 @@ class Ledger:
 
     def _unpack(self, found: sqlite3.Row) -> Row:
         values = [found[name] for name in COLUMNS]
-        if found["crc"] != _checksum(values):
+        if found["crc"] != checksum(values):
             raise _damaged(self.path, f"row {found['number']} fails its checksum")
         row = dict(zip(COLUMNS, values, strict=True))
-        return row | {name: json.loads(row[name]) for name in IN_JSON}
+        try:
+            row |= {name: json.loads(row[name]) for name in IN_JSON}
+            _check_row(row)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise _damaged(self.path, f"row {found['number']} is no trial's: {error}") from error
+        return row
+
+
+def _check_row(row: Row) -> None:
+    """Refuses values of kinds that no trial has; a result has a score and a length."""
+    for name, kinds in KINDS.items():
+        if not isinstance(row[name], kinds):
+            raise ValueError(f"its {name} is of type {type(row[name]).__name__}")
+    if row["status"] not in (*DONE, "failed"):
+        raise ValueError("its status is unknown")
+    if row["status"] in DONE and None in (row["score"], row["sequences"]):
+        raise ValueError("it has no result")
+    scores = [*(row["score"] or {}).values(), *(row["fresh"] or {}).values()]
+    curve = row["curve"] if isinstance(row["curve"], list) else []
+    if not all(isinstance(test, list) and len(test) == 3 for test in curve):
+        raise ValueError("its curve is none")
+    if not all(isinstance(value, _NUMBER) for value in (*scores, *(v for t in curve for v in t))):
+        raise ValueError("its score or curve is no number")
 
 
 def _pack(row: Mapping[str, Any]) -> list[Any]:
     values = [
         json.dumps(row[name], sort_keys=True) if name in IN_JSON else row[name] for name in COLUMNS
     ]
-    return [*values, _checksum(values)]
+    return [*values, checksum(values)]
 
 
-def _checksum(values: list[Any]) -> int:
+def checksum(values: list[Any]) -> int:
+    """Of a row's values as they are stored, in the order of `COLUMNS`."""
     return zlib.crc32(repr(values).encode("utf-8", "surrogatepass"))
 
 
@@ -269,6 +306,9 @@ def _check(path: Path, connection: sqlite3.Connection) -> None:
     schema = connection.execute("PRAGMA user_version").fetchone()[0]
     if schema != SCHEMA:
         raise DamagedFile(f"{path} is a ledger of format {schema}; this version reads {SCHEMA}")
+    columns = [found["name"] for found in connection.execute("PRAGMA table_info(trials)")]
+    if columns != ["number", *COLUMNS, "crc"]:
+        raise _damaged(path, "its table is another")
     found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     if found != "ok":
         raise _damaged(path, str(found).replace("\n", " "))

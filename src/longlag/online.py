@@ -164,7 +164,8 @@ class NativeOnline:
     most = ONLINE_BLOCK
 
     def __init__(self, kernel: Any, engine: engines.Engine) -> None:
-        self.isa, self._kernel, self._engine = engine.isa, kernel, engine
+        self.isa: str | None = engine.isa
+        self._kernel, self._engine = kernel, engine
 
     def learn(self, recipe: OnlineRecipe, state: State, data: Batch) -> np.ndarray:
         return self._kernel.online1997(
@@ -233,6 +234,14 @@ class Trials:
     Raises:
         ValueError: a seed or a number of threads that is not allowed.
     """
+
+    recipe: OnlineRecipe
+    engine: OnlineEngine
+    seeds: list[int]
+    threads: int
+    arrays: State
+    diverged: np.ndarray
+    elapsed: float
 
     def __init__(
         self,

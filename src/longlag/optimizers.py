@@ -43,6 +43,12 @@ class Adam:
         epsilon: added to the root of the second moment.
     """
 
+    beta1: float
+    beta2: float
+    epsilon: float
+    step: int
+    moments: dict[str, np.ndarray]
+
     def __init__(
         self,
         size: int,
@@ -67,6 +73,8 @@ class Adam:
 
 class GradientDescent:
     """Plain gradient descent."""
+
+    step: int
 
     def __init__(self) -> None:
         self.step = 0

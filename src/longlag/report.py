@@ -35,7 +35,7 @@ def exit_status(program: str, command: Callable[[], int]) -> int:
     try:
         return command()
     except ValueError as error:
-        say(f"{program}: {error}")
+        say(_one_line(f"{program}: {error}"))
         return BAD_INPUT
     except session.Interrupted as stop:
         say(f"{program}: interrupted at {_moment(stop.training)}; --resume continues")
@@ -47,11 +47,17 @@ def exit_status(program: str, command: Callable[[], int]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except OSError as error:
-        say(f"{program}: {error.filename or 'a file'} could not be used: {error.strerror}")
+        reason = error.strerror or str(error)
+        say(_one_line(f"{program}: {error.filename or 'a file'} could not be used: {reason}"))
         return FAILED
     except MemoryError:
         say(f"{program}: not enough memory; fewer or shorter sequences at a time need less")
         return FAILED
+
+
+def _one_line(sentence: str) -> str:
+    """The sentence, with what is no visible character, such as a path's newline, escaped."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in sentence)
 
 
 def say(text: str) -> None:

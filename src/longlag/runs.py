@@ -39,6 +39,7 @@ from longlag.recipes import (
 from longlag.steps import History, Run, Steps
 
 FORMAT = "longlag run 1"
+LARGEST_NUMBER = 1e80  # above the square of any difference of two float32 numbers
 WEIGHTS, HISTORY = "weights.npz", "history.json"
 SNAPSHOTS, CHECKPOINT = "snapshots.npz", "checkpoint.npz"
 RUN_FILES = (WEIGHTS, HISTORY, SNAPSHOTS, CHECKPOINT)
@@ -57,9 +58,10 @@ class Refused(ValueError):
 def save(run: Run, directory: Path) -> None:
     """Writes a finished run, history.json last: it is what makes the run count as finished.
 
-    What was drawn from an earlier run in the same directory is removed.
+    An earlier run's history.json goes first, so that the files of two runs never pass for one;
+    what was drawn from that run goes too.
     """
-    for name in DERIVED if run.snapshots else (*DERIVED, SNAPSHOTS):
+    for name in (HISTORY, *DERIVED, *([] if run.snapshots else [SNAPSHOTS])):
         with suppress(FileNotFoundError):
             (directory / name).unlink()
     files.write_arrays(directory / WEIGHTS, run.network.parameters._asdict())
@@ -224,6 +226,7 @@ def _load_snapshots(path: Path, recipe: AnyRecipe) -> dict[int, np.ndarray]:
     with files.damage_named(path):
         iterations, parameters = arrays["iterations"], arrays["parameters"]
         _check_floats({"parameters": parameters})
+        checks.array("iterations", iterations, np.int64, (None,))
         P = sum(math.prod(shape) for shape in recipe.shapes)
         if parameters.shape != (len(iterations), P):
             raise ValueError(f"snapshots of shape {parameters.shape} do not fit the recipe")
@@ -399,6 +402,8 @@ def _number(value: Any) -> float:
         return math.nan
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         raise ValueError(f"{value!r} stands where a number should be")
+    if abs(value) > LARGEST_NUMBER:
+        raise ValueError(f"{value:g} is beyond any error of float32 numbers")
     return float(value)
 
 

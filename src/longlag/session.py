@@ -78,6 +78,7 @@ def resume(request: Request, directory: Path, *, observe: Observer = ignore) -> 
     """
     checkpoint = runs.load_checkpoint(directory)
     _check_same(request, checkpoint, directory)
+    runs.writable(directory)
     training = begin(
         checkpoint.recipe, checkpoint.seed, engine=checkpoint.engine, threads=request.threads
     )

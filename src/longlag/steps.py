@@ -8,6 +8,7 @@ paper did. Nothing here knows of files or progress bars.
 
 from __future__ import annotations
 
+import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from typing import Any, Generic, Literal, Protocol, TypeVar
 
 import numpy as np
 
+from longlag import checks
 from longlag.criteria import Score
 from longlag.online import Stop
 from longlag.recipes import AnyRecipe, Network
@@ -179,11 +181,21 @@ class Steps(ABC, Generic[Settings, Engine]):
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Puts back what `state` gave, into a training of the same recipe and seed."""
-        self.losses = [float(loss) for loss in state["train_losses"]]
-        self.test_curve = [(int(k), float(mse)) for k, mse in state["test_curve"]]
-        iterations = (int(k) for k in state["snapshot_iterations"])
-        self.snapshots = dict(zip(iterations, np.array(state["snapshots"]), strict=True))
+        """Puts back what `state` gave, into a training of the same recipe and seed.
+
+        Raises:
+            LookupError, OverflowError, TypeError, ValueError: it is no state of such a training.
+        """
+        self.losses = checks.array("train_losses", state["train_losses"], float, (None,)).tolist()
+        tests = checks.array("test_curve", state["test_curve"], float, (None, 2))
+        self.test_curve = [(int(k), float(mse)) for k, mse in tests]
+        iterations = checks.array("snapshot_iterations", state["snapshot_iterations"], int, (None,))
+        P = sum(math.prod(shape) for shape in self.recipe.shapes)
+        self.snapshots = {}
+        if len(iterations):
+            shape = (len(iterations), P)
+            snapshots = checks.array("snapshots", state["snapshots"], np.float32, shape)
+            self.snapshots = dict(zip(iterations.tolist(), snapshots, strict=True))
         self.iteration = int(state["iteration"])
         self.elapsed = float(state["elapsed_sec"])
         self.stopped_by = state["stopped_by"]

@@ -206,6 +206,8 @@ class _Process:
 class Processes:
     """Worker processes on this machine, one thread each; one that dies is replaced."""
 
+    workers: int
+
     def __init__(self, workers: int) -> None:
         self.workers = checks.whole("workers", workers, 1, 1024)
 

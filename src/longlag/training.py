@@ -17,7 +17,7 @@ from longlag import engine as engines
 from longlag.criteria import Score, is_strict, score
 from longlag.networks.lstm import LSTM, flatten
 from longlag.online_training import OnlineTraining
-from longlag.recipes import AnyRecipe, OnlineRecipe, Recipe, check_seed
+from longlag.recipes import AnyRecipe, OnlineRecipe, Recipe, Streams, check_seed
 from longlag.steps import Run, Steps, snapshot_due
 from longlag.tasks import Batch, MarkedPairs
 
@@ -39,6 +39,9 @@ class Training(Steps[Recipe, engines.Engine]):
     Raises:
         ValueError: a recipe that learns on-line.
     """
+
+    streams: Streams
+    learner: engines.Learner
 
     def __init__(
         self,
@@ -161,16 +164,18 @@ class Training(Steps[Recipe, engines.Engine]):
 
     def restore(self, state: Mapping[str, Any]) -> None:
         learner = self.learner
-        learner.parameters[:] = state["parameters"]
-        if learner.average is not None:
-            learner.average[:] = state["average"]
-        for name, moment in learner.optimizer.moments.items():
-            moment[:] = state[f"moment_{name}"]
+        arrays = {"parameters": learner.parameters, "average": learner.average}
+        arrays |= {f"moment_{name}": m for name, m in learner.optimizer.moments.items()}
+        for name, array in arrays.items():
+            if array is not None:
+                array[:] = checks.array(name, state[name], array.dtype, array.shape)
         learner.optimizer.step = int(state["step"])
         self._strict_in_a_row = int(state["strict_in_a_row"])
         self.streams.training.bit_generator.state = json.loads(state["training_stream"])
         self.streams.test.bit_generator.state = json.loads(state["test_stream"])
         super().restore(state)
+        if not len(self.losses) == self.iteration <= self.recipe.max_iterations:
+            raise ValueError(f"it has {len(self.losses)} losses of {self.iteration} iterations")
 
 
 def begin(recipe: AnyRecipe, seed: int = 0, *, engine: str = "auto", threads: int = 1) -> Steps:

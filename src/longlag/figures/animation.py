@@ -8,7 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib import colors
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.container import BarContainer
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.lines import Line2D
+from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
@@ -93,6 +99,25 @@ class Stage:
         sequences: held-out sequences; the first is the one whose inner life is shown.
         frames: all frames, so that every scale stays the same throughout.
     """
+
+    run: Run
+    sequences: list[Sequence]
+    figure: Figure
+    title: Text
+    input: Axes
+    cells: Axes
+    colour_bar: Axes
+    bars: Axes
+    error: Axes
+    answer: Text
+    heat: AxesImage
+    order: np.ndarray
+    given: BarContainer
+    losses: tuple[np.ndarray, np.ndarray]
+    smoothed: np.ndarray
+    batch_line: Line2D
+    mean_line: Line2D
+    now: Line2D
 
     @style.styled
     def __init__(self, run: Run, sequences: list[Sequence], frames: list[Frame]) -> None:

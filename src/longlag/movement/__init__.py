@@ -18,6 +18,9 @@ definition leaves open, and how it is read here:
 - Copying, indexing and transposing move nothing: they read no scalar.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 from longlag.movement.stack import VARIANT, Movement, price, stack_depths
 from longlag.movement.tracing import Recorder, Scalar, Trace, record, sigmoid, sqrt, tanh
 
@@ -37,7 +40,7 @@ __all__ = [
 ]
 
 
-def measure(function, *arrays, bytes_per_element: int = 1) -> Movement:
+def measure(function: Callable[..., Any], *arrays: Any, bytes_per_element: int = 1) -> Movement:
     """What the reads of `function(*arrays)` cost.
 
     Args:

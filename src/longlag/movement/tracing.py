@@ -152,6 +152,8 @@ def _reflected(operation: Callable[[Any, Any], Any]) -> Callable[[Scalar, Any], 
 class Scalar:
     """A number under observation: every operation on it reads it and makes another one."""
 
+    value: Any
+
     __slots__ = ("_number", "_recorder", "value")
     __array_ufunc__ = None  # numpy's numbers leave operations to this class
 

@@ -43,7 +43,7 @@ class ForgetGate:
 
     name = "forget-gate"
     title = "The forget gate: which factor unsticks the seeds"
-    notes = (
+    notes: tuple[str, ...] = (
         "The described system (8 cells, Adam 5e-3, clip 1, batches of 32) at a fixed T by its own "
         "task rules, 8000 batches at most, tested every 200; every case on the same seeds. A "
         "linear output starts at 0.25, the mean answer; a sigmoid's at 0.",

@@ -63,7 +63,7 @@ class Lag:
 
     name = "lag"
     title = "Lag scaling: from T = 30 on"
-    notes = (
+    notes: tuple[str, ...] = (
         "The paper's task rules, lengths T to 1.1 T. The baselines are robust in everything but "
         "their gates: input bias 0, and a forget bias of 1 or of log 1.1 T; they get "
         f"{BASELINE_SEQUENCES:,} sequences, robust {OWN.max_iterations * OWN.batch_size:,}.",

@@ -58,6 +58,10 @@ def _same(case: Case) -> Case:
 class Results:
     """The measured cases, each measured once."""
 
+    lengths: tuple[int, ...]
+    hidden: tuple[int, ...]
+    batches: tuple[int, ...]
+
     def __init__(self, quick: bool) -> None:
         self.lengths = QUICK_LENGTHS if quick else LENGTHS
         self.hidden = QUICK_HIDDEN if quick else HIDDEN

@@ -171,6 +171,9 @@ def _progress(case: Case, trials: Trials) -> str:
 class Store:
     """The file that holds trials' state; those of other seeds in it are kept as they are."""
 
+    path: Path
+    trials: Trials
+
     def __init__(self, path: Path, trials: Trials) -> None:
         self.path, self.trials = path, trials
         self._others: dict[str, np.ndarray] = {}
@@ -201,6 +204,8 @@ class Store:
         arrays = files.read_arrays(self.path)
         with files.damage_named(self.path):
             about = json.loads(arrays.pop("about").tobytes())
+            if not isinstance(about, dict):
+                raise ValueError("it does not say what its trials are")
             differing = {k for k, v in self.about().items() if about.get(k) != v}
         if differing:
             name = sorted(differing)[0]

@@ -36,7 +36,7 @@ class Seeds:
 
     name = "seeds"
     title = "Stuck seeds: the described recipe and the robust one"
-    notes = (
+    notes: tuple[str, ...] = (
         "catalog is the described system: lengths 2T/3 to T, tested at T, 6000 batches of 32 at "
         "most; here it goes on past its own stop (MSE < 0.030) so that the stricter rules can be "
         "judged. robust has the paper's rules, lengths T to 1.1 T.",

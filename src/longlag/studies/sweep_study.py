@@ -210,6 +210,8 @@ def _outcome(case: Case, plan: Plan, ledger: Ledger) -> Outcome:
     found = (ledger.get(one.key(code_version())) for one in plan.of(case))
     rows = [row for row in found if row is not None]
     good = [row for row in rows if row["status"] != "failed"]
+    if not all(isinstance(row["curve"], list) for row in good):
+        raise files.DamagedFile(f"{ledger.path} is damaged: a trial has no learning curve")
     if not good:
         raise OSError(0, f"every trial of a case failed: {rows[0]['error']}", str(ledger.path))
     return Outcome(case, good, len(rows) - len(good))

@@ -1,0 +1,293 @@
+"""Every command, given anything at all: a result or one sentence."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import types
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fuzzing import (
+    LEDGER,
+    SWEEP,
+    TINY,
+    TRIALS,
+    call,
+    check,
+    copied,
+    digests,
+    furnish,
+    inline_workers,
+)
+from longlag import bench, cli
+from longlag.recipes import Recipe
+from reliability import Tally
+
+PATHS = (
+    *("run", "other", "unfinished", "empty", "foreign", "new", "deep/er", "run/weights.npz"),
+    *("foreign/notes.txt", "foreign/notes.txt/below", "sweep/ledger.sqlite", "sweep", "trials"),
+    *("online", "exports/run.safetensors", "exports/run.torch", "exports/run.onnx"),
+    *("", ".", "..", "-", "é💥", "a b", "a\nb", "n" * 300, "d/" * 3000, "\udcff", "%s{0}"),
+)
+WORDS = (
+    *("-1", "0", "1", "2", "3", "11", "12", "13", "100", "1000", "4294967296", "-4294967296"),
+    *(
+        "9223372036854775807",
+        "9223372036854775808",
+        "1" * 300,
+        "1" * 5000,
+        "1e3",
+        "1e-320",
+        "1e400",
+    ),
+    *("nan", "inf", "-inf", "NaN", "-0.0", "0.5", ".5", "5.", "1_000", "0x10", "١٢", "1,2", "1,,2"),
+    *(
+        "",
+        " ",
+        "\n",
+        "\t",
+        "-",
+        "--",
+        "None",
+        "null",
+        "True",
+        "False",
+        "é",
+        "💥",
+        "\u202e",
+        "\udcff",
+    ),
+    *("x" * 20_000, "[]", "{}", "%s", "{0}", "$(touch executed)", "`touch executed`", "'", '"'),
+    *("auto", "native", "numpy", "torch", "tcp://", "csv", "a;b", "../..", "\u2028", "\x1b[31m"),
+)
+# What keeps a valid command short; what is drawn comes after it and overrides it.
+BASES: dict[str, tuple[str, ...]] = {
+    "train": (*TINY, "--save-dir", "new"),
+    "evaluate": ("run", "--n", "50"),
+    "compare": ("run", "other", "--n", "50"),
+    "animate": ("run", "--n-frames", "2"),
+    "study table8": (*TRIALS, "--out", "new"),
+    "study table7": (*TRIALS, "--out", "new"),
+    "study seeds": (*SWEEP, "--lengths", "30", "--out", "new"),
+    "study forget-gate": (*SWEEP, "--out", "new"),
+    "study lag": (*SWEEP, "--lengths", "30", "--out", "new"),
+    "study register": (*SWEEP, "--out", "new"),
+    "study movement": ("--quick", "--out", "new"),
+    "ledger show": ("sweep/ledger.sqlite",),
+    "ledger export": ("sweep/ledger.sqlite",),
+    "export": ("run", "--format", "safetensors", "--out", "new.safetensors"),
+    "import": ("exports/run.safetensors", "--out", "new"),
+    "doctor": (),
+    "bench": (),
+}
+SLOW = (
+    "figures",
+    "explore",
+    "study movement",
+    "study register",
+)  # seconds, where they are given nothing wrong
+READERS = ("evaluate", "compare", "figures", "animate", "explore", "export", "ledger", "doctor")
+
+
+@dataclass(frozen=True)
+class Option:
+    """A flag; with no values it stands alone."""
+
+    flag: str
+    values: st.SearchStrategy[str] | None
+
+
+def commands(kinds: dict[str, type] = cli.COMMANDS, above: str = "") -> Iterator[tuple[str, type]]:
+    """Every command by its words, subcommands included."""
+    for name, kind in kinds.items():
+        below = [h for h in get_type_hints(kind, include_extras=True).values() if _is_union(h)]
+        nested = [part for hint in below for part in get_args(hint)]
+        named = {_subcommand(part): get_args(part)[0] for part in nested if _subcommand(part)}
+        if named:
+            yield from commands(named, f"{above}{name} ")
+        else:
+            yield f"{above}{name}", kind
+
+
+def _is_union(hint: Any) -> bool:
+    return get_origin(hint) in (Union, types.UnionType)
+
+
+def _subcommand(hint: Any) -> str:
+    return next((m.name for m in getattr(hint, "__metadata__", ()) if hasattr(m, "name")), "")
+
+
+def options(kind: type) -> list[Option]:
+    """The flags of a command, from the dataclass that it is made of."""
+    found = []
+    for name, hint in get_type_hints(kind, include_extras=True).items():
+        flag = f"--{name.replace('_', '-')}"
+        metadata = getattr(hint, "__metadata__", ())
+        nested = next((c for m in metadata if (c := getattr(m, "constructor_factory", None))), None)
+        if nested is not None and is_dataclass(made := nested()):
+            found += options(made)  # type: ignore[arg-type]
+        elif hint is bool:
+            found.append(Option(flag, None))
+        elif "Path" in str(hint):
+            if not any("Positional" in str(m) or "Positional" in repr(m) for m in metadata):
+                found.append(Option(flag, st.sampled_from(PATHS)))
+        else:
+            found.append(Option(flag, _values(name, metadata)))
+    return found
+
+
+def _values(name: str, metadata: tuple[Any, ...]) -> st.SearchStrategy[str]:
+    """What may stand after a flag: its words, the ends of its range, and what is none of them."""
+    spec = next((m for m in metadata if hasattr(m, "metavar")), None)
+    strategies = [st.sampled_from(WORDS), st.text(st.characters(exclude_characters="\0"))]
+    strategies += [st.integers().map(str), st.floats().map(str), st.integers(0, 40).map(str)]
+    if spec is not None and spec.metavar.startswith("{"):
+        strategies.append(st.sampled_from(spec.metavar.strip("{}").split(",")))
+    limits = next((f.metadata for f in fields(Recipe) if f.name == name), {})
+    if limits.get("low") is not None:
+        low, high = limits["low"], limits["high"]
+        ends = (low, high, low - 1, high + 1, high * 2, low / 2, -high)
+        strategies.append(st.sampled_from([str(end) for end in ends]))
+    return st.one_of(strategies)
+
+
+COMMANDS = dict(commands())
+OPTIONS = {name: options(kind) for name, kind in COMMANDS.items()}
+QUICKLY_DRAWN = [name for name in COMMANDS if name not in SLOW]
+
+
+@st.composite
+def typed(draw: st.DrawFn) -> list[str]:
+    """A command line: a command, what it needs, and some options with anything behind them."""
+    slow = draw(st.integers(0, 23)) == 23
+    name = draw(st.sampled_from(SLOW if slow else QUICKLY_DRAWN))
+    base = BASES.get(name, ("--quick", "--out", "new") if name.startswith("study") else ("run",))
+    if not draw(st.integers(0, 4)):
+        base = tuple(draw(st.lists(st.sampled_from(PATHS), max_size=3)))
+    words = [*name.split(), *base]
+    for _ in range(draw(st.sampled_from((1, 1, 1, 2, 3)))):
+        if not OPTIONS[name]:
+            break
+        option = draw(st.sampled_from(OPTIONS[name]))
+        words.append(option.flag)
+        if option.values is not None:
+            words.append(draw(option.values))
+    if not draw(st.integers(0, 15)):
+        words.insert(draw(st.integers(0, len(words))), draw(st.sampled_from(WORDS)))
+    if not draw(st.integers(0, 3)):
+        words.append("--json")
+    return words
+
+
+@pytest.fixture(scope="module")
+def furnished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small example of everything that longlag reads."""
+    directory = tmp_path_factory.mktemp("fuzz") / "furnished"
+    directory.mkdir()
+    furnish(directory)
+    return directory
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _short() -> Iterator[None]:
+    """No benchmarks, no worker processes."""
+    with pytest.MonkeyPatch.context() as patch, inline_workers():
+        patch.setattr(bench, "run", lambda against, quick: {"rows": [], "against": against})
+        patch.setattr(bench, "render", str)
+        yield
+
+
+def test_every_command_and_study_is_tried() -> None:
+    named = {name.split()[0] for name in COMMANDS}
+    assert named == set(cli.COMMANDS)
+    assert {name.split()[1] for name in COMMANDS if name.startswith("study ")} == set(cli.STUDIES)
+    assert all(OPTIONS.values())
+    flags = {option.flag for option in OPTIONS["train"]}
+    assert {"--hidden", "--min-length", "--save-dir", "--resume", "--engine", "--seed"} <= flags
+
+
+def attempt(furnished: Path, words: list[str], tally: Tally) -> None:
+    with copied(furnished):
+        before = digests(".")
+        outcome = call(words)
+        tally.add()
+        check(words, outcome)
+        if outcome.status == 2 or words[0] in READERS:
+            after = digests(".")
+            if outcome.status != 2:
+                _leave_out_what_was_asked_for(before, words)
+            assert {path: after.get(path) for path in before} == before, f"{words}: {outcome}"
+
+
+def _leave_out_what_was_asked_for(before: dict[str, str], words: list[str]) -> None:
+    """An existing file behind --out is written over, unless the command reads it."""
+    inputs = [Path(word).resolve() for word in words if not word.startswith("--")]
+    asked = {words[k + 1] for k, word in enumerate(words[:-1]) if word == "--out"}
+    for path in [path for path in before if path in asked]:
+        if inputs.count(Path(path).resolve()) == 1 and Path(path).parent.resolve() not in inputs:
+            del before[path]
+
+
+SURVIVES = pytest.mark.survives(
+    "a command line with anything behind its options: huge, negative, NaN, no number, no text",
+    "a result, or one sentence and status 1 or 2; Ctrl-C ends what would take long",
+)
+
+
+@SURVIVES
+@settings(max_examples=80)
+@given(words=typed())
+def test_whatever_is_given_is_a_result_or_one_sentence(
+    furnished: Path, words: list[str], tally: Tally
+) -> None:
+    attempt(furnished, words, tally)
+
+
+@SURVIVES
+@pytest.mark.long
+@settings(max_examples=800)
+@given(words=typed())
+def test_thousands_of_command_lines(furnished: Path, words: list[str], tally: Tally) -> None:
+    attempt(furnished, words, tally)
+
+
+@pytest.mark.survives("some of these command lines as processes", "the same")
+def test_the_same_as_processes(furnished: Path, tally: Tally) -> None:
+    for words in (
+        ["evaluate", "run", "--n", "1" * 5000],
+        ["train", "--learning-rate", "-inf"],
+        ["ledger", "show", "run/weights.npz"],
+        ["compare", "a\nb", "\udcff"],
+        ["figures", "d/" * 3000],
+    ):
+        command = [sys.executable, "-m", "longlag.cli", *words]
+        done = subprocess.run(command, cwd=furnished, capture_output=True, text=True)
+        assert done.returncode in (1, 2), done.stderr
+        assert done.stdout == ""
+        assert done.stderr.count("\n") == 1
+        tally.add()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["animate", "run", "--out", "other/../run/weights.npz"], "is what is read"),
+        (["ledger", "export", LEDGER, "--out", LEDGER], "is what is read"),
+        (["evaluate", "a\nb"], r"a\nb is not a run directory"),
+        (["evaluate", "\x1b[31m"], r"\x1b[31m is not a run directory"),
+        (["figures", "run", "--out", "\udcff"], r"an argument must be UTF-8, not '\udcff'"),
+    ],
+)
+def test_what_was_found_so_must_not_come_back(
+    furnished: Path, words: list[str], said: str, tally: Tally
+) -> None:
+    attempt(furnished, words, tally)
+    with copied(furnished):
+        assert said in call(words).err
