@@ -1,6 +1,7 @@
 #include "driver.hpp"
 
 #include "denormals.hpp"
+#include "threads.hpp"
 
 #include <algorithm>
 #include <atomic>
@@ -212,29 +213,12 @@ class Runner {
   std::vector<std::unique_ptr<ThreadMemory>> memory_;
 };
 
-// Runs work(thread) on every thread; work must not throw. With fewer threads than asked for
-// when the system has no more: results do not depend on their number.
-void on_threads(Runner& runner, Barrier& barrier, const std::function<void(int)>& work) {
-  const auto guarded = [&](int thread) {
-    const DenormalsAreZero denormals_are_zero;
-    work(thread);
-  };
-  std::atomic<bool> start{false};
-  std::vector<std::thread> others;
-  others.reserve(runner.threads());
-  try {
-    for (int n = 1; n < runner.threads(); ++n)
-      others.emplace_back([&, n] {
-        while (!start.load(std::memory_order_acquire)) std::this_thread::yield();
-        guarded(n);
-      });
-  } catch (const std::exception&) {
-    runner.set_threads(static_cast<int>(others.size()) + 1);
-  }
-  barrier.set_threads(runner.threads());
-  start.store(true, std::memory_order_release);
-  guarded(0);
-  for (std::thread& other : others) other.join();
+// Runs work(thread) on every thread that the runner is given; results do not depend on their number.
+void run_on_threads(Runner& runner, Barrier& barrier, const std::function<void(int)>& work) {
+  on_threads(runner.threads(), work, [&](int threads) {
+    runner.set_threads(threads);
+    barrier.set_threads(threads);
+  });
 }
 
 double mean_squared_error(const float* predictions, const float* targets, std::int64_t batch) {
@@ -285,7 +269,7 @@ void predict(const Setting& setting, const float* parameters, const Sequences& s
   Runner runner(setting, sequences.batch, sequences.steps, false, false);
   Barrier barrier;
   runner.pack(parameters);
-  on_threads(runner, barrier, [&](int thread) {
+  run_on_threads(runner, barrier, [&](int thread) {
     for (std::int64_t n = thread; n < runner.groups(); n += runner.threads())
       runner.forward(sequences, n, thread, predictions);
   });
@@ -298,7 +282,7 @@ void states(const Setting& setting, const float* parameters, const Sequences& se
   Barrier barrier;
   std::vector<float> predictions(sequences.batch);
   runner.pack(parameters);
-  on_threads(runner, barrier, [&](int thread) {
+  run_on_threads(runner, barrier, [&](int thread) {
     for (std::int64_t n = thread; n < runner.groups(); n += runner.threads()) {
       runner.forward(sequences, n, thread, predictions.data());
       copy_states(setting.network, runner.group(sequences, n), runner.workspace(thread),
@@ -313,7 +297,7 @@ double gradient(const Setting& setting, const float* parameters, const Sequences
   Runner runner(setting, sequences.batch, sequences.steps, true, true);
   Barrier barrier;
   runner.pack(parameters);
-  on_threads(runner, barrier, [&](int thread) {
+  run_on_threads(runner, barrier, [&](int thread) {
     runner.differentiate(sequences, targets, thread, predictions);
   });
   setting.kernel->combine(runner.group_gradients(), static_cast<int>(runner.groups()),
@@ -337,7 +321,7 @@ class Trainer {
         losses_(losses) {}
 
   Trained run() {
-    on_threads(runner_, barrier_, [this](int thread) { iterate(thread); });
+    run_on_threads(runner_, barrier_, [this](int thread) { iterate(thread); });
     return done_;
   }
 

@@ -5,14 +5,13 @@
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
-#include <functional>
 #include <limits>
 #include <memory>
 #include <stdexcept>
-#include <thread>
 #include <vector>
 
 #include "denormals.hpp"
+#include "threads.hpp"
 
 namespace longlag {
 
@@ -299,23 +298,6 @@ class TrialGroup {
   std::int64_t first_ = 0;
   int learning_ = 0;
 };
-
-// Runs work(thread) on up to `threads` threads, fewer where the system has no more; work must
-// not throw.
-void on_threads(int threads, const std::function<void(int)>& work) {
-  const auto guarded = [&](int thread) {
-    const DenormalsAreZero guard;
-    work(thread);
-  };
-  std::vector<std::thread> others;
-  others.reserve(static_cast<std::size_t>(threads));
-  try {
-    for (int n = 1; n < threads; ++n) others.emplace_back(guarded, n);
-  } catch (const std::exception&) {
-  }
-  guarded(0);
-  for (std::thread& other : others) other.join();
-}
 
 int useful_threads(const OnlineSetting& setting, std::int64_t groups) {
   return static_cast<int>(std::min<std::int64_t>(setting.threads, groups));
