@@ -165,7 +165,7 @@ def test_compare_shows_what_differs_and_scores(run: Path, tmp_path: Path, capsys
     assert {row["score"]["n"] for row in result["rows"]} == {100}
 
 
-def test_figures_and_animation(run: Path, capsys) -> None:
+def test_figures_animation_and_page(run: Path, capsys) -> None:
     status, out, err = call(capsys, "figures", run)
     assert status == 0, err
     written = {Path(line).name for line in out.split("\n") if line}
@@ -173,6 +173,7 @@ def test_figures_and_animation(run: Path, capsys) -> None:
     status, out, err = call(capsys, "animate", run, "--n-frames", "3")
     assert status == 0, err
     assert Path(out.strip()).read_bytes()[:3] == b"GIF"
+    assert call(capsys, "explore", run)[0] == 0
     assert {p.name for p in run.iterdir()} == {*runs.RUN_FILES, *runs.DERIVED}
     assert call(capsys, "train", *TINY, "--save-dir", run, "--overwrite", "--quiet")[0] == 0
 
