@@ -892,7 +892,7 @@ def test_the_command_refuses_in_one_sentence(saved: Path, tmp_path: Path, capsys
         ((saved, later), "its format is 'longlag run 9'"),
         ((saved, paper), "recipe paper trains the LSTM of 1997, which the page cannot show"),
         ((saved, "--out", tmp_path), "is a directory"),
-        ((saved, "--out", saved / "weights.npz"), "a file of the run itself"),
+        ((saved, "--out", saved / "weights.npz"), "choose another --out"),
         ((saved, "--out", blocked / "page.html"), "cannot write into"),
     ):
         status, out, err = call(capsys, *args)
