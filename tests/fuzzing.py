@@ -180,6 +180,7 @@ def watched(words: Sequence[str], seconds: float) -> Iterator[list[float]]:
         signal.raise_signal(signal.SIGINT)
 
     before = signal.signal(signal.SIGALRM, interrupt)
+    ignored = signal.signal(signal.SIGINT, signal.default_int_handler)  # as behind `command &`
     signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
     told = Path(tempfile.gettempdir()) / f"hang-{os.getpid()}.txt"
     with told.open("w") as file:
@@ -191,6 +192,7 @@ def watched(words: Sequence[str], seconds: float) -> Iterator[list[float]]:
             signal.setitimer(signal.ITIMER_REAL, 0)
             faulthandler.cancel_dump_traceback_later()
             signal.signal(signal.SIGALRM, before)
+            signal.signal(signal.SIGINT, ignored)
             told.unlink()
 
 
