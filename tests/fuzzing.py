@@ -24,7 +24,7 @@ from longlag.training import Training
 from longlag.trial import perform
 
 SECONDS = 3.0  # a command that takes longer is interrupted, as a user would
-HANG = 60.0  # and must then end within this
+HANG = 120.0  # and must then end within this
 MEMORY = 3 * 2**30  # bytes of address space that a command may add
 
 TINY = (
@@ -151,7 +151,7 @@ def call(words: Sequence[str], seconds: float = SECONDS) -> Outcome:
     out = io.TextIOWrapper(io.BytesIO(), "utf-8", newline="\n")
     err = io.TextIOWrapper(io.BytesIO(), "utf-8", "backslashreplace", newline="\n")
     redirected = contextlib.redirect_stdout(out), contextlib.redirect_stderr(err)
-    with bounded_memory(), watched(seconds) as fired, redirected[0], redirected[1]:
+    with bounded_memory(), watched(words, seconds) as fired, redirected[0], redirected[1]:
         try:
             status: Any = cli.main(list(words))
         except SystemExit as stop:  # --help
@@ -168,8 +168,11 @@ def call(words: Sequence[str], seconds: float = SECONDS) -> Outcome:
 
 
 @contextlib.contextmanager
-def watched(seconds: float) -> Iterator[list[float]]:
-    """Presses Ctrl-C after some seconds, and every second from then on; ends a hang."""
+def watched(words: Sequence[str], seconds: float) -> Iterator[list[float]]:
+    """Presses Ctrl-C after some seconds, and every second from then on.
+
+    A hang ends the tests, and leaves the command and where it stood in hang-*.txt.
+    """
     fired: list[float] = []
 
     def interrupt(*_: object) -> None:
@@ -177,14 +180,20 @@ def watched(seconds: float) -> Iterator[list[float]]:
         signal.raise_signal(signal.SIGINT)
 
     before = signal.signal(signal.SIGALRM, interrupt)
+    ignored = signal.signal(signal.SIGINT, signal.default_int_handler)  # as behind `command &`
     signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
-    faulthandler.dump_traceback_later(seconds + HANG, exit=True)
-    try:
-        yield fired
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        faulthandler.cancel_dump_traceback_later()
-        signal.signal(signal.SIGALRM, before)
+    told = Path(tempfile.gettempdir()) / f"hang-{os.getpid()}.txt"
+    with told.open("w") as file:
+        print(f"{words!r}"[:5000], file=file, flush=True)
+        faulthandler.dump_traceback_later(seconds + HANG, exit=True, file=file)
+        try:
+            yield fired
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            faulthandler.cancel_dump_traceback_later()
+            signal.signal(signal.SIGALRM, before)
+            signal.signal(signal.SIGINT, ignored)
+            told.unlink()
 
 
 @contextlib.contextmanager

@@ -85,9 +85,7 @@ class Record:
         else:
             line.times += self.tally.times or 1
             line.failed += report.failed
-
-    def pytest_sessionfinish(self) -> None:
-        if self.path is not None and self.sections:
+        if self.path is not None:  # at once: a run that is cut short leaves what it had
             self.path.write_text(self.page())
 
     def page(self) -> str:

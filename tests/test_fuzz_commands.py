@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from fuzzing import (
@@ -252,7 +252,7 @@ def test_whatever_is_given_is_a_result_or_one_sentence(
 
 @SURVIVES
 @pytest.mark.long
-@settings(max_examples=800)
+@settings(max_examples=800, phases=(Phase.generate,))
 @given(words=typed())
 def test_thousands_of_command_lines(furnished: Path, words: list[str], tally: Tally) -> None:
     attempt(furnished, words, tally)

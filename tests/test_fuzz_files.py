@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from fuzzing import (
@@ -121,7 +121,7 @@ def test_whatever_happened_to_a_file(furnished: Path, name: str, seed: int, tall
 
 @SURVIVES
 @pytest.mark.long
-@settings(max_examples=1500)
+@settings(max_examples=1500, phases=(Phase.generate,))
 @given(name=FILE, seed=SEED)
 def test_thousands_of_damaged_files(furnished: Path, name: str, seed: int, tally: Tally) -> None:
     attempt(furnished, name, seed, tally)
