@@ -34,7 +34,7 @@ TRIALS = {30: 30, 100: 30, 300: 30, 1000: 30, 3000: 30, 10_000: 10}
 FULL_TRIALS = {**TRIALS, 30_000: 3, 100_000: 3}
 QUICK_TRIALS = {20: 2, 40: 2}
 BASELINE_LENGTHS = (30, 100, 300)
-BASELINE_SEQUENCES = 128_000  # ten times what robust needs
+BASELINE_SEQUENCES = 50_000  # ten times what robust needs
 FRESH_UP_TO = 1000  # T: beyond, so many more sequences would cost more than the training
 
 OWN = recipe("robust")
