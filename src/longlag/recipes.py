@@ -408,8 +408,8 @@ BATCH_RECIPES: dict[str, Recipe] = {
             test_every=500,
             test_size=512,
         ),
-        # The paper's task rules at T = 100, and settings that solve it from fewest sequences, and lags
-        # far beyond: behind closed gates gradients begin at about 3e-4 / T, hence the epsilon.
+        # The paper's task rules at T = 100, and settings that solve it from fewest sequences, and
+        # lags far beyond: behind closed gates gradients begin at about 3e-4 / T, hence the epsilon.
         Recipe(name="robust", task=MarkedPairs(min_length=100, max_length=110)),
     )
 }
