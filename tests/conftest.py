@@ -16,6 +16,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy; the arrays a
 import pytest
 from hypothesis import HealthCheck, settings
 
+from fuzzing import furnish
 from longlag.recipes import Recipe, recipe
 from reliability import RECORD, Record, Tally
 
@@ -82,6 +83,15 @@ class Disk:
 
 
 BALLAST = "ballast"
+
+
+@pytest.fixture(scope="module")
+def furnished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small example of everything that longlag reads."""
+    directory = tmp_path_factory.mktemp("small") / "furnished"
+    directory.mkdir()
+    furnish(directory)
+    return directory
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 
 from conftest import Disk
-from fuzzing import LEDGER, SWEEP, TINY, TRIALS, digests, furnish, inline_workers, within
+from fuzzing import LEDGER, SWEEP, TINY, TRIALS, digests, inline_workers, within
 from longlag import cli, engine, files, runs, session
 from reliability import Tally
 
@@ -85,15 +85,6 @@ def bits(directory: Path) -> dict[str, bytes]:
         "history": json.dumps(history, sort_keys=True).encode(),
         **{name: (directory / name).read_bytes() for name in (runs.WEIGHTS, runs.SNAPSHOTS)},
     }
-
-
-@pytest.fixture(scope="module")
-def furnished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small example of everything that longlag reads."""
-    directory = tmp_path_factory.mktemp("faults") / "furnished"
-    directory.mkdir()
-    furnish(directory)
-    return directory
 
 
 Call = Callable[..., tuple[int, str, str]]

@@ -23,7 +23,6 @@ from fuzzing import (
     check,
     copied,
     digests,
-    furnish,
     inline_workers,
 )
 from longlag import bench, cli
@@ -184,15 +183,6 @@ def typed(draw: st.DrawFn) -> list[str]:
     if not draw(st.integers(0, 3)):
         words.append("--json")
     return words
-
-
-@pytest.fixture(scope="module")
-def furnished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small example of everything that longlag reads."""
-    directory = tmp_path_factory.mktemp("fuzz") / "furnished"
-    directory.mkdir()
-    furnish(directory)
-    return directory
 
 
 @pytest.fixture(scope="module", autouse=True)

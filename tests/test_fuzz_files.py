@@ -24,7 +24,6 @@ from fuzzing import (
     check,
     copied,
     exports,
-    furnish,
     inline_workers,
 )
 from longlag.ledger import COLUMNS, checksum
@@ -68,15 +67,6 @@ FILES: dict[str, tuple[tuple[str, ...], ...]] = {
 }
 # Seconds, where the damage does no harm.
 SLOW = {name: ("figures", "run", "--out", "new") for name in FILES if name in ("run/history.json",)}
-
-
-@pytest.fixture(scope="module")
-def furnished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small example of everything that longlag reads."""
-    directory = tmp_path_factory.mktemp("fuzz") / "furnished"
-    directory.mkdir()
-    furnish(directory)
-    return directory
 
 
 @pytest.fixture(scope="module", autouse=True)

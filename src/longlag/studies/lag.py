@@ -34,7 +34,7 @@ TRIALS = {30: 30, 100: 30, 300: 30, 1000: 30, 3000: 30, 10_000: 10}
 FULL_TRIALS = {**TRIALS, 30_000: 3, 100_000: 3}
 QUICK_TRIALS = {20: 2, 40: 2}
 BASELINE_LENGTHS = (30, 100, 300)
-BASELINE_SEQUENCES = 50_000  # ten times what robust needs
+BASELINE_SEQUENCES = 72_000  # ten times what robust needs
 FRESH_UP_TO = 1000  # T: beyond, so many more sequences would cost more than the training
 
 OWN = recipe("robust")
@@ -46,7 +46,7 @@ TORCH: dict[str, dict[str, Any]] = {
 }
 TORCH_FUNCTIONS = {GRU: "longlag.torch_baselines:gru", IRNN: "longlag.torch_baselines:irnn"}
 TORCH_LENGTHS = (30, 100)
-TORCH_TRIALS = 10
+TORCH_TRIALS = 5
 TORCH_SEQUENCES = 96_000
 TORCH_TEST_EVERY = 1600  # training sequences
 
