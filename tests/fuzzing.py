@@ -179,6 +179,11 @@ def watched(words: Sequence[str], seconds: float) -> Iterator[list[float]]:
         fired.append(seconds)
         signal.raise_signal(signal.SIGINT)
 
+    def lost(found: sys.UnraisableHookArgs) -> None:  # in a destructor; the next one will do
+        if not (fired and isinstance(found.exc_value, KeyboardInterrupt)):
+            report(found)
+
+    report, sys.unraisablehook = sys.unraisablehook, lost
     before = signal.signal(signal.SIGALRM, interrupt)
     ignored = signal.signal(signal.SIGINT, signal.default_int_handler)  # as behind `command &`
     signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
@@ -193,6 +198,7 @@ def watched(words: Sequence[str], seconds: float) -> Iterator[list[float]]:
             faulthandler.cancel_dump_traceback_later()
             signal.signal(signal.SIGALRM, before)
             signal.signal(signal.SIGINT, ignored)
+            sys.unraisablehook = report
             told.unlink()
 
 

@@ -453,8 +453,8 @@ def test_metadata_that_is_not_an_exports_is_refused(name, value, reason, tmp_pat
         (lambda w: {k: a for k, a in w.items() if k != "by"}, "it holds"),
         (lambda w: w | {"b": w["b"].astype(np.float64)}, "b must be finite float32"),
         (lambda w: w | {"b": np.full_like(w["b"], np.nan)}, "b must be finite float32"),
-        (lambda w: w | {"b": w["b"][:-1]}, "b has shape"),
-        (lambda w: w | {"Wy": w["Wy"][:-1]}, "Wy has shape"),
+        (lambda w: w | {"b": w["b"][:-1]}, "b of shape"),
+        (lambda w: w | {"Wy": w["Wy"][:-1]}, "Wy of shape"),
     ],
 )
 def test_arrays_that_are_not_a_networks_are_refused(change, reason, tmp_path: Path) -> None:
@@ -533,7 +533,7 @@ def test_an_export_does_not_write_over_the_run(run: Path, capsys) -> None:
     for name in runs.RUN_FILES:
         out = run / ".." / "run" / name
         status, _, err = call(capsys, "export", run, "--format", "torch", "--out", out)
-        assert (status, "a file of the run itself" in err) == (2, True)
+        assert (status, "is what is read" in err) == (2, True)
     assert {path.name: path.read_bytes() for path in run.iterdir()} == before
 
 

@@ -354,7 +354,7 @@ def test_evaluate_and_compare(
     assert cli.main(["compare", str(finished), str(tmp_path), "--n", "64"]) == 0
 
 
-@pytest.mark.parametrize("format", ["safetensors", "torch", "onnx"])
+@pytest.mark.parametrize("format", ["torch", "onnx"])
 def test_no_other_format_has_such_a_network(finished: Path, tmp_path: Path, format: str) -> None:
     pytest.importorskip(format)
     with pytest.raises(ValueError, match="recipe paper trains the LSTM of 1997"):
