@@ -34,6 +34,8 @@ class Engine1997:
 
     name = "numpy"
     isa: str | None = None
+    recipe: Recipe
+    blocks: int
 
     def __init__(self, recipe: Recipe, rng: np.random.Generator) -> None:
         if recipe.hidden % BLOCK_SIZE:

@@ -42,6 +42,8 @@ class OnlineTraining(Steps[OnlineRecipe, OnlineEngine]):
         ValueError: a seed or a number of threads that is not allowed.
     """
 
+    trial: Trials
+
     def __init__(
         self, recipe: OnlineRecipe, seed: int, engine: OnlineEngine, threads: int = 1
     ) -> None:

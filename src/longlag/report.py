@@ -18,7 +18,7 @@ from longlag.criteria import Score
 from longlag.online_training import OnlineTraining
 from longlag.recipes import OnlineRecipe
 from longlag.session import Observer
-from longlag.steps import Run, Steps
+from longlag.steps import AnySteps, Run
 from longlag.tasks import MarkedPairs
 
 LOG_SECONDS = 5.0  # between two progress lines in a log
@@ -101,7 +101,7 @@ def training_json(run: Run) -> dict[str, Any]:
     }
 
 
-def interrupted_json(training: Steps) -> dict[str, Any]:
+def interrupted_json(training: AnySteps) -> dict[str, Any]:
     return {
         "recipe": training.recipe.name,
         "seed": training.seed,
@@ -288,7 +288,7 @@ def _bar() -> Iterator[Observer]:
 
     with tqdm(dynamic_ncols=True, smoothing=0.1) as bar:
 
-        def observe(training: Steps) -> None:
+        def observe(training: AnySteps) -> None:
             bar.unit = " seq" if isinstance(training, OnlineTraining) else " it"
             bar.total = training.recipe.max_iterations
             bar.update(training.iteration - bar.n)
@@ -301,7 +301,7 @@ def _bar() -> Iterator[Observer]:
 def _lines() -> Observer:
     last = time.monotonic()
 
-    def observe(training: Steps) -> None:
+    def observe(training: AnySteps) -> None:
         nonlocal last
         now = time.monotonic()
         if now - last > LOG_SECONDS or training.stopped_by is not None:
@@ -311,14 +311,14 @@ def _lines() -> Observer:
     return observe
 
 
-def _moment(training: Steps) -> str:
+def _moment(training: AnySteps) -> str:
     """Where a training is."""
     if isinstance(training, OnlineTraining):
         return f"sequence {training.iteration:,}"
     return f"iteration {training.iteration}"
 
 
-def _state(training: Steps) -> str:
+def _state(training: AnySteps) -> str:
     chance = training.recipe.evaluation_task.chance_mse
     parts = [f"train MSE {training.losses[-1]:.5f}"] if training.losses else []
     if training.test_curve:

@@ -36,7 +36,7 @@ from longlag.recipes import (
     OnlineRecipe,
     check_seed,
 )
-from longlag.steps import History, Run, Steps
+from longlag.steps import AnySteps, History, Run
 
 FORMAT = "longlag run 1"
 LARGEST_NUMBER = 1e80  # above the square of any difference of two float32 numbers
@@ -256,13 +256,13 @@ class Checkpoint:
     def finished(self) -> bool:
         return self.state["stopped_by"] is not None
 
-    def put_into(self, training: Steps, path: Path) -> None:
+    def put_into(self, training: AnySteps, path: Path) -> None:
         """Lets a fresh training of the same recipe and seed go on from here."""
         with files.damage_named(path):
             training.restore(dict(self.state))
 
 
-def save_checkpoint(training: Steps, directory: Path) -> None:
+def save_checkpoint(training: AnySteps, directory: Path) -> None:
     """Writes the whole state of a training between two of its steps."""
     state = training.state()
     arrays = {name: value for name, value in state.items() if isinstance(value, np.ndarray)}

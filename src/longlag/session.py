@@ -14,18 +14,18 @@ from typing import Any
 
 from longlag import runs
 from longlag.recipes import recipe
-from longlag.steps import Run, Steps
+from longlag.steps import AnySteps, Run
 from longlag.training import begin
 
 CHECKPOINT_SECONDS = 5.0  # at most so much work is lost when the process is killed
 
-Observer = Callable[[Steps], None]
+Observer = Callable[[AnySteps], None]
 
 
 class Interrupted(Exception):
     """The user stopped the training; its state is saved."""
 
-    def __init__(self, training: Steps) -> None:
+    def __init__(self, training: AnySteps) -> None:
         super().__init__("interrupted")
         self.training = training
 
@@ -44,7 +44,7 @@ class Request:
     threads: int = 1
 
 
-def ignore(training: Steps) -> None:
+def ignore(training: AnySteps) -> None:
     """Observes nothing."""
 
 
@@ -101,7 +101,7 @@ def _check_same(request: Request, checkpoint: runs.Checkpoint, directory: Path) 
             )
 
 
-def _train(training: Steps, directory: Path, observe: Observer) -> Run:
+def _train(training: AnySteps, directory: Path, observe: Observer) -> Run:
     saved = time.monotonic()
     with signals_noted() as interrupted:
         while training.stopped_by is None:

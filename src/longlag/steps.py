@@ -114,16 +114,28 @@ class Steps(ABC, Generic[Settings, Engine]):
     end.
     """
 
+    recipe: Settings
+    seed: int
+    engine: Engine
+    iteration: int
+    losses: list[float]
+    test_curve: list[tuple[int, float]]
+    elapsed: float
+    stopped_by: StoppedBy | None
+    score: Score | None
+    stops: tuple[Stop, ...]
+    snapshots: dict[int, np.ndarray]
+
     def __init__(self, recipe: Settings, seed: int, engine: Engine) -> None:
         self.recipe, self.seed, self.engine = recipe, seed, engine
         self.iteration = 0
-        self.losses: list[float] = []
-        self.test_curve: list[tuple[int, float]] = []
+        self.losses = []
+        self.test_curve = []
         self.elapsed = 0.0
-        self.stopped_by: StoppedBy | None = None
-        self.score: Score | None = None
-        self.stops: tuple[Stop, ...] = ()
-        self.snapshots: dict[int, np.ndarray] = {}
+        self.stopped_by = None
+        self.score = None
+        self.stops = ()
+        self.snapshots = {}
 
     @property
     @abstractmethod
@@ -200,3 +212,6 @@ class Steps(ABC, Generic[Settings, Engine]):
         self.elapsed = float(state["elapsed_sec"])
         self.stopped_by = state["stopped_by"]
         self.score = None if state["score"] is None else Score(**state["score"])
+
+
+AnySteps = Steps[Any, Any]

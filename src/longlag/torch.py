@@ -28,8 +28,8 @@ try:
         IterableDataset,
         get_worker_info,
     )
-except ImportError as error:
-    raise ImportError("longlag.torch needs PyTorch: pip install 'longlag[torch]'") from error
+except ImportError as _missing:
+    raise ImportError("longlag.torch needs PyTorch: pip install 'longlag[torch]'") from _missing
 
 from longlag import checks, tasks
 from longlag.criteria import Score
@@ -60,6 +60,11 @@ class MarkedPairs(IterableDataset[tuple[Tensor, Tensor, Tensor]]):
     Raises:
         ValueError: an argument that is not allowed.
     """
+
+    task: tasks.MarkedPairs
+    batch_size: int
+    batches: int | None
+    seed: int
 
     def __init__(
         self,
@@ -172,6 +177,8 @@ class TorchEngine:
 
     name = "torch"
     isa: str | None = None
+    module: nn.Module
+    trainable: list[nn.Parameter]
 
     def __init__(self, module: nn.Module) -> None:
         if not isinstance(module, nn.Module):

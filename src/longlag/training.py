@@ -18,7 +18,7 @@ from longlag.criteria import Score, is_strict, score
 from longlag.networks.lstm import LSTM, flatten
 from longlag.online_training import OnlineTraining
 from longlag.recipes import AnyRecipe, OnlineRecipe, Recipe, Streams, check_seed
-from longlag.steps import Run, Steps, snapshot_due
+from longlag.steps import AnySteps, Run, Steps, snapshot_due
 from longlag.tasks import Batch, MarkedPairs
 
 Predict = Callable[[np.ndarray, np.ndarray], np.ndarray]  # (B, T, 2) and lengths (B,) to (B,)
@@ -178,7 +178,7 @@ class Training(Steps[Recipe, engines.Engine]):
             raise ValueError(f"it has {len(self.losses)} losses of {self.iteration} iterations")
 
 
-def begin(recipe: AnyRecipe, seed: int = 0, *, engine: str = "auto", threads: int = 1) -> Steps:
+def begin(recipe: AnyRecipe, seed: int = 0, *, engine: str = "auto", threads: int = 1) -> AnySteps:
     """A training at its start, of the kind that the recipe asks for; arguments as in `train`."""
     if isinstance(recipe, OnlineRecipe):
         return OnlineTraining(recipe, seed, online.choose(engine), threads)

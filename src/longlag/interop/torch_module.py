@@ -45,10 +45,17 @@ class LSTMModule(nn.Module):
     A new module has PyTorch's own initial weights.
     """
 
+    hidden: int
+    output: Output
+    forget_gate: bool
+    metadata: dict[str, str]
+    lstm: nn.LSTM
+    linear: nn.Linear
+
     def __init__(self, hidden: int, output: Output = "linear", forget_gate: bool = True) -> None:
         super().__init__()
         self.hidden, self.output, self.forget_gate = hidden, output, forget_gate
-        self.metadata: dict[str, str] = {}
+        self.metadata = {}
         self.lstm = nn.LSTM(2, hidden, batch_first=True)
         self.linear = nn.Linear(hidden, 1)
         *_, bias_hh = self.lstm.all_weights[0]
