@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from longlag.criteria import Score
 from longlag.networks.lstm1997 import LSTM1997
-from longlag.online import EndedBy, OnlineEngine, Trials
+from longlag.online import EndedBy, OnlineEngine, Stop, Trials
 from longlag.recipes import OnlineRecipe
 from longlag.steps import Steps, StoppedBy, snapshot_due
 
@@ -43,6 +44,11 @@ class OnlineTraining(Steps[OnlineRecipe, OnlineEngine]):
     """
 
     trial: Trials
+    iteration: int
+    test_curve: list[tuple[int, float]]
+    stopped_by: StoppedBy | None
+    score: Score | None
+    stops: tuple[Stop, ...]
 
     def __init__(
         self, recipe: OnlineRecipe, seed: int, engine: OnlineEngine, threads: int = 1

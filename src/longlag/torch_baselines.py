@@ -18,6 +18,9 @@ INPUT_SCALE = 0.1  # standard deviation of the ReLU network's initial input weig
 class Recurrent(nn.Module):
     """A layer of recurrent units (B, T, 2) -> (B, T, H), read at a sequence's last step."""
 
+    units: nn.GRU | nn.RNN
+    read: nn.Linear
+
     def __init__(self, units: nn.GRU | nn.RNN, output_bias: float) -> None:
         super().__init__()
         self.units, self.read = units, nn.Linear(units.hidden_size, 1)

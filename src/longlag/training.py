@@ -18,7 +18,7 @@ from longlag.criteria import Score, is_strict, score
 from longlag.networks.lstm import LSTM, flatten
 from longlag.online_training import OnlineTraining
 from longlag.recipes import AnyRecipe, OnlineRecipe, Recipe, Streams, check_seed
-from longlag.steps import AnySteps, Run, Steps, snapshot_due
+from longlag.steps import AnySteps, Run, Steps, StoppedBy, snapshot_due
 from longlag.tasks import Batch, MarkedPairs
 
 Predict = Callable[[np.ndarray, np.ndarray], np.ndarray]  # (B, T, 2) and lengths (B,) to (B,)
@@ -42,6 +42,9 @@ class Training(Steps[Recipe, engines.Engine]):
 
     streams: Streams
     learner: engines.Learner
+    iteration: int
+    stopped_by: StoppedBy | None
+    score: Score | None
 
     def __init__(
         self,
