@@ -342,7 +342,7 @@ def test_evaluate_and_compare(
     assert cli.main(["evaluate", str(finished), "--n", "64", "--min-length", "30", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["recipe"], told["min_length"], told["score"]["n"]) == ("paper", 30, 64)
-    small = {"hidden": 2, "max_iterations": 4, "test_size": 8, "min_length": 12}
+    small = {"hidden": 2, "batch_size": 4, "max_iterations": 4, "test_size": 8, "min_length": 12}
     session.start(session.Request("robust", small), tmp_path)
     assert cli.main(["compare", str(finished), str(tmp_path), "--n", "64", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
