@@ -171,8 +171,8 @@ def test_a_module_of_double_precision_is_trained_too() -> None:
 @pytest.mark.parametrize(
     ("module", "asked", "seed", "says"),
     [
-        (Small("(B, 1)"), short(), 0, r"shape \(8,\), not with shape \(8, 1\)"),
-        (Small("none"), short(), 0, r"shape \(8,\), not with <class 'NoneType'>"),
+        (Small("(B, 1)"), short(), 0, r"shape \(4,\), not with shape \(4, 1\)"),
+        (Small("none"), short(), 0, r"shape \(4,\), not with <class 'NoneType'>"),
         (Small("detached"), short(), 0, "answers with a gradient"),
         (lambda x, n: x, short(), 0, "module must be a PyTorch module"),
         (nn.ReLU(), short(), 0, "no parameters that can be trained"),

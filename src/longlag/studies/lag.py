@@ -46,7 +46,7 @@ TORCH: dict[str, dict[str, Any]] = {
 }
 TORCH_FUNCTIONS = {GRU: "longlag.torch_baselines:gru", IRNN: "longlag.torch_baselines:irnn"}
 TORCH_LENGTHS = (30, 100)
-TORCH_TRIALS = 5
+TORCH_TRIALS = 10
 TORCH_SEQUENCES = 96_000
 TORCH_TEST_EVERY = 1600  # training sequences
 
