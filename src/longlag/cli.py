@@ -7,6 +7,7 @@ one JSON object. Exit status: 0 done, 1 it failed, 2 bad input, 130 interrupted.
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import re
 import sys
@@ -520,12 +521,17 @@ class SweepStudy:
         )
 
     def carry_out(self, study: Any) -> int:
-        """Runs the study and prints its table."""
-        from longlag import progress
+        """Runs a study that is a table of cases, and prints its table."""
         from longlag.studies import sweep_study
 
+        return self.show(study.name, functools.partial(sweep_study.run, study))
+
+    def show(self, name: str, run: Callable[[Any, Any], Any]) -> int:
+        """Prints the result of the study of that name, with its progress meanwhile."""
+        from longlag import progress
+
         with progress.shown() as observe:
-            result = sweep_study.run(study, self.request(study.name), observe)
+            result = run(self.request(name), observe)
         print(runs.to_json(result.content) if self.json else result)
         return 0
 
@@ -568,13 +574,9 @@ class Register(SweepStudy):
     """
 
     def __call__(self) -> int:
-        from longlag import progress
         from longlag.studies import register
 
-        with progress.shown() as observe:
-            result = register.run(self.request("register"), observe)
-        print(runs.to_json(result.content) if self.json else result)
-        return 0
+        return self.show("register", register.run)
 
 
 def _lengths(text: str) -> tuple[int, ...]:
