@@ -58,7 +58,7 @@ test: lint
 	$(BIN)/python -m pytest -m "not long" --cov --cov-report=term --cov-fail-under=90
 
 test-long: .venv/tested
-	$(BIN)/python -m pytest -m "long or survives" --reliability docs/reliability.md
+	$(BIN)/python -m pytest tests -m "long or survives" --reliability docs/reliability.md
 
 # The site; every warning, and every reference to what is not there, is an error.
 SITE = $(BIN)/python -m sphinx -c docs -W --keep-going -n -q
