@@ -55,7 +55,7 @@ lint: .venv/tested
 	$(BIN)/pyright
 
 test: lint
-	$(BIN)/python -m pytest -m "not long" --cov --cov-report=term --cov-fail-under=90
+	$(BIN)/python -m pytest -m "not long" --maxfail=10 --cov --cov-report=term --cov-fail-under=90
 
 test-long: .venv/tested
 	$(BIN)/python -m pytest tests -m "long or survives" --reliability docs/reliability.md
