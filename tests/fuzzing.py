@@ -8,18 +8,24 @@ import hashlib
 import importlib.util
 import io
 import json
+import multiprocessing
 import os
+import pkgutil
 import resource
 import shutil
 import signal
 import sys
 import tempfile
+import traceback
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from longlag import cli, runs, sweeps
+import longlag
+from longlag import bench, cli, runs, sweeps
 from longlag.training import Training
 from longlag.trial import perform
 
@@ -45,6 +51,12 @@ STATE = "trials/state.npz"
 LEDGER = "sweep/ledger.sqlite"
 EXECUTED = "executed"  # what code hidden in a file would create
 
+# All that a command may import, so that neither its seconds nor its memory go there.
+OTHERS = ("matplotlib.pyplot", "torch", "onnx", "onnxruntime", "safetensors.torch", "distributed")
+OURS = [part.name for part in pkgutil.walk_packages(longlag.__path__, "longlag.")]
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload([*OURS, *OTHERS])
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -58,21 +70,13 @@ class Outcome:
 
 def exports() -> dict[str, str]:
     """A file of every format that can be written here, by the format."""
-    needs = {"safetensors": ("safetensors",), "torch": ("torch",), "onnx": ("onnx",)}
-    found = [name for name, modules in needs.items() if all(map(_imported, modules))]
+    found = filter(importlib.util.find_spec, ("safetensors", "torch", "onnx"))
     return {name: f"exports/run.{name}" for name in found}
-
-
-def _imported(module: str) -> bool:
-    """Imports a module, which takes more memory than a command may."""
-    if importlib.util.find_spec(module) is not None:
-        importlib.import_module(module)
-    return module in sys.modules
 
 
 def furnish(directory: Path) -> None:
     """Writes a small example of everything that longlag reads."""
-    with within(directory), inline_workers():
+    with within(directory):
         for words in (
             ["train", *TINY, "--save-dir", "run"],
             ["train", *TINY, "--save-dir", "other", "--seed", "1", "--output", "sigmoid"],
@@ -144,14 +148,51 @@ def inline_workers() -> Iterator[None]:
 
 
 def call(words: Sequence[str], seconds: float = SECONDS) -> Outcome:
-    """Calls a command, with bounded memory, interrupted where it takes long.
+    """Calls a command in a process of its own, its memory and its time bounded.
 
-    An exception that the command lets through is a traceback for its user, and comes through here.
+    Where it takes long it is interrupted. The process is forked from one that has imported
+    everything, so that it starts at once; what the command does to it ends with it.
+
+    Raises:
+        AssertionError: an exception that the command lets through, a traceback for its user; a
+            command that hangs; one that ends its process.
     """
+    ours, theirs = FORKS.Pipe(duplex=False)
+    with tempfile.NamedTemporaryFile("r") as told, ours:
+        process = FORKS.Process(target=_called, args=(theirs, words, seconds, told.name))
+        process.start()
+        theirs.close()
+        try:
+            reply = ours.recv() if ours.poll(seconds + 2 * HANG) else None
+        except EOFError:
+            reply = None
+        finally:
+            process.kill()
+            process.join()
+        if not isinstance(reply, Outcome):
+            raise AssertionError(f"{words!r:.5000} gave no outcome: {reply or told.read()}")
+        return reply
+
+
+def _called(answer: Connection, words: Sequence[str], seconds: float, told: str) -> None:
+    """The process of a command; a hang ends it, and leaves where it stood in a file."""
+    warnings.simplefilter("error")
+    bench.run = lambda against, quick: {"rows": [], "against": against}  # type: ignore[assignment]
+    bench.render = str  # type: ignore[assignment]
+    with open(told, "w") as file, inline_workers():
+        faulthandler.enable(file)
+        faulthandler.dump_traceback_later(seconds + HANG, exit=True, file=file)
+        try:
+            answer.send(_outcome(words, seconds))
+        except BaseException:
+            answer.send(traceback.format_exc())
+
+
+def _outcome(words: Sequence[str], seconds: float) -> Outcome:
     out = io.TextIOWrapper(io.BytesIO(), "utf-8", newline="\n")
     err = io.TextIOWrapper(io.BytesIO(), "utf-8", "backslashreplace", newline="\n")
     redirected = contextlib.redirect_stdout(out), contextlib.redirect_stderr(err)
-    with bounded_memory(), watched(words, seconds) as fired, redirected[0], redirected[1]:
+    with bounded_memory(), interrupted(seconds) as fired, redirected[0], redirected[1]:
         try:
             status: Any = cli.main(list(words))
         except SystemExit as stop:  # --help
@@ -160,19 +201,17 @@ def call(words: Sequence[str], seconds: float = SECONDS) -> Outcome:
             if not fired:
                 raise
             status = 130
-    texts = []
-    for stream in (out, err):
-        stream.flush()
-        texts.append(stream.buffer.getvalue().decode())  # type: ignore[attr-defined]
-    return Outcome(status, *texts, bool(fired))
+    return Outcome(status, _written(out), _written(err), bool(fired))
+
+
+def _written(stream: io.TextIOWrapper) -> str:
+    stream.flush()
+    return stream.buffer.getvalue().decode()  # type: ignore[attr-defined]
 
 
 @contextlib.contextmanager
-def watched(words: Sequence[str], seconds: float) -> Iterator[list[float]]:
-    """Presses Ctrl-C after some seconds, and every second from then on.
-
-    A hang ends the tests, and leaves the command and where it stood in hang-*.txt.
-    """
+def interrupted(seconds: float) -> Iterator[list[float]]:
+    """Presses Ctrl-C after some seconds, and every second from then on."""
     fired: list[float] = []
 
     def interrupt(*_: object) -> None:
@@ -184,22 +223,13 @@ def watched(words: Sequence[str], seconds: float) -> Iterator[list[float]]:
             report(found)
 
     report, sys.unraisablehook = sys.unraisablehook, lost
-    before = signal.signal(signal.SIGALRM, interrupt)
-    ignored = signal.signal(signal.SIGINT, signal.default_int_handler)  # as behind `command &`
+    signal.signal(signal.SIGALRM, interrupt)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored behind `command &`
     signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
-    told = Path(tempfile.gettempdir()) / f"hang-{os.getpid()}.txt"
-    with told.open("w") as file:
-        print(f"{words!r}"[:5000], file=file, flush=True)
-        faulthandler.dump_traceback_later(seconds + HANG, exit=True, file=file)
-        try:
-            yield fired
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            faulthandler.cancel_dump_traceback_later()
-            signal.signal(signal.SIGALRM, before)
-            signal.signal(signal.SIGINT, ignored)
-            sys.unraisablehook = report
-            told.unlink()
+    try:
+        yield fired
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 @contextlib.contextmanager

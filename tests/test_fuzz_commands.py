@@ -23,9 +23,8 @@ from fuzzing import (
     check,
     copied,
     digests,
-    inline_workers,
 )
-from longlag import bench, cli
+from longlag import cli
 from longlag.recipes import Recipe
 from reliability import Tally
 
@@ -183,15 +182,6 @@ def typed(draw: st.DrawFn) -> list[str]:
     if not draw(st.integers(0, 3)):
         words.append("--json")
     return words
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _short() -> Iterator[None]:
-    """No benchmarks, no worker processes."""
-    with pytest.MonkeyPatch.context() as patch, inline_workers():
-        patch.setattr(bench, "run", lambda against, quick: {"rows": [], "against": against})
-        patch.setattr(bench, "render", str)
-        yield
 
 
 def test_every_command_and_study_is_tried() -> None:

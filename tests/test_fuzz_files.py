@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +23,6 @@ from fuzzing import (
     check,
     copied,
     exports,
-    inline_workers,
 )
 from longlag.ledger import COLUMNS, checksum
 from mutations import bomb, mutations, npy, packed
@@ -67,12 +65,6 @@ FILES: dict[str, tuple[tuple[str, ...], ...]] = {
 }
 # Seconds, where the damage does no harm.
 SLOW = {name: ("figures", "run", "--out", "new") for name in FILES if name in ("run/history.json",)}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _short() -> Iterator[None]:
-    with inline_workers():
-        yield
 
 
 def attempt(furnished: Path, name: str, seed: int, tally: Tally) -> None:
