@@ -5,7 +5,7 @@ TEST_EXTRAS ?= test,oracles,cluster,interop,docs
 BIN := .venv/bin
 SOURCES := pyproject.toml CMakeLists.txt $(wildcard kernel/* benchmarks/*.py) $(shell find src -name '*.py' -o -name '*.pyi' -o -path '*/assets/*')
 
-.PHONY: run setup test test-long lint chromium docs docs-links sanitize clean
+.PHONY: run setup test test-long lint chromium arm docs docs-links sanitize clean
 
 run: setup
 	$(BIN)/longlag train --recipe robust --save-dir run --overwrite >/dev/null
@@ -41,13 +41,20 @@ setup: .venv/installed
 		$(BIN)/python -m pip install --quiet "$$wheel[$(TEST_EXTRAS)]"
 	@touch $@
 
-# The browser of the explorer's tests; where it is missing and cannot be installed they are skipped.
+# Debian's packages for the tests: of what cannot be installed, the tests are skipped.
 AS_ROOT = $(shell test "$$(id -u)" = 0 || echo sudo -n) env DEBIAN_FRONTEND=noninteractive
+define install
+	@command -v $(1) >/dev/null || { echo "installing $(2)"; \
+		{ $(AS_ROOT) apt-get -qq update; $(AS_ROOT) apt-get -qq install -y $(2); } >/dev/null 2>&1; } \
+		|| echo "apt-get cannot install $(2): some tests are skipped"
+endef
 
-chromium:
-	@command -v chromium >/dev/null || { echo "installing chromium for the explorer's tests"; \
-		{ $(AS_ROOT) apt-get -qq update; $(AS_ROOT) apt-get -qq install -y chromium; } >/dev/null 2>&1; } \
-		|| echo "apt-get cannot install chromium: the explorer's tests are skipped"
+chromium:  # for the explorer's tests
+	$(call install,chromium,chromium)
+
+arm:  # a compiler and an emulator for test_neon.py
+	$(call install,aarch64-linux-gnu-g++,g++-aarch64-linux-gnu)
+	$(call install,qemu-aarch64-static,qemu-user-static)
 
 lint: .venv/tested
 	$(BIN)/ruff check .
@@ -57,7 +64,7 @@ lint: .venv/tested
 test: lint
 	$(BIN)/python -m pytest -m "not long" --maxfail=10 --cov --cov-report=term --cov-fail-under=90
 
-test-long: .venv/tested
+test-long: .venv/tested | arm
 	$(BIN)/python -m pytest tests -m "long or survives" --reliability docs/reliability.md
 
 # The site; every warning, and every reference to what is not there, is an error.

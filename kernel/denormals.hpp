@@ -1,5 +1,8 @@
-// Denormals, which vanishing gradients are made of, count as zero: some machines are slow on them.
+// Denormals, which vanishing gradients are made of, count as zero: some machines are slow on them,
+// and all machines are to give the same bits.
 #pragma once
+
+#include <cstdint>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -9,15 +12,27 @@ namespace longlag {
 
 class DenormalsAreZero {
  public:
-#if defined(__x86_64__)
-  DenormalsAreZero() : before_(_mm_getcsr()) { _mm_setcsr(before_ | 0x8040); }
-  ~DenormalsAreZero() { _mm_setcsr(before_); }
+  DenormalsAreZero() : before_(control()) { set_control(before_ | kFlush); }
+  ~DenormalsAreZero() { set_control(before_); }
 
  private:
-  unsigned before_;
-#else
-  DenormalsAreZero() {}
+#if defined(__x86_64__)
+  static constexpr unsigned kFlush = 0x8040;  // of operands and of results
+  using Control = unsigned;
+  static Control control() { return _mm_getcsr(); }
+  static void set_control(Control value) { _mm_setcsr(value); }
+#elif defined(__aarch64__)
+  static constexpr std::uint64_t kFlush = 1 << 24;  // of both
+  using Control = std::uint64_t;
+  static Control control() {
+    Control value;
+    asm volatile("mrs %0, fpcr" : "=r"(value));
+    return value;
+  }
+  static void set_control(Control value) { asm volatile("msr fpcr, %0" : : "r"(value)); }
 #endif
+
+  const Control before_;
 };
 
 }  // namespace longlag

@@ -1,8 +1,8 @@
 // A vector of float32 lanes for each instruction set, and nothing but explicit operations on it.
 //
 // The result of a lane never depends on the width of the vector: every operation below is one
-// correctly rounded IEEE operation a lane, and a fused multiply-add is written as such. So AVX2
-// and AVX-512 give the same bits. The baseline has no fused multiply-add and rounds twice.
+// correctly rounded IEEE operation a lane, and a fused multiply-add is written as such. So AVX2,
+// AVX-512 and NEON give the same bits. The baseline has no fused multiply-add and rounds twice.
 //
 // Everything lives in a namespace of the instruction set, and nothing here comes from the
 // standard library: a template shared between translation units could be linked in its AVX-512

@@ -3,7 +3,7 @@
 Arrays are C-contiguous. B sequences, T steps, H = `hidden` cells (1 to 128), N iterations,
 P = 4H(H + 3) + H + 1 parameters in the order of `longlag.networks.lstm.Parameters`, flat.
 Every argument is checked first; a bad one is a ValueError that names it. The results are the
-same bits whatever the number of threads, and the same for "avx2" and "avx512".
+same bits whatever the number of threads, and the same for "avx2", "avx512" and "neon".
 """
 
 from typing import Literal, TypedDict
