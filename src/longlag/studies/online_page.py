@@ -1,4 +1,4 @@
-"""A study's table in words: for the terminal, as Markdown, and its trials as CSV."""
+"""The studies of on-line trials in words: for the terminal, as a page, and as CSV."""
 
 from __future__ import annotations
 
