@@ -12,8 +12,8 @@ from matplotlib.ticker import PercentFormatter
 
 from longlag.figures import style
 
-COLOURS = (style.MARK, style.NETWORK, style.TEST)
-SPREAD = 0.5  # of a line's height: how far apart its first and last points lie
+COLOURS = (style.TEST, style.MARK, style.NETWORK_LIGHT, style.NETWORK)
+SPREAD = 0.6  # of a line's height: how far apart its first and last points lie
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Panel:
 @style.styled
 def draw(panels: Sequence[Panel], title: str, subtitle: str, notes: str) -> Figure:
     """Dots with bars; `notes` heads the remarks to the right of each panel."""
-    height = 1.75 + 0.4 * len(panels[0].lines)
+    height = 1.75 + 0.46 * len(panels[0].lines)
     fig = style.figure(height, title, subtitle)
     edges = style.place(fig, 0.95, 0.82, 7.5, height - 0.95)
     grid = fig.add_gridspec(1, len(panels), wspace=0.28, **edges)
@@ -51,8 +51,7 @@ def draw(panels: Sequence[Panel], title: str, subtitle: str, notes: str) -> Figu
         Line2D([], [], color=COLOURS[k], marker="o", markersize=5, lw=1.6)
         for k in range(len(variants))
     ]
-    labels = [f"{variant} output" for variant in variants]
-    style.legend(fig, 0.85, 0.05, handles=handles, labels=labels, ncols=len(variants))
+    style.legend(fig, 0.85, 0.05, handles=handles, labels=variants, ncols=len(variants))
     return fig
 
 

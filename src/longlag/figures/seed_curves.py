@@ -12,7 +12,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 from longlag.figures import style
 
 TARGET = 0.030
-COLUMNS = 2
+COLUMNS = 3
 PANEL = 2.35  # inches
 TOP, BOTTOM = 0.16, 4e-5  # of the panels' common axis
 
@@ -39,11 +39,11 @@ class Panel:
 def draw(panels: Sequence[Panel], title: str) -> Figure:
     """A line a seed, in one colour if it was solved and in another if not."""
     rows = -(-len(panels) // COLUMNS)
-    height = 1.15 + PANEL * rows
+    height = 1.3 + PANEL * rows
     subtitle = "test MSE of every seed; a dot where it meets the strict rule, a cross where not"
     fig = style.figure(height, title, subtitle)
-    edges = style.place(fig, 0.72, 0.55, 8.1, height - 0.95)
-    grid = fig.add_gridspec(rows, COLUMNS, hspace=0.42, wspace=0.14, **edges)
+    edges = style.place(fig, 0.72, 0.55, 8.1, height - 1.1)
+    grid = fig.add_gridspec(rows, COLUMNS, hspace=0.5, wspace=0.14, **edges)
     axes: list[Axes] = []
     for k, panel in enumerate(panels):
         share = axes[0] if axes else None
@@ -65,7 +65,7 @@ def draw(panels: Sequence[Panel], title: str) -> Figure:
 
 def _panel(ax: Axes, panel: Panel) -> None:
     solved = sum(curve.solved for curve in panel.curves)
-    ax.set_title(f"{panel.title}: {solved} of {len(panel.curves)} solved")
+    ax.set_title(f"{panel.title}\n{solved} of {len(panel.curves)} solved")
     for curve in sorted(panel.curves, key=lambda curve: curve.solved):
         if not curve.sequences:
             continue

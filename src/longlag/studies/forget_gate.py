@@ -26,11 +26,12 @@ GATES: dict[str, dict[str, Any]] = {
 CELL_1997 = "1997 cell"
 # What the untrained network answers to everything: 1/2 as described, or 1/4, the mean target.
 OUTPUTS: dict[str, dict[str, Any]] = {
-    "sigmoid": {"output": "sigmoid", "output_bias": 0.0},
+    "sigmoid from 1/2": {"output": "sigmoid", "output_bias": 0.0},
     "sigmoid from 1/4": {"output": "sigmoid", "output_bias": -math.log(3)},
+    "linear from 1/2": {"output": "linear", "output_bias": 0.5},
     "linear from 1/4": {"output": "linear", "output_bias": 0.25},
 }
-DESCRIBED = ("bias 1", "sigmoid")
+DESCRIBED = ("bias 1", "sigmoid from 1/2")
 TRIALS, QUICK_TRIALS = 30, 2
 LENGTHS, FULL_LENGTHS, QUICK_LENGTHS = (30,), (30, 100), (14,)
 
@@ -43,8 +44,9 @@ class ForgetGate:
     notes: tuple[str, ...] = (
         "The described system (8 cells, Adam 5e-3, clip 1, batches of 32) at a fixed T by its own "
         "task rules, 8000 batches at most, tested every 200; every case on the same seeds. The "
-        "described sigmoid output answers 1/2 to everything at first; with its bias at −log 3, or "
-        "linear with a bias of 1/4, it answers 1/4, the mean of the targets.",
+        "described sigmoid output answers 1/2 to everything at first, its bias being 0; with a "
+        "bias of −log 3 it answers 1/4, the mean of the targets. A linear output's bias is what "
+        "it answers.",
         "chrono: forget bias log U(1, T − 1), input bias its negative; robust's: forget bias "
         "log T + 2, input bias −log T − 4.",
         "Retention is the share of a stored value that the initial forget gate leaves over the "
@@ -123,13 +125,16 @@ class ForgetGate:
             lines = []
             for gate in dict.fromkeys(row["gate"] for row in here):
                 of = {row["output"]: row for row in here if row["gate"] == gate}
-                note = f"{of['sigmoid']['retention']:.2g}"
+                note = f"{of[DESCRIBED[1]]['retention']:.2g}"
                 points = {
                     k: (row["strict"]["rate"], row["strict"]["interval"]) for k, row in of.items()
                 }
                 lines.append(rates.Line(gate, note, points))
             panels.append(rates.Panel(f"T = {T}, shortest lag {here[0]['lag']}", lines))
-        subtitle = "share of seeds that meet the strict rule, with exact 95 % intervals"
+        subtitle = (
+            "share of seeds that meet the strict rule, with exact 95 % intervals; by output, and "
+            "the answer that it starts from"
+        )
         return rates.draw(panels, self.title, subtitle, "σ(b)^lag")
 
 
