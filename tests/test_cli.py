@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -206,11 +207,32 @@ def test_help_names_every_command_and_flag() -> None:
 # -- refusals ---------------------------------------------------------------------------------
 
 
+def test_help_says_what_recipes_set_and_shows_no_python(capsys, monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "1000")
+    shown = {}
+    for words in (["train"], ["compare"], ["explore"], ["figures"], ["study", "seeds"]):
+        with pytest.raises(SystemExit):
+            cli.main([*words, "--help"])
+        shown[words[-1]] = capsys.readouterr().out
+        assert not re.search(r"None|\[\[|\(default: (''|\"\")?\)", shown[words[-1]])
+    for said in (
+        r"memory cells \(default: 8\)",
+        r"\(by recipe: 0.005 in catalog; 0.025 in robust; 0.1 in paper; 0.5 in paper-adding\)",
+        r"\(by recipe: 30 in catalog; 110 in robust, paper, paper-adding\)",
+    ):
+        assert re.search(said, shown["train"])
+
+
+def test_version(capsys) -> None:
+    assert call(capsys, "--version") == (0, f"longlag {longlag.__version__}\n", "")
+
+
 @pytest.mark.parametrize(
     ("args", "said"),
     [
         ([], "a command is missing"),
         (["trian"], "unrecognized: trian; known commands are train"),
+        (["study", "sed"], "table8, table7, seeds, forget-gate, lag, register, movement"),
         (["train", "--sed", "3"], "did you mean --seed?"),
         (["train", "--seed"], "--seed is missing its value"),
         (["train", "--seed", "x"], "--seed must be a whole number, not 'x'"),
@@ -267,6 +289,7 @@ def test_bad_input_is_refused_in_one_sentence(
         (["animate", "--n-frames", "0"], "n_frames must be"),
         (["animate", "--fps", "0"], "fps must be"),
         (["animate", "--length", "5"], "length must be a whole number from 11"),
+        (["animate", "--length", "1000000"], "length must be a whole number from 11 to"),
     ],
 )
 def test_bad_input_about_a_run_is_refused(args: list[str], said: str, run: Path, capsys) -> None:

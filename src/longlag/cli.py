@@ -19,6 +19,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_type_hints
 import tyro
 from tyro.constructors import PrimitiveConstructorSpec
 
+import longlag
 from longlag import checks, files, interop, ledger, report, runs, session
 from longlag import engine as engines
 from longlag.criteria import Score
@@ -27,8 +28,6 @@ from longlag.recipes import RECIPES, ErrorTerm, GradientTerm, OnlineRecipe, Reci
 from longlag.steps import Run
 from longlag.tasks import FirstMark, Kind, MarkedPairs, Rules
 from longlag.training import evaluate
-
-RECIPES_OWN = "by-recipe"  # how a setting that was not given shows in the help
 
 
 def _reader(kind: Any, default: str | None = None) -> PrimitiveConstructorSpec[Any]:
@@ -54,14 +53,19 @@ def _reader(kind: Any, default: str | None = None) -> PrimitiveConstructorSpec[A
     )
 
 
-NUMBERS = {int: ("a whole number", "N"), float: ("a number", "X"), str: ("a name", "NAME")}
+NUMBERS = {
+    **{int: ("a whole number", "N"), float: ("a number", "X")},
+    **{str: ("a name", "NAME"), Path: ("a path", "PATH")},
+}
 # `Any`, since None, for a flag that was not given, is no mistake.
 Whole = Annotated[Any, _reader(int)]
 OptionalWhole = Annotated[Any, _reader(int, "by-run")]
 Seed = Annotated[Any, _reader(int, "0")]
 Name = Annotated[Any, _reader(str, "robust")]
 Engine = Annotated[Any, _reader(engines.Choice)]
-Names = Annotated[Any, _reader(str)]
+Names = Annotated[Any, _reader(str), tyro.conf.arg(metavar="NAME,NAME,...")]
+Lengths = Annotated[Any, _reader(str), tyro.conf.arg(metavar="T,T,...", help_behavior_hint="")]
+Address = Annotated[Any, _reader(str), tyro.conf.arg(metavar="ADDRESS", help_behavior_hint="")]
 ByStudy = Annotated[Any, _reader(int, "by-study")]
 Error = Annotated[Any, _reader(ErrorTerm, "squared")]
 Gradient = Annotated[Any, _reader(GradientTerm, "truncated")]
@@ -71,6 +75,12 @@ CheckEvery = Annotated[Any, _reader(int, "1")]
 ExportFormat = Annotated[Any, _reader(Literal["csv", "markdown", "parquet"])]
 RunFormat = Annotated[Any, _reader(interop.Format)]
 Directory = tyro.conf.Positional[Path]
+Directories = tyro.conf.Positional[
+    Annotated[
+        tuple[Path, ...], tyro.conf.arg(metavar="RUN RUN ...", help_behavior_hint="(required)")
+    ]
+]
+OptionalPath = Annotated[Path | None, _reader(Path), tyro.conf.arg(help_behavior_hint="")]
 
 
 def _settings_type() -> type:
@@ -95,15 +105,25 @@ def _settings_type() -> type:
     hints |= {"task": Kind, "rules": Rules, "min_length": int, "max_length": int}
     hints["first_mark"] = FirstMark
     order = recipe("robust").settings() | recipe("paper").settings()
-    rows = (
-        (
-            name,
-            Annotated[Any, _reader(hints[name], RECIPES_OWN), tyro.conf.arg(help=texts[name])],
-            field(default=None),
-        )
-        for name in order
-    )
+    rows = []
+    for name in order:
+        shown = tyro.conf.arg(help=texts[name], help_behavior_hint=f"({_default(name)})")
+        rows.append((name, Annotated[Any, _reader(hints[name]), shown], field(default=None)))
     return make_dataclass("Settings", rows)
+
+
+def _default(name: str) -> str:
+    """What the recipes set a setting to, in words."""
+    having: dict[str, list[str]] = {}
+    for known in RECIPES.values():
+        if name in (settings := known.settings()):
+            value = settings[name]
+            shown = f"{value:g}" if isinstance(value, float) else str(value)
+            having.setdefault(shown, []).append(known.name)
+    if len(having) == 1:
+        return f"default: {next(iter(having))}"
+    values = (f"{value} in {', '.join(who)}" for value, who in having.items())
+    return f"by recipe: {'; '.join(values)}"
 
 
 Settings = _settings_type()
@@ -115,8 +135,7 @@ class Train:
 
     settings: Annotated[Any, tyro.conf.arg(constructor=Settings, prefix_name=False)]
     recipe: Name = None
-    """Registered recipe: robust, catalog (the described system), paper or paper-adding (the LSTM of
-    1997, one sequence an update)."""
+    """robust, catalog (the described system), paper or paper-adding (the LSTM of 1997)."""
     seed: Seed = None
     """With the recipe and the engine it determines every bit."""
     save_dir: Path = Path("run")
@@ -202,7 +221,7 @@ class Evaluate:
 class Compare:
     """Show where runs differ, and their scores on the same sequences."""
 
-    runs: tyro.conf.Positional[tuple[Path, ...]]
+    runs: Directories
     """Two or more run directories; sequences are of the first one's task."""
     n: Whole = 2560
     """Sequences."""
@@ -235,7 +254,7 @@ class Figures:
 
     run: Directory
     """Run directory."""
-    out: Path | None = None
+    out: OptionalPath = None
     """Where to; the run directory where not given."""
 
     def __call__(self) -> int:
@@ -253,14 +272,14 @@ class Animate:
 
     run: Directory
     """Run directory."""
-    out: Path | None = None
+    out: OptionalPath = None
     """The file; animation.gif in the run directory where not given."""
     n_frames: Whole = 30
     """Frames, 2 to 500."""
     fps: Whole = 8
     """Frames a second, 1 to 50."""
     length: OptionalWhole = None
-    """Steps of the sequence shown."""
+    """Steps of the sequence shown, at most four times the longest of the training."""
 
     def __call__(self) -> int:
         from longlag import figures
@@ -281,9 +300,9 @@ class Animate:
 class Explore:
     """Write the page on which to see a network think, or two side by side."""
 
-    runs: tyro.conf.Positional[tuple[Path, ...]]
+    runs: Directories
     """One run directory or two; sequences are of the first one's task."""
-    out: Path | None = None
+    out: OptionalPath = None
     """The file; explorer.html in the first run directory where not given."""
 
     def __call__(self) -> int:
@@ -379,7 +398,7 @@ class OnlineStudy:
     """Training sequences of a trial at most; 3,000,000 where not given."""
     seed: Whole = 0
     """Of the first trial."""
-    out: Path | None = None
+    out: OptionalPath = None
     """Directory of the results; under study/ where not given."""
     threads: ByStudy = None
     """Threads; as many as there are cores where not given."""
@@ -463,7 +482,7 @@ class Table7(OnlineStudy):
 class Movement:
     """What moving its data costs an LSTM: the data movement distance of training steps."""
 
-    out: Path | None = None
+    out: OptionalPath = None
     """Directory of the results; under study/ where not given."""
     quick: bool = False
     """Short sequences: shows in seconds that everything runs."""
@@ -488,15 +507,15 @@ class SweepStudy:
     """Training sequences of a trial at most."""
     seed: Whole = 1000
     """Of the first trial."""
-    lengths: Names = ""
+    lengths: Lengths = ""
     """Values of T, separated by commas; the study's own where not given."""
-    out: Path | None = None
+    out: OptionalPath = None
     """Directory of the results; under study/ where not given."""
-    ledger: Path | None = None
+    ledger: OptionalPath = None
     """The file that holds the trials; ledger.sqlite in --out where not given."""
     workers: ByStudy = None
     """Processes; as many as there are cores where not given."""
-    scheduler: Names = ""
+    scheduler: Address = ""
     """Address of a Dask cluster that does the work instead, such as tcp://host:8786."""
     engine: Engine = "auto"
     """Who does the arithmetic."""
@@ -660,7 +679,7 @@ class LedgerExport:
     """Ledger."""
     format: ExportFormat = "csv"
     """How they are written."""
-    out: Path | None = None
+    out: OptionalPath = None
     """The file to write; standard output where not given (parquet needs a file)."""
 
     def __call__(self) -> int:
@@ -795,7 +814,7 @@ def _one_sentence(box: str) -> str:
         text = re.sub(pattern, words, text)
     if hint := re.search(r"Perhaps you meant: (--\S+)", rest):
         text += f"; did you mean {hint[1]}?"
-    elif known := re.search(r"Available subcommands: ([\w, ]*)", rest):
+    elif known := re.search(r"Available subcommands: ([\w, -]*)", rest):
         text += f"; known commands are {known[1].strip()}"
     return text
 
@@ -803,6 +822,9 @@ def _one_sentence(box: str) -> str:
 def main(args: Sequence[str] | None = None) -> int:
     """Runs a command; returns the exit status."""
     given = sys.argv[1:] if args is None else args
+    if list(given) == ["--version"]:
+        print(f"longlag {longlag.__version__}")
+        return 0
     return report.exit_status("longlag", lambda: parse(given)())
 
 
