@@ -20,7 +20,7 @@ import tyro
 from tyro.constructors import PrimitiveConstructorSpec
 
 import longlag
-from longlag import checks, files, interop, ledger, report, runs, session
+from longlag import checks, files, interop, ledger, rates, report, runs, session
 from longlag import engine as engines
 from longlag.criteria import Score
 from longlag.networks.lstm1997 import Reads
@@ -64,6 +64,7 @@ Seed = Annotated[Any, _reader(int, "0")]
 Name = Annotated[Any, _reader(str, "robust")]
 Engine = Annotated[Any, _reader(engines.Choice)]
 Names = Annotated[Any, _reader(str), tyro.conf.arg(metavar="NAME,NAME,...")]
+Named = Annotated[Any, _reader(str), tyro.conf.arg(metavar="NAME,NAME,...", help_behavior_hint="")]
 Lengths = Annotated[Any, _reader(str), tyro.conf.arg(metavar="T,T,...", help_behavior_hint="")]
 Address = Annotated[Any, _reader(str), tyro.conf.arg(metavar="ADDRESS", help_behavior_hint="")]
 ByStudy = Annotated[Any, _reader(int, "by-study")]
@@ -135,7 +136,7 @@ class Train:
 
     settings: Annotated[Any, tyro.conf.arg(constructor=Settings, prefix_name=False)]
     recipe: Name = None
-    """robust, catalog (the described system), paper or paper-adding (the LSTM of 1997)."""
+    """Registered recipe: robust, catalog (the described system), paper, paper-adding (of 1997)."""
     seed: Seed = None
     """With the recipe and the engine it determines every bit."""
     save_dir: Path = Path("run")
@@ -660,14 +661,39 @@ class LedgerShow:
         last = checks.whole("last", self.last, 0)
         with ledger.Ledger.read(self.file) as book:
             counts, latest = book.counts(), book.latest(last)
-        rows = [{name: row[name] for name in ledger.LISTED} for row in latest]
         if self.json:
+            rows = [{name: row[name] for name in (*ledger.LISTED, "error")} for row in latest]
             print(runs.to_json({"file": str(self.file), "trials": counts, "rows": rows}))
-            return 0
-        head = [(name, sum(count.values()), dict(count)) for name, count in counts.items()]
-        print(report.table([("recipe", "trials", "of which"), *head]))
-        if rows:
-            print("\n" + report.table([ledger.LISTED, *(row.values() for row in rows)]))
+        else:
+            print(report.trials(counts, latest))
+        return 0
+
+
+@dataclass
+class LedgerRates:
+    """Show how many trials of each kind were solved, with exact 95 % intervals of the rates.
+
+    Two kinds are also compared seed by seed.
+    """
+
+    file: Directory
+    """Ledger."""
+    by: Named = ""
+    """What tells kinds apart: settings, recipe, engine, version; whatever does where not given."""
+    json: bool = False
+    """Print one JSON object."""
+
+    def __call__(self) -> int:
+        with ledger.Ledger.read(self.file) as book:
+            found = rates.groups(book.rows(), [name for name in self.by.split(",") if name])
+        alone = len(found) != 2 or not all(group.distinct for group in found)
+        pairs = None if alone else rates.pairs(*found)
+        if self.json:
+            content = {"groups": [group.as_dict() for group in found]}
+            paired = None if pairs is None else pairs.as_dict()
+            print(runs.to_json({"file": str(self.file), **content, "pairs": paired}))
+        else:
+            print(report.rates(found, pairs))
         return 0
 
 
@@ -714,7 +740,7 @@ class Doctor:
 
 def _ledger_type() -> type:
     """The `ledger` command."""
-    kinds = {"show": LedgerShow, "export": LedgerExport}
+    kinds = {"show": LedgerShow, "rates": LedgerRates, "export": LedgerExport}
     made = make_dataclass("LedgerCommand", [("command", _subcommands(kinds))])
     made.__doc__ = "Look into the ledger of a sweep."
     made.__call__ = lambda self: self.command()  # type: ignore[attr-defined]
@@ -806,7 +832,7 @@ def _one_sentence(box: str) -> str:
     for pattern, words in (
         (r"^Error parsing (\S+): ", r"\1 "),
         (r"^Expected one of \{(.*)\}$", r"a command is missing: give one of \1"),
-        (r"^Missing from (longlag \w+): (\S+) .*", r"\1 is missing its \2"),
+        (r"^Missing from (longlag [\w -]+): (\S+) .*", r"\1 is missing its \2"),
         (r"^Missing value for argument '(\S+)'.*", r"\1 is missing its value"),
         (r"^Unrecognized or misplaced options: (\S+) .*", r"\1 stands in the wrong place"),
         (r"^Unrecognized options: ", "unrecognized: "),
