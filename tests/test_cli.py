@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import longlag
-from longlag import cli, runs
+from longlag import cli, report, runs
+from longlag.studies.result import Result
 
 TINY = (
     *("--min-length", "12", "--hidden", "3", "--batch-size", "4"),
@@ -221,6 +222,32 @@ def test_help_says_what_recipes_set_and_shows_no_python(capsys, monkeypatch) -> 
         r"\(by recipe: 30 in catalog; 110 in robust, paper, paper-adding\)",
     ):
         assert re.search(said, shown["train"])
+
+
+def test_a_wide_table_stands_in_parts_on_a_terminal(capsys, monkeypatch) -> None:
+    rows = [("case", "T", *(f"column {k}" for k in range(9))), ("a", 30, *range(9))]
+    whole = report.table(rows)
+    assert report.table(rows, keys=2) == whole, "not for a terminal"
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "40")
+    parts = [part.splitlines() for part in report.table(rows, keys=2).split("\n\n")]
+    assert [len(part) for part in parts] == [2, 2, 2]
+    assert max(len(line) for part in parts for line in part) <= 40
+    assert [line.split()[:2] for line in (*parts[0], *parts[2])] == [["case", "T"], ["a", "30"]] * 2
+    shown = [cell for _, line in parts for cell in line.split()[2:]]
+    assert shown == [str(k) for k in range(9)]
+    monkeypatch.setenv("COLUMNS", "3")
+    assert report.table(rows, keys=2).count("case") == 9, "a part has one column at least"
+
+
+def test_each_part_of_a_studys_table_says_what_its_lines_are_about(monkeypatch) -> None:
+    table = [("recipe", "T", "rule", "seeds", "rate"), *(("a", "30", r, "1", "2") for r in "xy")]
+    result = Result("A title", {"out": "here", "rows": []}, table, ())
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "22")
+    lines = str(result).splitlines()
+    assert [line for line in lines if line.startswith("a")].count("a       30  x     1") == 1
+    assert "a       30  y     2" in lines
 
 
 def test_version(capsys) -> None:

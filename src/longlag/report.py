@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -68,12 +69,38 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def table(rows: Iterable[Iterable[Any]]) -> str:
-    """Rows of cells in aligned columns."""
-    cells = [[_cell(value) for value in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = ("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in cells)
-    return "\n".join(line.rstrip() for line in lines)
+def table(rows: Iterable[Iterable[Any]], keys: int = 0) -> str:
+    """Rows of cells in aligned columns.
+
+    Where a table has keys, its first columns, and is wider than the terminal that it is for, its
+    other columns stand below each other in several parts, each beside the keys.
+    """
+    columns = list(zip(*([_cell(value) for value in row] for row in rows), strict=True))
+    parts = _parts(columns, keys) if keys and sys.stdout.isatty() else [columns]
+    return "\n\n".join(_aligned(part) for part in parts)
+
+
+Columns = list[tuple[str, ...]]
+
+
+def _parts(columns: Columns, keys: int) -> list[Columns]:
+    """The columns, as many to a part as the terminal has room for, and one at least."""
+    room = shutil.get_terminal_size().columns
+    parts = [columns[:keys]]
+    for column in columns[keys:]:
+        if len(parts[-1]) > keys and _width([*parts[-1], column]) > room:
+            parts.append(columns[:keys])
+        parts[-1] = [*parts[-1], column]
+    return parts
+
+
+def _width(columns: Columns) -> int:
+    return sum(2 + max(map(len, column)) for column in columns) - 2
+
+
+def _aligned(columns: Columns) -> str:
+    padded = ([cell.ljust(_width([column])) for cell in column] for column in columns)
+    return "\n".join("  ".join(row).rstrip() for row in zip(*padded, strict=True))
 
 
 def _cell(value: Any) -> str:
@@ -153,7 +180,7 @@ def _stop_table(run: Run) -> str:
         )
         for stop in run.stops
     ]
-    return table([head, *rows])
+    return table([head, *rows], keys=1)
 
 
 def _by_whom(engine: str, isa: str | None) -> str:
@@ -221,7 +248,7 @@ def comparison(
         f"the same {scores[0].n} sequences of {task.min_length} to {task.max_length} steps, "
         f"{task.rules} rules, chance MSE {task.chance_mse:.4f}"
     )
-    return f"{title}\n\n{table(rows)}"
+    return f"{title}\n\n{table(rows, keys=1)}"
 
 
 def _differences(loaded: Sequence[Run]) -> dict[str, list[Any]]:
@@ -262,7 +289,9 @@ def rates(groups: Sequence[Group], pairs: Pairs | None) -> str:
         return "no trials"
     names = list(groups[0].about)
     rows = [[*group.about.values(), *_rate(group)] for group in groups]
-    parts = [table([(*names, "solved", "95 % interval", "sequences, median (range)"), *rows])]
+    parts = [
+        table([(*names, "solved", "95 % interval", "sequences, median (range)"), *rows], len(names))
+    ]
     if failed := sum(len(group.outcomes) - len(group.results) for group in groups):
         parts.append(f"{failed} trials failed and do not count")
     return "\n\n".join(parts if pairs is None else [*parts, _pairs(pairs)])
