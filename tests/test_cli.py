@@ -194,6 +194,28 @@ def test_a_diverged_training_is_a_result(tmp_path: Path, capsys) -> None:
     assert json.loads(out)["stopped_by"] == "diverged"
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("train", "--save-dir", "new"),
+        ("evaluate", "run", "--n", "20"),
+        ("compare", "run", "run", "--n", "20"),
+        ("doctor",),
+    ],
+    ids=lambda words: words[0],
+)
+def test_the_reference_names_what_json_holds(
+    words: tuple[str, ...], run: Path, capsys, monkeypatch
+) -> None:
+    monkeypatch.chdir(run.parent)
+    extra = TINY if words[0] == "train" else ()
+    content = json.loads(call(capsys, *words, *extra, "--json")[1])
+    page = (Path(__file__).parent.parent / "docs" / "reference" / "cli.md").read_text()
+    (line,) = re.findall(rf"^\| `{words[0]}`.* \| (.*) \|$", page, re.MULTILINE)
+    outside = re.sub(r"\([^)]*\)|;.*", "", line)  # what is within, and what on-line adds
+    assert set(re.findall(r"`(\w+)`", outside)) == set(content)
+
+
 def test_help_names_every_command_and_flag() -> None:
     for command in (None, *cli.COMMANDS):
         words = [*filter(None, [command]), "--help"]

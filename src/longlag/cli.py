@@ -793,13 +793,15 @@ def parse(args: Sequence[str]) -> Callable[[], int]:
     """
     for word in args:
         _check_text(word)
+    if list(args) == ["--version"]:
+        return _version
     errors = io.StringIO()
     try:
         with contextlib.redirect_stderr(errors):
             return tyro.cli(
                 _subcommands(COMMANDS),
                 prog="longlag",
-                description=f"Long-time-lag learning. Recipes: {', '.join(RECIPES)}.",
+                description="A laboratory for long-time-lag learning; --version says which.",
                 args=list(args),
                 config=(
                     tyro.conf.FlagCreatePairsOff,
@@ -811,6 +813,11 @@ def parse(args: Sequence[str]) -> Callable[[], int]:
         if not stop.code:
             raise
         raise ValueError(_one_sentence(errors.getvalue())) from None
+
+
+def _version() -> int:
+    print(f"longlag {longlag.__version__}")
+    return 0
 
 
 def _check_text(word: str) -> None:
@@ -848,9 +855,6 @@ def _one_sentence(box: str) -> str:
 def main(args: Sequence[str] | None = None) -> int:
     """Runs a command; returns the exit status."""
     given = sys.argv[1:] if args is None else args
-    if list(given) == ["--version"]:
-        print(f"longlag {longlag.__version__}")
-        return 0
     return report.exit_status("longlag", lambda: parse(given)())
 
 
