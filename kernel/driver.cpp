@@ -1,6 +1,7 @@
 #include "driver.hpp"
 
 #include "denormals.hpp"
+#include "isas.hpp"
 #include "threads.hpp"
 
 #include <algorithm>
@@ -28,13 +29,7 @@ namespace longlag {
   namespace isa {            \
   extern const Kernel kKernel; \
   }
-#if defined(__x86_64__)
-LONGLAG_DECLARE(avx512)
-LONGLAG_DECLARE(avx2)
-LONGLAG_DECLARE(baseline)
-#else
-LONGLAG_DECLARE(neon)
-#endif
+LONGLAG_EACH_ISA(LONGLAG_DECLARE)
 
 namespace {
 

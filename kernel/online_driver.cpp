@@ -11,34 +11,21 @@
 #include <vector>
 
 #include "denormals.hpp"
+#include "isas.hpp"
 #include "threads.hpp"
 
 namespace longlag {
 
-#define LONGLAG_DECLARE_ONLINE(isa)          \
-  namespace isa {                            \
-  extern const OnlineKernel kOnlineKernel;   \
+#define LONGLAG_DECLARE(isa)               \
+  namespace isa {                          \
+  extern const OnlineKernel kOnlineKernel; \
   }
-#if defined(__x86_64__)
-LONGLAG_DECLARE_ONLINE(avx512)
-LONGLAG_DECLARE_ONLINE(avx2)
-LONGLAG_DECLARE_ONLINE(baseline)
-#elif defined(__aarch64__)
-LONGLAG_DECLARE_ONLINE(neon)
-#else
-LONGLAG_DECLARE_ONLINE(baseline)
-#endif
+LONGLAG_EACH_ISA(LONGLAG_DECLARE)
 
-const OnlineKernel& online_kernel_of(const std::string& isa) {
-#if defined(__x86_64__)
-  if (isa == "avx512") return avx512::kOnlineKernel;
-  if (isa == "avx2") return avx2::kOnlineKernel;
-  if (isa == "baseline") return baseline::kOnlineKernel;
-#elif defined(__aarch64__)
-  if (isa == "neon") return neon::kOnlineKernel;
-#else
-  if (isa == "baseline") return baseline::kOnlineKernel;
-#endif
+const OnlineKernel& online_kernel_of(const std::string& name) {
+#define LONGLAG_CHOOSE(isa) \
+  if (name == #isa) return isa::kOnlineKernel;
+  LONGLAG_EACH_ISA(LONGLAG_CHOOSE)
   std::abort();  // the bindings have checked the name
 }
 

@@ -37,6 +37,8 @@ float multiply_add(std::int64_t rounds, float factor, float term) {
 
 #else
 
+#include "isas.hpp"
+
 #include <algorithm>
 #include <array>
 #include <chrono>
@@ -44,19 +46,12 @@ float multiply_add(std::int64_t rounds, float factor, float term) {
 
 namespace longlag {
 
-#define LONGLAG_DECLARE(isa)                            \
-  namespace isa {                                       \
-  extern const int kPeakRound;                          \
+#define LONGLAG_DECLARE(isa)                             \
+  namespace isa {                                        \
+  extern const int kPeakRound;                           \
   float multiply_add(std::int64_t rounds, float, float); \
   }
-#define LONGLAG_LOOP(isa) {#isa, &isa::multiply_add, isa::kPeakRound}
-#if defined(__x86_64__)
-LONGLAG_DECLARE(avx512)
-LONGLAG_DECLARE(avx2)
-LONGLAG_DECLARE(baseline)
-#else
-LONGLAG_DECLARE(neon)
-#endif
+LONGLAG_EACH_ISA(LONGLAG_DECLARE)
 
 namespace {
 
@@ -67,11 +62,8 @@ struct Loop {
 };
 
 Loop loop_of(const std::string& isa) {
-#if defined(__x86_64__)
-  const Loop loops[] = {LONGLAG_LOOP(avx512), LONGLAG_LOOP(avx2), LONGLAG_LOOP(baseline)};
-#else
-  const Loop loops[] = {LONGLAG_LOOP(neon)};
-#endif
+#define LONGLAG_LOOP(isa) {#isa, &isa::multiply_add, isa::kPeakRound},
+  const Loop loops[] = {LONGLAG_EACH_ISA(LONGLAG_LOOP)};
   for (const Loop& loop : loops)
     if (isa == loop.isa) return loop;
   std::abort();  // the bindings have checked the name

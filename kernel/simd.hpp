@@ -27,71 +27,54 @@
 namespace longlag::LONGLAG_ISA {
 namespace {
 
+#if defined(__x86_64__)
+
+// The same operations at every width, under names that differ in their prefix.
 #if defined(__AVX512F__)
-
 constexpr int kWidth = 16;
-struct Lanes {
-  __m512 v;
-};
-LONGLAG_INLINE Lanes load(const float* p) { return {_mm512_loadu_ps(p)}; }
-LONGLAG_INLINE void store(float* p, Lanes a) { _mm512_storeu_ps(p, a.v); }
-LONGLAG_INLINE Lanes broadcast(float s) { return {_mm512_set1_ps(s)}; }
-LONGLAG_INLINE Lanes add(Lanes a, Lanes b) { return {_mm512_add_ps(a.v, b.v)}; }
-LONGLAG_INLINE Lanes sub(Lanes a, Lanes b) { return {_mm512_sub_ps(a.v, b.v)}; }
-LONGLAG_INLINE Lanes mul(Lanes a, Lanes b) { return {_mm512_mul_ps(a.v, b.v)}; }
-LONGLAG_INLINE Lanes div(Lanes a, Lanes b) { return {_mm512_div_ps(a.v, b.v)}; }
-LONGLAG_INLINE Lanes fma(Lanes a, Lanes b, Lanes c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
-LONGLAG_INLINE Lanes fnma(Lanes a, Lanes b, Lanes c) { return {_mm512_fnmadd_ps(a.v, b.v, c.v)}; }
-LONGLAG_INLINE Lanes min(Lanes a, Lanes b) { return {_mm512_min_ps(a.v, b.v)}; }
-LONGLAG_INLINE Lanes max(Lanes a, Lanes b) { return {_mm512_max_ps(a.v, b.v)}; }
-// p times 2^n, n in the low bits of a lane.
-LONGLAG_INLINE Lanes add_to_exponent(Lanes p, Lanes n) {
-  const __m512i shifted = _mm512_slli_epi32(_mm512_castps_si512(n.v), 23);
-  return {_mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(p.v), shifted))};
-}
-
+using Floats = __m512;
+using Integers = __m512i;
+#define LONGLAG_MM(operation) _mm512_##operation
 #elif defined(__AVX2__) && defined(__FMA__)
-
 constexpr int kWidth = 8;
-struct Lanes {
-  __m256 v;
-};
-LONGLAG_INLINE Lanes load(const float* p) { return {_mm256_loadu_ps(p)}; }
-LONGLAG_INLINE void store(float* p, Lanes a) { _mm256_storeu_ps(p, a.v); }
-LONGLAG_INLINE Lanes broadcast(float s) { return {_mm256_set1_ps(s)}; }
-LONGLAG_INLINE Lanes add(Lanes a, Lanes b) { return {_mm256_add_ps(a.v, b.v)}; }
-LONGLAG_INLINE Lanes sub(Lanes a, Lanes b) { return {_mm256_sub_ps(a.v, b.v)}; }
-LONGLAG_INLINE Lanes mul(Lanes a, Lanes b) { return {_mm256_mul_ps(a.v, b.v)}; }
-LONGLAG_INLINE Lanes div(Lanes a, Lanes b) { return {_mm256_div_ps(a.v, b.v)}; }
-LONGLAG_INLINE Lanes fma(Lanes a, Lanes b, Lanes c) { return {_mm256_fmadd_ps(a.v, b.v, c.v)}; }
-LONGLAG_INLINE Lanes fnma(Lanes a, Lanes b, Lanes c) { return {_mm256_fnmadd_ps(a.v, b.v, c.v)}; }
-LONGLAG_INLINE Lanes min(Lanes a, Lanes b) { return {_mm256_min_ps(a.v, b.v)}; }
-LONGLAG_INLINE Lanes max(Lanes a, Lanes b) { return {_mm256_max_ps(a.v, b.v)}; }
-LONGLAG_INLINE Lanes add_to_exponent(Lanes p, Lanes n) {
-  const __m256i shifted = _mm256_slli_epi32(_mm256_castps_si256(n.v), 23);
-  return {_mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(p.v), shifted))};
-}
-
-#elif defined(__SSE2__)
-
+using Floats = __m256;
+using Integers = __m256i;
+#define LONGLAG_MM(operation) _mm256_##operation
+#else
 constexpr int kWidth = 4;
+using Floats = __m128;
+using Integers = __m128i;
+#define LONGLAG_MM(operation) _mm_##operation
+#endif
+
 struct Lanes {
-  __m128 v;
+  Floats v;
 };
-LONGLAG_INLINE Lanes load(const float* p) { return {_mm_loadu_ps(p)}; }
-LONGLAG_INLINE void store(float* p, Lanes a) { _mm_storeu_ps(p, a.v); }
-LONGLAG_INLINE Lanes broadcast(float s) { return {_mm_set1_ps(s)}; }
-LONGLAG_INLINE Lanes add(Lanes a, Lanes b) { return {_mm_add_ps(a.v, b.v)}; }
-LONGLAG_INLINE Lanes sub(Lanes a, Lanes b) { return {_mm_sub_ps(a.v, b.v)}; }
-LONGLAG_INLINE Lanes mul(Lanes a, Lanes b) { return {_mm_mul_ps(a.v, b.v)}; }
-LONGLAG_INLINE Lanes div(Lanes a, Lanes b) { return {_mm_div_ps(a.v, b.v)}; }
+LONGLAG_INLINE Lanes load(const float* p) { return {LONGLAG_MM(loadu_ps)(p)}; }
+LONGLAG_INLINE void store(float* p, Lanes a) { LONGLAG_MM(storeu_ps)(p, a.v); }
+LONGLAG_INLINE Lanes broadcast(float s) { return {LONGLAG_MM(set1_ps)(s)}; }
+LONGLAG_INLINE Lanes add(Lanes a, Lanes b) { return {LONGLAG_MM(add_ps)(a.v, b.v)}; }
+LONGLAG_INLINE Lanes sub(Lanes a, Lanes b) { return {LONGLAG_MM(sub_ps)(a.v, b.v)}; }
+LONGLAG_INLINE Lanes mul(Lanes a, Lanes b) { return {LONGLAG_MM(mul_ps)(a.v, b.v)}; }
+LONGLAG_INLINE Lanes div(Lanes a, Lanes b) { return {LONGLAG_MM(div_ps)(a.v, b.v)}; }
+LONGLAG_INLINE Lanes min(Lanes a, Lanes b) { return {LONGLAG_MM(min_ps)(a.v, b.v)}; }
+LONGLAG_INLINE Lanes max(Lanes a, Lanes b) { return {LONGLAG_MM(max_ps)(a.v, b.v)}; }
+#if defined(__AVX2__) && defined(__FMA__)
+LONGLAG_INLINE Lanes fma(Lanes a, Lanes b, Lanes c) {
+  return {LONGLAG_MM(fmadd_ps)(a.v, b.v, c.v)};
+}
+LONGLAG_INLINE Lanes fnma(Lanes a, Lanes b, Lanes c) {
+  return {LONGLAG_MM(fnmadd_ps)(a.v, b.v, c.v)};
+}
+#else
 LONGLAG_INLINE Lanes fma(Lanes a, Lanes b, Lanes c) { return add(mul(a, b), c); }
 LONGLAG_INLINE Lanes fnma(Lanes a, Lanes b, Lanes c) { return sub(c, mul(a, b)); }
-LONGLAG_INLINE Lanes min(Lanes a, Lanes b) { return {_mm_min_ps(a.v, b.v)}; }
-LONGLAG_INLINE Lanes max(Lanes a, Lanes b) { return {_mm_max_ps(a.v, b.v)}; }
+#endif
+// p times 2^n, n in the low bits of a lane.
 LONGLAG_INLINE Lanes add_to_exponent(Lanes p, Lanes n) {
-  const __m128i shifted = _mm_slli_epi32(_mm_castps_si128(n.v), 23);
-  return {_mm_castsi128_ps(_mm_add_epi32(_mm_castps_si128(p.v), shifted))};
+  const Integers shifted = LONGLAG_MM(slli_epi32)(reinterpret_cast<Integers>(n.v), 23);
+  const Integers sum = LONGLAG_MM(add_epi32)(reinterpret_cast<Integers>(p.v), shifted);
+  return {reinterpret_cast<Floats>(sum)};
 }
 
 #elif defined(__ARM_NEON) && defined(__aarch64__)

@@ -15,15 +15,15 @@ from longlag import cli, progress
 from longlag.ledger import COLUMNS, Ledger
 from longlag.recipes import recipe
 from longlag.studies import forget_gate, lag, seeds
-from longlag.studies.sweep_study import (
+from longlag.studies.cases import (
     RULES,
     Case,
     Outcome,
-    Request,
     reached,
     sequences_to_mse,
     sequences_to_share,
 )
+from longlag.studies.sweep_study import Request
 from longlag.sweeps import Progress
 from longlag.trial import TRAIN
 

@@ -21,7 +21,7 @@ from longlag.criteria import Score
 from longlag.online import Stop, Trial
 from longlag.recipes import recipe
 from longlag.statistics import bootstrap_mean, clopper_pearson
-from longlag.studies import online_study, summary, table7, table8
+from longlag.studies import online_rows, online_study, table7, table8
 from longlag.studies.online_study import Request
 
 needs_kernel = pytest.mark.skipif(engine.load_kernel() is None, reason="the kernel was not built")
@@ -47,7 +47,7 @@ def made(seed: int, sequences: int, reached: bool, wrong: int, ended_by: Any = "
 
 def test_a_row_of_trials_that_all_stopped() -> None:
     trials = [made(k, n, True, w) for k, (n, w) in enumerate([(100, 10), (400, 30), (250, 20)])]
-    row = summary.row(recipe("paper"), trials, 0, table8.PAPER[0])
+    row = online_rows.row(recipe("paper"), trials, 0, table8.PAPER[0])
     assert (row["n_seq"], row["solved"], row["unsolved"]) == (140, 3, 0)
     seen = row["sequences"]
     assert (seen["mean"], seen["median"], seen["min"], seen["max"]) == (250, 250, 100, 400)
@@ -72,7 +72,7 @@ def test_trials_that_did_not_stop_count_with_the_whole_budget() -> None:
         made(1, 3_000_000, False, 900, "max_sequences"),
         made(2, 50, False, 2000, "diverged"),
     ]
-    row = summary.row(recipe("paper"), trials, 1, table8.PAPER[1])
+    row = online_rows.row(recipe("paper"), trials, 1, table8.PAPER[1])
     assert (row["n_seq"], row["solved"], row["unsolved"], row["diverged"]) == (13, 1, 2, 1)
     seen = row["sequences"]
     assert seen["restricted"]
@@ -82,7 +82,9 @@ def test_trials_that_did_not_stop_count_with_the_whole_budget() -> None:
 
 
 def test_a_row_without_a_stop_has_no_errors() -> None:
-    row = summary.row(recipe("paper"), [made(0, 7, False, 9, "max_sequences")], 0, table8.PAPER[0])
+    row = online_rows.row(
+        recipe("paper"), [made(0, 7, False, 9, "max_sequences")], 0, table8.PAPER[0]
+    )
     assert row["solved"] == 0
     assert math.isnan(row["mse"])
     assert math.isnan(row["wrong"]["mean"])

@@ -25,9 +25,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from longlag import engine as engines
+from longlag import machine
 from longlag.networks.lstm import parameter_count
 from longlag.networks.lstm1997 import weight_count
 from longlag.online import LANES
@@ -56,13 +57,31 @@ ITERATION = Unit("us_per_iteration", "processor_us", "µs an iteration", "proces
 TRIAL_STEP = Unit("ns_per_trial_step", "processor_ns", "ns a trial-step", "processor ns")
 
 
+class _Sized:
+    """What a case's recipe says of its data."""
+
+    recipe: Any
+
+    @property
+    def block(self) -> int:
+        """Iterations whose data are drawn together."""
+        return self.recipe.block
+
+    @property
+    def mean_length(self) -> float:
+        """Steps of a sequence, on average."""
+        return self.recipe.task.mean_length
+
+
 @dataclass(frozen=True)
-class Case:
+class Case(_Sized):
     """A task and a size: sequences of T = min_length to 1.1 T steps by the paper's rules."""
 
     min_length: int
     hidden: int = 8
     batch: int = 32
+    unit: ClassVar[Unit] = ITERATION
+    units_per_us: ClassVar[float] = 1.0  # its figure for an iteration that takes a microsecond
 
     @cached_property
     def recipe(self) -> Recipe:
@@ -84,16 +103,6 @@ class Case:
         )
 
     @property
-    def block(self) -> int:
-        """Iterations whose data are drawn together."""
-        return self.recipe.block
-
-    @property
-    def mean_length(self) -> float:
-        """Steps of a sequence, on average."""
-        return self.recipe.task.mean_length
-
-    @property
     def sequence_steps(self) -> float:
         """Steps of all sequences of a batch, on average."""
         return self.batch * self.mean_length
@@ -102,24 +111,16 @@ class Case:
     def name(self) -> str:
         return f"T = {self.min_length}, H = {self.hidden}"
 
-    @property
-    def unit(self) -> Unit:
-        return ITERATION
-
-    @property
-    def units_per_us(self) -> float:
-        """Its figure for an iteration that takes a microsecond."""
-        return 1.0
-
 
 @dataclass(frozen=True)
-class OnlineCase:
+class OnlineCase(_Sized):
     """The network of 1997 in the paper's regime: one sequence, one update, 93 weights.
 
     An iteration is one sequence of one trial; ours takes `LANES` trials through it side by side.
     """
 
     min_length: int
+    unit: ClassVar[Unit] = TRIAL_STEP
 
     @cached_property
     def recipe(self) -> OnlineRecipe:
@@ -143,23 +144,9 @@ class OnlineCase:
         )
 
     @property
-    def block(self) -> int:
-        """Sequences of a trial that are drawn together."""
-        return self.recipe.block
-
-    @property
-    def mean_length(self) -> float:
-        """Steps of a sequence, on average."""
-        return self.recipe.task.mean_length
-
-    @property
     def name(self) -> str:
         weights = weight_count(self.recipe.blocks, self.recipe.block_size)
         return f"on-line, T = {self.min_length}, {weights} weights"
-
-    @property
-    def unit(self) -> Unit:
-        return TRIAL_STEP
 
     @property
     def units_per_us(self) -> float:
@@ -656,7 +643,7 @@ def run(against: Sequence[str] = PEERS, quick: bool = False) -> dict[str, Any]:
     """
     plan = QUICK if quick else FULL
     _package()
-    cores = _cores()
+    cores = machine.cores()
     rows: list[dict[str, Any]] = []
     peaks: list[float] = []
     for contestants, cases, threads in _passes(plan, cores):
@@ -734,13 +721,6 @@ def _unit(row: dict[str, Any]) -> Unit:
     return TRIAL_STEP if TRIAL_STEP.name in row else ITERATION
 
 
-def _cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def _machine(cores: int) -> dict[str, Any]:
     from longlag import __version__
 
@@ -748,7 +728,7 @@ def _machine(cores: int) -> dict[str, Any]:
     names = [name for name in known if importlib.util.find_spec(name)]
     kernel = engines.load_kernel()
     return {
-        "processor": _processor(),
+        "processor": machine.processor(),
         "cores": cores,
         "isa": None if kernel is None else engines.choose("native").isa,
         "system": f"{platform.system()} {platform.machine()}",
@@ -759,20 +739,12 @@ def _machine(cores: int) -> dict[str, Any]:
     }
 
 
-def _processor() -> str:
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
-
-
 # -- in words ---------------------------------------------------------------------------------
 
 
 def render(result: dict[str, Any]) -> str:
     """The table, the checks and the machine."""
-    machine = ", ".join(
+    about = ", ".join(
         f"{name} {value}" if name not in ("processor", "system", "date") else str(value)
         for name, value in result["machine"].items()
     )
@@ -787,7 +759,7 @@ def render(result: dict[str, Any]) -> str:
             "\nOn-line (one sequence, one update) a figure is for a step of one trial: ours takes\n"
             f"{LANES} trials through it side by side, the peers one."
         )
-    return f"{_table(result)}\n\n{_checks_text(result['checks'])}\n\n{note}\n{machine}"
+    return f"{_table(result)}\n\n{_checks_text(result['checks'])}\n\n{note}\n{about}"
 
 
 def _headings(unit: Unit) -> tuple[str, ...]:

@@ -43,8 +43,6 @@ KINDS: dict[str, tuple[type, ...]] = {
     "curve": (list, dict, *_NONE),  # a study's trials may keep something else in its place
 }
 LISTED = ("status", "recipe", "seed", "sequences", "seconds", "engine", "isa", "host", "ended")
-# What differs between two runs of the same trial.
-PASSING = ("seconds", "versions", "host", "started", "ended", "isa")
 
 TABLES = f"""
 CREATE TABLE trials (number INTEGER PRIMARY KEY, {", ".join(COLUMNS)}, crc INTEGER NOT NULL);

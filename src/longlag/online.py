@@ -10,7 +10,6 @@ changes a bit. Nothing here knows of files.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -430,10 +429,3 @@ class Trials:
         self.arrays.put(rows, saved.take(places))
         self.diverged[rows] = state["diverged"][places]
         self.elapsed = float(state["elapsed_sec"])
-
-
-def cores() -> int:
-    """Processor cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -19,7 +19,7 @@ from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from typing import IO, Any, Protocol
 
-from longlag import checks
+from longlag import checks, machine
 from longlag.ledger import Ledger, check_row
 from longlag.session import signals_noted
 from longlag.trial import Trial, code_version, lost
@@ -86,7 +86,7 @@ def run(
         OSError: a full disk, a scheduler that is gone; what was recorded is safe.
     """
     if scheduler is None:
-        crew: Workers = Processes(cores() if workers is None else workers)
+        crew: Workers = Processes(machine.cores() if workers is None else workers)
     else:
         from longlag.cluster import Cluster
 
@@ -102,11 +102,6 @@ def run(
     if interrupted():
         raise KeyboardInterrupt(f"the same command goes on from {ledger.path}")
     return progress
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _open(trials: Iterable[Trial], ledger: Ledger, progress: Progress) -> Iterator[Work]:

@@ -7,6 +7,7 @@ files are the page.
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Mapping, Sequence
 from importlib import resources
@@ -43,7 +44,7 @@ def page(runs: Mapping[str, Run]) -> str:
     if not 1 <= len(runs) <= MOST_RUNS:
         raise ValueError(f"the explorer shows one run or two, not {len(runs)}")
     parts = {
-        "title": _escaped(" and ".join(runs)),
+        "title": html.escape(" and ".join(runs), quote=False),
         "style": _asset("page.css"),
         # No "<" within a script element: nothing in it can end it.
         "content": to_json(content.of(runs)).replace("<", "\\u003c"),
@@ -60,7 +61,3 @@ def _scripts(names: Sequence[str]) -> str:
 
 def _asset(name: str) -> str:
     return resources.files(__name__).joinpath("assets", name).read_text(encoding="utf-8")
-
-
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;")

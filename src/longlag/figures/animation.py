@@ -122,8 +122,7 @@ class Stage:
     @style.styled
     def __init__(self, run: Run, sequences: list[Sequence], frames: list[Frame]) -> None:
         self.run, self.sequences = run, sequences
-        self.figure = style.figure(5.5)
-        style.header(self.figure, " ", style.describe_setting(run))
+        self.figure = style.figure(5.5, " ", style.describe_setting(run))
         self.title = self.figure.texts[0]
         self._panels()
         self._input()

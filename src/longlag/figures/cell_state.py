@@ -29,9 +29,9 @@ def draw(run: Run) -> Figure:
     answer = float(examples.answers(network, [shown])[0])
     gates = [name for name in GATES if name in states]
 
-    fig = style.figure(8.6 - 0.95 * (len(GATES) - len(gates)))
+    height = 8.6 - 0.95 * (len(GATES) - len(gates))
     title = f"Inside the network: {examples.formula(task, shown)}"
-    style.header(fig, title, style.describe(run))
+    fig = style.figure(height, title, style.describe(run))
     axes, bars = _grid(fig, [*HEIGHTS, *gates])
     panels.sequence(axes[0], shown, task.kind, steps)
     panels.titles(axes[0], "Input: values, two of them marked (red)", style.answer(answer))

@@ -38,8 +38,8 @@ class Series:
 @style.styled
 def draw(series: Sequence[Series], title: str) -> Figure:
     """Seeds as dots, medians joined; below, rates with exact intervals."""
-    fig = style.figure(HEIGHT)
-    style.header(fig, title, "a dot a solved seed, lines through medians; rates of strict success")
+    subtitle = "a dot a solved seed, lines through medians; rates of strict success"
+    fig = style.figure(HEIGHT, title, subtitle)
     edges = style.place(fig, 0.85, 0.85, 8.05, HEIGHT - 0.95)
     grid = fig.add_gridspec(2, 2, height_ratios=(1.7, 1), hspace=0.42, wspace=0.3, **edges)
     upper = [fig.add_subplot(grid[0, k]) for k in range(2)]
@@ -64,8 +64,7 @@ def draw(series: Sequence[Series], title: str) -> Figure:
     for ax in (*upper, lower):
         _axis(ax, at)
     handles, labels = lower.get_legend_handles_labels()
-    anchor = (0.75 / style.WIDTH, 0.04 / HEIGHT)
-    fig.legend(handles, labels, loc="lower left", bbox_to_anchor=anchor, ncols=len(series))
+    style.legend(fig, 0.75, 0.04, handles=handles, labels=labels, ncols=len(series))
     return fig
 
 

@@ -33,14 +33,13 @@ Series = Mapping[str, Sequence[Any]]  # by algorithm, of studies.movement_cases.
 @style.styled
 def against_length(lengths: Sequence[int], series: Series) -> Figure:
     """Cost of a training step on one sequence of T steps, and the same for each step."""
-    fig = style.figure(3.9)
-    style.header(
-        fig,
+    fig = style.figure(
+        3.9,
         "A training step's data movement against sequence length",
         "one sequence, scalars of 4 bytes; LSTM of 8 cells with BPTT and Adam, "
         "1997 network of 4 cells",
     )
-    left, right = _pair(fig, 3.9)
+    left, right = _pair(fig)
     for name, measured in series.items():
         if name == "bptt-each":  # with one sequence, the same as bptt-fused
             continue
@@ -65,9 +64,8 @@ def _name(algorithm: str) -> str:
 @style.styled
 def parts(measured: Sequence[Any]) -> Figure:
     """Training steps at T = 30 in their phases, and by what is read; for each sequence."""
-    fig = style.figure(3.6)
-    style.header(
-        fig,
+    fig = style.figure(
+        3.6,
         "Where the cost arises",
         "a training step at T = 30, for each sequence of its batch, 4-byte scalars, in millions",
     )
@@ -102,13 +100,12 @@ def _bars(ax: Axes, labels: Sequence[str], names: Sequence[str], values: np.ndar
 @style.styled
 def against_size(by_hidden: Series, by_batch: Series) -> Figure:
     """Cost of a training step at T = 30 for each sequence, against cells and batch."""
-    fig = style.figure(3.7)
-    style.header(
-        fig,
+    fig = style.figure(
+        3.7,
         "Data movement against cells and batch",
         "cost of a training step at T = 30 for each sequence of its batch, scalars of 4 bytes",
     )
-    left, right = _pair(fig, 3.7)
+    left, right = _pair(fig)
     for name, measured in by_hidden.items():
         if name != "bptt-each":
             _line(left, name, [m.case.hidden for m in measured], measured, _name(name))
@@ -134,13 +131,12 @@ def _line(ax: Axes, name: str, x: Sequence[int], measured: Sequence[Any], label:
 @style.styled
 def dropping(lengths: Sequence[int], series: Series) -> Figure:
     """Cost for each step of the sequence, with liveness and with nothing ever dropped."""
-    fig = style.figure(3.4)
-    style.header(
-        fig,
+    fig = style.figure(
+        3.4,
         "What dropping dead values does to the growth with T",
         "cost of a training step for each step of its one sequence, in thousands; 4-byte scalars",
     )
-    for ax, (name, measured) in zip(_pair(fig, 3.4), series.items(), strict=True):
+    for ax, (name, measured) in zip(_pair(fig), series.items(), strict=True):
         steps = np.array(lengths) * 1e3
         live = np.array([m.cost() for m in measured]) / steps
         undropped = np.array([m.undropped[1] for m in measured]) / steps
@@ -153,8 +149,9 @@ def dropping(lengths: Sequence[int], series: Series) -> Figure:
     return fig
 
 
-def _pair(fig: Figure, height: float) -> tuple[Axes, Axes]:
-    grid = fig.add_gridspec(1, 2, wspace=0.2, **style.place(fig, 0.55, 0.5, 8.15, height - 0.95))
+def _pair(fig: Figure) -> tuple[Axes, Axes]:
+    edges = style.place(fig, 0.55, 0.5, 8.15, fig.get_figheight() - 0.95)
+    grid = fig.add_gridspec(1, 2, wspace=0.2, **edges)
     return fig.add_subplot(grid[0]), fig.add_subplot(grid[1])
 
 

@@ -26,23 +26,16 @@ def draw(run: Run) -> Figure:
     with np.errstate(all="ignore"):
         result = score(given, targets)
 
-    fig = style.figure(5.15)
     title = f"{result.n - result.wrong} of {result.n} answers lie within {TOLERANCE} of the truth"
-    style.header(fig, title, style.describe(run))
-    left = fig.add_subplot(fig.add_gridspec(**style.place(fig, 0.6, 0.9, 4.02, 4.32))[0])
-    right = fig.add_subplot(fig.add_gridspec(**style.place(fig, 4.85, 0.9, 8.12, 4.32))[0])
+    fig = style.figure(5.15, title, style.describe(run))
+    left = style.panel(fig, 0.6, 0.9, 4.02, 4.32)
+    right = style.panel(fig, 4.85, 0.9, 8.12, 4.32)
     left.set_label("answers")
     right.set_label("errors")
     _answers(left, targets, given, hidden, result)
     _errors(right, targets, given, hidden)
-    fig.legend(
-        handles=_legend(bool(hidden.any())),
-        loc="lower left",
-        bbox_to_anchor=(0.5 / style.WIDTH, 0.06 / 5.15),
-        ncols=5,
-        handlelength=1.3,
-        columnspacing=1.6,
-    )
+    look = {"ncols": 5, "handlelength": 1.3, "columnspacing": 1.6}
+    style.legend(fig, 0.5, 0.06, handles=_legend(bool(hidden.any())), **look)
     return fig
 
 

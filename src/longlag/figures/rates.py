@@ -37,8 +37,7 @@ class Panel:
 def draw(panels: Sequence[Panel], title: str, subtitle: str, notes: str) -> Figure:
     """Dots with bars; `notes` heads the remarks to the right of each panel."""
     height = 1.75 + 0.33 * len(panels[0].lines)
-    fig = style.figure(height)
-    style.header(fig, title, subtitle)
+    fig = style.figure(height, title, subtitle)
     edges = style.place(fig, 0.95, 0.82, 7.5, height - 0.95)
     grid = fig.add_gridspec(1, len(panels), wspace=0.28, **edges)
     for k, panel in enumerate(panels):
@@ -53,8 +52,7 @@ def draw(panels: Sequence[Panel], title: str, subtitle: str, notes: str) -> Figu
         for k in range(len(variants))
     ]
     labels = [f"{variant} output" for variant in variants]
-    anchor = (0.85 / style.WIDTH, 0.05 / height)
-    fig.legend(handles, labels, loc="lower left", bbox_to_anchor=anchor, ncols=len(variants))
+    style.legend(fig, 0.85, 0.05, handles=handles, labels=labels, ncols=len(variants))
     return fig
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
 from matplotlib.colorbar import Colorbar
 from matplotlib.figure import Figure
 from matplotlib.ticker import MultipleLocator
@@ -40,10 +41,8 @@ class Panel:
 @style.styled
 def readout(panels: Sequence[Panel]) -> Figure:
     """R² against the step, with the marks' windows, and against a sequence's own time."""
-    height = 5.5
-    fig = style.figure(height)
-    style.header(
-        fig,
+    fig = style.figure(
+        5.5,
         "What a linear map can tell from all cell states",
         "R² on held-out sequences; median and range over seeds; dotted: the same network untrained",
     )
@@ -53,31 +52,28 @@ def readout(panels: Sequence[Panel]) -> Figure:
         upper, lower = (fig.add_subplot(grid[row, k]) for row in (0, 1))
         _over_time(upper, panel, labelled=k == 0)
         _at_points(lower, panel)
-        for ax in (upper, lower):
-            ax.set_ylim(-0.06, 1.04)
-            ax.tick_params(labelleft=k == 0)
-            ax.grid(axis="y")
-        if k == 0:
-            upper.set_ylabel("R², by step t")
-            lower.set_ylabel("R², by own time")
+        _values_axis(upper, (-0.06, 1.04), "R², by step t", first=k == 0)
+        _values_axis(lower, (-0.06, 1.04), "R², by own time", first=k == 0)
     handles, _ = fig.axes[0].get_legend_handles_labels()
-    names = ("x₁, below: the earlier value", "x₂, below: the later value", "x₁ x₂")
-    fig.legend(
-        handles,
-        [*names, "window of first mark", "of second mark"],
-        loc="lower left",
-        bbox_to_anchor=(0.45 / style.WIDTH, 0.19 / height),
-        ncols=5,
-        columnspacing=1.4,
-        handlelength=1.4,
-    )
+    names = ["x₁, below: the earlier value", "x₂, below: the later value", "x₁ x₂"]
+    names += ["window of first mark", "of second mark"]
+    look = {"ncols": 5, "columnspacing": 1.4, "handlelength": 1.4}
+    style.legend(fig, 0.45, 0.19, handles=handles, labels=names, **look)
     words = (
         "Dashed: a code of x₁ and x₂ apart gives R² = 6/7 for their product; "
         "the product alone gives 3/7 for each of them."
     )
-    place = (0.5 / style.WIDTH, 0.06 / height)
-    fig.text(*place, words, size=style.SMALL, color=style.MUTED)
+    fig.text(*style.point(fig, 0.5, 0.06), words, size=style.SMALL, color=style.MUTED)
     return fig
+
+
+def _values_axis(ax: Axes, limits: tuple[float, float], label: str, *, first: bool) -> None:
+    """An axis that the panels of a row share, named at the first."""
+    ax.set_ylim(*limits)
+    ax.tick_params(labelleft=first)
+    ax.grid(axis="y")
+    if first:
+        ax.set_ylabel(label)
 
 
 def _over_time(ax: Axes, panel: Panel, labelled: bool) -> None:
@@ -138,69 +134,75 @@ def _points_axis(ax: Axes) -> None:
 # -- every cell -----------------------------------------------------------------------------------
 
 
+def _column(table: Sequence[Sequence[Any]], k: int) -> np.ndarray:
+    """Column k of a (cells, 1 or more, targets) table of single cells."""
+    return np.array(table)[..., k].ravel()
+
+
+def _needed(one: Measured) -> np.ndarray:
+    none = one["ablation"]["none"]
+    spread = none / np.sqrt(max(1e-9, 1 - one["answers"]["r2"]))  # of the targets
+    return (np.array(one["ablation"]["after"]) - none) / max(1e-9, spread - none)
+
+
+Values = Callable[[Measured], Any]  # a number a cell
+COLUMNS: tuple[tuple[str, str, Values], ...] = (
+    ("tells", "earlier value, between", lambda one: _column(one["readout"]["cells"][BETWEEN], 0)),
+    ("tells", "product, after", lambda one: _column(one["readout"]["cells"][AFTER], 2)),
+    ("causes", "between the marks", lambda one: one["transplants"]["cells"][BETWEEN]),
+    ("causes", "after the marks", lambda one: one["transplants"]["cells"][AFTER]),
+    ("is needed", "after the marks", _needed),
+)
+
+
 @style.styled
 def cells(panels: Sequence[Panel], seeds: Sequence[Sequence[int]]) -> Figure:
     """What each cell of every network tells, causes, and is needed for."""
-    networks = [one for panel in panels for one in panel.networks]
     row, gap = 0.135, 0.9  # inches a network; networks' height between groups
     starts = np.cumsum([0, *(len(panel.networks) + gap for panel in panels)])
     rows = starts[-1] - gap
     height = 1.75 + row * rows
-    fig = style.figure(height)
-    style.header(
-        fig,
+    fig = style.figure(
+        height,
         "Every cell of every network",
         "a row a seed, a column a cell, the one whose state matters most after the marks first",
     )
-    columns = (
-        (
-            "tells",
-            "earlier value, between",
-            lambda one: _column(one["readout"]["cells"][BETWEEN], 0),
-        ),
-        ("tells", "product, after", lambda one: _column(one["readout"]["cells"][AFTER], 2)),
-        ("causes", "between the marks", lambda one: one["transplants"]["cells"][BETWEEN]),
-        ("causes", "after the marks", lambda one: one["transplants"]["cells"][AFTER]),
-        ("is needed", "after the marks", _needed),
-    )
     edges = style.place(fig, 1.2, 0.62, 8.1, height - 1.0)
-    grid = fig.add_gridspec(1, len(columns), wspace=0.1, **edges)
-    order = [np.argsort(-np.nan_to_num(one["transplants"]["cells"][AFTER])) for one in networks]
-    image = None
-    for c, (verb, what, values) in enumerate(columns):
+    grid = fig.add_gridspec(1, len(COLUMNS), wspace=0.1, **edges)
+    for c, (verb, what, values) in enumerate(COLUMNS):
         ax = fig.add_subplot(grid[c])
-        n = 0
         for panel, start in zip(panels, starts, strict=False):
-            members = panel.networks
-            table = [np.asarray(values(one))[order[n + k]] for k, one in enumerate(members)]
-            n += len(members)
-            extent = (0.5, len(table[0]) + 0.5, start + len(members), start)
-            image = ax.imshow(
-                np.clip(table, 0, 1), cmap="Blues", vmin=0, vmax=1, extent=extent, aspect="auto",
-                interpolation="nearest",
-            )  # fmt: skip
+            _table(ax, panel, start, values)
         ax.set_ylim(rows, 0)
-        ax.set_xlim(0.5, len(order[0]) + 0.5)
         ax.set_title(f"{verb}\n", pad=4)
-        ax.text(
-            0, 1, what, transform=ax.transAxes, va="bottom", size=style.SMALL, color=style.MUTED
-        )
+        small = {"size": style.SMALL, "color": style.MUTED}
+        ax.text(0, 1, what, transform=ax.transAxes, va="bottom", **small)
         ax.set_xticks([])
         ax.spines[:].set_visible(False)
         ax.tick_params(length=0, labelleft=c == 0)
         _seed_ticks(ax, panels, seeds, starts)
-    assert image is not None
-    bar = fig.add_axes((1.2 / style.WIDTH, 0.4 / height, 1.7 / style.WIDTH, 0.09 / height))
-    colours = Colorbar(bar, image, orientation="horizontal", ticks=[0, 0.5, 1])
-    colours.outline.set_visible(False)  # type: ignore[operator]
+    bar = style.panel(fig, 1.2, 0.4, 2.9, 0.49)
+    _colour_bar(bar, fig.axes[0].images[0], orientation="horizontal", ticks=[0, 0.5, 1])
     words = (
         "tells: R², one cell alone, held out.   causes: share of the distance closed by a "
         "transplant\nof it alone.   is needed: rise of the RMSE, 1 at chance, with the mean in "
         "its place."
     )
-    place = (3.15 / style.WIDTH, 0.5 / height)
-    fig.text(*place, words, size=style.SMALL, color=style.MUTED, va="top")
+    fig.text(*style.point(fig, 3.15, 0.5), words, size=style.SMALL, color=style.MUTED, va="top")
     return fig
+
+
+def _table(ax: Axes, panel: Panel, start: float, values: Values) -> None:
+    """A row a network, from `start` down; a column a cell."""
+    order = [np.argsort(-np.nan_to_num(n["transplants"]["cells"][AFTER])) for n in panel.networks]
+    table = [np.asarray(values(n))[own] for n, own in zip(panel.networks, order, strict=True)]
+    extent = (0.5, len(table[0]) + 0.5, start + len(table), start)
+    look: dict[str, Any] = {"cmap": "Blues", "vmin": 0, "vmax": 1, "interpolation": "nearest"}
+    ax.imshow(np.clip(table, 0, 1), extent=extent, aspect="auto", **look)
+
+
+def _colour_bar(bar: Axes, shown: ScalarMappable, **look: Any) -> None:
+    Colorbar(bar, shown, **look).outline.set_visible(False)  # type: ignore[operator]
 
 
 def _seed_ticks(
@@ -216,17 +218,6 @@ def _seed_ticks(
     ax.set_yticks(ticks, labels)
 
 
-def _column(table: Sequence[Sequence[Any]], k: int) -> np.ndarray:
-    """Column k of a (cells, 1 or more, targets) table of single cells."""
-    return np.array(table)[..., k].ravel()
-
-
-def _needed(one: Measured) -> np.ndarray:
-    none = one["ablation"]["none"]
-    spread = none / np.sqrt(max(1e-9, 1 - one["answers"]["r2"]))  # of the targets
-    return (np.array(one["ablation"]["after"]) - none) / max(1e-9, spread - none)
-
-
 # -- transplants ----------------------------------------------------------------------------------
 
 
@@ -234,9 +225,8 @@ def _needed(one: Measured) -> np.ndarray:
 def transplant(panels: Sequence[Panel]) -> Figure:
     """How far a transplant takes the answer, by when it is done and of what."""
     height = 3.75
-    fig = style.figure(height)
-    style.header(
-        fig,
+    fig = style.figure(
+        height,
         "Transplants: which cells cause the answer, and from when on",
         "share closed of the distance to what the donor's whole state causes; median and range "
         "over seeds, or a mark a seed",
@@ -247,14 +237,9 @@ def transplant(panels: Sequence[Panel]) -> Figure:
         ax = fig.add_subplot(grid[k])
         _course(ax, panel)
         ax.set_title(panel.title)
-        ax.set_ylim(-0.12, 1.06)
-        ax.tick_params(labelleft=k == 0)
-        ax.grid(axis="y")
-        if k == 0:
-            ax.set_ylabel("share closed")
+        _values_axis(ax, (-0.12, 1.06), "share closed", first=k == 0)
     handles, labels = fig.axes[0].get_legend_handles_labels()
-    anchor = (0.45 / style.WIDTH, 0.04 / height)
-    fig.legend(handles, labels, loc="lower left", bbox_to_anchor=anchor, ncols=3, columnspacing=1.6)
+    style.legend(fig, 0.45, 0.04, handles=handles, labels=labels, ncols=3, columnspacing=1.6)
     return fig
 
 
@@ -297,15 +282,13 @@ def _outside(one: Measured) -> np.ndarray:
 def later_mark(shown: Sequence[tuple[str, Measured]]) -> Figure:
     """What the best cell does at the later mark, a row a network, a dot a sequence."""
     height = 0.8 + 2.3 * len(shown)
-    fig = style.figure(height)
-    style.header(
-        fig,
+    fig = style.figure(
+        height,
         "What one cell does when the later mark comes",
         "the cell that carries most after the marks; a dot a sequence; colour: the earlier value",
     )
     edges = style.place(fig, 0.6, 0.5, 7.55, height - 1.2)
     grid = fig.add_gridspec(len(shown), 4, wspace=0.42, hspace=0.65, **edges)
-    dots = None
     for row, (title, one) in enumerate(shown):
         seen = {name: np.array(values) for name, values in one["later"]["example"].items()}
         product = seen["earlier"] * seen["later"]
@@ -318,9 +301,7 @@ def later_mark(shown: Sequence[tuple[str, Measured]]) -> Figure:
         for column, (x, y, what, axis) in enumerate(panels):
             ax = fig.add_subplot(grid[row, column])
             along = product if x is None else seen[x]
-            dots = ax.scatter(
-                along, seen[y], c=seen["earlier"], s=5, cmap="viridis", vmin=0, vmax=1
-            )
+            ax.scatter(along, seen[y], c=seen["earlier"], s=5, cmap="viridis", vmin=0, vmax=1)
             ax.set_title(what, weight="normal")
             ax.set_xlabel(axis)
             ax.set_xlim(-0.03, 1.03)
@@ -328,10 +309,8 @@ def later_mark(shown: Sequence[tuple[str, Measured]]) -> Figure:
             ax.grid(axis="y")
         cell = f"{title}: cell {one['later']['cell'] + 1}"
         _row_title(fig, grid[row, 0].get_position(fig), cell)
-    assert dots is not None
-    bar = fig.add_axes((7.75 / style.WIDTH, 0.5 / height, 0.09 / style.WIDTH, 1.2 / height))
-    colours = Colorbar(bar, dots, ticks=[0, 0.5, 1])
-    colours.outline.set_visible(False)  # type: ignore[operator]
+    dots = fig.axes[0].collections[0]
+    _colour_bar(style.panel(fig, 7.75, 0.5, 7.84, 1.7), dots, ticks=[0, 0.5, 1])
     return fig
 
 
@@ -349,9 +328,8 @@ def _row_title(fig: Figure, corner: Bbox, title: str) -> None:
 def surface(shown: Sequence[tuple[str, Measured]]) -> Figure:
     """The answer over the unit square, its error, and how much it depends on all the rest."""
     height = 0.75 + 2.75 * len(shown)
-    fig = style.figure(height)
-    style.header(
-        fig,
+    fig = style.figure(
+        height,
         "The learned function",
         "mean answer over other values and marks at each pair of marked values; "
         "dashed: where x₁ x₂ is 0.1, 0.3, …",
@@ -371,7 +349,7 @@ def surface(shown: Sequence[tuple[str, Measured]]) -> Figure:
         )
         for column, (what, values, colours, low, high) in enumerate(panels):
             ax = fig.add_subplot(grid[row, column])
-            _square(fig, ax, values, colours, (low, high))
+            _square(ax, values, colours, (low, high))
             ax.set_title(what, weight="normal")
             ax.set_xlabel("later value")
             if column == 0:
@@ -386,15 +364,11 @@ def surface(shown: Sequence[tuple[str, Measured]]) -> Figure:
     return fig
 
 
-def _square(
-    fig: Figure, ax: Axes, values: np.ndarray, colours: str, limits: tuple[float, float]
-) -> None:
+def _square(ax: Axes, values: np.ndarray, colours: str, limits: tuple[float, float]) -> None:
     half = 0.5 / (len(values) - 1)
     extent = (-half, 1 + half, -half, 1 + half)
     look: dict[str, Any] = {"cmap": colours, "vmin": limits[0], "vmax": limits[1]}
     image = ax.imshow(values, origin="lower", extent=extent, aspect="equal", **look)
     ax.xaxis.set_major_locator(MultipleLocator(0.5))
     ax.yaxis.set_major_locator(MultipleLocator(0.5))
-    bar = ax.inset_axes((1.05, 0, 0.05, 1))
-    colour_bar = Colorbar(bar, image)
-    colour_bar.outline.set_visible(False)  # type: ignore[operator]
+    _colour_bar(ax.inset_axes((1.05, 0, 0.05, 1)), image)

@@ -18,11 +18,10 @@ def draw(run: Run) -> Figure:
     task = run.recipe.task
     steps = max(len(s.inputs) for s in sequences)
 
-    fig = style.figure(7.0)
     right = sum(abs(y - s.target) <= TOLERANCE for y, s in zip(given, sequences, strict=True))
     what = "product" if task.kind == "multiplication" else "scaled sum"
     title = f"Answer the {what} of the two marked values: {right} of 5 within {TOLERANCE}"
-    style.header(fig, title, style.describe(run))
+    fig = style.figure(7.0, title, style.describe(run))
     grid = fig.add_gridspec(5, 1, hspace=0.78, **style.place(fig, 0.55, 0.78, 8.12, 6.08))
     axes: list[Axes] = []
     for row, (sequence, answer) in enumerate(zip(sequences, given, strict=True)):
@@ -36,14 +35,8 @@ def draw(run: Run) -> Figure:
     axes[2].set_ylabel("value")
     axes[-1].set_xlabel("step")
     hidden = any(examples.is_hidden(s) for s in sequences)
-    fig.legend(
-        handles=panels.sequence_legend(hidden, task.kind),
-        loc="lower left",
-        bbox_to_anchor=(0.45 / style.WIDTH, 0.06 / 7.0),
-        ncols=4,
-        handlelength=1.1,
-        columnspacing=1.8,
-    )
+    look = {"ncols": 4, "handlelength": 1.1, "columnspacing": 1.8}
+    style.legend(fig, 0.45, 0.06, handles=panels.sequence_legend(hidden, task.kind), **look)
     return fig
 
 

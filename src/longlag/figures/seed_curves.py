@@ -40,9 +40,8 @@ def draw(panels: Sequence[Panel], title: str) -> Figure:
     """A line a seed, in one colour if it was solved and in another if not."""
     rows = -(-len(panels) // COLUMNS)
     height = 1.15 + PANEL * rows
-    fig = style.figure(height)
     subtitle = "test MSE of every seed; a dot where it meets the strict rule, a cross where not"
-    style.header(fig, title, subtitle)
+    fig = style.figure(height, title, subtitle)
     edges = style.place(fig, 0.72, 0.55, 8.1, height - 0.95)
     grid = fig.add_gridspec(rows, COLUMNS, hspace=0.42, wspace=0.14, **edges)
     axes: list[Axes] = []

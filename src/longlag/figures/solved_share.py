@@ -38,9 +38,8 @@ class Curve:
 @style.styled
 def draw(curves: Sequence[Curve], title: str, budget: int, subtitle: str) -> Figure:
     """A step a trial; a dot and a bar for our mean and its interval, a diamond for the paper's."""
-    fig = style.figure(HEIGHT)
-    style.header(fig, title, subtitle)
-    ax = fig.add_subplot(fig.add_gridspec(**style.place(fig, 0.72, 1.0, 8.0, 3.45))[0])
+    fig = style.figure(HEIGHT, title, subtitle)
+    ax = style.panel(fig, 0.72, 1.0, 8.0, 3.45)
     ax.set_label("solved")
     start, end, logarithmic = _range(curves, budget)
     for k, curve in enumerate(curves):
@@ -52,8 +51,7 @@ def draw(curves: Sequence[Curve], title: str, budget: int, subtitle: str) -> Fig
         Line2D([], [], color=style.PAPER, marker="D", markersize=6, lw=0),
     ]
     labels += ["mean here, with its 95 % interval", "the paper's mean of 10 trials"]
-    anchor = (0.62 / style.WIDTH, 0.08 / HEIGHT)
-    fig.legend(handles, labels, loc="lower left", bbox_to_anchor=anchor, ncols=2)
+    style.legend(fig, 0.62, 0.08, handles=handles, labels=labels, ncols=2)
     return fig
 
 

@@ -81,10 +81,15 @@ def styled(function: Callable[Given, Made]) -> Callable[Given, Made]:
     return matplotlib.style.context(["default", RC])(function)
 
 
-def figure(height: float) -> Figure:
-    """An empty figure, 8.3 inches wide and `height` inches high, on a canvas of its own."""
+def figure(height: float, title: str, subtitle: str) -> Figure:
+    """A figure, 8.3 inches wide and `height` inches high, with nothing but words in its upper left
+    corner.
+    """
     fig = Figure(figsize=(WIDTH, height))
-    FigureCanvasAgg(fig)
+    FigureCanvasAgg(fig)  # a canvas of its own
+    left = 0.12 / WIDTH
+    fig.text(left, 1 - 0.12 / height, title, size=LARGE, weight="bold", va="top")
+    fig.text(left, 1 - 0.39 / height, subtitle, size=NORMAL, color=MUTED, va="top")
     return fig
 
 
@@ -99,6 +104,22 @@ def place(fig: Figure, left: float, bottom: float, right: float, top: float) -> 
     }
 
 
+def panel(fig: Figure, left: float, bottom: float, right: float, top: float) -> Axes:
+    """A panel with such edges, in inches from the figure's lower left corner."""
+    return fig.add_subplot(fig.add_gridspec(**place(fig, left, bottom, right, top))[0])
+
+
+def point(fig: Figure, x: float, y: float) -> tuple[float, float]:
+    """A point, in inches from the figure's lower left corner, as fractions of the figure."""
+    width, height = fig.get_size_inches()
+    return x / width, y / height
+
+
+def legend(fig: Figure, x: float, y: float, **look: Any) -> None:
+    """A legend whose lower left corner lies there, in inches."""
+    fig.legend(loc="lower left", bbox_to_anchor=point(fig, x, y), **look)
+
+
 @styled
 def png(fig: Figure) -> bytes:
     """The figure as a PNG; the same figure gives the same bytes."""
@@ -110,14 +131,6 @@ def png(fig: Figure) -> bytes:
 def heat_colours() -> Colormap:
     """Blue below zero, red above, in 127 steps; grey where there is no number."""
     return mpl.colormaps["RdBu_r"].resampled(127).with_extremes(bad=GRID)
-
-
-def header(fig: Figure, title: str, subtitle: str) -> None:
-    """Title and subtitle in the upper left corner."""
-    width, height = fig.get_size_inches()
-    left = 0.12 / width
-    fig.text(left, 1 - 0.12 / height, title, size=LARGE, weight="bold", va="top")
-    fig.text(left, 1 - 0.39 / height, subtitle, size=NORMAL, color=MUTED, va="top")
 
 
 def describe_setting(run: Run) -> str:

@@ -31,19 +31,17 @@ STOP_HEIGHTS = (1.12, 1.055)  # of the words about stopping points, in heights o
 @style.styled
 def draw(run: Run) -> Figure:
     """The training curve of a run, with the chance level of its rules."""
-    fig = style.figure(HEIGHT)
-    style.header(fig, headline(run), style.describe(run))
-    ax = fig.add_subplot(fig.add_gridspec(**style.place(fig, 0.72, 0.98, 7.6, 3.75))[0])
+    fig = style.figure(HEIGHT, headline(run), style.describe(run))
+    ax = style.panel(fig, 0.72, 0.98, 7.6, 3.75)
     ax.set_label("curve")
     curves.error_axis(ax, run, tuple(rmse**2 for rmse, _ in paper_stops(run)))
     paper = _paper(ax, run)
     entries = [*_curves(ax, run), _chance(ax, run)]
     _stops(ax, run)
     _axes(ax, run)
-    look = {"loc": "lower left", "handlelength": 1.9, "columnspacing": 1.6}
+    look = {"ncols": 4, "handlelength": 1.9, "columnspacing": 1.6}
     for handles, bottom in ((entries, 0.26 if paper else 0.1), (paper, 0.05)):
-        anchor = (0.62 / style.WIDTH, bottom / HEIGHT)
-        fig.legend(handles=handles, bbox_to_anchor=anchor, ncols=4, **look)
+        style.legend(fig, 0.62, bottom, handles=handles, **look)
     return fig
 
 

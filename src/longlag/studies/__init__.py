@@ -52,13 +52,13 @@ def _online(name: str, options: Mapping[str, Any]) -> Result:
         settings={key: value for key, value in options.items() if key in of_recipe},
         command=_call(name, options),
     )
-    return online_study.run(_module(name).STUDY, request)
+    return online_study.run(module(name).STUDY, request)
 
 
 def _sweep(name: str, options: Mapping[str, Any]) -> Result:
     from longlag.studies import sweep_study
 
-    return sweep_study.run(_module(name).STUDY, _sweep_request(name, options))
+    return sweep_study.run(module(name).STUDY, _sweep_request(name, options))
 
 
 def _sweep_request(name: str, options: Mapping[str, Any]) -> Request:
@@ -93,7 +93,8 @@ STUDIES = {
 }
 
 
-def _module(name: str) -> Any:
+def module(name: str) -> Any:
+    """The module that answers the question of that name."""
     return importlib.import_module(f"longlag.studies.{name.replace('-', '_')}")
 
 

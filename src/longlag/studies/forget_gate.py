@@ -10,18 +10,9 @@ from matplotlib.figure import Figure
 
 from longlag.figures import rates
 from longlag.recipes import recipe
-from longlag.studies.sweep_study import (
-    STRICT,
-    Case,
-    Outcome,
-    Request,
-    Row,
-    budget,
-    in_interval,
-    in_share,
-    in_spread,
-    reached,
-)
+from longlag.studies.cases import STRICT, Case, Outcome, Row, reached
+from longlag.studies.page import in_interval, in_share, in_spread
+from longlag.studies.sweep_study import Request, budget
 
 GATES: dict[str, dict[str, Any]] = {
     "no gate": {"forget_gate": False},

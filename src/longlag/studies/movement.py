@@ -6,7 +6,6 @@ and four figures.
 
 from __future__ import annotations
 
-import datetime
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -195,5 +194,5 @@ def _write(request: Request, results: Results, content: Mapping[str, Any], direc
     }
     for name, picture in pictures.items():
         files.write_bytes(directory / name, style.png(picture))
-    page = movement_page.page(content, results, request.command(), datetime.date.today())
+    page = movement_page.page(content, results, request.command())
     files.write_bytes(directory / "README.md", page.encode())

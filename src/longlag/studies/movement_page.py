@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from longlag import runs
+from longlag import __version__
 from longlag.studies.movement_cases import ALGORITHMS, KINDS, WIDTHS, Case
+from longlag.studies.page import bullets, setting
 
 PARTS = ("T", "hidden", "batch", "reads", "forward", "backward", "update", "cost")
 
@@ -42,14 +42,8 @@ def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def page(
-    content: Mapping[str, Any],
-    results: Any,
-    command: str,
-    date: datetime.date,
-) -> str:
+def page(content: Mapping[str, Any], results: Any, command: str) -> str:
     """README.md."""
-    about = runs.environment()
     quick = "\nQuick form, on short sequences: it shows that everything runs, no more.\n"
     return (
         "# What moving its data costs an LSTM\n\n"
@@ -64,11 +58,10 @@ def page(
         f"Exponents of T, fitted from T = {content['fitted_from']} up:\n\n"
         f"{_exponent_table(content)}\n\n![With and without liveness](dropping.png)\n\n"
         f"## Against cells and batch\n\n{_size_tables(results)}\n\n![Against size](size.png)\n\n"
-        f"Command: `{command}`  \nlonglag {about['longlag']}, stack distances by "
-        f"{'the native kernel' if content['native'] else 'plain Python'}, Python "
-        f"{about['python']}, numpy {about['numpy']}, {about['machine']}, {about['cores']} cores, "
-        f"{date}; {content['elapsed_sec']:.0f} s. The numbers do not depend on the machine. Every "
-        "case is in movement.csv.\n"
+        f"Command: `{command}`  \nlonglag {__version__}, stack distances by "
+        f"{'the native kernel' if content['native'] else 'plain Python'}, {setting()}; "
+        f"{content['elapsed_sec']:.0f} s. The numbers do not depend on the machine. Every case is "
+        "in movement.csv.\n"
     )
 
 
@@ -195,4 +188,4 @@ def findings(content: Mapping[str, Any], results: Any) -> str:
         "**Width.** From 4 to 8 bytes a scalar the cost grows by a factor of "
         f"{one.cost(8) / one.cost(4):.2f}, near 2^1.5: twice the bytes, each √2 times as far.",
     ]
-    return "## Findings\n\n" + "\n".join(f"- {line}" for line in lines) + "\n\n"
+    return f"## Findings\n\n{bullets(lines)}\n\n"

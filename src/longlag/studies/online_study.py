@@ -23,13 +23,13 @@ from typing import Any, Protocol
 import numpy as np
 from matplotlib.figure import Figure
 
-from longlag import checks, files, online, runs, session
+from longlag import checks, files, machine, online, runs, session
 from longlag.figures import solved_share, style
 from longlag.online import Trial, Trials
 from longlag.recipes import OnlineRecipe, check_seed
-from longlag.studies import render, summary
+from longlag.studies import online_page, online_rows
+from longlag.studies.online_rows import Published, Row
 from longlag.studies.result import Result
-from longlag.studies.summary import Published, Row
 
 FORMAT = "longlag trials 1"
 READING = ("error", "gradient", "reads", "first_mark", "check_every")
@@ -119,7 +119,7 @@ def run(study: Study, request: Request, say: Callable[[str], None] = lambda text
     seeds = request.seeds()
     cases = study.cases(request.settings, quick=request.quick, full=request.full)
     engine = online.choose(request.engine)
-    threads = online.cores() if request.threads is None else request.threads
+    threads = machine.cores() if request.threads is None else request.threads
     made = [Trials(case.recipe, seeds, engine, threads) for case in cases]
     directory = runs.writable(request.directory(study))
     with runs.locked(directory):
@@ -131,9 +131,9 @@ def run(study: Study, request: Request, say: Callable[[str], None] = lambda text
     return Result(
         study.title,
         content,
-        render.cells(content["rows"]),
-        render.remarks(content),
-        lead=render.asked(content),
+        online_page.cells(content["rows"]),
+        online_page.remarks(content),
+        lead=online_page.asked(content),
     )
 
 
@@ -239,7 +239,7 @@ def _content(
 ) -> dict[str, Any]:
     settings = cases[0].recipe.settings()
     rows: list[Row] = [
-        summary.row(case.recipe, trials, s, paper)
+        online_rows.row(case.recipe, trials, s, paper)
         for case, trials in zip(cases, results, strict=True)
         for s, paper in enumerate(case.paper)
     ]
@@ -273,8 +273,8 @@ def _write(
         for case, trials in zip(cases, results, strict=True)
         for trial in trials
     ]
-    files.write_bytes(directory / "trials.csv", render.csv(lines).encode())
-    page = render.page(study.title, request.command, content)
+    files.write_bytes(directory / "trials.csv", online_page.csv(lines).encode())
+    page = online_page.page(study.title, request.command, content)
     files.write_bytes(directory / "table.md", page.encode())
     picture = _figure(study, cases, results, content)
     files.write_bytes(directory / "solved.png", style.png(picture))
@@ -293,7 +293,7 @@ def _figure(
     ]
     curves = [
         solved_share.Curve(
-            label=render.point(row),
+            label=online_page.point(row),
             sequences=[stop.sequences for stop in stops if stop.reached],
             trials=len(stops),
             mean=row["sequences"]["mean"],
@@ -303,5 +303,5 @@ def _figure(
         )
         for stops, row in zip(points, content["rows"], strict=True)
     ]
-    budget, subtitle = content["max_sequences"], render.reading(content)
+    budget, subtitle = content["max_sequences"], online_page.reading(content)
     return solved_share.draw(curves, study.title, budget, subtitle)

@@ -17,24 +17,25 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import itertools
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from longlag import files, probing, runs, sweeps
+from longlag import files, probing
 from longlag.figures import register as figures
 from longlag.figures import style
-from longlag.ledger import Ledger
 from longlag.probing import PRODUCT_FROM_BOTH, beyond
 from longlag.recipes import recipe
 from longlag.studies import register_page, register_probe, register_sequences
+from longlag.studies.cases import Row
 from longlag.studies.register_sequences import AFTER, BETWEEN, LATER, POINTS, SHORTEST
 from longlag.studies.result import Result
-from longlag.studies.sweep_study import Request, Row, budget, check
+from longlag.studies.sweep_study import Request, Trials, budget, check, gather, isas
 from longlag.sweeps import Observer
 from longlag.trial import Trial, code_version, trial
 
@@ -97,14 +98,17 @@ def _changes(request: Request, name: str, most: int | None = None) -> dict[str, 
     return {"max_iterations": budget(request, own.batch_size, most or own.max_iterations)}
 
 
-def trials_of(group: Group, request: Request) -> Iterator[Trial]:
+def trials_of(group: Group, request: Request) -> Trials:
     """What is carried out."""
-    sizes = QUICK_SIZES if request.quick else SIZES
+    own = {**(QUICK_SIZES if request.quick else SIZES), "probe": probe_version()}
     engine = register_probe.engine_of(group.recipe, request.engine)
-    for seed in group.seeds:
+
+    def make(seed: int) -> Trial:
         one = trial(group.recipe, seed, engine, **group.changes)
         settings = {name: value for name, value in one.settings.items() if name != "fresh"}
-        yield replace(one, function=PROBE, settings={**settings, **sizes, "probe": probe_version()})
+        return replace(one, function=PROBE, settings={**settings, **own})
+
+    return Trials(make, group.seeds)
 
 
 @functools.cache
@@ -125,24 +129,13 @@ def run(request: Request, observe: Observer = lambda progress: None) -> Result:
     """
     check(request)
     grid = groups(request)
-    plan = [one for group in grid for one in trials_of(group, request)]
-    name = "register_quick" if request.quick else "register"
-    out = runs.writable(request.out or Path("study") / name)
-    with Ledger.open(request.ledger or out / "ledger.sqlite") as ledger:
-        sweeps.run(
-            plan,
-            ledger,
-            total=len(plan),
-            workers=request.workers,
-            scheduler=request.scheduler,
-            observe=observe,
-        )
-        rows = [(group, _rows_of(group, request, ledger)) for group in grid]
-    networks = [(group, _measured(group, found)) for group, found in rows]
+    trials = [trials_of(group, request) for group in grid]
+    out, _, rows = gather("register", trials, request, observe)
+    networks = [(group, _measured(group, own)) for group, own in zip(grid, rows, strict=True)]
     networks = [(group, members) for group, members in networks if members]
     if not networks:
-        raise OSError(0, f"no network could be measured: {rows[0][1][0]['error']}", str(out))
-    content = _content(request, [row for _, found in rows for row in found], networks, out)
+        raise OSError(0, f"no network could be measured: {rows[0][0]['error']}", str(out))
+    content = _content(request, list(itertools.chain.from_iterable(rows)), networks, out)
     _write(request, networks, content, out)
     return Result(
         register_page.TITLE,
@@ -155,7 +148,6 @@ def run(request: Request, observe: Observer = lambda progress: None) -> Result:
 def _content(
     request: Request, rows: Sequence[Row], networks: Sequence[Members], out: Path
 ) -> dict[str, Any]:
-    isas = {row["isa"] for row in rows if row["isa"]}
     status = Counter(row["status"] for row in rows)
     return {
         "study": "register",
@@ -167,14 +159,9 @@ def _content(
         "quick": request.quick,
         "full": request.full,
         "code": f"{code_version()}, probe {probe_version()}",
-        "isa": "/".join(sorted(isas)) or None,
+        "isa": isas(rows),
         "out": str(out),
     }
-
-
-def _rows_of(group: Group, request: Request, ledger: Ledger) -> list[Row]:
-    rows = (ledger.get(one.key(code_version())) for one in trials_of(group, request))
-    return [row for row in rows if row is not None]
 
 
 def _measured(group: Group, rows: Sequence[Row]) -> list[Network]:

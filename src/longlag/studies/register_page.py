@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import datetime
 import io
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from longlag import runs
 from longlag.probing import PRODUCT_FROM_BOTH
+from longlag.studies.cases import Row
+from longlag.studies.page import bullets, markdown, setting
 from longlag.studies.register_sequences import POINTS
-from longlag.studies.sweep_study import Row
 
 TITLE = "Inside the network: which cells form a register, and what it holds"
 HEAD = (
@@ -284,9 +283,6 @@ def _count(values: Iterable[Any]) -> str:
 
 def page(content: Mapping[str, Any], command: str) -> str:
     """table.md."""
-    about = runs.environment()
-    listed = "\n".join(f"- {line}" for line in remarks(content))
-    notes = "\n".join(f"- {line}" for line in NOTES)
     pictures = (
         ("readout", "R² against the step, and against a sequence's own time"),
         ("transplant", "Share of the distance closed by transplants"),
@@ -294,25 +290,18 @@ def page(content: Mapping[str, Any], command: str) -> str:
         ("later_mark", "What one cell does at the later mark"),
         ("surface", "The learned function and its error"),
     )
+    found = summary(content["rows"])
     shown = "\n\n".join(f"![{words}]({name}.png)" for name, words in pictures)
     return (
-        f"# {TITLE}\n\n## Found\n\n{listed}\n\n## In numbers\n\n"
+        f"# {TITLE}\n\n## Found\n\n{bullets(remarks(content))}\n\n## In numbers\n\n"
         "Median and range over the networks that compute a product (their number in brackets).\n\n"
-        f"{_markdown(summary(content['rows']))}\n\n## Network by network\n\n"
-        f"{_markdown(cells(content['rows']))}\n\n"
-        f"## How to read it\n\n{notes}\n\n{shown}\n\n"
+        f"{markdown(found) if found else 'None does.'}\n\n## Network by network\n\n"
+        f"{markdown(cells(content['rows']))}\n\n"
+        f"## How to read it\n\n{bullets(NOTES)}\n\n{shown}\n\n"
         f"Command: `{command}` (robust's seeds from {content['seed']})  \n"
         f"longlag {content['code']}, native kernel {content['isa'] or 'absent'} for robust, numpy "
-        f"for catalog and for all measurements, Python {about['python']}, numpy {about['numpy']}, "
-        f"{about['machine']}, {about['cores']} cores, {datetime.date.today()}\n"
+        f"for catalog and for all measurements, {setting()}\n"
     )
-
-
-def _markdown(lines: Sequence[Sequence[str]]) -> str:
-    if not lines:
-        return "None does."
-    head, *rows = lines
-    return "\n".join("| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *rows))
 
 
 def networks_csv(networks: Iterable[Any]) -> str:

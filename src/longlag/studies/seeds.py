@@ -9,22 +9,9 @@ from matplotlib.figure import Figure
 
 from longlag.figures import seed_curves
 from longlag.recipes import recipe
-from longlag.studies.sweep_study import (
-    FRESH,
-    QUICK_FRESH,
-    RULES,
-    Case,
-    Outcome,
-    Request,
-    Row,
-    budget,
-    good_on_fresh,
-    in_interval,
-    in_share,
-    in_spread,
-    reached,
-    spread,
-)
+from longlag.studies.cases import RULES, STRICT, Case, Outcome, Row, good_on_fresh, reached, spread
+from longlag.studies.page import in_interval, in_share, in_spread
+from longlag.studies.sweep_study import FRESH, QUICK_FRESH, Request, budget
 
 LENGTHS, QUICK_LENGTHS = (30, 100), (30,)
 TRIALS, QUICK_TRIALS = 30, 3
@@ -131,7 +118,7 @@ def _panel(outcome: Outcome) -> seed_curves.Panel:
         seed_curves.Curve(
             [k * batch for k, _, _ in row["curve"]],
             [mse for _, mse, _ in row["curve"]],
-            RULES["n_seq = 13"](row) is not None,
+            RULES[STRICT](row) is not None,
         )
         for row in outcome.rows
     ]

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from longlag.recipes import recipe
+from longlag.studies.online_rows import Published
 from longlag.studies.online_study import Case, Study
-from longlag.studies.summary import Published
 
 PAPER = {
     100: Published(sequences=74_000, wrong=1),

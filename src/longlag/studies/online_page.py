@@ -1,14 +1,14 @@
-"""A study's table in words: for the terminal, as Markdown, and its trials as CSV."""
+"""The studies of on-line trials in words: for the terminal, as a page, and as CSV."""
 
 from __future__ import annotations
 
-import datetime
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from longlag import runs
+from longlag import __version__
 from longlag.online import Trial
+from longlag.studies.page import bullets, engine, markdown, setting
 
 HEAD = (
     *("stop", "who", "solved", "sequences: mean", "95 % interval", "median", "range"),
@@ -122,22 +122,15 @@ def remarks(content: Mapping[str, Any]) -> list[str]:
 
 def page(title: str, command: str, content: Mapping[str, Any]) -> str:
     """The table as a Markdown page, with what is needed to make it again."""
-    about = runs.environment()
-    rows = cells(content["rows"])
-    lines = [" | ".join(line) for line in (rows[0], ("---",) * len(HEAD), *rows[1:])]
-    body = "\n".join(f"| {line} |" for line in lines)
-    engine = f"{content['engine']} engine{', ' + content['isa'] if content['isa'] else ''}"
     seeds = f"seeds {content['seed']} to {content['seed'] + content['trials'] - 1}"
-    notes = "\n".join(f"- {line}" for line in remarks(content))
     return (
         f"# {title}\n\n{content['trials']} trials ({seeds}) of at most "
-        f"{content['max_sequences']:,} sequences; {reading(content)}.\n\n{body}\n\n"
+        f"{content['max_sequences']:,} sequences; {reading(content)}.\n\n"
+        f"{markdown(cells(content['rows']))}\n\n"
         "Wrong predictions and errors are on fresh sequences, with the weights of the stop; the "
         "paper's column of squared errors stands under its own name, in quotation marks. Means "
         "have 95 % bootstrap intervals.\n\n"
-        f"{notes}\n\n![Share of trials that have stopped](solved.png)\n\n"
-        f"Command: `{command}`  \nlonglag {about['longlag']}, {engine}, {content['threads']} "
-        f"threads, Python {about['python']}, numpy {about['numpy']}, {about['machine']}, "
-        f"{about['cores']} cores, {datetime.date.today()}; learning took "
-        f"{content['elapsed_sec']:.0f} s.\n"
+        f"{bullets(remarks(content))}\n\n![Share of trials that have stopped](solved.png)\n\n"
+        f"Command: `{command}`  \nlonglag {__version__}, {engine(content)}, {content['threads']} "
+        f"threads, {setting()}; learning took {content['elapsed_sec']:.0f} s.\n"
     )

@@ -1,0 +1,112 @@
+"""Cases of a study, and what their trials came to: by which rules, after how many sequences."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from longlag.criteria import LOOSE_SHARE, STRICT_SHARE
+from longlag.statistics import clopper_pearson
+from longlag.trial import TRAIN
+
+MSE_TARGET = 0.030
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Case:
+    """Trials that differ in their seeds alone.
+
+    about: what tells the case from the study's others; changes: of the registered recipe's
+    settings; trials: how many, where the user does not say; fresh: further sequences to score on;
+    function: what carries a trial out; engine: who does the arithmetic, where that is not the
+    user's choice.
+    """
+
+    about: Mapping[str, Any]
+    recipe: str
+    changes: Mapping[str, Any]
+    trials: int
+    fresh: int = 0
+    function: str = TRAIN
+    engine: str | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A case with its trials' rows from the ledger, those that failed left out."""
+
+    case: Case
+    rows: Sequence[Row]
+    failed: int
+
+    @property
+    def n(self) -> int:
+        return len(self.rows)
+
+    def setting(self, name: str) -> Any:
+        """A setting that all trials share."""
+        return self.rows[0]["settings"][name]
+
+
+def sequences_to_mse(row: Row) -> int | None:
+    """Training sequences at the first test with an MSE below 0.030; None if there was none."""
+    batch = row["settings"]["batch_size"]
+    return next((k * batch for k, mse, _ in row["curve"] if mse < MSE_TARGET), None)
+
+
+def sequences_to_share(row: Row, share: float) -> int | None:
+    """Training sequences at the second of two successive tests with so small a share wrong."""
+    batch, most = row["settings"]["batch_size"], share * row["settings"]["test_size"]
+    good = [wrong <= most for _, _, wrong in row["curve"]]
+    for k in range(1, len(good)):
+        if good[k - 1] and good[k]:
+            return row["curve"][k][0] * batch
+    return None
+
+
+RULES: dict[str, Callable[[Row], int | None]] = {
+    "MSE < 0.030": sequences_to_mse,
+    "n_seq = 140": lambda row: sequences_to_share(row, LOOSE_SHARE),
+    "n_seq = 13": lambda row: sequences_to_share(row, STRICT_SHARE),
+}
+STRICT = "n_seq = 13"
+
+
+def reached(outcome: Outcome, rule: str) -> Row:
+    """How many trials met a rule, with the rate's exact interval, and after how many sequences."""
+    seen = [count for row in outcome.rows if (count := RULES[rule](row)) is not None]
+    return {
+        "solved": len(seen),
+        "trials": outcome.n,
+        "rate": len(seen) / outcome.n,
+        "interval": clopper_pearson(len(seen), outcome.n),
+        "sequences": spread(seen),
+        "diverged": sum(row["status"] == "diverged" for row in outcome.rows),
+        "failed": outcome.failed,
+    }
+
+
+def good_on_fresh(outcome: Outcome) -> Row:
+    """How many final networks are strict on sequences that took no part in stopping."""
+    scores = [row["fresh"] for row in outcome.rows]
+    good = sum(one["wrong"] <= STRICT_SHARE * one["n"] for one in scores)
+    return {
+        "of": scores[0]["n"],
+        "solved": good,
+        "trials": outcome.n,
+        "rate": good / outcome.n,
+        "interval": clopper_pearson(good, outcome.n),
+    }
+
+
+def spread(values: Sequence[float]) -> Row:
+    """Median and range; NaN of nothing."""
+    if not values:
+        return dict.fromkeys(("median", "min", "max"), math.nan)
+    return {"median": float(np.median(values)), "min": min(values), "max": max(values)}

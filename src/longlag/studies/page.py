@@ -1,0 +1,52 @@
+"""Words that studies' tables and pages have in common."""
+
+from __future__ import annotations
+
+import datetime
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from longlag import runs
+from longlag.studies.cases import Row
+
+
+def in_share(row: Row) -> str:
+    return f"{row['solved']} of {row['trials']}"
+
+
+def in_interval(row: Row) -> str:
+    low, high = row["interval"]
+    return f"{low:.3f} to {high:.3f}"
+
+
+def in_spread(values: Row, form: str = ",.0f") -> str:
+    """Median (range); a dash for nothing."""
+    if math.isnan(values["median"]):
+        return "–"
+    median, low, high = (format(values[name], form) for name in ("median", "min", "max"))
+    return f"{median} ({low} to {high})"
+
+
+def markdown(table: Sequence[Sequence[str]]) -> str:
+    """A table, its head first."""
+    head, *rows = table
+    return "\n".join(f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows))
+
+
+def bullets(lines: Sequence[str]) -> str:
+    """A list."""
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def engine(content: Mapping[str, Any]) -> str:
+    """Who did the arithmetic."""
+    return f"{content['engine']} engine{', ' + content['isa'] if content['isa'] else ''}"
+
+
+def setting(*more: str) -> str:
+    """Versions, `more` of them, machine and date, in one line."""
+    about = runs.environment()
+    versions = (f"Python {about['python']}", f"numpy {about['numpy']}", *more)
+    machine = (about["machine"], f"{about['cores']} cores", str(datetime.date.today()))
+    return ", ".join((*versions, *machine))
