@@ -175,6 +175,20 @@ def test_the_files_of_two_runs_never_pass_for_one(tmp_path: Path, call: Call, ta
     assert tally.times >= 4
 
 
+def test_what_a_killed_process_left_half_written_is_no_obstacle(tmp_path: Path, call: Call) -> None:
+    directory = tmp_path / "run"
+    directory.mkdir()
+    left = [directory / ".checkpoint.npz.k3x_1q", directory / ".longlag-4711"]
+    for path in left:
+        path.write_bytes(b"PK")
+    words = ("train", *TINY, "--save-dir", directory)
+    assert call(*words)[0] == 0
+    assert not any(path.exists() for path in left)
+    (directory / ".history.json.notes").write_bytes(b"{")
+    assert call(*words, "--overwrite")[0] == 0
+    assert sorted(path.name for path in directory.iterdir()) == sorted(runs.RUN_FILES)
+
+
 def killing(at: int) -> Callable[[], None]:
     """Kills its process when called for that time."""
     times = count(1)

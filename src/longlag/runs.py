@@ -317,7 +317,7 @@ def claim(directory: Path, *, overwrite: bool) -> None:
         DamagedFile: a run's files that cannot be read, and no `overwrite`.
     """
     writable(directory)
-    present = sorted(path.name for path in directory.iterdir())
+    present = sorted(path.name for path in directory.iterdir() if not _left_over(path.name))
     if not present:
         return
     if not {HISTORY, CHECKPOINT} & set(present):
@@ -349,15 +349,20 @@ def writable(directory: Path) -> Path:
     try:
         directory.mkdir(parents=True, exist_ok=True)
         probe.touch()
-        probe.unlink()
+        probe.unlink(missing_ok=True)  # another training may have tidied up
     except OSError as error:
         raise Refused(f"cannot write into {directory}: {error.strerror}") from error
     return directory
 
 
+def _left_over(name: str) -> bool:
+    """Whether a killed process left such a file: half-written, or the probe of `writable`."""
+    return name.startswith((".longlag-", *(f".{file}." for file in RUN_FILES)))
+
+
 @contextmanager
 def locked(directory: Path) -> Iterator[None]:
-    """Keeps a second training out of a directory.
+    """Keeps a second training out of a directory, and removes what a killed one left half-written.
 
     Raises:
         Refused: another process is training into it.
@@ -374,6 +379,8 @@ def locked(directory: Path) -> Iterator[None]:
         os.close(handle)
         raise Refused(f"another process is training into {directory}") from error
     try:
+        for path in [path for path in directory.iterdir() if _left_over(path.name)]:
+            path.unlink(missing_ok=True)
         yield
     finally:
         os.close(handle)

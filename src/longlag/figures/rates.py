@@ -13,7 +13,7 @@ from matplotlib.ticker import PercentFormatter
 from longlag.figures import style
 
 COLOURS = (style.MARK, style.NETWORK, style.TEST)
-SHIFT = 0.17  # of a line's height: how far apart its points lie
+SPREAD = 0.5  # of a line's height: how far apart its first and last points lie
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Panel:
 @style.styled
 def draw(panels: Sequence[Panel], title: str, subtitle: str, notes: str) -> Figure:
     """Dots with bars; `notes` heads the remarks to the right of each panel."""
-    height = 1.75 + 0.33 * len(panels[0].lines)
+    height = 1.75 + 0.4 * len(panels[0].lines)
     fig = style.figure(height, title, subtitle)
     edges = style.place(fig, 0.95, 0.82, 7.5, height - 0.95)
     grid = fig.add_gridspec(1, len(panels), wspace=0.28, **edges)
@@ -61,7 +61,7 @@ def _panel(ax: Axes, panel: Panel, notes: str) -> None:
     beside = ax.get_yaxis_transform()
     for row, line in enumerate(panel.lines):
         for k, (rate, (low, high)) in enumerate(line.points.values()):
-            y = row + (k - (len(line.points) - 1) / 2) * 2 * SHIFT
+            y = row + SPREAD * (k / (len(line.points) - 1) - 0.5)
             ax.plot((low, high), (y, y), color=COLOURS[k], lw=1.6)
             ax.plot(rate, y, "o", color=COLOURS[k], markersize=5, clip_on=False)
         ax.text(1.05, row, line.note, transform=beside, va="center", color=style.MUTED)

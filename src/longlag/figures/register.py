@@ -290,28 +290,30 @@ def later_mark(shown: Sequence[tuple[str, Measured]]) -> Figure:
     edges = style.place(fig, 0.6, 0.5, 7.55, height - 1.2)
     grid = fig.add_gridspec(len(shown), 4, wspace=0.42, hspace=0.65, **edges)
     for row, (title, one) in enumerate(shown):
-        seen = {name: np.array(values) for name, values in one["later"]["example"].items()}
-        product = seen["earlier"] * seen["later"]
-        panels = (
-            ("earlier", "c_before", "its state before", "earlier value"),
-            ("later", "forget", "its forget gate", "later value"),
-            ("later", "written", "what is written, i g", "later value"),
-            (None, "c_after", "its state half-way on", "x₁ x₂"),
-        )
-        for column, (x, y, what, axis) in enumerate(panels):
-            ax = fig.add_subplot(grid[row, column])
-            along = product if x is None else seen[x]
-            ax.scatter(along, seen[y], c=seen["earlier"], s=5, cmap="viridis", vmin=0, vmax=1)
-            ax.set_title(what, weight="normal")
-            ax.set_xlabel(axis)
-            ax.set_xlim(-0.03, 1.03)
-            ax.set_xticks([0, 0.5, 1])
-            ax.grid(axis="y")
+        _at_later_mark([fig.add_subplot(grid[row, column]) for column in range(4)], one)
         cell = f"{title}: cell {one['later']['cell'] + 1}"
         _row_title(fig, grid[row, 0].get_position(fig), cell)
     dots = fig.axes[0].collections[0]
     _colour_bar(style.panel(fig, 7.75, 0.5, 7.84, 1.7), dots, ticks=[0, 0.5, 1])
     return fig
+
+
+def _at_later_mark(axes: Sequence[Axes], one: Measured) -> None:
+    seen = {name: np.array(values) for name, values in one["later"]["example"].items()}
+    seen["product"] = seen["earlier"] * seen["later"]
+    panels = (
+        ("earlier", "c_before", "its state before", "earlier value"),
+        ("later", "forget", "its forget gate", "later value"),
+        ("later", "written", "what is written, i g", "later value"),
+        ("product", "c_after", "its state half-way on", "x₁ x₂"),
+    )
+    for ax, (x, y, what, axis) in zip(axes, panels, strict=True):
+        ax.scatter(seen[x], seen[y], c=seen["earlier"], s=5, cmap="viridis", vmin=0, vmax=1)
+        ax.set_title(what, weight="normal")
+        ax.set_xlabel(axis)
+        ax.set_xlim(-0.03, 1.03)
+        ax.set_xticks([0, 0.5, 1])
+        ax.grid(axis="y")
 
 
 def _row_title(fig: Figure, corner: Bbox, title: str) -> None:
@@ -337,31 +339,32 @@ def surface(shown: Sequence[tuple[str, Measured]]) -> Figure:
     edges = style.place(fig, 0.6, 0.45, 7.65, height - 1.2)
     grid = fig.add_gridspec(len(shown), 3, wspace=0.5, hspace=0.55, **edges)
     for row, (title, one) in enumerate(shown):
-        mean, spread = (np.array(one["surface"][name]) for name in ("mean", "spread"))
-        axis = np.linspace(0, 1, len(mean))
-        truth = np.outer(axis, axis)
-        error = mean - truth
-        limit = max(0.05, float(np.abs(error).max()))
-        panels = (
-            ("answer", mean, "viridis", 0.0, 1.0),
-            (f"mean error, RMS {np.sqrt(np.mean(error**2)):.3f}", error, "RdBu_r", -limit, limit),
-            ("spread (standard deviation)", spread, "Greys", 0.0, max(0.02, float(spread.max()))),
-        )
-        for column, (what, values, colours, low, high) in enumerate(panels):
-            ax = fig.add_subplot(grid[row, column])
-            _square(ax, values, colours, (low, high))
-            ax.set_title(what, weight="normal")
-            ax.set_xlabel("later value")
-            if column == 0:
-                ax.set_ylabel("earlier value")
-                levels = np.arange(0.1, 1, 0.2)
-                crossed = [x for x in levels if values.min() < x < values.max()]
-                if crossed:
-                    ax.contour(axis, axis, values, crossed, colors="white", linewidths=1.1)
-                dashes = {"linestyles": "dashed", "linewidths": 0.9}
-                ax.contour(axis, axis, truth, levels, colors=style.INK, **dashes)
+        _learned([fig.add_subplot(grid[row, column]) for column in range(3)], one)
         _row_title(fig, grid[row, 0].get_position(fig), title)
     return fig
+
+
+def _learned(axes: Sequence[Axes], one: Measured) -> None:
+    mean, spread = (np.array(one["surface"][name]) for name in ("mean", "spread"))
+    axis = np.linspace(0, 1, len(mean))
+    truth = np.outer(axis, axis)
+    error = mean - truth
+    limit = max(0.05, float(np.abs(error).max()))
+    panels = (
+        ("answer", mean, "viridis", (0.0, 1.0)),
+        (f"mean error, RMS {np.sqrt(np.mean(error**2)):.3f}", error, "RdBu_r", (-limit, limit)),
+        ("spread (standard deviation)", spread, "Greys", (0.0, max(0.02, float(spread.max())))),
+    )
+    for ax, (what, values, colours, limits) in zip(axes, panels, strict=True):
+        _square(ax, values, colours, limits)
+        ax.set_title(what, weight="normal")
+        ax.set_xlabel("later value")
+    axes[0].set_ylabel("earlier value")
+    levels = np.arange(0.1, 1, 0.2)
+    if crossed := [x for x in levels if mean.min() < x < mean.max()]:
+        axes[0].contour(axis, axis, mean, crossed, colors="white", linewidths=1.1)
+    dashes = {"linestyles": "dashed", "linewidths": 0.9}
+    axes[0].contour(axis, axis, truth, levels, colors=style.INK, **dashes)
 
 
 def _square(ax: Axes, values: np.ndarray, colours: str, limits: tuple[float, float]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,7 +24,12 @@ GATES: dict[str, dict[str, Any]] = {
     "robust's": {"gate_biases": "lag", "forget_bias": 2.0, "input_bias": -4.0},
 }
 CELL_1997 = "1997 cell"
-OUTPUTS = {"sigmoid": 0.0, "linear": 0.25}
+# What the untrained network answers to everything: 1/2 as described, or 1/4, the mean target.
+OUTPUTS: dict[str, dict[str, Any]] = {
+    "sigmoid": {"output": "sigmoid", "output_bias": 0.0},
+    "sigmoid from 1/4": {"output": "sigmoid", "output_bias": -math.log(3)},
+    "linear from 1/4": {"output": "linear", "output_bias": 0.25},
+}
 DESCRIBED = ("bias 1", "sigmoid")
 TRIALS, QUICK_TRIALS = 30, 2
 LENGTHS, FULL_LENGTHS, QUICK_LENGTHS = (30,), (30, 100), (14,)
@@ -36,8 +42,9 @@ class ForgetGate:
     title = "The forget gate: which factor unsticks the seeds"
     notes: tuple[str, ...] = (
         "The described system (8 cells, Adam 5e-3, clip 1, batches of 32) at a fixed T by its own "
-        "task rules, 8000 batches at most, tested every 200; every case on the same seeds. A "
-        "linear output starts at 0.25, the mean answer; a sigmoid's at 0.",
+        "task rules, 8000 batches at most, tested every 200; every case on the same seeds. The "
+        "described sigmoid output answers 1/2 to everything at first; with its bias at −log 3, or "
+        "linear with a bias of 1/4, it answers 1/4, the mean of the targets.",
         "chrono: forget bias log U(1, T − 1), input bias its negative; robust's: forget bias "
         "log T + 2, input bias −log T − 4.",
         "Retention is the share of a stored value that the initial forget gate leaves over the "
@@ -96,11 +103,11 @@ class ForgetGate:
         for T in sorted({row["T"] for row in rows}):
             of = {(row["gate"], row["output"]): row["strict"] for row in rows if row["T"] == T}
             base = of[DESCRIBED]
-            changes = [case for case in of if case[1] == "sigmoid" and case != DESCRIBED]
+            single = [(g, o) for g, o in of if (g == DESCRIBED[0]) != (o == DESCRIBED[1])]
             parts = (
-                f"{gate if output == 'sigmoid' else 'linear output'} "
+                f"{gate if output == DESCRIBED[1] else output} "
                 f"{100 * (of[gate, output]['rate'] - base['rate']):+.0f}"
-                for gate, output in [*changes, ("bias 1", "linear")]
+                for gate, output in single
             )
             lines.append(
                 f"T = {T}: as described {in_share(base)} seeds are solved strictly; one change at "
@@ -129,7 +136,8 @@ class ForgetGate:
 def _case(request: Request, T: int, gate: str, output: str) -> Case:
     changes: dict[str, Any] = {
         **{"min_length": T, "max_length": T, "draw_order": "blocks", "stop": "strict"},
-        **{"output": output, "output_bias": OUTPUTS[output], "test_every": 200, "test_size": 2560},
+        **{"test_every": 200, "test_size": 2560},
+        **OUTPUTS[output],
         **GATES.get(gate, {"forget_gate": False}),
         "max_iterations": budget(request, 32, 8000),
     }
