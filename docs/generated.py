@@ -24,7 +24,7 @@ from sphinx.util.docutils import SphinxDirective
 import longlag
 from longlag import cli
 from longlag.recipes import BATCH_RECIPES, ONLINE_RECIPES, Settings
-from longlag.tasks import MarkedPairs
+from longlag.tasks import SHORTEST, MarkedPairs
 
 # -- the command line -----------------------------------------------------------------------------
 
@@ -79,12 +79,12 @@ def _section(words: tuple[str, ...]) -> str:
     about = rest.partition("╭")[0].strip()
     found = options(rest)
     positional = " ".join(_plain(flag) for flag, _ in found if not flag.startswith("-"))
-    rows, settings = [], []
+    rows, settings, recipes_own = [], [], [f.name for f in fields(cli.Settings)]
     for flag, meaning in found:
-        parts = re.fullmatch(r"(.*?) ?(?:\((default: .*|required)\))?", meaning)
+        parts = re.fullmatch(r"(.*?) ?(?:\((default: .*|by recipe: .*|required)\))?", meaning)
         assert parts is not None
         row = (_code(_plain(flag)), _sentence(parts[1]))
-        if parts[2] == f"default: {cli.RECIPES_OWN}":
+        if words == ("train",) and flag.split()[0][2:].replace("-", "_") in recipes_own:
             settings.append(row)
         else:
             rows.append((*row, _default(flag, parts[2] or "")))
@@ -120,7 +120,8 @@ def _default(flag: str, note: str) -> str:
 OF_TASK = {
     "task": "what the answer is",
     "rules": "where the marks fall",
-    "min_length": "T, steps of the shortest sequence",
+    "min_length": "T, steps of the shortest sequence; at least "
+    + ", ".join(f"{steps} by the rules `{rules}`" for rules, steps in SHORTEST.items()),
     "max_length": "steps of the longest sequence",
     "first_mark": "whether a mark on the first pair, whose value is neutral, can be seen",
 }

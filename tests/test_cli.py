@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import longlag
-from longlag import cli, runs
+from longlag import cli, report, runs
+from longlag.studies.result import Result
 
 TINY = (
     *("--min-length", "12", "--hidden", "3", "--batch-size", "4"),
@@ -192,6 +194,28 @@ def test_a_diverged_training_is_a_result(tmp_path: Path, capsys) -> None:
     assert json.loads(out)["stopped_by"] == "diverged"
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("train", "--save-dir", "new"),
+        ("evaluate", "run", "--n", "20"),
+        ("compare", "run", "run", "--n", "20"),
+        ("doctor",),
+    ],
+    ids=lambda words: words[0],
+)
+def test_the_reference_names_what_json_holds(
+    words: tuple[str, ...], run: Path, capsys, monkeypatch
+) -> None:
+    monkeypatch.chdir(run.parent)
+    extra = TINY if words[0] == "train" else ()
+    content = json.loads(call(capsys, *words, *extra, "--json")[1])
+    page = (Path(__file__).parent.parent / "docs" / "reference" / "cli.md").read_text()
+    (line,) = re.findall(rf"^\| `{words[0]}`.* \| (.*) \|$", page, re.MULTILINE)
+    outside = re.sub(r"\([^)]*\)|;.*", "", line)  # what is within, and what on-line adds
+    assert set(re.findall(r"`(\w+)`", outside)) == set(content)
+
+
 def test_help_names_every_command_and_flag() -> None:
     for command in (None, *cli.COMMANDS):
         words = [*filter(None, [command]), "--help"]
@@ -206,11 +230,58 @@ def test_help_names_every_command_and_flag() -> None:
 # -- refusals ---------------------------------------------------------------------------------
 
 
+def test_help_says_what_recipes_set_and_shows_no_python(capsys, monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "1000")
+    shown = {}
+    for words in (["train"], ["compare"], ["explore"], ["figures"], ["study", "seeds"]):
+        with pytest.raises(SystemExit):
+            cli.main([*words, "--help"])
+        shown[words[-1]] = capsys.readouterr().out
+        assert not re.search(r"None|\[\[|\(default: (''|\"\")?\)", shown[words[-1]])
+    for said in (
+        r"memory cells \(default: 8\)",
+        r"\(by recipe: 0.005 in catalog; 0.025 in robust; 0.1 in paper; 0.5 in paper-adding\)",
+        r"\(by recipe: 30 in catalog; 110 in robust, paper, paper-adding\)",
+    ):
+        assert re.search(said, shown["train"])
+
+
+def test_a_wide_table_stands_in_parts_on_a_terminal(capsys, monkeypatch) -> None:
+    rows = [("case", "T", *(f"column {k}" for k in range(9))), ("a", 30, *range(9))]
+    whole = report.table(rows)
+    assert report.table(rows, keys=2) == whole, "not for a terminal"
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "40")
+    parts = [part.splitlines() for part in report.table(rows, keys=2).split("\n\n")]
+    assert [len(part) for part in parts] == [2, 2, 2]
+    assert max(len(line) for part in parts for line in part) <= 40
+    assert [line.split()[:2] for line in (*parts[0], *parts[2])] == [["case", "T"], ["a", "30"]] * 2
+    shown = [cell for _, line in parts for cell in line.split()[2:]]
+    assert shown == [str(k) for k in range(9)]
+    monkeypatch.setenv("COLUMNS", "3")
+    assert report.table(rows, keys=2).count("case") == 9, "a part has one column at least"
+
+
+def test_each_part_of_a_studys_table_says_what_its_lines_are_about(monkeypatch) -> None:
+    table = [("recipe", "T", "rule", "seeds", "rate"), *(("a", "30", r, "1", "2") for r in "xy")]
+    result = Result("A title", {"out": "here", "rows": []}, table, ())
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "22")
+    lines = str(result).splitlines()
+    assert [line for line in lines if line.startswith("a")].count("a       30  x     1") == 1
+    assert "a       30  y     2" in lines
+
+
+def test_version(capsys) -> None:
+    assert call(capsys, "--version") == (0, f"longlag {longlag.__version__}\n", "")
+
+
 @pytest.mark.parametrize(
     ("args", "said"),
     [
         ([], "a command is missing"),
         (["trian"], "unrecognized: trian; known commands are train"),
+        (["study", "sed"], "table8, table7, seeds, forget-gate, lag, register, movement"),
         (["train", "--sed", "3"], "did you mean --seed?"),
         (["train", "--seed"], "--seed is missing its value"),
         (["train", "--seed", "x"], "--seed must be a whole number, not 'x'"),
@@ -236,7 +307,8 @@ def test_help_names_every_command_and_flag() -> None:
         (["train", "--forget-gate", "maybe"], "--forget-gate must be one of True, False"),
         (["train", "--resume", "--overwrite"], "exclude each other"),
         (["train", "--resume", "--save-dir", "nowhere"], "there is nothing to resume in nowhere"),
-        (["evaluate"], "is missing its PATH"),
+        (["evaluate"], "longlag evaluate is missing its PATH"),
+        (["ledger", "show"], "longlag ledger show is missing its PATH"),
         (["evaluate", "nowhere"], "nowhere is not a run directory: there is no such directory"),
         (["evaluate", "."], ". is not a run directory: it has no history.json"),
         (["compare", "nowhere"], "compare needs at least two run directories, not 1"),
@@ -267,6 +339,7 @@ def test_bad_input_is_refused_in_one_sentence(
         (["animate", "--n-frames", "0"], "n_frames must be"),
         (["animate", "--fps", "0"], "fps must be"),
         (["animate", "--length", "5"], "length must be a whole number from 11"),
+        (["animate", "--length", "1000000"], "length must be a whole number from 11 to"),
     ],
 )
 def test_bad_input_about_a_run_is_refused(args: list[str], said: str, run: Path, capsys) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from longlag.cluster import Cluster
 from test_sweeps import coordinator, quick, sweep, table
 
 TESTS = Path(__file__).parent
@@ -126,3 +127,9 @@ def test_no_scheduler_is_said(tmp_path: Path, start, monkeypatch) -> None:
     assert status == 2
     assert "no Dask scheduler answers at tcp://127.0.0.1:1" in err
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "tcp://127.0.0.1", "foo://here:1", "tcp://h:x"])
+def test_what_is_no_address_is_refused_at_once(address: str) -> None:
+    with pytest.raises(ValueError, match=f"such as tcp://host:8786, not '{address}'"):
+        Cluster(address)

@@ -122,7 +122,7 @@ def test_the_reference_holds_every_command_setting_and_name(site: Path) -> None:
     settings = {name for recipe in RECIPES.values() for name in recipe.settings()}
     for name in ("save_dir", "check_every", "scheduler", "last", *settings):
         assert f"--{name.replace('_', '-')}" in text, name
-    assert "Registered recipe" in text  # a meaning of two lines is there from the first
+    assert "Registered recipe" in text
     text = (reference / "recipes.html").read_text()
     for name, recipe in RECIPES.items():
         assert name in text

@@ -36,7 +36,7 @@ PAGES = sorted(
 )
 SCRIPTS = [path.name for path in ROOT.glob("*.py")]
 NO_COMMANDS = {"text", "json", "csv"}
-EXTRAS = {"torch", "jax", "distributed", "onnx", "onnxruntime", "safetensors"}
+EXTRAS = {"torch", "jax", "distributed", "onnx", "onnxruntime", "safetensors", "pandas"}
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 RUN = ("longlag", "python3", "for")  # a command that begins so is run

@@ -152,8 +152,9 @@ def test_animation(paper: Run, tmp_path: Path) -> None:
 
 
 def test_animation_of_another_length(catalog: Run) -> None:
-    data = animation.gif(catalog, n_frames=2, length=50)
-    assert data != animation.gif(catalog, n_frames=2)
+    usual = animation.gif(catalog, n_frames=2)
+    for length in (50, 4 * 30):  # the longest allowed
+        assert animation.gif(catalog, n_frames=2, length=length) != usual
 
 
 def test_animation_refuses_impossible_numbers(catalog: Run, tmp_path: Path) -> None:
@@ -164,8 +165,9 @@ def test_animation_refuses_impossible_numbers(catalog: Run, tmp_path: Path) -> N
     ):
         with pytest.raises(ValueError, match=f"{named}.*, not"):
             write_animation(catalog, tmp_path / "new" / "a.gif", **settings)
-    with pytest.raises(ValueError, match="length must be a whole number from 12"):
-        write_animation(catalog, tmp_path / "new" / "a.gif", length=5)
+    for length in (5, 4 * 30 + 1):
+        with pytest.raises(ValueError, match=f"length .* from 12 to 120, not {length}"):
+            write_animation(catalog, tmp_path / "new" / "a.gif", length=length)
     assert not (tmp_path / "new").exists()
 
 

@@ -46,6 +46,11 @@ def test_rows_come_back_as_they_were(filled: Path) -> None:
         assert [found["seed"] for found in book.latest(2)] == [299, 298]
 
 
+def test_a_path_may_be_a_word(filled: Path) -> None:
+    with Ledger.open(str(filled)), Ledger.read(str(filled)) as book:
+        assert book.get("key 7") == row(7)
+
+
 def test_counts_and_what_is_done(filled: Path) -> None:
     with Ledger.open(filled) as book:
         book.record([row(300, status="failed"), row(301, status="diverged", recipe="catalog")])

@@ -215,6 +215,17 @@ def test_a_resumption_that_asks_for_another_training_is_refused(
         session.resume(request_, tmp_path)
 
 
+def test_a_training_of_the_kernel_is_not_resumed_without_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    training = Training(longlag.recipe("robust", **REQUEST.settings), 5, engines.choose("numpy"))
+    training.engine.name = "native"
+    runs.save_checkpoint(training, tmp_path)
+    monkeypatch.setattr(engines, "load_kernel", lambda: None)
+    with pytest.raises(ValueError, match=r"native kernel, which is not built here.*--overwrite"):
+        session.resume(session.Request(), tmp_path)
+
+
 def test_resuming_a_finished_run_changes_nothing(finished: Path) -> None:
     before = runs.load(finished)
     assert same_run(session.resume(session.Request(seed=5), finished), before)

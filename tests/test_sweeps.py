@@ -117,6 +117,18 @@ def test_what_failed_is_tried_again(tmp_path: Path) -> None:
     assert len(table(tmp_path / "ledger")) == 2
 
 
+def test_what_is_no_result_fails_its_trial_and_spoils_no_ledger(tmp_path: Path) -> None:
+    wrong = {"0": "nonsense", "1": "half a result"}
+    progress = sweep(tmp_path / "ledger", quick(range(3), wrong=wrong))
+    assert (progress.failed, progress.done) == (2, 1)
+    errors = [row["error"] for row in table(tmp_path / "ledger")]
+    assert errors == [
+        "its function returned no result: its status is 'solved'",
+        "its function returned no result: it has no score or no sequences",
+        None,
+    ]
+
+
 @pytest.mark.parametrize("workers", [0, -1, 2.5])
 def test_a_number_of_workers_that_makes_no_sense_is_refused(tmp_path: Path, workers) -> None:
     with pytest.raises(ValueError, match="workers must be a whole number"):

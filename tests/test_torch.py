@@ -249,7 +249,7 @@ class Mean(nn.Module):
 @pytest.mark.parametrize(
     ("predict", "more", "says"),
     [
-        (3, {}, "predict must be a callable or a PyTorch module, not 3"),
+        (3, {}, r"predict must be a callable, such as .* or a PyTorch module, not int"),
         (lambda x, n: x[:, 0], {}, r"shape \(512,\), not with float32 of shape \(512, 2\)"),
         (lambda x, n: 0.25, {}, r"not with float64 of shape \(\)"),
         (lambda x, n: ["a"] * len(n), {}, r"not with <U1"),

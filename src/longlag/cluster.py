@@ -51,9 +51,19 @@ class Cluster:
     def __init__(self, address: str) -> None:
         try:
             import distributed  # pyright: ignore[reportMissingImports]  # an extra
+            from distributed.comm.addressing import (  # pyright: ignore[reportMissingImports]
+                get_address_host_port,
+            )
         except ImportError as error:
             raise ValueError(
                 "--scheduler needs dask.distributed: pip install 'longlag[cluster]'"
+            ) from error
+        try:  # a client that is given another address hangs when it is cleared away
+            get_address_host_port(address)
+        except (NotImplementedError, ValueError) as error:
+            raise ValueError(
+                f"scheduler must be an address with a port, such as tcp://host:8786, "
+                f"not {address!r}"
             ) from error
         # What goes wrong is said once, in our words.
         logging.getLogger("distributed.client").setLevel(logging.CRITICAL)

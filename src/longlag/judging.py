@@ -73,7 +73,10 @@ def _function(predict: Any) -> Callable[[np.ndarray, np.ndarray], Any]:
 
         return lambda inputs, lengths: answers(predict, inputs, lengths)
     if not callable(predict):
-        raise ValueError(f"predict must be a callable or a PyTorch module, not {predict!r}")
+        raise ValueError(
+            "predict must be a callable, such as run.network.predict, or a PyTorch module, "
+            f"not {type(predict).__name__}"
+        )
     return predict
 
 

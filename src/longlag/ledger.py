@@ -68,7 +68,7 @@ class Ledger:
 
     @classmethod
     @contextmanager
-    def open(cls, path: Path) -> Iterator[Self]:
+    def open(cls, path: str | os.PathLike[str]) -> Iterator[Self]:
         """The ledger at `path`, for writing, created where there is none.
 
         Raises:
@@ -93,13 +93,14 @@ class Ledger:
 
     @classmethod
     @contextmanager
-    def read(cls, path: Path) -> Iterator[Self]:
+    def read(cls, path: str | os.PathLike[str]) -> Iterator[Self]:
         """The ledger at `path`, for reading, while a sweep may be writing to it.
 
         Raises:
             ValueError: there is no such file.
             DamagedFile: it is no ledger, is damaged, or of another version.
         """
+        path = Path(path)
         if not path.is_file():
             raise ValueError(f"{path} is not a ledger: there is no such file")
         mode = "rw"
@@ -183,21 +184,25 @@ class Ledger:
         row = dict(zip(COLUMNS, values, strict=True))
         try:
             row |= {name: json.loads(row[name]) for name in IN_JSON}
-            _check_row(row)
+            check_row(row)
         except (TypeError, ValueError, RecursionError) as error:
             raise _damaged(self.path, f"row {found['number']} is no trial's: {error}") from error
         return row
 
 
-def _check_row(row: Row) -> None:
-    """Refuses values of kinds that no trial has; a result has a score and a length."""
+def check_row(row: Row) -> None:
+    """Refuses values of kinds that no trial has; a result has a score and a length.
+
+    Raises:
+        ValueError: what is wrong with it.
+    """
     for name, kinds in KINDS.items():
-        if not isinstance(row[name], kinds):
-            raise ValueError(f"its {name} is of type {type(row[name]).__name__}")
+        if not isinstance(row.get(name), kinds):
+            raise ValueError(f"its {name} is of type {type(row.get(name)).__name__}")
     if row["status"] not in (*DONE, "failed"):
-        raise ValueError("its status is unknown")
+        raise ValueError(f"its status is {row['status']!r}")
     if row["status"] in DONE and None in (row["score"], row["sequences"]):
-        raise ValueError("it has no result")
+        raise ValueError("it has no score or no sequences")
     scores = [*(row["score"] or {}).values(), *(row["fresh"] or {}).values()]
     curve = row["curve"] if isinstance(row["curve"], list) else []
     if not all(isinstance(test, list) and len(test) == 3 for test in curve):

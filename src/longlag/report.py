@@ -5,17 +5,21 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import os
+import shutil
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from longlag import engine as engines
 from longlag import runs, session
 from longlag.criteria import Score
 from longlag.online_training import OnlineTraining
+from longlag.rates import Group, Pairs
 from longlag.recipes import OnlineRecipe
 from longlag.session import Observer
 from longlag.steps import AnySteps, Run
@@ -65,12 +69,38 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def table(rows: Iterable[Iterable[Any]]) -> str:
-    """Rows of cells in aligned columns."""
-    cells = [[_cell(value) for value in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = ("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in cells)
-    return "\n".join(line.rstrip() for line in lines)
+def table(rows: Iterable[Iterable[Any]], keys: int = 0) -> str:
+    """Rows of cells in aligned columns.
+
+    Where a table has keys, its first columns, and is wider than the terminal that it is for, its
+    other columns stand below each other in several parts, each beside the keys.
+    """
+    columns = list(zip(*([_cell(value) for value in row] for row in rows), strict=True))
+    parts = _parts(columns, keys) if keys and sys.stdout.isatty() else [columns]
+    return "\n\n".join(_aligned(part) for part in parts)
+
+
+Columns = list[tuple[str, ...]]
+
+
+def _parts(columns: Columns, keys: int) -> list[Columns]:
+    """The columns, as many to a part as the terminal has room for, and one at least."""
+    room = shutil.get_terminal_size().columns
+    parts = [columns[:keys]]
+    for column in columns[keys:]:
+        if len(parts[-1]) > keys and _width([*parts[-1], column]) > room:
+            parts.append(columns[:keys])
+        parts[-1] = [*parts[-1], column]
+    return parts
+
+
+def _width(columns: Columns) -> int:
+    return sum(2 + max(map(len, column)) for column in columns) - 2
+
+
+def _aligned(columns: Columns) -> str:
+    padded = ([cell.ljust(_width([column])) for cell in column] for column in columns)
+    return "\n".join("  ".join(row).rstrip() for row in zip(*padded, strict=True))
 
 
 def _cell(value: Any) -> str:
@@ -150,7 +180,7 @@ def _stop_table(run: Run) -> str:
         )
         for stop in run.stops
     ]
-    return table([head, *rows])
+    return table([head, *rows], keys=1)
 
 
 def _by_whom(engine: str, isa: str | None) -> str:
@@ -218,7 +248,7 @@ def comparison(
         f"the same {scores[0].n} sequences of {task.min_length} to {task.max_length} steps, "
         f"{task.rules} rules, chance MSE {task.chance_mse:.4f}"
     )
-    return f"{title}\n\n{table(rows)}"
+    return f"{title}\n\n{table(rows, keys=1)}"
 
 
 def _differences(loaded: Sequence[Run]) -> dict[str, list[Any]]:
@@ -228,6 +258,72 @@ def _differences(loaded: Sequence[Run]) -> dict[str, list[Any]]:
     names = dict.fromkeys(name for s in settings for name in s)
     values = {name: [s.get(name) for s in settings] for name in names}  # None: it has none such
     return {name: v for name, v in values.items() if any(value != v[0] for value in v)}
+
+
+# -- the ledger of a sweep ------------------------------------------------------------------------
+
+
+def trials(counts: Mapping[str, Mapping[str, int]], latest: Sequence[Mapping[str, Any]]) -> str:
+    """How many trials of each recipe there are, and the latest, with why they failed."""
+    head = [(name, sum(count.values()), dict(count)) for name, count in counts.items()]
+    parts = [table([("recipe", "trials", "of which"), *head])]
+    names = ("status", "recipe", "seed", "sequences", "seconds", "engine")
+    if latest:
+        rows = [[*(row[name] for name in names), _minute(row["ended"])] for row in latest]
+        parts.append(table([(*names, "ended (UTC)"), *rows]))
+    errors = (
+        f"{row['recipe']}, seed {row['seed']}: {_one_line(row['error'])}"
+        for row in latest
+        if row["error"]
+    )
+    return "\n\n".join([*parts, *filter(None, ["\n".join(errors)])])
+
+
+def _minute(moment: str) -> str:
+    return moment[:16].replace("T", " ")
+
+
+def rates(groups: Sequence[Group], pairs: Pairs | None) -> str:
+    """How many trials of each group were solved; of two groups, how they compare seed by seed."""
+    if not groups:
+        return "no trials"
+    names = list(groups[0].about)
+    rows = [[*group.about.values(), *_rate(group)] for group in groups]
+    parts = [
+        table([(*names, "solved", "95 % interval", "sequences, median (range)"), *rows], len(names))
+    ]
+    if failed := sum(len(group.outcomes) - len(group.results) for group in groups):
+        parts.append(f"{failed} trials failed and do not count")
+    return "\n\n".join(parts if pairs is None else [*parts, _pairs(pairs)])
+
+
+def _rate(group: Group) -> tuple[str, str, str]:
+    sequences = group.sequences
+    low, high = group.interval
+    solved = f"{len(sequences)} of {len(group.results)}"
+    spread = "none"
+    if sequences:
+        spread = f"{np.median(sequences):,.0f} ({min(sequences):,} to {max(sequences):,})"
+    return solved, f"{low:.3f} to {high:.3f}", spread
+
+
+def _pairs(pairs: Pairs) -> str:
+    low, high = pairs.interval
+    counts = (pairs.both, pairs.first, pairs.second, pairs.neither)
+    lines = [
+        table(
+            [
+                ("seed by seed", "both", "the first alone", "the second alone", "neither"),
+                ("solved by", *counts),
+            ]
+        ),
+        f"the first's share of those that one alone solved: {low:.3f} to {high:.3f}",
+    ]
+    if pairs.gains:
+        low, high = pairs.gain_interval
+        mean = f"{np.mean(pairs.gains):,.0f} ({low:,.0f} to {high:,.0f})"
+        lines.append(f"sequences saved by the first where both solved: mean {mean}")
+    return "\n".join(lines)
 
 
 # -- this installation ------------------------------------------------------------------------

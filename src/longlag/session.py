@@ -12,6 +12,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from longlag import engine as engines
 from longlag import runs
 from longlag.recipes import recipe
 from longlag.steps import AnySteps, Run
@@ -78,6 +79,11 @@ def resume(request: Request, directory: Path, *, observe: Observer = ignore) -> 
     """
     checkpoint = runs.load_checkpoint(directory)
     _check_same(request, checkpoint, directory)
+    if checkpoint.engine == "native" and engines.load_kernel() is None:
+        raise ValueError(
+            f"{directory} was started with the native kernel, which is not built here: resume it "
+            "where it is, or discard it with --overwrite"
+        )
     runs.writable(directory)
     training = begin(
         checkpoint.recipe, checkpoint.seed, engine=checkpoint.engine, threads=request.threads

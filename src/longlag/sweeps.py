@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass
 from typing import IO, Any, Protocol
 
 from longlag import checks, machine
-from longlag.ledger import Ledger
+from longlag.ledger import Ledger, check_row
 from longlag.session import signals_noted
 from longlag.trial import Trial, code_version, lost
 
@@ -123,8 +123,8 @@ def _recorded(
     start = recorded = time.monotonic()
     with closing(crew.rows(work)) as coming:
         try:
-            for arrived in coming:
-                now = time.monotonic()
+            for come in coming:
+                arrived, now = [_sound(row) for row in come], time.monotonic()
                 progress.elapsed = now - start
                 failed = sum(row["status"] == "failed" for row in arrived)
                 progress.failed += failed
@@ -138,6 +138,16 @@ def _recorded(
         finally:
             if rows:
                 ledger.record(rows)
+
+
+def _sound(row: Row) -> Row:
+    """The row, or that of a failed trial where its function returned what is no result."""
+    try:
+        check_row(row)
+    except ValueError as error:
+        reason = f"its function returned no result: {error}"
+        return {**lost(row, reason), "key": row["key"], "seconds": row["seconds"]}
+    return row
 
 
 # -- this machine's cores -------------------------------------------------------------------------

@@ -13,8 +13,9 @@ from collections.abc import Callable, Sequence
 
 import tyro
 
+import longlag
 from longlag import report
-from longlag.cli.flags import RECIPES_OWN, subcommands
+from longlag.cli.flags import Settings, subcommands
 from longlag.cli.ledger_commands import LedgerCommand
 from longlag.cli.machine_commands import Bench, Doctor
 from longlag.cli.messages import one_sentence
@@ -29,9 +30,8 @@ from longlag.cli.run_commands import (
     Train,
 )
 from longlag.cli.study_commands import STUDIES, Study
-from longlag.recipes import RECIPES
 
-__all__ = ["COMMANDS", "RECIPES_OWN", "STUDIES", "main", "parse"]
+__all__ = ["COMMANDS", "STUDIES", "Settings", "main", "parse"]
 
 COMMANDS: dict[str, type] = {
     "train": Train,
@@ -57,13 +57,15 @@ def parse(args: Sequence[str]) -> Callable[[], int]:
     """
     for word in args:
         _check_text(word)
+    if list(args) == ["--version"]:
+        return _version
     errors = io.StringIO()
     try:
         with contextlib.redirect_stderr(errors):
             return tyro.cli(
                 subcommands(COMMANDS),
                 prog="longlag",
-                description=f"Long-time-lag learning. Recipes: {', '.join(RECIPES)}.",
+                description="A laboratory for long-time-lag learning; --version says which.",
                 args=list(args),
                 config=(
                     tyro.conf.FlagCreatePairsOff,
@@ -75,6 +77,11 @@ def parse(args: Sequence[str]) -> Callable[[], int]:
         if not stop.code:
             raise
         raise ValueError(one_sentence(errors.getvalue())) from None
+
+
+def _version() -> int:
+    print(f"longlag {longlag.__version__}")
+    return 0
 
 
 def _check_text(word: str) -> None:

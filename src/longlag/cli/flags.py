@@ -13,10 +13,8 @@ from tyro.constructors import PrimitiveConstructorSpec
 from longlag import engine as engines
 from longlag import interop, runs
 from longlag.networks.lstm1997 import Reads
-from longlag.recipes import ErrorTerm, GradientTerm, OnlineRecipe, Recipe, recipe
+from longlag.recipes import RECIPES, ErrorTerm, GradientTerm, OnlineRecipe, Recipe, recipe
 from longlag.tasks import FirstMark, Kind, Rules
-
-RECIPES_OWN = "by-recipe"  # how a setting that was not given shows in the help
 
 
 def _reader(kind: Any, default: str | None = None) -> PrimitiveConstructorSpec[Any]:
@@ -42,14 +40,20 @@ def _reader(kind: Any, default: str | None = None) -> PrimitiveConstructorSpec[A
     )
 
 
-NUMBERS = {int: ("a whole number", "N"), float: ("a number", "X"), str: ("a name", "NAME")}
+NUMBERS = {
+    **{int: ("a whole number", "N"), float: ("a number", "X")},
+    **{str: ("a name", "NAME"), Path: ("a path", "PATH")},
+}
 # `Any`, since None, for a flag that was not given, is no mistake.
 Whole = Annotated[Any, _reader(int)]
 OptionalWhole = Annotated[Any, _reader(int, "by-run")]
 Seed = Annotated[Any, _reader(int, "0")]
 Name = Annotated[Any, _reader(str, "robust")]
 Engine = Annotated[Any, _reader(engines.Choice)]
-Names = Annotated[Any, _reader(str)]
+Names = Annotated[Any, _reader(str), tyro.conf.arg(metavar="NAME,NAME,...")]
+Named = Annotated[Any, _reader(str), tyro.conf.arg(metavar="NAME,NAME,...", help_behavior_hint="")]
+Lengths = Annotated[Any, _reader(str), tyro.conf.arg(metavar="T,T,...", help_behavior_hint="")]
+Address = Annotated[Any, _reader(str), tyro.conf.arg(metavar="ADDRESS", help_behavior_hint="")]
 ByStudy = Annotated[Any, _reader(int, "by-study")]
 Error = Annotated[Any, _reader(ErrorTerm, "squared")]
 Gradient = Annotated[Any, _reader(GradientTerm, "truncated")]
@@ -59,6 +63,12 @@ CheckEvery = Annotated[Any, _reader(int, "1")]
 ExportFormat = Annotated[Any, _reader(Literal["csv", "markdown", "parquet"])]
 RunFormat = Annotated[Any, _reader(interop.Format)]
 Directory = tyro.conf.Positional[Path]
+Directories = tyro.conf.Positional[
+    Annotated[
+        tuple[Path, ...], tyro.conf.arg(metavar="RUN RUN ...", help_behavior_hint="(required)")
+    ]
+]
+OptionalPath = Annotated[Path | None, _reader(Path), tyro.conf.arg(help_behavior_hint="")]
 
 
 def _settings_type() -> type:
@@ -83,15 +93,25 @@ def _settings_type() -> type:
     hints |= {"task": Kind, "rules": Rules, "min_length": int, "max_length": int}
     hints["first_mark"] = FirstMark
     order = recipe("robust").settings() | recipe("paper").settings()
-    rows = (
-        (
-            name,
-            Annotated[Any, _reader(hints[name], RECIPES_OWN), tyro.conf.arg(help=texts[name])],
-            field(default=None),
-        )
-        for name in order
-    )
+    rows = []
+    for name in order:
+        shown = tyro.conf.arg(help=texts[name], help_behavior_hint=f"({_default(name)})")
+        rows.append((name, Annotated[Any, _reader(hints[name]), shown], field(default=None)))
     return make_dataclass("Settings", rows)
+
+
+def _default(name: str) -> str:
+    """What the recipes set a setting to, in words."""
+    having: dict[str, list[str]] = {}
+    for known in RECIPES.values():
+        if name in (settings := known.settings()):
+            value = settings[name]
+            shown = f"{value:g}" if isinstance(value, float) else str(value)
+            having.setdefault(shown, []).append(known.name)
+    if len(having) == 1:
+        return f"default: {next(iter(having))}"
+    values = (f"{value} in {', '.join(who)}" for value, who in having.items())
+    return f"by recipe: {'; '.join(values)}"
 
 
 Settings = _settings_type()

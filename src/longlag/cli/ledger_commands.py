@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
-from longlag import checks, files, ledger, report, runs
-from longlag.cli.flags import Directory, ExportFormat, Whole, group, output
+from longlag import checks, files, ledger, rates, report, runs
+from longlag.cli.flags import (
+    Directory,
+    ExportFormat,
+    Named,
+    OptionalPath,
+    Whole,
+    group,
+    output,
+)
 
 
 @dataclass
@@ -24,14 +31,39 @@ class LedgerShow:
         last = checks.whole("last", self.last, 0)
         with ledger.Ledger.read(self.file) as book:
             counts, latest = book.counts(), book.latest(last)
-        rows = [{name: row[name] for name in ledger.LISTED} for row in latest]
         if self.json:
+            rows = [{name: row[name] for name in (*ledger.LISTED, "error")} for row in latest]
             print(runs.to_json({"file": str(self.file), "trials": counts, "rows": rows}))
-            return 0
-        head = [(name, sum(count.values()), dict(count)) for name, count in counts.items()]
-        print(report.table([("recipe", "trials", "of which"), *head]))
-        if rows:
-            print("\n" + report.table([ledger.LISTED, *(row.values() for row in rows)]))
+        else:
+            print(report.trials(counts, latest))
+        return 0
+
+
+@dataclass
+class LedgerRates:
+    """Show how many trials of each kind were solved, with exact 95 % intervals of the rates.
+
+    Two kinds are also compared seed by seed.
+    """
+
+    file: Directory
+    """Ledger."""
+    by: Named = ""
+    """What tells kinds apart: settings, recipe, engine, version; whatever does where not given."""
+    json: bool = False
+    """Print one JSON object."""
+
+    def __call__(self) -> int:
+        with ledger.Ledger.read(self.file) as book:
+            found = rates.groups(book.rows(), [name for name in self.by.split(",") if name])
+        alone = len(found) != 2 or not all(group.distinct for group in found)
+        pairs = None if alone else rates.pairs(*found)
+        if self.json:
+            content = {"groups": [group.as_dict() for group in found]}
+            paired = None if pairs is None else pairs.as_dict()
+            print(runs.to_json({"file": str(self.file), **content, "pairs": paired}))
+        else:
+            print(report.rates(found, pairs))
         return 0
 
 
@@ -43,7 +75,7 @@ class LedgerExport:
     """Ledger."""
     format: ExportFormat = "csv"
     """How they are written."""
-    out: Path | None = None
+    out: OptionalPath = None
     """The file to write; standard output where not given (parquet needs a file)."""
 
     def __call__(self) -> int:
@@ -64,5 +96,6 @@ class LedgerExport:
 
 
 LedgerCommand = group(
-    "Look into the ledger of a sweep.", {"show": LedgerShow, "export": LedgerExport}
+    "Look into the ledger of a sweep.",
+    {"show": LedgerShow, "rates": LedgerRates, "export": LedgerExport},
 )

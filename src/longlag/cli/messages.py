@@ -17,7 +17,7 @@ def one_sentence(box: str) -> str:
     for pattern, words in (
         (r"^Error parsing (\S+): ", r"\1 "),
         (r"^Expected one of \{(.*)\}$", r"a command is missing: give one of \1"),
-        (r"^Missing from (longlag \w+): (\S+) .*", r"\1 is missing its \2"),
+        (r"^Missing from (longlag [\w -]+): (\S+) .*", r"\1 is missing its \2"),
         (r"^Missing value for argument '(\S+)'.*", r"\1 is missing its value"),
         (r"^Unrecognized or misplaced options: (\S+) .*", r"\1 stands in the wrong place"),
         (r"^Unrecognized options: ", "unrecognized: "),
@@ -25,6 +25,6 @@ def one_sentence(box: str) -> str:
         text = re.sub(pattern, words, text)
     if hint := re.search(r"Perhaps you meant: (--\S+)", rest):
         text += f"; did you mean {hint[1]}?"
-    elif known := re.search(r"Available subcommands: ([\w, ]*)", rest):
+    elif known := re.search(r"Available subcommands: ([\w, -]*)", rest):
         text += f"; known commands are {known[1].strip()}"
     return text

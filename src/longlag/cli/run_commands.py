@@ -11,9 +11,11 @@ import tyro
 from longlag import engine as engines
 from longlag import interop, report, runs, session
 from longlag.cli.flags import (
+    Directories,
     Directory,
     Engine,
     Name,
+    OptionalPath,
     OptionalWhole,
     RunFormat,
     Seed,
@@ -33,8 +35,7 @@ class Train:
 
     settings: Annotated[Any, tyro.conf.arg(constructor=Settings, prefix_name=False)]
     recipe: Name = None
-    """Registered recipe: robust, catalog (the described system), paper or paper-adding (the LSTM of
-    1997, one sequence an update)."""
+    """Registered recipe: robust, catalog (the described system), paper, paper-adding (of 1997)."""
     seed: Seed = None
     """With the recipe and the engine it determines every bit."""
     save_dir: Path = Path("run")
@@ -120,7 +121,7 @@ class Evaluate:
 class Compare:
     """Show where runs differ, and their scores on the same sequences."""
 
-    runs: tyro.conf.Positional[tuple[Path, ...]]
+    runs: Directories
     """Two or more run directories; sequences are of the first one's task."""
     n: Whole = 2560
     """Sequences."""
@@ -153,7 +154,7 @@ class Figures:
 
     run: Directory
     """Run directory."""
-    out: Path | None = None
+    out: OptionalPath = None
     """Where to; the run directory where not given."""
 
     def __call__(self) -> int:
@@ -171,14 +172,14 @@ class Animate:
 
     run: Directory
     """Run directory."""
-    out: Path | None = None
+    out: OptionalPath = None
     """The file; animation.gif in the run directory where not given."""
     n_frames: Whole = 30
     """Frames, 2 to 500."""
     fps: Whole = 8
     """Frames a second, 1 to 50."""
     length: OptionalWhole = None
-    """Steps of the sequence shown."""
+    """Steps of the sequence shown, at most four times the longest of the training."""
 
     def __call__(self) -> int:
         from longlag import figures
@@ -199,9 +200,9 @@ class Animate:
 class Explore:
     """Write the page on which to see a network think, or two side by side."""
 
-    runs: tyro.conf.Positional[tuple[Path, ...]]
+    runs: Directories
     """One run directory or two; sequences are of the first one's task."""
-    out: Path | None = None
+    out: OptionalPath = None
     """The file; explorer.html in the first run directory where not given."""
 
     def __call__(self) -> int:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any
 
 from longlag import report, runs, studies
 from longlag.cli.flags import (
+    Address,
     ByStudy,
     CheckEvery,
     Engine,
     Error,
     Gradient,
+    Lengths,
     Mark,
-    Names,
+    OptionalPath,
     ReadCells,
     Whole,
     group,
@@ -32,7 +33,7 @@ class OnlineStudy:
     """Training sequences of a trial at most; 3,000,000 where not given."""
     seed: Whole = 0
     """Of the first trial."""
-    out: Path | None = None
+    out: OptionalPath = None
     """Directory of the results; under study/ where not given."""
     threads: ByStudy = None
     """Threads; as many as there are cores where not given."""
@@ -86,7 +87,7 @@ class Table7(OnlineStudy):
 class Movement:
     """What moving its data costs an LSTM: the data movement distance of training steps."""
 
-    out: Path | None = None
+    out: OptionalPath = None
     """Directory of the results; under study/ where not given."""
     quick: bool = False
     """Short sequences: shows in seconds that everything runs."""
@@ -110,15 +111,15 @@ class SweepStudy:
     """Training sequences of a trial at most."""
     seed: Whole = 1000
     """Of the first trial."""
-    lengths: Names = ""
+    lengths: Lengths = ""
     """Values of T, separated by commas; the study's own where not given."""
-    out: Path | None = None
+    out: OptionalPath = None
     """Directory of the results; under study/ where not given."""
-    ledger: Path | None = None
+    ledger: OptionalPath = None
     """The file that holds the trials; ledger.sqlite in --out where not given."""
     workers: ByStudy = None
     """Processes; as many as there are cores where not given."""
-    scheduler: Names = ""
+    scheduler: Address = ""
     """Address of a Dask cluster that does the work instead, such as tcp://host:8786."""
     engine: Engine = "auto"
     """Who does the arithmetic."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from longlag.criteria import TOLERANCE
 from longlag.figures import curves, style, training_curve
+from longlag.figures.examples import LONGEST
 from longlag.networks.lstm import flatten
 from longlag.recipes import Recipe
 from longlag.steps import Run
@@ -18,7 +19,6 @@ from longlag.tasks import FIRST_WINDOW, SHORTEST, MarkedPairs
 WEIGHT_BYTES = 900_000  # of all runs' snapshots: 1.2 MB in base64
 MOST_MOMENTS = 60
 MOST_POINTS = 800  # of a curve
-LONGEST = 4  # sequences can be made so many times as long as those of the training
 
 
 def of(runs: Mapping[str, Run]) -> dict[str, Any]:

@@ -63,7 +63,8 @@ def write_animation(
         out: the file; its folder is made where it does not exist.
         n_frames: frames at most, 2 to 500; fewer where there are fewer snapshots.
         fps: frames a second, 1 to 50; the last frame is held for three seconds.
-        length: steps of the sequences shown; those of the run's test where not given.
+        length: steps of the sequences shown, at most four times the longest of the training; those
+            of the run's test where not given.
         progress: called after each frame with the frames done and all frames.
 
     Raises:

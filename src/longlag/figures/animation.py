@@ -273,7 +273,8 @@ def check(recipe: AnyRecipe, n_frames: int, fps: int, length: int | None) -> Non
     checks.whole("n_frames", n_frames, 2, 500)
     checks.whole("fps", fps, 1, 50)
     if length is not None:
-        checks.whole("length", length, SHORTEST[recipe.task.rules])
+        longest = examples.LONGEST * recipe.task.max_length
+        checks.whole("length", length, SHORTEST[recipe.task.rules], longest)
 
 
 def gif(

@@ -15,6 +15,7 @@ from longlag.tasks import MarkedPairs, Sequence
 
 FIGURE_STREAM = 5  # spawn key; training has 0, 1, 2 and `evaluate` has 4
 STREAMS = {"sequences": 0, "example": 1, "scatter": 2, "bars": 3}
+LONGEST = 4  # sequences shown are at most so many times as long as those of the training
 FORWARD_VALUES = 2**23  # at most so many gates and states are held at once
 
 

@@ -42,9 +42,17 @@ class Result(Mapping[str, Any]):
         """What the command prints."""
         lead = [self.lead, ""] if self.lead else []
         files = f"files in {self.content['out']}"
-        return "\n".join([*lead, report.table(self.table), "", *self.remarks, "", files])
+        return "\n".join(
+            [*lead, report.table(self.table, _keys(self.table)), "", *self.remarks, "", files]
+        )
 
     def _repr_html_(self) -> str:
         from longlag import notebook
 
         return notebook.result(self)
+
+
+def _keys(table: Sequence[tuple[str, ...]]) -> int:
+    """How many of the first columns tell a table's lines apart; three at most."""
+    lines = table[1:]
+    return next((k for k in (1, 2) if len({line[:k] for line in lines}) == len(lines)), 3)
