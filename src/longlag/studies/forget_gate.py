@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,13 +25,13 @@ GATES: dict[str, dict[str, Any]] = {
 }
 CELL_1997 = "1997 cell"
 # What the untrained network answers to everything: 1/2 as described, or 1/4, the mean target.
-OUTPUTS: dict[str, dict[str, Any]] = {
-    "sigmoid from 1/2": {"output": "sigmoid", "output_bias": 0.0},
-    "sigmoid from 1/4": {"output": "sigmoid", "output_bias": -math.log(3)},
-    "linear from 1/2": {"output": "linear", "output_bias": 0.5},
-    "linear from 1/4": {"output": "linear", "output_bias": 0.25},
+OUTPUT_BIASES: dict[tuple[str, float], float] = {
+    ("sigmoid", 0.5): 0.0,
+    ("sigmoid", 0.25): -math.log(3),
+    ("linear", 0.5): 0.5,
+    ("linear", 0.25): 0.25,
 }
-DESCRIBED = ("bias 1", "sigmoid from 1/2")
+DESCRIBED = ("bias 1", "sigmoid from 1/2")  # gate, output
 TRIALS, QUICK_TRIALS = 30, 2
 LENGTHS, FULL_LENGTHS, QUICK_LENGTHS = (30,), (30, 100), (14,)
 
@@ -65,9 +65,9 @@ class ForgetGate:
         """Gates times outputs times lengths."""
         lengths = QUICK_LENGTHS if request.quick else FULL_LENGTHS if request.full else LENGTHS
         return [
-            _case(request, T, gate, output)
+            _case(request, T, gate, output, start)
             for T in request.lengths or lengths
-            for output in OUTPUTS
+            for output, start in OUTPUT_BIASES
             for gate in (*GATES, CELL_1997)
         ]
 
@@ -91,7 +91,7 @@ class ForgetGate:
             (*head, "95 % interval (strict)", "sequences to strict"),
             *(
                 (
-                    *(str(row["T"]), row["gate"], row["output"], f"{row['retention']:.3g}"),
+                    *(str(row["T"]), row["gate"], _output(row), f"{row['retention']:.3g}"),
                     *(in_share(row["mse"]), in_share(row["strict"]), in_interval(row["strict"])),
                     in_spread(row["strict"]["sequences"]),
                 )
@@ -103,7 +103,7 @@ class ForgetGate:
         """What every single change does to the described system."""
         lines = []
         for T in sorted({row["T"] for row in rows}):
-            of = {(row["gate"], row["output"]): row["strict"] for row in rows if row["T"] == T}
+            of = {(row["gate"], _output(row)): row["strict"] for row in rows if row["T"] == T}
             base = of[DESCRIBED]
             single = [(g, o) for g, o in of if (g == DESCRIBED[0]) != (o == DESCRIBED[1])]
             parts = (
@@ -124,7 +124,7 @@ class ForgetGate:
             here = [row for row in rows if row["T"] == T]
             lines = []
             for gate in dict.fromkeys(row["gate"] for row in here):
-                of = {row["output"]: row for row in here if row["gate"] == gate}
+                of = {_output(row): row for row in here if row["gate"] == gate}
                 note = f"{of[DESCRIBED[1]]['retention']:.2g}"
                 points = {
                     k: (row["strict"]["rate"], row["strict"]["interval"]) for k, row in of.items()
@@ -138,17 +138,21 @@ class ForgetGate:
         return rates.draw(panels, self.title, subtitle, "σ(b)^lag")
 
 
-def _case(request: Request, T: int, gate: str, output: str) -> Case:
+def _output(about: Mapping[str, Any]) -> str:
+    return f"{about['output']} from 1/{1 / about['start']:.0f}"
+
+
+def _case(request: Request, T: int, gate: str, output: str, start: float) -> Case:
     changes: dict[str, Any] = {
         **{"min_length": T, "max_length": T, "draw_order": "blocks", "stop": "strict"},
         **{"test_every": 200, "test_size": 2560},
-        **OUTPUTS[output],
+        **{"output": output, "output_bias": OUTPUT_BIASES[output, start]},
         **GATES.get(gate, {"forget_gate": False}),
         "max_iterations": budget(request, 32, 8000),
     }
     if request.quick:
         changes |= {"max_iterations": 100, "test_every": 50, "test_size": 200}
-    about = {"T": T, "gate": gate, "output": output}
+    about = {"T": T, "gate": gate, "output": output, "start": start}
     trials = QUICK_TRIALS if request.quick else TRIALS
     if gate == CELL_1997:
         function = "longlag.modern1997:train"
