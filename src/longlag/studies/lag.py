@@ -94,7 +94,7 @@ class Lag:
                 (
                     *(row["recipe"], f"{row['T']:,}", in_share(row), in_interval(row)),
                     "–" if row["fresh"] is None else in_share(row["fresh"]),
-                    *(in_spread(row["sequences"]), in_spread(row["seconds"], ",.3g")),
+                    *(in_spread(row["sequences"]), in_spread(row["seconds"], _seconds)),
                     "–" if math.isnan(row["step_ns"]) else f"{row['step_ns']:.0f}",
                 )
                 for row in rows
@@ -144,6 +144,10 @@ class Lag:
             ]
             series.append(lag_scaling.Series(name, points))
         return lag_scaling.draw(series, self.title)
+
+
+def _seconds(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.2g}"
 
 
 def _case(request: Request, name: str, T: int, trials: int) -> Case:

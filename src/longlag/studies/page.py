@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from longlag import runs
@@ -20,11 +20,11 @@ def in_interval(row: Row) -> str:
     return f"{low:.3f} to {high:.3f}"
 
 
-def in_spread(values: Row, form: str = ",.0f") -> str:
+def in_spread(values: Row, number: Callable[[float], str] = "{:,.0f}".format) -> str:
     """Median (range); a dash for nothing."""
     if math.isnan(values["median"]):
         return "–"
-    median, low, high = (format(values[name], form) for name in ("median", "min", "max"))
+    median, low, high = (number(values[name]) for name in ("median", "min", "max"))
     return f"{median} ({low} to {high})"
 
 
