@@ -166,7 +166,7 @@ def test_losses_that_no_network_has_are_refused(furnished: Path) -> None:
 @pytest.mark.parametrize(
     ("column", "cell", "said"),
     [
-        ("status", "perhaps", "its status is unknown"),
+        ("status", "perhaps", "its status is 'perhaps'"),
         ("sequences", "many", "its sequences is of type str"),
         ("settings", 3, "row 1 is no trial's"),
         ("score", '{"mse": "small"}', "its score or curve is no number"),

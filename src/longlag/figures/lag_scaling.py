@@ -14,6 +14,7 @@ from longlag.figures import style
 
 COLOURS = (style.NETWORK, style.MARK, style.TEST, style.PEER, style.PAPER)
 HEIGHT = 5.6  # inches
+MOST_TICKS = 6  # that have room for their words on half of the width
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,9 @@ def draw(series: Sequence[Series], title: str) -> Figure:
     lower.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     lower.set_ylim(-0.04, 1.04)
     at = sorted({point.T for one in series for point in one.points})
-    for ax in (*upper, lower):
-        _axis(ax, at)
+    for ax in upper:
+        _axis(ax, at, narrow=True)
+    _axis(lower, at, narrow=False)
     handles, labels = lower.get_legend_handles_labels()
     style.legend(fig, 0.75, 0.04, handles=handles, labels=labels, ncols=len(series))
     return fig
@@ -94,10 +96,11 @@ def _rates(ax: Axes, one: Series, colour: str, shift: float) -> None:
         ax.plot((T, T), point.interval, color=colour, lw=1.6)
 
 
-def _axis(ax: Axes, at: Sequence[int]) -> None:
+def _axis(ax: Axes, at: Sequence[int], *, narrow: bool) -> None:
     ax.set_xscale("log")
     ax.set_xlim(at[0] / 1.3, at[-1] * 1.3)
-    ax.set_xticks(at, [f"{T:,}" for T in at])
+    every = 2 if narrow and len(at) > MOST_TICKS else 1  # so that their words do not meet
+    ax.set_xticks(at, [f"{T:,}" if not k % every else "" for k, T in enumerate(at, 1 - len(at))])
     ax.xaxis.set_minor_locator(NullLocator())
     ax.set_xlabel("T, steps of the shortest sequence")
     ax.grid(axis="y")
