@@ -174,14 +174,14 @@ def test_a_result_is_its_content_and_prints_its_table() -> None:
 
 def test_a_sweep_from_python_is_the_commands(tmp_path: Path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
-    result = longlag.study("seeds", trials=1, quick=True, workers=1, out="by-python")
+    result = longlag.study("seeds", trials=1, quick=True, lengths=30, workers=1, out="by-python")
     words = ["study", "seeds", "--trials", "1", "--quick", "--workers", "1", "--out", "by-cli"]
     assert cli.main([*words, "--json"]) == 0
     content = json.loads(capsys.readouterr().out)
     assert [row["solved"] for row in content["rows"]] == [row["solved"] for row in result.rows]
     assert content["study"] == result["study"] == "seeds"
     page = (tmp_path / "by-python" / "table.md").read_text()
-    call = "longlag.study('seeds', trials=1, quick=True, workers=1, out='by-python')"
+    call = "longlag.study('seeds', trials=1, quick=True, lengths=30, workers=1, out='by-python')"
     assert call in page
 
 

@@ -65,7 +65,8 @@ def _sweep_request(name: str, options: Mapping[str, Any]) -> Request:
     from longlag.studies import sweep_study
 
     _check(name, options, _names(sweep_study.Request))
-    lengths = tuple(options.get("lengths", ()))
+    lengths = options.get("lengths", ())
+    lengths = (lengths,) if isinstance(lengths, int) else tuple(lengths)
     return sweep_study.Request(**{**options, "lengths": lengths, "command": _call(name, options)})
 
 
