@@ -18,10 +18,12 @@ from typing import Any
 if importlib.util.find_spec("longlag") is None:
     sys.path.insert(0, str(Path(__file__).resolve().parent / "src"))
 
-from longlag import engine, report, session
-from longlag.recipes import ONLINE_RECIPES, Recipe, recipe
-from longlag.steps import Run
-from longlag.training import Training
+from longlag import words as report
+from longlag.learning import engine
+from longlag.learning.recipe import ONLINE_RECIPES, Recipe, recipe
+from longlag.learning.steps import Run
+from longlag.learning.training import Training
+from longlag.runs import session
 
 
 def parser(description: str, max_iters: int = 6000) -> argparse.ArgumentParser:

@@ -11,7 +11,9 @@ from pathlib import Path
 
 from multiplication_problem import chosen, parser, trained
 
-from longlag import figures, report, runs
+from longlag import figures
+from longlag import words as report
+from longlag.runs import directory as runs
 
 
 def main() -> int:

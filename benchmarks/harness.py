@@ -20,7 +20,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from longlag.bench import Case, OnlineCase
-from longlag.tasks import Batch
+from longlag.tasks.marked_pairs import Batch
 
 Train = Callable[[int], None]
 """Trains for so many iterations, and returns when they are done."""

@@ -1,8 +1,8 @@
 """longlag's native kernel, as `longlag train` uses it: data and all.
 
 Unlike its peers it draws its data within the time measured: a block of batches by the paper's
-rules, then as many iterations, as `longlag.training.Training` does. The variant `drawn` has its
-data from beforehand, as the peers have.
+rules, then as many iterations, as `longlag.learning.training.Training` does. The variant `drawn`
+has its data from beforehand, as the peers have.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from longlag import engine as engines
 from longlag.bench import Case
-from longlag.tasks import Batch
+from longlag.kernel import load_kernel
+from longlag.learning import engine as engines
+from longlag.tasks.marked_pairs import Batch
 
 from .harness import Train, draw, serve
 
@@ -46,7 +47,7 @@ def prepare(case: Case, threads: int = 1, variant: str = "") -> Train:
 def peak(request: Mapping[str, Any]) -> dict[str, Any]:
     """The processor's measured multiply-adds, in 10^9 operations a second on one core."""
     isa = engines.choose("native").isa
-    return {"isa": isa, "gflops": engines.load_kernel().peak(isa)}  # type: ignore[union-attr]
+    return {"isa": isa, "gflops": load_kernel().peak(isa)}  # type: ignore[union-attr]
 
 
 def memory(request: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from longlag import engine as engines
 from longlag.bench import Case
-from longlag.tasks import Batch
+from longlag.learning import engine as engines
+from longlag.tasks.marked_pairs import Batch
 
 from .harness import Train, batches, serve
 

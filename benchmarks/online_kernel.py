@@ -10,10 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from longlag import engine as engines
-from longlag import online
 from longlag.bench import OnlineCase
-from longlag.tasks import Batch
+from longlag.learning import engine as engines
+from longlag.learning import side_by_side as online
+from longlag.tasks.marked_pairs import Batch
 
 from .harness import Train, serve
 from .longlag_kernel import peak

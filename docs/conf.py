@@ -57,7 +57,7 @@ add_module_names = False
 
 # Types of other libraries, whose sites a build must not need; and those that are not documented.
 nitpick_ignore_regex = [
-    (r"py:class", r"longlag\.steps\.(Settings|Engine)"),  # type variables
+    (r"py:class", r"longlag\.learning\.steps\.(Settings|Engine)"),  # type variables
     (
         r"py:.*",
         r"(np|numpy|torch|nn|os|pathlib|sqlite3|concurrent|collections|contextlib|typing)\..*",

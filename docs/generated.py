@@ -23,8 +23,8 @@ from sphinx.util.docutils import SphinxDirective
 
 import longlag
 from longlag import cli
-from longlag.recipes import BATCH_RECIPES, ONLINE_RECIPES, Settings
-from longlag.tasks import SHORTEST, MarkedPairs
+from longlag.learning.recipe import BATCH_RECIPES, ONLINE_RECIPES, Settings
+from longlag.tasks.marked_pairs import SHORTEST, MarkedPairs
 
 # -- the command line -----------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from fuzzing import furnish
-from longlag.recipes import Recipe, recipe
+from longlag.learning.recipe import Recipe, recipe
 from reliability import RECORD, Record, Tally
 
 _SLOW = (HealthCheck.too_slow,)

@@ -25,9 +25,11 @@ from pathlib import Path
 from typing import Any
 
 import longlag
-from longlag import bench, cli, runs, sweeps
-from longlag.training import Training
-from longlag.trial import perform
+from longlag import bench, cli
+from longlag.learning.training import Training
+from longlag.runs import directory as runs
+from longlag.sweeps import sweep as sweeps
+from longlag.sweeps.trial import perform
 
 SECONDS = 3.0  # a command that takes longer is interrupted, as a user would
 HANG = 120.0  # and must then end within this
@@ -97,7 +99,8 @@ def furnish(directory: Path) -> None:
 
 
 def _training(settings: Mapping[str, Any]) -> Training:
-    from longlag import engine, recipe
+    from longlag import recipe
+    from longlag.learning import engine
 
     training = Training(recipe("robust", **settings), 3, engine.choose("numpy"))
     training.advance()

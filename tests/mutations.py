@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from fuzzing import EXECUTED
-from longlag.ledger import COLUMNS, checksum
+from longlag.sweeps.ledger import COLUMNS, checksum
 
 Mutation = Callable[[bytes, random.Random], bytes]
 

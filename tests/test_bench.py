@@ -15,12 +15,13 @@ import numpy as np
 import pytest
 
 from longlag import bench, cli
-from longlag import engine as engines
 from longlag.bench import OUR_TRIALS, OURS, Case, Contestant, OnlineCase, Process
+from longlag.kernel import load_kernel
+from longlag.learning import engine as engines
+from longlag.learning.recipe import Recipe
 from longlag.networks.lstm import LSTM, parameter_count
 from longlag.networks.lstm1997 import LSTM1997, Weights, initial_weights
-from longlag.recipes import Recipe
-from longlag.tasks import Batch
+from longlag.tasks.marked_pairs import Batch
 
 benchmarks = pytest.importorskip("longlag.benchmarks.harness")
 
@@ -151,7 +152,7 @@ def test_the_floor_is_operations_over_peak() -> None:
 
 
 def test_the_peak_is_measured_for_every_instruction_set() -> None:
-    kernel = engines.load_kernel()
+    kernel = load_kernel()
     if kernel is None:
         pytest.skip("no kernel here")
     for isa in kernel.isas():
@@ -222,7 +223,7 @@ def test_json_is_one_object_with_rows_floor_and_machine(capsys) -> None:
     assert 0 < theirs["min"] <= theirs["us_per_iteration"] <= theirs["max"]
     assert theirs["rounds"] == 2
     assert "bench: T = 11, H = 2, 1 thread" in err
-    if engines.load_kernel() is not None:
+    if load_kernel() is not None:
         _check_ours(result)
 
 
@@ -256,7 +257,7 @@ def test_the_online_network_is_a_section_of_its_own(
     assert missing["error"] == "not installed (no_such_module)"
     floor = result["floor"]["online"]
     assert floor["operations"] == 664
-    if engines.load_kernel() is None:
+    if load_kernel() is None:
         assert ours["error"].startswith("not built")
         return
     assert floor["ns_per_trial_step"] == pytest.approx(664 / result["floor"]["gflops"])
@@ -271,7 +272,8 @@ def test_the_online_network_is_a_section_of_its_own(
 def test_without_a_kernel_ours_is_a_row_without_a_figure(
     monkeypatch: pytest.MonkeyPatch, capsys
 ) -> None:
-    monkeypatch.setattr(engines, "load_kernel", lambda: None)
+    for module in (bench, engines):
+        monkeypatch.setattr(module, "load_kernel", lambda: None)
     status, out, _ = call(capsys, "--against", "numpy", "--quick", "--json")
     assert status == 0
     ours, _, theirs = json.loads(out)["rows"]
@@ -522,7 +524,7 @@ def test_every_contestant_prepares_and_trains(contestant: Contestant) -> None:
 
 
 def test_memory_and_peak_are_answers_of_the_kernel() -> None:
-    if engines.load_kernel() is None:
+    if load_kernel() is None:
         pytest.skip("no kernel here")
     from longlag.benchmarks import longlag_kernel
 

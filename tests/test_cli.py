@@ -13,7 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import longlag
-from longlag import cli, report, runs
+from longlag import cli
+from longlag import words as report
+from longlag.runs import directory as runs
 from longlag.studies.result import Result
 
 TINY = (

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from longlag.cluster import Cluster
+from longlag.sweeps.cluster import Cluster
 from test_sweeps import coordinator, quick, sweep, table
 
 TESTS = Path(__file__).parent

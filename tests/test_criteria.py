@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from longlag.criteria import Score, is_loose, is_strict, score
+from longlag.tasks.score import Score, is_loose, is_strict, score
 
 numbers = st.floats(-10, 10, width=32)
 

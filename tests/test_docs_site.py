@@ -13,7 +13,7 @@ import pytest
 
 import longlag
 from longlag import cli
-from longlag.recipes import RECIPES
+from longlag.learning.recipe import RECIPES
 
 pytest.importorskip("sphinx")
 pytest.importorskip("myst_nb")

@@ -25,7 +25,8 @@ from typing import Any, NamedTuple
 import pytest
 
 import longlag
-from longlag import cli, engine
+from longlag import cli
+from longlag.kernel import load_kernel
 
 markdown_it = pytest.importorskip("markdown_it")
 
@@ -230,7 +231,7 @@ def follow(command: str, where: str, capfd: Any, printed: str = "") -> None:
     if status == 2 and "not installed" in err:
         pytest.skip(f"{where}: {err}")
     assert status == 0, f"{where}: `{asked}` ended with status {status}: {err[-2000:]}"
-    if printed and asked == command and engine.load_kernel():
+    if printed and asked == command and load_kernel():
         same = doctest.OutputChecker().check_output(printed, out, FLAGS)
         assert same, f"{where}: `{command}` prints\n{out}\nand not\n{printed}"
 

@@ -12,12 +12,14 @@ import numpy as np
 import pytest
 
 import longlag
-from longlag import cli, engine
-from longlag.recipes import Recipe
-from longlag.training import Training
+from longlag import cli
+from longlag.kernel import load_kernel
+from longlag.learning import engine
+from longlag.learning.recipe import Recipe
+from longlag.learning.training import Training
 
 ROOT = Path(__file__).resolve().parent.parent
-needs_kernel = pytest.mark.skipif(engine.load_kernel() is None, reason="no native kernel")
+needs_kernel = pytest.mark.skipif(load_kernel() is None, reason="no native kernel")
 FIELDS = ("cell", "hidden", "input_gate", "forget_gate", "output_gate", "candidate")
 
 
@@ -87,7 +89,7 @@ def test_a_run_has_the_same_bits_on_any_number_of_threads(threads: int) -> None:
 
 @needs_kernel
 def test_a_run_has_the_same_bits_on_avx2_and_avx512(tmp_path: Path) -> None:
-    usable = engine.load_kernel().isas()  # type: ignore[union-attr]
+    usable = load_kernel().isas()  # type: ignore[union-attr]
     if not {"avx512", "avx2"} <= set(usable):
         pytest.skip("one of the two is not on this processor")
     for isa in ("avx512", "avx2"):

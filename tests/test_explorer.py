@@ -14,10 +14,12 @@ import pytest
 
 import longlag
 from browser import chromium, numbers, opened, settled, until
-from longlag import cli, explorer, runs
+from longlag import cli, explorer
+from longlag.files import to_json
+from longlag.learning.steps import Run
 from longlag.networks.lstm import LSTM, Parameters, flatten, parameter_shapes
-from longlag.steps import Run
-from longlag.tasks import SHORTEST, MarkedPairs
+from longlag.runs import directory as runs
+from longlag.tasks.marked_pairs import SHORTEST, MarkedPairs
 
 SHORT = {"max_iterations": 60, "test_every": 20, "test_size": 32, "batch_size": 4}
 STATES = ("cell", "hidden", "input_gate", "forget_gate", "output_gate", "candidate")
@@ -115,7 +117,7 @@ class Replay:
 
 
 def replayed(task: MarkedPairs, values: np.ndarray, marks: list[int], length: int) -> Any:
-    """The sequence that `tasks.py` makes of these draws."""
+    """The sequence that `tasks/marked_pairs.py` makes of these draws."""
     uniform = (values + 1) / 2 if task.kind == "adding" else values
     first, second = marks
     drawn = second - (second > first) if task.rules == "paper" else second
@@ -185,7 +187,7 @@ TASKS = {
 
 def as_told(task: MarkedPairs) -> str:
     """The task as the page is told it."""
-    return runs.to_json(explorer.content.rules_of(task))
+    return to_json(explorer.content.rules_of(task))
 
 
 @pytest.mark.parametrize("name", TASKS)

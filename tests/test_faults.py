@@ -22,7 +22,10 @@ import pytest
 
 from conftest import Disk
 from fuzzing import LEDGER, SWEEP, TINY, TRIALS, digests, inline_workers, within
-from longlag import cli, engine, files, runs, session
+from longlag import cli, files
+from longlag.kernel import load_kernel
+from longlag.runs import directory as runs
+from longlag.runs import session
 from reliability import Tally
 
 TRAINING = (
@@ -432,7 +435,7 @@ def test_missing_extras(
     "the kernel's baseline agrees with the reference; what is lacking is refused",
 )
 def test_a_processor_without_avx2(tmp_path: Path, tally: Tally) -> None:
-    kernel = engine.load_kernel()
+    kernel = load_kernel()
     if kernel is None:
         pytest.skip("there is no kernel")
     least = kernel.isas()[-1]  # baseline, or neon

@@ -19,7 +19,6 @@ from matplotlib.text import Text
 from PIL import Image
 
 import longlag
-from longlag.criteria import TOLERANCE, score
 from longlag.figures import (
     animation,
     cell_state,
@@ -33,10 +32,11 @@ from longlag.figures import (
     write_animation,
     write_figures,
 )
+from longlag.learning.recipe import Recipe
+from longlag.learning.steps import History, Run
 from longlag.networks.lstm import LSTM, parameter_count, unflatten
-from longlag.recipes import Recipe
-from longlag.steps import History, Run
-from longlag.tasks import MarkedPairs, Sequence
+from longlag.tasks.marked_pairs import MarkedPairs, Sequence
+from longlag.tasks.score import TOLERANCE, score
 
 NAMES = ["training_curve", "sample_sequences", "cell_state", "pred_vs_target"]
 DRAW = [training_curve.draw, sample_sequences.draw, cell_state.draw, pred_vs_target.draw]

@@ -25,7 +25,7 @@ from fuzzing import (
     digests,
 )
 from longlag import cli
-from longlag.recipes import Recipe
+from longlag.learning.recipe import Recipe
 from reliability import Tally
 
 PATHS = (

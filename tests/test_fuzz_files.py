@@ -24,7 +24,7 @@ from fuzzing import (
     copied,
     exports,
 )
-from longlag.ledger import COLUMNS, checksum
+from longlag.sweeps.ledger import COLUMNS, checksum
 from mutations import bomb, mutations, npy, packed
 from reliability import Tally
 

@@ -26,13 +26,14 @@ ort = pytest.importorskip("onnxruntime")
 safetensors_numpy = pytest.importorskip("safetensors.numpy")
 
 import longlag  # noqa: E402
-from longlag import cli, interop, runs  # noqa: E402
+from longlag import cli, files, interop  # noqa: E402
 from longlag.files import DamagedFile  # noqa: E402
 from longlag.interop import metadata, onnx_file, safetensors_file, torch_file  # noqa: E402
 from longlag.interop.torch_module import LSTMModule, from_run  # noqa: E402
+from longlag.learning.recipe import recipe  # noqa: E402
+from longlag.learning.steps import History, Run  # noqa: E402
 from longlag.networks.lstm import LSTM, Parameters, parameter_shapes  # noqa: E402
-from longlag.recipes import recipe  # noqa: E402
-from longlag.steps import History, Run  # noqa: E402
+from longlag.runs import directory as runs  # noqa: E402
 
 FORMATS = get_args(interop.Format)
 CODECS: dict[str, Any] = {
@@ -77,7 +78,7 @@ def bits(run: Run) -> list[bytes]:
 
 def same(one: Run, two: Run) -> bool:
     """Whether two runs are the same, but for snapshots."""
-    return bits(one) == bits(two) and runs.to_json(runs.describe(one)) == runs.to_json(
+    return bits(one) == bits(two) and files.to_json(runs.describe(one)) == files.to_json(
         runs.describe(two)
     )
 
@@ -561,11 +562,12 @@ def test_an_import_replaces_a_finished_run_and_all_of_it(tmp_path: Path, capsys)
 
 
 def test_an_import_spares_an_unfinished_training(tiny, run: Path, tmp_path: Path, capsys) -> None:
-    from longlag import engine, session
+    from longlag.learning import engine
+    from longlag.runs import session
 
     unfinished, file = tmp_path / "unfinished", tmp_path / "file"
     unfinished.mkdir()
-    training = longlag.training.Training(tiny, 0, engine.choose("numpy"))
+    training = longlag.learning.training.Training(tiny, 0, engine.choose("numpy"))
     training.advance()
     runs.save_checkpoint(training, unfinished)
     interop.write(longlag.load(run), file, "safetensors")

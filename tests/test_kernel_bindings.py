@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
+from longlag.learning.optimizers import Adam, clip_by_global_norm
 from longlag.networks.lstm import LSTM, flatten, parameter_count, unflatten
-from longlag.optimizers import Adam, clip_by_global_norm
 
 kernel = pytest.importorskip("longlag._kernel", reason="the kernel was not built")
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from longlag.networks.lstm1997 import LSTM1997, flatten, initial_weights, unflatten, weight_count
-from longlag.tasks import MarkedPairs
+from longlag.tasks.marked_pairs import MarkedPairs
 
 kernel = pytest.importorskip("longlag._kernel", reason="the kernel was not built")
 

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from longlag import files, ledger
-from longlag.ledger import Ledger
+from longlag import files
+from longlag.sweeps import ledger
+from longlag.sweeps.ledger import Ledger
 
 
 def row(k: int, **changes: Any) -> dict[str, Any]:

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from longlag import modern1997
-from longlag.engine import choose
+from longlag.learning.engine import choose
+from longlag.learning.recipe import recipe
 from longlag.networks.lstm1997 import LSTM1997, Reads, initial_weights
-from longlag.recipes import recipe
-from longlag.trial import perform, trial
+from longlag.sweeps.trial import perform, trial
 
 
 @pytest.fixture(scope="module")

@@ -14,12 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import longlag
-from longlag import engine, movement
+from longlag import movement
+from longlag.kernel import load_kernel
 from longlag.movement import Recorder, Trace, measure, price, record, stack_depths
 from longlag.movement.stack import prices, python_depths
 from longlag.movement.tracing import BRANCH, RESULT, RETURN
 
-needs_kernel = pytest.mark.skipif(engine.load_kernel() is None, reason="no native kernel")
+needs_kernel = pytest.mark.skipif(load_kernel() is None, reason="no native kernel")
 
 # -- the worked figures ------------------------------------------------------------------------
 
@@ -323,7 +324,7 @@ def test_the_kernel_needs_microseconds_where_a_list_needs_milliseconds() -> None
     ],
 )
 def test_the_kernel_refuses_what_is_no_trace(stream: list[int], loaded: int, message: str) -> None:
-    kernel = engine.load_kernel()
+    kernel = load_kernel()
     assert kernel is not None
     with pytest.raises(ValueError, match=message):
         kernel.stack_depths(np.array(stream), loaded)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from longlag.learning.optimizers import Adam, clip_by_global_norm
 from longlag.movement import lstm as traced
 from longlag.movement import lstm1997 as traced1997
 from longlag.movement import measure
@@ -14,7 +15,6 @@ from longlag.movement.tracing import Recorder
 from longlag.networks.lstm import LSTM, Parameters, flatten, parameter_count, unflatten
 from longlag.networks.lstm1997 import LSTM1997, initial_weights
 from longlag.networks.lstm1997 import flatten as flatten1997
-from longlag.optimizers import Adam, clip_by_global_norm
 
 
 def problem(H: int, B: int, T: int) -> tuple[Parameters, np.ndarray, np.ndarray]:

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 import longlag
 from longlag import cli, studies
-from longlag.recipes import recipe
-from longlag.steps import History, Run
+from longlag.learning.recipe import recipe
+from longlag.learning.steps import History, Run
 from longlag.studies.result import Result
 
 ROOT = Path(__file__).parents[1]

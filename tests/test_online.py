@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from longlag import engine, online
+from longlag.kernel import load_kernel
+from longlag.learning import side_by_side as online
+from longlag.learning.recipe import ONLINE_RECIPES, OnlineRecipe, recipe
+from longlag.learning.side_by_side import NumpyOnline, State, Trials
 from longlag.networks.lstm1997 import flatten
-from longlag.online import NumpyOnline, State, Trials
-from longlag.recipes import ONLINE_RECIPES, OnlineRecipe, recipe
 
-NATIVE = engine.load_kernel() is not None
+NATIVE = load_kernel() is not None
 needs_kernel = pytest.mark.skipif(not NATIVE, reason="the kernel was not built")
 ENGINES = ["numpy", pytest.param("native", marks=needs_kernel)]
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from longlag.optimizers import Adam, GradientDescent, clip_by_global_norm
+from longlag.learning.optimizers import Adam, GradientDescent, clip_by_global_norm
 
 
 def gradients(n: int, size: int, dtype: type) -> np.ndarray:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import longlag
-from longlag import runs
+from longlag.runs import directory as runs
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = (

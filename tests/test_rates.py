@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from longlag import cli
-from longlag.ledger import Ledger
-from longlag.rates import Group, Outcome, Pairs, groups, pairs
 from longlag.statistics import clopper_pearson
+from longlag.sweeps.ledger import Ledger
+from longlag.sweeps.rates import Group, Outcome, Pairs, groups, pairs
 from test_ledger import row
 
 

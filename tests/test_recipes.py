@@ -12,10 +12,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from longlag.learning.recipe import (
+    BATCH_RECIPES,
+    ONLINE_RECIPES,
+    RECIPES,
+    OnlineRecipe,
+    Recipe,
+    recipe,
+)
+from longlag.learning.training import train
 from longlag.networks.lstm import flatten
-from longlag.recipes import BATCH_RECIPES, ONLINE_RECIPES, RECIPES, OnlineRecipe, Recipe, recipe
-from longlag.tasks import MarkedPairs
-from longlag.training import train
+from longlag.tasks.marked_pairs import MarkedPairs
 
 NAMES = list(BATCH_RECIPES)
 RANGED = [f for f in fields(Recipe) if f.metadata.get("low") is not None]

@@ -18,9 +18,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import longlag
-from longlag import engine as engines
-from longlag import files, runs, session
-from longlag.training import Training
+from longlag import files
+from longlag.learning import engine as engines
+from longlag.learning.training import Training
+from longlag.runs import directory as runs
+from longlag.runs import session
 
 TINY = {"hidden": 3, "batch_size": 4, "max_iterations": 40, "test_every": 10, "test_size": 20}
 REQUEST = session.Request("robust", {**TINY, "min_length": 12}, seed=5, engine="numpy")
@@ -221,7 +223,7 @@ def test_a_training_of_the_kernel_is_not_resumed_without_one(
     training = Training(longlag.recipe("robust", **REQUEST.settings), 5, engines.choose("numpy"))
     training.engine.name = "native"
     runs.save_checkpoint(training, tmp_path)
-    monkeypatch.setattr(engines, "load_kernel", lambda: None)
+    monkeypatch.setattr(session, "load_kernel", lambda: None)
     with pytest.raises(ValueError, match=r"native kernel, which is not built here.*--overwrite"):
         session.resume(session.Request(), tmp_path)
 

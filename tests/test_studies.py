@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from longlag import cli, progress
-from longlag.ledger import COLUMNS, Ledger
-from longlag.recipes import recipe
+from longlag import cli
+from longlag.cli import sweep_progress as progress
+from longlag.learning.recipe import recipe
 from longlag.studies import forget_gate, lag, seeds
 from longlag.studies.cases import (
     RULES,
@@ -23,9 +23,10 @@ from longlag.studies.cases import (
     sequences_to_mse,
     sequences_to_share,
 )
-from longlag.studies.sweep_study import Request
-from longlag.sweeps import Progress
-from longlag.trial import TRAIN
+from longlag.studies.frame import Request
+from longlag.sweeps.ledger import COLUMNS, Ledger
+from longlag.sweeps.sweep import Progress
+from longlag.sweeps.trial import TRAIN
 
 STUDIES = {"seeds": seeds.STUDY, "forget-gate": forget_gate.STUDY, "lag": lag.STUDY}
 SMALL: dict[str, tuple[str, ...]] = {

@@ -12,7 +12,7 @@ import pytest
 
 from longlag import cli, movement
 from longlag.studies import movement as study
-from longlag.studies.movement_cases import KINDS, PHASES, Case, measure
+from longlag.studies.movement.cases import KINDS, PHASES, Case, measure
 
 
 @pytest.fixture(scope="module")
@@ -103,5 +103,5 @@ def test_a_place_that_cannot_be_written_to_is_refused(
 def test_without_a_kernel_the_numbers_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     case = Case("bptt", T=15, hidden=2)
     wanted = measure(case)
-    monkeypatch.setattr(movement.stack.engines, "load_kernel", lambda: None)
+    monkeypatch.setattr(movement.stack, "load_kernel", lambda: None)
     assert measure(case).rows() == wanted.rows()

@@ -15,12 +15,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from longlag import cli, probing, training
+from longlag import cli
+from longlag.learning import training
+from longlag.learning.recipe import recipe
 from longlag.networks.lstm import LSTM, Parameters, sigmoid
-from longlag.probing import ONE_FROM_PRODUCT, PRODUCT_FROM_BOTH, States
-from longlag.recipes import recipe
-from longlag.studies import register, register_page, register_probe
-from longlag.studies.register_sequences import (
+from longlag.studies import register
+from longlag.studies.frame import Request
+from longlag.studies.register import measure as probing
+from longlag.studies.register import page as register_page
+from longlag.studies.register import probe as register_probe
+from longlag.studies.register.measure import ONE_FROM_PRODUCT, PRODUCT_FROM_BOTH, States
+from longlag.studies.register.sequences import (
     AFTER,
     BETWEEN,
     EARLIER,
@@ -32,8 +37,7 @@ from longlag.studies.register_sequences import (
     with_values,
 )
 from longlag.studies.result import Result
-from longlag.studies.sweep_study import Request
-from longlag.tasks import MarkedPairs
+from longlag.tasks.marked_pairs import MarkedPairs
 
 TASK = MarkedPairs(min_length=30, max_length=33)
 SIZES = {"sequences": 600, "searched": 32, "pairs": 64}

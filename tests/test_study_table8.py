@@ -16,15 +16,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from longlag import cli, engine, files, online, runs
-from longlag.criteria import Score
-from longlag.online import Stop, Trial
-from longlag.recipes import recipe
+from longlag import cli, files
+from longlag.kernel import load_kernel
+from longlag.learning import side_by_side as online
+from longlag.learning.recipe import recipe
+from longlag.learning.side_by_side import Stop, Trial
 from longlag.statistics import bootstrap_mean, clopper_pearson
 from longlag.studies import online_rows, online_study, table7, table8
 from longlag.studies.online_study import Request
+from longlag.tasks.score import Score
 
-needs_kernel = pytest.mark.skipif(engine.load_kernel() is None, reason="the kernel was not built")
+needs_kernel = pytest.mark.skipif(load_kernel() is None, reason="the kernel was not built")
 TINY = ("--quick", "--trials", "2", "--max-sequences", "30", "--threads", "1")
 
 
@@ -240,7 +242,7 @@ def test_ctrl_c_and_once_more_gives_the_same_table(tmp_path: Path, capsys, monke
 def test_killed_and_once_more_gives_the_same_table(tmp_path: Path, capsys) -> None:
     words = ("study", "table8", "--quick", "--max-sequences", "60000", "--out")
     code = (
-        "import sys; from longlag import cli, session; session.CHECKPOINT_SECONDS = 0.01; "
+        "import sys; from longlag import cli; from longlag.runs import session; session.CHECKPOINT_SECONDS = 0.01; "
         "sys.exit(cli.main(sys.argv[1:]))"
     )
     cut = tmp_path / "cut"
@@ -276,7 +278,7 @@ def test_fewer_and_more_trials_share_a_directory(tmp_path: Path) -> None:
     five = study(tmp_path, 5, 50)
     assert five["trials"] == 5
     whole = study(tmp_path / "whole", 5, 50)
-    assert runs.to_json(five["rows"]) == runs.to_json(whole["rows"])
+    assert files.to_json(five["rows"]) == files.to_json(whole["rows"])
     assert results(tmp_path) == results(tmp_path / "whole")
 
 

@@ -15,10 +15,11 @@ from typing import Any
 
 import pytest
 
-from longlag import engine, sweeps
-from longlag.ledger import Ledger
-from longlag.sweeps import Progress
-from longlag.trial import Trial, code_version, perform, trial
+from longlag.learning import engine
+from longlag.sweeps import sweep as sweeps
+from longlag.sweeps.ledger import Ledger
+from longlag.sweeps.sweep import Progress
+from longlag.sweeps.trial import Trial, code_version, perform, trial
 from reliability import Tally
 
 TESTS = Path(__file__).parent
@@ -54,7 +55,7 @@ def table(path: Path) -> list[dict[str, Any]]:
 
 
 def test_rows_are_what_training_alone_gives(tmp_path: Path) -> None:
-    from longlag.trial import train
+    from longlag.sweeps.trial import train
 
     trials = [trial("robust", seed, "numpy", fresh=20, **TINY) for seed in range(3)]
     progress = sweep(tmp_path / "ledger", trials)
@@ -188,9 +189,9 @@ def test_workers_end_with_a_coordinator_that_is_killed(tmp_path: Path) -> None:
 COORDINATOR = """
 import json, sys
 from pathlib import Path
-from longlag import report, sweeps
-from longlag.ledger import Ledger
-from longlag.trial import Trial
+from longlag import words as report; from longlag.sweeps import sweep as sweeps
+from longlag.sweeps.ledger import Ledger
+from longlag.sweeps.trial import Trial
 path, count, settings = Path(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3])
 options = {"scheduler": sys.argv[4]} if len(sys.argv) > 4 else {"workers": 2}
 trials = [Trial("quick", settings, seed, "numpy", "faulty:quick") for seed in range(count)]
@@ -355,7 +356,7 @@ def test_ten_thousand_trials(tmp_path: Path, tally: Tally) -> None:
 
 LONG_RUN = """
 import resource
-from longlag.trial import train, trial
+from longlag.sweeps.trial import train, trial
 changes = {"min_length": 100_000, "batch_size": 16, "max_iterations": 2, "test_every": 1}
 one = trial("robust", 0, "auto", fresh=20, test_size=40, **changes)
 train(one.settings, one.seed, "auto")

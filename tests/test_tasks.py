@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from longlag.tasks import Batch, MarkedPairs
+from longlag.tasks.marked_pairs import Batch, MarkedPairs
 
 SHORTEST = {"paper": 11, "catalog": 12}
 

@@ -15,10 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import longlag
-from longlag import report
+from longlag import words as report
+from longlag.learning.recipe import Recipe, recipe
+from longlag.learning.training import evaluate, train
 from longlag.networks.lstm import LSTM
-from longlag.recipes import Recipe, recipe
-from longlag.training import evaluate, train
 
 torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402

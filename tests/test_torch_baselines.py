@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from longlag.recipes import recipe
-from longlag.trial import perform, trial
+from longlag.learning.recipe import recipe
+from longlag.sweeps.trial import perform, trial
 
 torch = pytest.importorskip("torch")
 

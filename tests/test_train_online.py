@@ -16,16 +16,20 @@ import pytest
 from PIL import Image
 
 import longlag
-from longlag import cli, engine, files, online, runs, session
-from longlag.criteria import score
+from longlag import cli, files
 from longlag.figures import training_curve
+from longlag.kernel import load_kernel
+from longlag.learning import side_by_side as online
+from longlag.learning.online_training import OnlineTraining
+from longlag.learning.recipe import OnlineRecipe, recipe
+from longlag.learning.side_by_side import Trials
+from longlag.learning.training import evaluate
 from longlag.networks.lstm1997 import LSTM1997, unflatten
-from longlag.online import Trials
-from longlag.online_training import OnlineTraining
-from longlag.recipes import OnlineRecipe, recipe
-from longlag.training import evaluate
+from longlag.runs import directory as runs
+from longlag.runs import session
+from longlag.tasks.score import score
 
-NATIVE = engine.load_kernel() is not None
+NATIVE = load_kernel() is not None
 needs_kernel = pytest.mark.skipif(not NATIVE, reason="the kernel was not built")
 ENGINES = ["numpy", pytest.param("native", marks=needs_kernel)]
 # Short sequences and an easy rule. SOLVED passes both stopping points, OPEN the first alone.

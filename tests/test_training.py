@@ -14,14 +14,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import longlag.training as module
-from longlag.criteria import score
-from longlag.engine import Learner, NumpyEngine, choose
+import longlag.learning.training as module
+from longlag.learning.engine import Learner, NumpyEngine, choose
+from longlag.learning.recipe import Recipe, recipe
+from longlag.learning.steps import Run, snapshot_due
+from longlag.learning.training import Training, evaluate, measure, train
 from longlag.networks.lstm import LSTM, flatten
-from longlag.recipes import Recipe, recipe
-from longlag.steps import Run, snapshot_due
-from longlag.tasks import Batch, MarkedPairs
-from longlag.training import Training, evaluate, measure, train
+from longlag.tasks.marked_pairs import Batch, MarkedPairs
+from longlag.tasks.score import score
 
 
 def finish(training: Training) -> Run:

@@ -24,7 +24,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from longlag.files import write_bytes
-from longlag.report import table
+from longlag.words import table
 
 HERE = Path(__file__).resolve().parent
 VIZ = HERE.parent.parent / "viz"

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 
 import longlag
-from longlag import online
-from longlag.criteria import TOLERANCE
 from longlag.files import write_bytes
-from longlag.runs import environment
+from longlag.learning import side_by_side as online
+from longlag.runs.directory import environment
+from longlag.tasks.score import TOLERANCE
 
 HERE = Path(__file__).resolve().parent
 TRIALS, SEQUENCES, FRESH = 16, 200_000, 20_000

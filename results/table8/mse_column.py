@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from longlag import runs
+from longlag import machine
 from longlag.files import write_bytes
 
 HERE = Path(__file__).resolve().parent
@@ -70,7 +70,7 @@ def main() -> None:
             ends = f"{low:.5f}", f"{high:.5f}"
             rows.append((f"{n_seq}: {wrong} wrong", name, *ends, here, f"{printed}{possible}"))
     body = "\n".join(f"| {' | '.join(row)} |" for row in rows)
-    about = runs.environment()
+    about = machine.environment()
     page = (
         "# What the paper's \"MSE\" column can be\n\nPossible: with the paper's number of wrong "
         "answers of 2560, for any errors whatever. Measured here: at that number of wrong answers, "

@@ -26,12 +26,13 @@ from pathlib import Path
 
 import numpy as np
 
-from longlag import files, online, recipe, runs
+from longlag import files, machine, recipe
 from longlag.files import write_bytes
-from longlag.online import State, Trials
-from longlag.recipes import OnlineRecipe
+from longlag.learning import side_by_side as online
+from longlag.learning.recipe import OnlineRecipe
+from longlag.learning.side_by_side import State, Trials
 from longlag.statistics import bootstrap_mean
-from longlag.tasks import Batch
+from longlag.tasks.marked_pairs import Batch
 
 HERE = Path(__file__).resolve().parent
 PER = 2560
@@ -134,7 +135,7 @@ def main() -> None:
             cells.append(f"{np.mean(values):.1f} ({low:.1f} to {high:.1f})")
         rows.append(tuple(cells))
     differing = max(abs(line["study"] - line["study in float64"]) for line in lines)
-    about = runs.environment()
+    about = machine.environment()
     body = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     page = (
         "# Errors at the stop, counted in several ways\n\nErrors above 0.04 per 2560 sequences; "

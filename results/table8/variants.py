@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from longlag import runs
+from longlag import machine
 from longlag.files import write_bytes
 
 HERE = Path(__file__).resolve().parent
@@ -114,7 +114,7 @@ def main() -> None:
     write_bytes(HERE / "variants.csv", text.getvalue().encode())
     cells = [HEAD, ["---"] * len(HEAD), *([row[c] for c in HEAD] for row in rows)]
     body = "\n".join("| " + " | ".join(str(cell) for cell in row) + " |" for row in cells)
-    about = runs.environment()
+    about = machine.environment()
     page = (
         "# Table 8 under every reading of the paper's details\n\nWhat a line does not name is "
         "as in the first. The paper has 482,000 and 1,273,000 sequences, and 139 and 14 wrong of "

@@ -8,19 +8,18 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from longlag import interop, movement
-from longlag.criteria import Score, score
 from longlag.judging import judge
-from longlag.recipes import RECIPES, Recipe, recipe
-from longlag.runs import load
-from longlag.steps import History, Run
+from longlag.learning.recipe import RECIPES, Recipe, recipe
+from longlag.learning.steps import History, Run
+from longlag.learning.training import evaluate, train
+from longlag.runs.directory import load
 from longlag.studies import study
-from longlag.tasks import Batch, MarkedPairs
-from longlag.training import evaluate, train
+from longlag.tasks.marked_pairs import Batch, MarkedPairs
+from longlag.tasks.score import Score, score
+from longlag.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from longlag.torch import train_torch as train_torch
-
-__version__ = "0.1.0"
 
 __all__ = [
     "RECIPES",

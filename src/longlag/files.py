@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+import math
 import os
 import tempfile
 import tokenize
@@ -11,6 +13,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -93,3 +96,18 @@ def damage_named(path: Path) -> Iterator[None]:
         if isinstance(error, KeyError):
             reason = f"it lacks {reason}"
         raise DamagedFile(f"{path} is damaged or not longlag's: {reason}") from error
+
+
+def to_json(value: Any, indent: int | None = None) -> str:
+    """JSON with null for numbers that are not finite."""
+    return json.dumps(_null_for_nan(value), indent=indent, allow_nan=False)
+
+
+def _null_for_nan(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {k: _null_for_nan(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_null_for_nan(v) for v in value]
+    return value

@@ -11,9 +11,9 @@ from typing import Protocol
 
 import numpy as np
 
-from longlag.engine import Engine
-from longlag.recipes import Recipe
-from longlag.training import Training
+from longlag.learning.engine import Engine
+from longlag.learning.recipe import Recipe
+from longlag.learning.training import Training
 
 
 class ForeignEngine(Engine, Protocol):

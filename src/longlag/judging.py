@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from longlag import checks, report
-from longlag.criteria import Score
-from longlag.recipes import Recipe, Settings, recipe
-from longlag.tasks import MarkedPairs
-from longlag.training import Predict, on_fresh
+from longlag import checks
+from longlag import words as report
+from longlag.learning.recipe import Recipe, Settings, recipe
+from longlag.learning.training import Predict, on_fresh
+from longlag.tasks.marked_pairs import MarkedPairs
+from longlag.tasks.score import Score
 
 if TYPE_CHECKING:
     from torch import nn  # pyright: ignore[reportMissingImports]  # an extra

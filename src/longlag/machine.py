@@ -6,6 +6,11 @@ import os
 import platform
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from longlag.version import __version__
 
 
 def cores() -> int:
@@ -22,3 +27,15 @@ def processor() -> str:
             if line.startswith("model name"):
                 return line.split(":", 1)[1].strip()
     return platform.processor() or platform.machine()
+
+
+def environment() -> dict[str, Any]:
+    """Versions and machine, for the record."""
+    return {
+        "longlag": __version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "system": platform.system(),
+        "machine": platform.machine(),
+        "cores": os.cpu_count(),
+    }

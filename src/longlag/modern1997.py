@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from longlag import trial
-from longlag.engine import Learner, descend
+from longlag.learning.engine import Learner, descend
+from longlag.learning.recipe import Recipe
 from longlag.networks.lstm1997 import LSTM1997, flatten, initial_weights, unflatten
-from longlag.recipes import Recipe
-from longlag.tasks import Batch
+from longlag.sweeps import trial
+from longlag.tasks.marked_pairs import Batch
 
 BLOCK_SIZE = 2  # cells that share their gates, as in the paper
 
@@ -70,7 +70,7 @@ class Engine1997:
 
 
 def train(settings: Mapping[str, Any], seed: int, engine: str) -> dict[str, Any]:
-    """A trial; returns what `longlag.trial.train` does."""
+    """A trial; returns what `longlag.sweeps.trial.train` does."""
     recipe, fresh = trial.asked(settings)
     started = Engine1997(recipe, recipe.streams(seed).weights)
     return trial.carry_out(trial.WatchedForeign(recipe, seed, started), fresh)

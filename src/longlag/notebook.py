@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from longlag.recipes import Recipe
+from longlag.learning.recipe import Recipe
 
 if TYPE_CHECKING:
-    from longlag.criteria import Score
-    from longlag.steps import Run
+    from longlag.learning.steps import Run
     from longlag.studies.result import Result
-    from longlag.tasks import MarkedPairs
+    from longlag.tasks.marked_pairs import MarkedPairs
+    from longlag.tasks.score import Score
 
 WIDTH, HEIGHT = 300, 96  # of the curve, in pixels
 BLUE, ORANGE = "#3a8fd9", "#e8930c"

@@ -31,13 +31,14 @@ try:
 except ImportError as _missing:
     raise ImportError("longlag.torch needs PyTorch: pip install 'longlag[torch]'") from _missing
 
-from longlag import checks, tasks
-from longlag.criteria import Score
-from longlag.engine import Learner, descend
+from longlag import checks
 from longlag.foreign import ForeignTraining
-from longlag.recipes import Recipe, Settings, check_seed, recipe
-from longlag.steps import History, StoppedBy
-from longlag.tasks import Batch
+from longlag.learning.engine import Learner, descend
+from longlag.learning.recipe import Recipe, Settings, check_seed, recipe
+from longlag.learning.steps import History, StoppedBy
+from longlag.tasks import marked_pairs as tasks
+from longlag.tasks.marked_pairs import Batch
+from longlag.tasks.score import Score
 
 DATASET_STREAM = 5  # spawn key of a dataset's batches: apart from every trial's streams
 
@@ -169,7 +170,7 @@ def answers(module: nn.Module, inputs: np.ndarray, lengths: np.ndarray) -> np.nd
 
 
 class TorchEngine:
-    """A copy of a module, as who does the arithmetic of a training; see `longlag.engine`.
+    """A copy of a module, as who does the arithmetic of a training; see `longlag.learning.engine`.
 
     Parameters outside are one vector (P,), float32, of all that can be trained, in the module's
     order; a network is such a vector.

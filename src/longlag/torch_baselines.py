@@ -9,7 +9,7 @@ from typing import Any
 import torch  # pyright: ignore[reportMissingImports]  # an extra
 from torch import Tensor, nn  # pyright: ignore[reportMissingImports]
 
-from longlag import trial
+from longlag.sweeps import trial
 from longlag.torch import TorchEngine
 
 INPUT_SCALE = 0.1  # standard deviation of the ReLU network's initial input weights
@@ -54,12 +54,12 @@ def identity(hidden: int) -> nn.RNN:
 
 
 def gru(settings: Mapping[str, Any], seed: int, engine: str) -> dict[str, Any]:
-    """A trial of a GRU with `hidden` units; returns what `longlag.trial.train` does."""
+    """A trial of a GRU with `hidden` units; returns what `longlag.sweeps.trial.train` does."""
     return _train(gated, settings, seed)
 
 
 def irnn(settings: Mapping[str, Any], seed: int, engine: str) -> dict[str, Any]:
-    """A trial of a ReLU network with `hidden` units; returns what `longlag.trial.train` does."""
+    """A trial of a ReLU network with `hidden` units; returns what `sweeps.trial.train` does."""
     return _train(identity, settings, seed)
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 import tyro
 
 import longlag
-from longlag import report
+from longlag import words as report
 from longlag.cli.flags import Settings, subcommands
 from longlag.cli.ledger_commands import LedgerCommand
 from longlag.cli.machine_commands import Bench, Doctor

@@ -10,11 +10,12 @@ from typing import Annotated, Any, Literal, Union, get_args, get_type_hints
 import tyro
 from tyro.constructors import PrimitiveConstructorSpec
 
-from longlag import engine as engines
-from longlag import interop, runs
+from longlag import interop
+from longlag.learning import engine as engines
+from longlag.learning.recipe import RECIPES, ErrorTerm, GradientTerm, OnlineRecipe, Recipe, recipe
 from longlag.networks.lstm1997 import Reads
-from longlag.recipes import RECIPES, ErrorTerm, GradientTerm, OnlineRecipe, Recipe, recipe
-from longlag.tasks import FirstMark, Kind, Rules
+from longlag.runs import directory as runs
+from longlag.tasks.marked_pairs import FirstMark, Kind, Rules
 
 
 def _reader(kind: Any, default: str | None = None) -> PrimitiveConstructorSpec[Any]:

@@ -4,16 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from longlag import checks, files, ledger, rates, report, runs
-from longlag.cli.flags import (
-    Directory,
-    ExportFormat,
-    Named,
-    OptionalPath,
-    Whole,
-    group,
-    output,
-)
+from longlag import checks, files
+from longlag import words as report
+from longlag.cli.flags import Directory, ExportFormat, Named, OptionalPath, Whole, group, output
+from longlag.sweeps import ledger, rates
 
 
 @dataclass
@@ -33,7 +27,7 @@ class LedgerShow:
             counts, latest = book.counts(), book.latest(last)
         if self.json:
             rows = [{name: row[name] for name in (*ledger.LISTED, "error")} for row in latest]
-            print(runs.to_json({"file": str(self.file), "trials": counts, "rows": rows}))
+            print(files.to_json({"file": str(self.file), "trials": counts, "rows": rows}))
         else:
             print(report.trials(counts, latest))
         return 0
@@ -61,7 +55,7 @@ class LedgerRates:
         if self.json:
             content = {"groups": [group.as_dict() for group in found]}
             paired = None if pairs is None else pairs.as_dict()
-            print(runs.to_json({"file": str(self.file), **content, "pairs": paired}))
+            print(files.to_json({"file": str(self.file), **content, "pairs": paired}))
         else:
             print(report.rates(found, pairs))
         return 0

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from longlag import report, runs
+from longlag import files
+from longlag import words as report
 from longlag.cli.flags import Names
 
 
@@ -23,7 +24,7 @@ class Bench:
         from longlag import bench
 
         result = bench.run(bench.parse_against(self.against), self.quick)
-        print(runs.to_json(result) if self.json else bench.render(result))
+        print(files.to_json(result) if self.json else bench.render(result))
         return 0
 
 
@@ -36,5 +37,5 @@ class Doctor:
 
     def __call__(self) -> int:
         content = report.doctor()
-        print(runs.to_json(content) if self.json else report.table(content.items()))
+        print(files.to_json(content) if self.json else report.table(content.items()))
         return 0

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 import tyro
 
-from longlag import engine as engines
-from longlag import interop, report, runs, session
+from longlag import files, interop
+from longlag import words as report
 from longlag.cli.flags import (
     Directories,
     Directory,
@@ -23,10 +23,13 @@ from longlag.cli.flags import (
     Whole,
     output,
 )
-from longlag.criteria import Score
-from longlag.steps import Run
-from longlag.tasks import MarkedPairs
-from longlag.training import evaluate
+from longlag.learning import engine as engines
+from longlag.learning.steps import Run
+from longlag.learning.training import evaluate
+from longlag.runs import directory as runs
+from longlag.runs import session
+from longlag.tasks.marked_pairs import MarkedPairs
+from longlag.tasks.score import Score
 
 
 @dataclass
@@ -65,10 +68,10 @@ class Train:
         except session.Interrupted as stop:
             if self.json:
                 content = report.interrupted_json(stop.training)
-                print(runs.to_json({**content, "run_dir": str(self.save_dir)}))
+                print(files.to_json({**content, "run_dir": str(self.save_dir)}))
             raise
         if self.json:
-            print(runs.to_json({**report.training_json(run), "run_dir": str(self.save_dir)}))
+            print(files.to_json({**report.training_json(run), "run_dir": str(self.save_dir)}))
         else:
             print(report.score_card(run, self.save_dir))
         return 0
@@ -113,7 +116,7 @@ class Evaluate:
             "chance_mse": task.chance_mse,
             "score": judged.as_dict(),
         }
-        print(runs.to_json(content) if self.json else report.evaluation(run, task, judged))
+        print(files.to_json(content) if self.json else report.evaluation(run, task, judged))
         return 0
 
 
@@ -142,7 +145,7 @@ class Compare:
         scores: list[Score] = [evaluate(r, self.n, self.seed, task=task) for r in loaded]
         names = [str(path) for path in self.runs]
         if self.json:
-            print(runs.to_json(report.comparison_json(names, loaded, task, scores)))
+            print(files.to_json(report.comparison_json(names, loaded, task, scores)))
         else:
             print(report.comparison(names, loaded, task, scores))
         return 0
@@ -239,7 +242,7 @@ class Export:
         output(self.out, *_files(self.run))
         interop.write(run, self.out, self.format)
         content = {"file": str(self.out), "format": self.format, **report.training_json(run)}
-        print(runs.to_json(content) if self.json else self.out)
+        print(files.to_json(content) if self.json else self.out)
         return 0
 
 
@@ -263,7 +266,7 @@ class Import:
         if replaces:
             report.say(f"the run that {self.out} held is replaced")
         if self.json:
-            print(runs.to_json({**report.training_json(run), "run_dir": str(self.out)}))
+            print(files.to_json({**report.training_json(run), "run_dir": str(self.out)}))
         else:
             print(report.score_card(run, self.out))
         return 0

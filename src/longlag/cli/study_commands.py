@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any
 
-from longlag import report, runs, studies
+from longlag import files, studies
+from longlag import words as report
 from longlag.cli.flags import (
     Address,
     ByStudy,
@@ -131,8 +132,8 @@ class SweepStudy:
     """Print one JSON object."""
 
     def __call__(self) -> int:
-        from longlag import progress
-        from longlag.studies.sweep_study import Request
+        from longlag.cli import sweep_progress as progress
+        from longlag.studies.frame import Request
 
         names = ("trials", "max_sequences", "seed", "out", "ledger", "workers", "engine")
         given = {name: getattr(self, name) for name in (*names, "quick", "full")}
@@ -143,7 +144,7 @@ class SweepStudy:
 
     def carry_out(self, request: Any, observe: Any) -> Result:
         """Runs the study."""
-        from longlag.studies import sweep_study
+        from longlag.studies import frame as sweep_study
 
         return sweep_study.run(_module(self).STUDY, request, observe)
 
@@ -204,7 +205,7 @@ def _command_line(study: Any) -> str:
 
 
 def _printed(result: Result, as_json: bool) -> int:
-    print(runs.to_json(result.content) if as_json else result)
+    print(files.to_json(result.content) if as_json else result)
     return 0
 
 

@@ -1,7 +1,7 @@
 """The explorer: one page, opened from disk, on which to see a network think.
 
 `content.py` says what a run is, `assets/` what the page does with it: `tasks.js`, `lstm.js` and
-`responses.js` are the arithmetic, the same as that of `tasks.py` and `networks/lstm.py`; the other
+`responses.js` are the arithmetic, the same as that of `tasks/marked_pairs.py` and `networks/lstm.py`; the other
 files are the page.
 """
 
@@ -14,9 +14,8 @@ from importlib import resources
 from pathlib import Path
 
 from longlag.explorer import content
-from longlag.files import write_bytes
-from longlag.runs import to_json
-from longlag.steps import Run
+from longlag.files import to_json, write_bytes
+from longlag.learning.steps import Run
 
 __all__ = ["page", "write_page"]
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from longlag.criteria import TOLERANCE
 from longlag.figures import curves, style, training_curve
 from longlag.figures.examples import LONGEST
+from longlag.learning.recipe import Recipe
+from longlag.learning.steps import Run
 from longlag.networks.lstm import flatten
-from longlag.recipes import Recipe
-from longlag.steps import Run
-from longlag.tasks import FIRST_WINDOW, SHORTEST, MarkedPairs
+from longlag.tasks.marked_pairs import FIRST_WINDOW, SHORTEST, MarkedPairs
+from longlag.tasks.score import TOLERANCE
 
 WEIGHT_BYTES = 900_000  # of all runs' snapshots: 1.2 MB in base64
 MOST_MOMENTS = 60

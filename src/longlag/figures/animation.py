@@ -19,11 +19,11 @@ from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
 from longlag import checks
-from longlag.criteria import TOLERANCE
 from longlag.figures import curves, examples, panels, style
-from longlag.recipes import AnyRecipe
-from longlag.steps import Run
-from longlag.tasks import SHORTEST, Sequence
+from longlag.learning.recipe import AnyRecipe
+from longlag.learning.steps import Run
+from longlag.tasks.marked_pairs import SHORTEST, Sequence
+from longlag.tasks.score import TOLERANCE
 
 Progress = Callable[[int, int], None]
 

@@ -7,9 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from longlag.figures import examples, panels, style
+from longlag.learning.recipe import Network
+from longlag.learning.steps import Run
 from longlag.networks.lstm1997 import LSTM1997
-from longlag.recipes import Network
-from longlag.steps import Run
 
 GATES = {
     "input_gate": "Input gate: what is let in",

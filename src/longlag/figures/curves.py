@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from longlag.figures import style
-from longlag.steps import Run
+from longlag.learning.steps import Run
 
 CHANCE_LOOK: dict[str, Any] = {
     "color": style.INK,

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from longlag.learning.recipe import AnyRecipe, Network
+from longlag.learning.steps import Run
 from longlag.networks.lstm1997 import LSTM1997
-from longlag.recipes import AnyRecipe, Network
-from longlag.steps import Run
-from longlag.tasks import MarkedPairs, Sequence
+from longlag.tasks.marked_pairs import MarkedPairs, Sequence
 
 FIGURE_STREAM = 5  # spawn key; training has 0, 1, 2 and `evaluate` has 4
 STREAMS = {"sequences": 0, "example": 1, "scatter": 2, "bars": 3}

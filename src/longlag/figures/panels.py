@@ -13,9 +13,9 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.text import Text
 
 from longlag.figures import style
+from longlag.learning.recipe import Network
 from longlag.networks.lstm1997 import LSTM1997
-from longlag.recipes import Network
-from longlag.tasks import Kind, Sequence
+from longlag.tasks.marked_pairs import Kind, Sequence
 
 
 def time_axis(ax: Axes, steps: int) -> None:

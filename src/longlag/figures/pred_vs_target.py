@@ -8,9 +8,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from longlag.criteria import TOLERANCE, Score, score
 from longlag.figures import examples, style
-from longlag.steps import Run
+from longlag.learning.steps import Run
+from longlag.tasks.score import TOLERANCE, Score, score
 
 SEQUENCES = 256
 

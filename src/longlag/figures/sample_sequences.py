@@ -5,9 +5,9 @@ from __future__ import annotations
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from longlag.criteria import TOLERANCE
 from longlag.figures import examples, panels, style
-from longlag.steps import Run
+from longlag.learning.steps import Run
+from longlag.tasks.score import TOLERANCE
 
 
 @style.styled

@@ -20,7 +20,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Colormap
 from matplotlib.figure import Figure
 
-from longlag.steps import Run
+from longlag.learning.steps import Run
 
 WIDTH = 8.3  # inches
 PNG_DPI = 200  # twice the README's pixels, for sharp screens

@@ -13,9 +13,9 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator, StrMethod
 from numpy.typing import ArrayLike
 
 from longlag.figures import curves, style
-from longlag.recipes import OnlineRecipe
-from longlag.steps import Run
-from longlag.tasks import MarkedPairs
+from longlag.learning.recipe import OnlineRecipe
+from longlag.learning.steps import Run
+from longlag.tasks.marked_pairs import MarkedPairs
 
 # Table 8 of the paper. Its "MSE" column can only be a root mean squared error; see the README.
 PAPER_STOPS = (

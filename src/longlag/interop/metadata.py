@@ -21,10 +21,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from longlag import runs
+from longlag import files
+from longlag.learning.recipe import AnyRecipe, Recipe
+from longlag.learning.steps import Run
 from longlag.networks.lstm import LSTM
-from longlag.recipes import AnyRecipe, Recipe
-from longlag.steps import Run
+from longlag.runs import directory as runs
 
 FORMAT = "longlag export 1"
 FORGET_GATE = {True: "learned", False: "fixed at 1"}
@@ -67,8 +68,8 @@ def describe(run: Run, gate_order: str) -> dict[str, str]:
         "format": FORMAT,
         "gate_order": gate_order,
         **variant(run.recipe),
-        "train_losses": runs.to_json(history.pop("train_losses")),
-        "run": runs.to_json(history),
+        "train_losses": files.to_json(history.pop("train_losses")),
+        "run": files.to_json(history),
     }
     return {**texts, "sha256": _digest(texts, weights)}
 

@@ -20,8 +20,8 @@ from google.protobuf.message import DecodeError
 from onnx import TensorProto, helper, numpy_helper
 
 from longlag.interop import metadata
+from longlag.learning.steps import Run
 from longlag.networks.lstm import LSTM
-from longlag.steps import Run
 
 GATE_ORDER = "input, output, forget, candidate"
 OPSET, IR_VERSION = 17, 8

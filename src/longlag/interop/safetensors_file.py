@@ -11,8 +11,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from longlag.interop import metadata
-from longlag.recipes import AnyRecipe, Recipe
-from longlag.steps import Run
+from longlag.learning.recipe import AnyRecipe, Recipe
+from longlag.learning.steps import Run
 
 GATE_ORDER = "input, forget, output, candidate"
 ORDER_1997 = "cells, input gates, output gates"

@@ -29,8 +29,8 @@ import torch
 from torch import Tensor, nn
 
 from longlag.interop.metadata import FORGET_GATE, modern
+from longlag.learning.steps import Run
 from longlag.networks.lstm import Output
-from longlag.steps import Run
 
 
 class LSTMModule(nn.Module):

@@ -11,7 +11,7 @@ answer's error enters at step T (numpy adds masked zeros at the others, which is
   update parameter by parameter.
 
 Parameters are the lists [Wx, Wh, b, Wy, by] in the shapes of `networks.lstm.Parameters`.
-Dimension legend: `tasks.py`.
+Dimension legend: `tasks/marked_pairs.py`.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from longlag import engine as engines
+from longlag.kernel import load_kernel
 from longlag.movement.tracing import BRANCH, RESULT, RETURN, Trace
 
 VARIANT = "ByteDMD with liveness, definition of April 2026"
@@ -51,7 +51,7 @@ def _root_sum(n: np.ndarray) -> np.ndarray:
 
 def stack_depths(trace: Trace) -> np.ndarray:
     """The depth of each read, int64 (R,): by the native kernel where there is one."""
-    kernel = engines.load_kernel()
+    kernel = load_kernel()
     return python_depths(trace) if kernel is None else kernel.stack_depths(*trace)
 
 

@@ -11,7 +11,7 @@ is the same mathematics, fast, and is tested against this file.
 
 Gate columns stand in the order input, forget, output, candidate. With `forget_gate=False` the
 gate is fixed at f = 1 (the carousel of 1997); its columns stay in place, unused.
-Dimension legend: `tasks.py`.
+Dimension legend: `tasks/marked_pairs.py`.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ previous step's; in another variant it is linear, without its f. Gradients are t
 E = (target - y)², eqs. 16 and 17: they carry the factor 2 that eq. 19 drops, so the rule of eq. 19
 is this gradient at half the rate.
 
-Dimension legend: `tasks.py`; here B also counts blocks where it stands beside S and C.
+Dimension legend: `tasks/marked_pairs.py`; here B also counts blocks where it stands beside S and C.
 """
 
 from __future__ import annotations

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from longlag import checks
 
 if TYPE_CHECKING:
+    from longlag.studies.frame import Request
     from longlag.studies.result import Result
-    from longlag.studies.sweep_study import Request
 
 
 def study(name: str, **options: Any) -> Result:
@@ -56,13 +56,13 @@ def _online(name: str, options: Mapping[str, Any]) -> Result:
 
 
 def _sweep(name: str, options: Mapping[str, Any]) -> Result:
-    from longlag.studies import sweep_study
+    from longlag.studies import frame as sweep_study
 
     return sweep_study.run(module(name).STUDY, _sweep_request(name, options))
 
 
 def _sweep_request(name: str, options: Mapping[str, Any]) -> Request:
-    from longlag.studies import sweep_study
+    from longlag.studies import frame as sweep_study
 
     _check(name, options, _names(sweep_study.Request))
     lengths = options.get("lengths", ())

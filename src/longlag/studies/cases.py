@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from longlag.criteria import LOOSE_SHARE, STRICT_SHARE
 from longlag.statistics import clopper_pearson
-from longlag.trial import TRAIN
+from longlag.sweeps.trial import TRAIN
+from longlag.tasks.score import LOOSE_SHARE, STRICT_SHARE
 
 MSE_TARGET = 0.030
 

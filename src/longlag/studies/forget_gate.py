@@ -10,10 +10,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from longlag.figures import rates
-from longlag.recipes import recipe
+from longlag.learning.recipe import recipe
 from longlag.studies.cases import STRICT, Case, Outcome, Row, reached
+from longlag.studies.frame import Request, budget
 from longlag.studies.page import in_interval, in_share, in_spread
-from longlag.studies.sweep_study import Request, budget
 
 GATES: dict[str, dict[str, Any]] = {
     "no gate": {"forget_gate": False},

@@ -11,10 +11,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from longlag.figures import lag_scaling
-from longlag.recipes import recipe
+from longlag.learning.recipe import recipe
 from longlag.studies.cases import RULES, STRICT, Case, Outcome, Row, good_on_fresh, reached, spread
+from longlag.studies.frame import FRESH, QUICK_FRESH, Request, budget
 from longlag.studies.page import in_interval, in_share, in_spread
-from longlag.studies.sweep_study import FRESH, QUICK_FRESH, Request, budget
 
 TRIALS = {30: 30, 100: 30, 300: 30, 1000: 30, 3000: 30, 10_000: 10}
 FULL_TRIALS = {**TRIALS, 30_000: 3, 100_000: 3}

@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from longlag import __version__
-from longlag.online import Trial
+from longlag.learning.side_by_side import Trial
 from longlag.studies.page import bullets, engine, markdown, setting
+from longlag.version import __version__
 
 HEAD = (
     *("stop", "who", "solved", "sequences: mean", "95 % interval", "median", "range"),

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from longlag.online import Stop, Trial
-from longlag.recipes import OnlineRecipe
+from longlag.learning.recipe import OnlineRecipe
+from longlag.learning.side_by_side import Stop, Trial
 from longlag.statistics import bootstrap_mean, clopper_pearson
 
 Row = dict[str, Any]

@@ -23,10 +23,13 @@ from typing import Any, Protocol
 import numpy as np
 from matplotlib.figure import Figure
 
-from longlag import checks, files, machine, online, runs, session
+from longlag import checks, files, machine, signals
 from longlag.figures import solved_share, style
-from longlag.online import Trial, Trials
-from longlag.recipes import OnlineRecipe, check_seed
+from longlag.learning import side_by_side as online
+from longlag.learning.recipe import OnlineRecipe, check_seed
+from longlag.learning.side_by_side import Trial, Trials
+from longlag.runs import directory as runs
+from longlag.runs import session
 from longlag.studies import online_page, online_rows
 from longlag.studies.online_rows import Published, Row
 from longlag.studies.result import Result
@@ -147,7 +150,7 @@ def _learn(case: Case, trials: Trials, directory: Path, say: Callable[[str], Non
     if trials.finished:
         return
     saved = time.monotonic()
-    with session.signals_noted() as interrupted, ThreadPoolExecutor(trials.threads) as pool:
+    with signals.signals_noted() as interrupted, ThreadPoolExecutor(trials.threads) as pool:
         while not trials.finished:
             trials.advance(pool)
             if interrupted() or time.monotonic() - saved > session.CHECKPOINT_SECONDS:
@@ -189,7 +192,7 @@ class Store:
         arrays = self.trials.state()
         for name, rows in self._others.items():
             arrays[name] = np.concatenate([arrays[name], rows])
-        text = np.frombuffer(runs.to_json(self.about()).encode(), dtype=np.uint8)
+        text = np.frombuffer(files.to_json(self.about()).encode(), dtype=np.uint8)
         files.write_arrays(self.path, {**arrays, "about": text})
 
     def restore(self) -> None:

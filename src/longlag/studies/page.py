@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from longlag import runs
+from longlag import machine
 from longlag.studies.cases import Row
 
 
@@ -46,7 +46,7 @@ def engine(content: Mapping[str, Any]) -> str:
 
 def setting(*more: str) -> str:
     """Versions, `more` of them, machine and date, in one line."""
-    about = runs.environment()
+    about = machine.environment()
     versions = (f"Python {about['python']}", f"numpy {about['numpy']}", *more)
-    machine = (about["machine"], f"{about['cores']} cores", str(datetime.date.today()))
-    return ", ".join((*versions, *machine))
+    where = (about["machine"], f"{about['cores']} cores", str(datetime.date.today()))
+    return ", ".join((*versions, *where))

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from longlag import report
+from longlag import words as report
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,10 +9,10 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from longlag.figures import seed_curves
-from longlag.recipes import recipe
+from longlag.learning.recipe import recipe
 from longlag.studies.cases import RULES, STRICT, Case, Outcome, Row, good_on_fresh, reached, spread
+from longlag.studies.frame import FRESH, QUICK_FRESH, Request, budget
 from longlag.studies.page import in_interval, in_share, in_spread
-from longlag.studies.sweep_study import FRESH, QUICK_FRESH, Request, budget
 
 LENGTHS, QUICK_LENGTHS = (30, 100), (30,)
 TRIALS, QUICK_TRIALS = 30, 3

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from longlag.recipes import recipe
+from longlag.learning.recipe import recipe
 from longlag.studies.online_rows import Published
 from longlag.studies.online_study import Case, Study
 

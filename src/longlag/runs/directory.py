@@ -1,0 +1,431 @@
+"""A run directory: weights, history, snapshots, checkpoint; each file whole or absent.
+
+    weights.npz      Wx (2, 4H), Wh (H, 4H), b (4H,), Wy (H, 1), by (1,), float32; those of the
+                     LSTM of 1997: W (C + 2B, 2 + C + 2B + 1), Wk (C + 1,)
+    history.json     losses, test curve, score, settings, environment; on-line also the stops
+    snapshots.npz    iterations (S,), parameters (S, P)
+    checkpoint.npz   the whole state of a training, for `--resume`
+
+A directory holds a finished run once history.json is there; it holds an unfinished training while
+checkpoint.npz says so. Both can be true: a finished run stays until its successor is complete.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from longlag import checks, files, machine
+from longlag.files import DamagedFile
+from longlag.learning.recipe import (
+    BATCH_RECIPES,
+    ONLINE_RECIPES,
+    AnyRecipe,
+    Network,
+    OnlineRecipe,
+    check_seed,
+)
+from longlag.learning.side_by_side import Stop
+from longlag.learning.steps import AnySteps, History, Run
+from longlag.tasks.score import Score
+
+FORMAT = "longlag run 1"
+LARGEST_NUMBER = 1e80  # above the square of any difference of two float32 numbers
+WEIGHTS, HISTORY = "weights.npz", "history.json"
+SNAPSHOTS, CHECKPOINT = "snapshots.npz", "checkpoint.npz"
+RUN_FILES = (WEIGHTS, HISTORY, SNAPSHOTS, CHECKPOINT)
+FIGURES = ("training_curve", "sample_sequences", "cell_state", "pred_vs_target")
+EXPLORER = "explorer.html"
+DERIVED = (*(f"{name}.png" for name in FIGURES), "training_curve.csv", "animation.gif", EXPLORER)
+
+
+class Refused(ValueError):
+    """A directory that must not be written to or cannot be read; the message says why."""
+
+
+# -- saving and loading a finished run ------------------------------------------------------------
+
+
+def save(run: Run, directory: Path) -> None:
+    """Writes a finished run, history.json last: it is what makes the run count as finished.
+
+    An earlier run's history.json goes first, so that the files of two runs never pass for one;
+    what was drawn from that run goes too.
+    """
+    for name in (HISTORY, *DERIVED, *([] if run.snapshots else [SNAPSHOTS])):
+        with suppress(FileNotFoundError):
+            (directory / name).unlink()
+    files.write_arrays(directory / WEIGHTS, run.network.parameters._asdict())
+    if run.snapshots:
+        snapshots = {
+            "iterations": np.array(list(run.snapshots), dtype=np.int64),
+            "parameters": np.array(list(run.snapshots.values())),
+        }
+        files.write_arrays(directory / SNAPSHOTS, snapshots)
+    files.write_bytes(directory / HISTORY, files.to_json(describe(run)).encode())
+
+
+def put(run: Run, directory: Path, *, overwrite: bool) -> None:
+    """Saves a run that was not trained in the directory, which must be free for it (`claim`).
+
+    Args:
+        overwrite: discard an unfinished training in the directory.
+    """
+    claim(directory, overwrite=overwrite)
+    with locked(directory):
+        save(run, directory)
+        (directory / CHECKPOINT).unlink(missing_ok=True)
+
+
+def load(directory: str | os.PathLike[str]) -> Run:
+    """Reads a finished run back.
+
+    Without snapshots.npz the run has none; every other file must be there.
+
+    Raises:
+        Refused: no such directory, or no finished run in it.
+        DamagedFile: a file that is cut short, altered, of another format or at odds with the
+            others; the message names it.
+    """
+    directory = Path(directory)
+    if not directory.is_dir():
+        raise Refused(f"{directory} is not a run directory: there is no such directory")
+    if not (directory / HISTORY).exists():
+        raise Refused(_no_run(directory))
+    with files.damage_named(directory / HISTORY):
+        known = described(json.loads((directory / HISTORY).read_bytes()))
+    return Run(
+        **known,
+        network=_load_network(directory / WEIGHTS, known["recipe"]),
+        snapshots=_load_snapshots(directory / SNAPSHOTS, known["recipe"]),
+    )
+
+
+def _no_run(directory: Path) -> str:
+    if (directory / CHECKPOINT).exists():
+        return (
+            f"{directory} holds an unfinished training and no finished run; "
+            f"finish it with `longlag train --resume --save-dir {directory}`"
+        )
+    return f"{directory} is not a run directory: it has no {HISTORY}"
+
+
+def describe(run: Run) -> dict[str, Any]:
+    """The content of history.json: all of a run but its weights and snapshots."""
+    history = run.history
+    return {
+        "format": FORMAT,
+        "recipe": run.recipe.name,
+        "seed": run.seed,
+        "engine": run.engine,
+        "isa": run.isa,
+        "iterations": run.iterations,
+        "sequences": run.sequences,
+        "stopped_by": run.stopped_by,
+        "score": run.score.as_dict(),
+        **stops_json(run),
+        "final_test_mse": run.score.mse,
+        "elapsed_sec": history.elapsed_sec,
+        "config": run.recipe.settings(),
+        "env": machine.environment() if run.env is None else dict(run.env),
+        "test_curve": history.test_curve,
+        "train_losses": history.train_losses.tolist(),
+    }
+
+
+def described(content: Any) -> dict[str, Any]:
+    """What `describe` was told: the fields of a Run but its network and snapshots.
+
+    Raises:
+        ValueError, LookupError, TypeError: it is not that, or of another format.
+    """
+    content = _checked(content)
+    recipe = _recipe(content["recipe"], content["config"])
+    history = History(
+        train_losses=np.array([_number(loss) for loss in content["train_losses"]]),
+        test_curve=[(int(k), _number(mse)) for k, mse in content["test_curve"]],
+        elapsed_sec=_number(content["elapsed_sec"]),
+    )
+    stopped_by, engine, isa = content["stopped_by"], content["engine"], content["isa"]
+    if stopped_by not in ("target", "max_iterations", "diverged"):
+        raise ValueError(f"stopped_by is {stopped_by!r}")
+    if engine not in ("native", "numpy") or not isinstance(isa, str | None):
+        raise ValueError(f"engine is {engine!r} on {isa!r}")
+    return {
+        "recipe": recipe,
+        "seed": check_seed(content["seed"]),
+        "history": history,
+        "score": _score(content["score"]),
+        "stopped_by": stopped_by,
+        "engine": engine,
+        "isa": isa,
+        "stops": _stops(content, recipe),
+        "env": dict(content["env"]),
+    }
+
+
+def stops_json(run: Run) -> dict[str, Any]:
+    """The stopping points of a run that learned on-line; nothing of another."""
+    stops = [asdict(stop) for stop in run.stops]
+    return {"stops": [{**s, "score": s.pop("fresh")} for s in stops]} if stops else {}
+
+
+def _load_network(path: Path, recipe: AnyRecipe) -> Network:
+    if not path.exists():
+        raise DamagedFile(f"{path} is missing from the run directory")
+    arrays = files.read_arrays(path)
+    with files.damage_named(path):
+        return network_of(recipe, arrays)
+
+
+def network_of(recipe: AnyRecipe, arrays: Mapping[str, np.ndarray]) -> Network:
+    """The network that has these weights, by the names in weights.npz.
+
+    Raises:
+        ValueError: other names, shapes that do not fit the recipe, numbers that are not finite
+            float32.
+    """
+    shapes = recipe.shapes._asdict()
+    if set(arrays) != set(shapes):
+        raise ValueError(f"it holds {', '.join(arrays)}, not {', '.join(shapes)}")
+    _check_floats(arrays)
+    for name, shape in shapes.items():
+        if arrays[name].shape != shape:
+            found = arrays[name].shape
+            raise ValueError(f"{name} of shape {found} does not fit {recipe.architecture}")
+    return recipe.network_of(np.concatenate([arrays[name].ravel() for name in shapes]))
+
+
+def _load_snapshots(path: Path, recipe: AnyRecipe) -> dict[int, np.ndarray]:
+    if not path.exists():
+        return {}
+    arrays = files.read_arrays(path)
+    with files.damage_named(path):
+        iterations, parameters = arrays["iterations"], arrays["parameters"]
+        _check_floats({"parameters": parameters})
+        checks.array("iterations", iterations, np.int64, (None,))
+        P = sum(math.prod(shape) for shape in recipe.shapes)
+        if parameters.shape != (len(iterations), P):
+            raise ValueError(f"snapshots of shape {parameters.shape} do not fit the recipe")
+        return dict(zip((int(k) for k in iterations), parameters, strict=True))
+
+
+def _check_floats(arrays: Mapping[str, np.ndarray]) -> None:
+    for name, array in arrays.items():
+        if array.dtype != np.float32 or not np.all(np.isfinite(array)):
+            raise ValueError(f"{name} must be finite float32 numbers, not {array.dtype}")
+
+
+# -- checkpoints ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A training's state, and what it is a training of."""
+
+    recipe: AnyRecipe
+    seed: int
+    engine: str
+    isa: str | None
+    state: Mapping[str, Any]
+
+    @property
+    def finished(self) -> bool:
+        return self.state["stopped_by"] is not None
+
+    def put_into(self, training: AnySteps, path: Path) -> None:
+        """Lets a fresh training of the same recipe and seed go on from here."""
+        with files.damage_named(path):
+            training.restore(dict(self.state))
+
+
+def save_checkpoint(training: AnySteps, directory: Path) -> None:
+    """Writes the whole state of a training between two of its steps."""
+    state = training.state()
+    arrays = {name: value for name, value in state.items() if isinstance(value, np.ndarray)}
+    about = {
+        "format": FORMAT,
+        "recipe": training.recipe.name,
+        "config": training.recipe.settings(),
+        "seed": training.seed,
+        "engine": training.engine.name,
+        "isa": training.engine.isa,
+        "state": {name: value for name, value in state.items() if name not in arrays},
+    }
+    text = np.frombuffer(files.to_json(about).encode(), dtype=np.uint8)
+    files.write_arrays(directory / CHECKPOINT, {**arrays, "about": text})
+
+
+def load_checkpoint(directory: Path) -> Checkpoint:
+    """Reads a checkpoint back.
+
+    Raises:
+        Refused: there is none.
+        DamagedFile: it is cut short, altered, or of another format.
+    """
+    path = directory / CHECKPOINT
+    if not path.exists():
+        raise Refused(f"there is nothing to resume in {directory}: it has no {CHECKPOINT}")
+    arrays = files.read_arrays(path)
+    with files.damage_named(path):
+        about = _checked(json.loads(arrays.pop("about").tobytes()))
+        check_seed(about["seed"])
+        score = about["state"]["score"]
+        state = {**about["state"], **arrays}
+        if score is not None:
+            state["score"] = _score(score).as_dict()
+        if state["stopped_by"] not in (None, "target", "max_iterations", "diverged"):
+            raise ValueError(f"stopped_by is {state['stopped_by']!r}")
+        recipe = _recipe(about["recipe"], about["config"])
+        return Checkpoint(recipe, about["seed"], about["engine"], about["isa"], state)
+
+
+# -- a directory to train into --------------------------------------------------------------------
+
+
+def claim(directory: Path, *, overwrite: bool) -> None:
+    """Makes sure that a training may write into a directory, and creates it where missing.
+
+    A finished run may be replaced, which happens when its successor is complete.
+
+    Raises:
+        Refused: an unfinished training and no `overwrite`, foreign files, or a place that cannot
+            be written to.
+        DamagedFile: a run's files that cannot be read, and no `overwrite`.
+    """
+    writable(directory)
+    present = sorted(path.name for path in directory.iterdir() if not _left_over(path.name))
+    if not present:
+        return
+    if not {HISTORY, CHECKPOINT} & set(present):
+        raise Refused(
+            f"{directory} is not empty and holds no longlag run ({present[0]} is there); "
+            "choose another directory"
+        )
+    if overwrite and all(name in RUN_FILES + DERIVED for name in present):
+        return
+    if CHECKPOINT in present:
+        checkpoint = load_checkpoint(directory)
+        if not checkpoint.finished and not overwrite:
+            raise Refused(
+                f"{directory} holds an unfinished training ({checkpoint.recipe.name}, seed "
+                f"{checkpoint.seed}, iteration {checkpoint.state['iteration']}); "
+                "continue it with --resume or discard it with --overwrite"
+            )
+    if HISTORY in present:
+        load(directory)
+
+
+def writable(directory: Path) -> Path:
+    """The directory, created where missing.
+
+    Raises:
+        Refused: it cannot be created or written to.
+    """
+    probe = directory / f".longlag-{os.getpid()}"
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink(missing_ok=True)  # another training may have tidied up
+    except OSError as error:
+        raise Refused(f"cannot write into {directory}: {error.strerror}") from error
+    return directory
+
+
+def _left_over(name: str) -> bool:
+    """Whether a killed process left such a file: half-written, or the probe of `writable`."""
+    return name.startswith((".longlag-", *(f".{file}." for file in RUN_FILES)))
+
+
+@contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Keeps a second training out of a directory, and removes what a killed one left half-written.
+
+    Raises:
+        Refused: another process is training into it.
+    """
+    try:
+        import fcntl
+    except ImportError:  # no such locks on this system
+        yield
+        return
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(handle)
+        raise Refused(f"another process is training into {directory}") from error
+    try:
+        for path in [path for path in directory.iterdir() if _left_over(path.name)]:
+            path.unlink(missing_ok=True)
+        yield
+    finally:
+        os.close(handle)
+
+
+# -- what the files say ---------------------------------------------------------------------------
+
+
+def _number(value: Any) -> float:
+    if value is None:
+        return math.nan
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        raise ValueError(f"{value!r} stands where a number should be")
+    if abs(value) > LARGEST_NUMBER:
+        raise ValueError(f"{value:g} is beyond any error of float32 numbers")
+    return float(value)
+
+
+def _score(content: Any) -> Score:
+    names = [f.name for f in fields(Score)]
+    if not isinstance(content, dict) or set(content) != set(names):
+        raise ValueError("its score is not one")
+    errors = {name: _number(content[name]) for name in names if name not in ("n", "wrong")}
+    return Score(n=int(content["n"]), wrong=int(content["wrong"]), **errors)
+
+
+def _stops(history: Mapping[str, Any], recipe: AnyRecipe) -> tuple[Stop, ...]:
+    """Of a run that learned on-line, its stopping points; of another there are none."""
+    if not isinstance(recipe, OnlineRecipe):
+        return ()
+    stops = tuple(
+        Stop(
+            n_seq=checks.whole("n_seq", content["n_seq"], n_seq, n_seq),
+            reached=checks.flag("reached", content["reached"]),
+            sequences=checks.whole("sequences", content["sequences"], 0),
+            window_mse=_number(content["window_mse"]),
+            window_mae=_number(content["window_mae"]),
+            fresh=_score(content["score"]),
+        )
+        for n_seq, content in zip(recipe.stops, history["stops"], strict=True)
+    )
+    if stops[-1].sequences != history["iterations"]:
+        raise ValueError("its stops do not end where the training did")
+    return stops
+
+
+def _recipe(name: Any, config: Any) -> AnyRecipe:
+    """The recipe of a run, from its name and all of its settings."""
+    if not isinstance(name, str) or not isinstance(config, dict):
+        raise ValueError("its settings are not a recipe's")
+    kinds = ONLINE_RECIPES if "max_sequences" in config else BATCH_RECIPES
+    model: AnyRecipe = next(iter(kinds.values()))
+    missing = set(model.settings()) - set(config)
+    if missing:
+        raise ValueError(f"its settings lack {', '.join(sorted(missing))}")
+    return replace(model.with_settings(config), name=name)
+
+
+def _checked(content: Any) -> dict[str, Any]:
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        found = content.get("format") if isinstance(content, dict) else type(content).__name__
+        raise ValueError(f"its format is {found!r}, this version reads {FORMAT!r}")
+    return content

@@ -1,0 +1,1 @@
+"""Many trials, and the ledger of their results."""

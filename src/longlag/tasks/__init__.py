@@ -1,0 +1,1 @@
+"""The tasks: what a network sees, and what it must answer."""
