@@ -114,11 +114,13 @@ def test_a_lost_worker_and_then_a_lost_scheduler(tmp_path: Path, start, schedule
 @pytest.mark.survives("a Dask worker with another version", "refused, in one sentence")
 def test_a_worker_of_another_version_is_refused(tmp_path: Path, start, scheduler) -> None:
     address, _ = scheduler
-    (tmp_path / "older.py").write_text("import longlag\nlonglag.__version__ = '0.0.9'\n")
+    (tmp_path / "older.py").write_text(
+        "from longlag import version\nversion.CODE_VERSION = '0.0.9+r0'\n"
+    )
     add_worker(start, address, "--preload", str(tmp_path / "older.py"))
     status, _, err = finish(coordinator(tmp_path / "ledger", 5, address, wait=False))
     assert status == 2
-    assert "runs longlag 0.0.9+" in err
+    assert "runs longlag 0.0.9+r0" in err
     assert "install the same version everywhere" in err
 
 

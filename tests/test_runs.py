@@ -23,6 +23,7 @@ from longlag.learning import engine as engines
 from longlag.learning.training import Training
 from longlag.runs import directory as runs
 from longlag.runs import session
+from longlag.version import REVISION
 
 TINY = {"hidden": 3, "batch_size": 4, "max_iterations": 40, "test_every": 10, "test_size": 20}
 REQUEST = session.Request("robust", {**TINY, "min_length": 12}, seed=5, engine="numpy")
@@ -225,6 +226,16 @@ def test_a_training_of_the_kernel_is_not_resumed_without_one(
     runs.save_checkpoint(training, tmp_path)
     monkeypatch.setattr(session, "load_kernel", lambda: None)
     with pytest.raises(ValueError, match=r"native kernel, which is not built here.*--overwrite"):
+        session.resume(session.Request(), tmp_path)
+
+
+def test_a_training_of_another_revision_is_not_resumed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unfinished(tmp_path)
+    monkeypatch.setattr(runs, "REVISION", REVISION + 1)
+    words = f"revision {REVISION} of longlag's results, this is revision {REVISION + 1}"
+    with pytest.raises(runs.Refused, match=f"{words}.*--overwrite"):
         session.resume(session.Request(), tmp_path)
 
 

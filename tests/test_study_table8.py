@@ -242,7 +242,8 @@ def test_ctrl_c_and_once_more_gives_the_same_table(tmp_path: Path, capsys, monke
 def test_killed_and_once_more_gives_the_same_table(tmp_path: Path, capsys) -> None:
     words = ("study", "table8", "--quick", "--max-sequences", "60000", "--out")
     code = (
-        "import sys; from longlag import cli; from longlag.runs import session; session.CHECKPOINT_SECONDS = 0.01; "
+        "import sys; from longlag import cli; from longlag.runs import session; "
+        "session.CHECKPOINT_SECONDS = 0.01; "
         "sys.exit(cli.main(sys.argv[1:]))"
     )
     cut = tmp_path / "cut"

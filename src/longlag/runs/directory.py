@@ -36,6 +36,7 @@ from longlag.learning.recipe import (
 from longlag.learning.side_by_side import Stop
 from longlag.learning.steps import AnySteps, History, Run
 from longlag.tasks.score import Score
+from longlag.version import REVISION
 
 FORMAT = "longlag run 1"
 LARGEST_NUMBER = 1e80  # above the square of any difference of two float32 numbers
@@ -236,13 +237,24 @@ class Checkpoint:
     engine: str
     isa: str | None
     state: Mapping[str, Any]
+    revision: int | None = None
 
     @property
     def finished(self) -> bool:
         return self.state["stopped_by"] is not None
 
     def put_into(self, training: AnySteps, path: Path) -> None:
-        """Lets a fresh training of the same recipe and seed go on from here."""
+        """Lets a fresh training of the same recipe and seed go on from here.
+
+        Raises:
+            Refused: it was begun by a longlag whose results differ in their bits.
+            DamagedFile: it is no state of such a training.
+        """
+        if self.revision != REVISION:
+            raise Refused(
+                f"{path} was written by revision {self.revision} of longlag's results, this is "
+                f"revision {REVISION}: finish it with that version, or discard it with --overwrite"
+            )
         with files.damage_named(path):
             training.restore(dict(self.state))
 
@@ -253,6 +265,7 @@ def save_checkpoint(training: AnySteps, directory: Path) -> None:
     arrays = {name: value for name, value in state.items() if isinstance(value, np.ndarray)}
     about = {
         "format": FORMAT,
+        "revision": REVISION,
         "recipe": training.recipe.name,
         "config": training.recipe.settings(),
         "seed": training.seed,
@@ -285,7 +298,8 @@ def load_checkpoint(directory: Path) -> Checkpoint:
         if state["stopped_by"] not in (None, "target", "max_iterations", "diverged"):
             raise ValueError(f"stopped_by is {state['stopped_by']!r}")
         recipe = _recipe(about["recipe"], about["config"])
-        return Checkpoint(recipe, about["seed"], about["engine"], about["isa"], state)
+        own = (about["engine"], about["isa"], state, about.get("revision"))
+        return Checkpoint(recipe, about["seed"], *own)
 
 
 # -- a directory to train into --------------------------------------------------------------------

@@ -33,7 +33,8 @@ from longlag.studies.result import Result
 from longlag.sweeps import sweep as sweeps
 from longlag.sweeps.ledger import Ledger
 from longlag.sweeps.sweep import Observer
-from longlag.sweeps.trial import Trial, code_version, trial
+from longlag.sweeps.trial import Trial, trial
+from longlag.version import CODE_VERSION
 
 FIRST_SEED = 1000  # no recipe was tuned on these seeds
 FRESH, QUICK_FRESH = 25_600, 200  # further sequences, apart from those that a trial stops by
@@ -129,7 +130,7 @@ def gather(
         ValueError, KeyboardInterrupt: as `run`.
     """
     for trials in cases:
-        next(iter(trials)).key("")  # a setting that will not do is refused before any work
+        next(iter(trials))  # a setting that will not do is refused before any work
     directory = name.replace("-", "_") + ("_quick" if request.quick else "")
     out = runs.writable(request.out or Path("study") / directory)
     with Ledger.open(request.ledger or out / "ledger.sqlite") as ledger:
@@ -141,7 +142,7 @@ def gather(
             scheduler=request.scheduler,
             observe=observe,
         )
-        found = [[ledger.get(one.key(code_version())) for one in trials] for trials in cases]
+        found = [[ledger.get(one.key) for one in trials] for trials in cases]
     return out, ledger.path, [[row for row in rows if row is not None] for rows in found]
 
 
@@ -202,7 +203,7 @@ def _content(
         "full": request.full,
         "engine": engine,
         "isa": isas(row for outcome in outcomes for row in outcome.rows),
-        "code": code_version(),
+        "code": CODE_VERSION,
         "torch": versions.get("torch"),
         "out": str(out),
     }

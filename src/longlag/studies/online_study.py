@@ -33,6 +33,7 @@ from longlag.runs import session
 from longlag.studies import online_page, online_rows
 from longlag.studies.online_rows import Published, Row
 from longlag.studies.result import Result
+from longlag.version import REVISION
 
 FORMAT = "longlag trials 1"
 READING = ("error", "gradient", "reads", "first_mark", "check_every")
@@ -186,7 +187,12 @@ class Store:
         settings = self.trials.recipe.settings()
         del settings["max_sequences"]  # a larger budget goes on from a smaller one
         del settings["test_size"]
-        return {"format": FORMAT, "engine": self.trials.engine.name, **settings}
+        return {
+            "format": FORMAT,
+            "revision": REVISION,
+            "engine": self.trials.engine.name,
+            **settings,
+        }
 
     def save(self) -> None:
         arrays = self.trials.state()

@@ -16,7 +16,8 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
-from longlag.sweeps.trial import code_version, lost, perform
+from longlag.sweeps.trial import lost, perform
+from longlag.version import CODE_VERSION
 
 CHUNK_SECONDS = 4.0
 LARGEST_CHUNK = 500
@@ -80,8 +81,8 @@ class Cluster:
             raise
 
     def _check_versions(self) -> None:
-        for worker, version in self.client.run(code_version).items():
-            if version != code_version():
+        for worker, version in self.client.run(_code_version).items():
+            if version != CODE_VERSION:
                 raise ValueError(_refusal(worker, version))
 
     def rows(self, work: Iterator[Work]) -> Generator[list[Row], None, None]:
@@ -136,7 +137,7 @@ class Cluster:
     def _submit(self, chunk: list[Work]) -> Any:
         self._check_scheduler()
         text = json.dumps(chunk)
-        return self.client.submit(perform_chunk, text, code_version(), retries=RETRIES, pure=False)
+        return self.client.submit(perform_chunk, text, CODE_VERSION, retries=RETRIES, pure=False)
 
     def _rows_of(self, future: Any, chunk: list[Work]) -> list[Row]:
         """The rows of a chunk that has ended in one way or another."""
@@ -156,15 +157,20 @@ class Cluster:
         ]
 
 
+def _code_version() -> str:
+    """That of the worker it is run on."""
+    return CODE_VERSION
+
+
 def perform_chunk(text: str, version: str) -> str:
     """Carries out trials on a worker; refuses them if it has another version."""
-    if code_version() != version:
-        return json.dumps({"refused": code_version(), "worker": socket.gethostname()})
+    if version != CODE_VERSION:
+        return json.dumps({"refused": CODE_VERSION, "worker": socket.gethostname()})
     return json.dumps({"rows": [perform(work) for work in json.loads(text)]})
 
 
 def _refusal(worker: str, version: str) -> str:
     return (
-        f"the worker {worker} runs longlag {version}, not {code_version()} as here: "
+        f"the worker {worker} runs longlag {version}, not {CODE_VERSION} as here: "
         "install the same version everywhere"
     )

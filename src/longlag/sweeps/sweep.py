@@ -22,7 +22,7 @@ from typing import IO, Any, Protocol
 from longlag import checks, machine
 from longlag.signals import signals_noted
 from longlag.sweeps.ledger import Ledger, check_row
-from longlag.sweeps.trial import Trial, code_version, lost
+from longlag.sweeps.trial import Trial, lost
 
 AHEAD = 2  # trials that a worker holds: one at work, one waiting, so that it never waits for us
 LIVES = 3  # workers that a trial may take down with it before it is called failed
@@ -106,9 +106,8 @@ def run(
 
 def _open(trials: Iterable[Trial], ledger: Ledger, progress: Progress) -> Iterator[Work]:
     """The trials without a result, as plain values."""
-    version = code_version()
     for trial in trials:
-        key = trial.key(version)
+        key = trial.key
         if ledger.done(key):
             progress.skipped += 1
         else:

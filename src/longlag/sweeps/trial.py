@@ -16,7 +16,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,14 +25,9 @@ from longlag.learning import engine as engines
 from longlag.learning.recipe import Recipe, recipe
 from longlag.learning.training import Training, on_fresh
 from longlag.tasks.score import Score
-from longlag.version import __version__
+from longlag.version import CODE_VERSION, REVISION, __version__
 
 TRAIN = "longlag.sweeps.trial:train"
-# What determines a result: the code version names these files' contents, not the release alone.
-MATHEMATICS = (
-    *("tasks", "networks/lstm", "optimizers", "criteria", "recipes", "steps", "training", "engine"),
-    *("trial", "foreign", "networks/lstm1997", "modern1997", "torch", "torch_baselines"),
-)
 EMPTY: dict[str, Any] = {
     **{"score": None, "fresh": None, "sequences": None, "seconds": None, "curve": None},
     **{"engine": None, "isa": None, "error": None},
@@ -55,9 +49,10 @@ class Trial:
     engine: str
     function: str = TRAIN
 
-    def key(self, version: str) -> str:
+    @property
+    def key(self) -> str:
         """A digest of all that determines the result."""
-        text = json.dumps({**asdict(self), "version": version}, sort_keys=True)
+        text = json.dumps({**asdict(self), "revision": REVISION}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -67,15 +62,6 @@ def trial(
     """A trial of a registered recipe with some settings changed; every default is written out."""
     settings = recipe(name, **changes).settings()
     return Trial(name, {**settings, "fresh": fresh}, seed, engine, function)
-
-
-@functools.cache
-def code_version() -> str:
-    """The release, and a digest of the source that determines results."""
-    here, digest = Path(__file__).parent, hashlib.sha256()
-    for name in MATHEMATICS:
-        digest.update((here / f"{name}.py").read_bytes())
-    return f"{__version__}+{digest.hexdigest()[:12]}"
 
 
 def train(settings: Mapping[str, Any], seed: int, engine: str) -> dict[str, Any]:
@@ -148,7 +134,7 @@ def perform(work: Mapping[str, Any]) -> dict[str, Any]:
         **EMPTY,
         **{name: work[name] for name in ("recipe", "settings", "seed")},
         **{"seconds": seconds, "started": started, "ended": now()},
-        **{"versions": versions(), "version": code_version(), "host": socket.gethostname()},
+        **{"versions": versions(), "version": CODE_VERSION, "host": socket.gethostname()},
         **outcome,
     }
 
@@ -158,7 +144,7 @@ def lost(work: Mapping[str, Any], reason: str) -> dict[str, Any]:
     return {
         **EMPTY,
         **{name: work[name] for name in ("recipe", "settings", "seed")},
-        **{"started": None, "ended": now(), "versions": versions(), "version": code_version()},
+        **{"started": None, "ended": now(), "versions": versions(), "version": CODE_VERSION},
         **{"host": socket.gethostname(), "status": "failed", "error": reason},
     }
 

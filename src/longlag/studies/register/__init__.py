@@ -15,8 +15,6 @@ and, unless another place is named, ledger.sqlite, from which an interrupted stu
 
 from __future__ import annotations
 
-import functools
-import hashlib
 import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -32,15 +30,14 @@ from longlag.learning.recipe import recipe
 from longlag.studies.cases import Row
 from longlag.studies.frame import Request, Trials, budget, check, gather, isas
 from longlag.studies.register import figures
-from longlag.studies.register import measure as probing
 from longlag.studies.register import page as register_page
 from longlag.studies.register import probe as register_probe
-from longlag.studies.register import sequences as register_sequences
 from longlag.studies.register.measure import PRODUCT_FROM_BOTH, beyond
 from longlag.studies.register.sequences import AFTER, BETWEEN, LATER, POINTS, SHORTEST
 from longlag.studies.result import Result
 from longlag.sweeps.sweep import Observer
-from longlag.sweeps.trial import Trial, code_version, trial
+from longlag.sweeps.trial import Trial, trial
+from longlag.version import CODE_VERSION
 
 PROBE = "longlag.studies.register.probe:trial"
 LENGTHS, FULL_LENGTHS, QUICK_LENGTHS = (30, 100, 300), (30, 100, 300, 1000), (30,)
@@ -103,7 +100,7 @@ def _changes(request: Request, name: str, most: int | None = None) -> dict[str, 
 
 def trials_of(group: Group, request: Request) -> Trials:
     """What is carried out."""
-    own = {**(QUICK_SIZES if request.quick else SIZES), "probe": probe_version()}
+    own = QUICK_SIZES if request.quick else SIZES
     engine = register_probe.engine_of(group.recipe, request.engine)
 
     def make(seed: int) -> Trial:
@@ -112,15 +109,6 @@ def trials_of(group: Group, request: Request) -> Trials:
         return replace(one, function=PROBE, settings={**settings, **own})
 
     return Trials(make, group.seeds)
-
-
-@functools.cache
-def probe_version() -> str:
-    """A digest of the source that measures: part of a trial's key, as is that which trains."""
-    digest = hashlib.sha256()
-    for module in (probing, register_probe, register_sequences):
-        digest.update(Path(str(module.__file__)).read_bytes())
-    return digest.hexdigest()[:12]
 
 
 def run(request: Request, observe: Observer = lambda progress: None) -> Result:
@@ -161,7 +149,7 @@ def _content(
         "rows": [network.row for _, members in networks for network in members],
         "quick": request.quick,
         "full": request.full,
-        "code": f"{code_version()}, probe {probe_version()}",
+        "code": CODE_VERSION,
         "isa": isas(rows),
         "out": str(out),
     }

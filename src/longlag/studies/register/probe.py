@@ -56,7 +56,6 @@ def trial(settings: Mapping[str, Any], seed: int, engine: str) -> Found:
     """
     settings = dict(settings)
     sizes = {name: settings.pop(name) for name in ("sequences", "searched", "pairs")}
-    settings.pop("probe")  # the version of this code, which is part of the trial's key
     made = recipe("robust", **settings)
     run = training.train(made, seed, engine=engine)
     assert isinstance(run.network, LSTM)
