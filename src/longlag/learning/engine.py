@@ -1,209 +1,161 @@
-"""Who does the arithmetic: the native kernel, or the numpy reference.
+"""What computes a training: the native kernel, or the numpy reference.
 
-Both stand behind one small interface, `Engine`; training and evaluation know nothing else.
+Both stand behind one small interface, `Engine`; training and evaluation know nothing else. The
+reference drives any network; the kernel those that it has.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 
 from longlag import checks
 from longlag.kernel import load_kernel
-from longlag.learning.optimizers import Adam, GradientDescent, Optimizer, clip_by_global_norm
-from longlag.learning.recipe import Network, Recipe
-from longlag.networks.lstm import LSTM, check_lengths, flatten
-from longlag.networks.lstm1997 import LSTM1997
-from longlag.tasks.marked_pairs import Batch
+from longlag.learning.native import NativeEngine
+from longlag.learning.optimizers import clip_by_global_norm
+from longlag.learning.recipe import Recipe
+from longlag.learning.rules import Learned, Learner, MinibatchLearner, OnLine, OnlineLearner
+from longlag.networks.network import flatten
+from longlag.tasks.task import Batch
 
 Choice = Literal["auto", "native", "numpy"]
-# (inputs (B, T, 2), lengths (B,), targets (B,)) to the loss and its gradient (P,).
-Gradient = Callable[[np.ndarray, np.ndarray, np.ndarray], tuple[float, np.ndarray]]
 LARGEST_SQUARE = float(np.finfo(np.float32).max)  # Adam's second moment must be a float32 too
 
 
-@dataclass
-class Learner:
-    """What an iteration changes: parameters (P,), their moving average or None, the moments."""
-
-    parameters: np.ndarray
-    average: np.ndarray | None
-    optimizer: Optimizer
-
-    @classmethod
-    def start(cls, recipe: Recipe, network: LSTM) -> Learner:
-        """Before the first iteration, at the network's parameters."""
-        return cls.at(flatten(network.parameters), recipe)
-
-    @classmethod
-    def at(cls, parameters: np.ndarray, recipe: Recipe) -> Learner:
-        """Before the first iteration, at any initial parameters (P,), which it will change."""
-        if recipe.optimizer == "adam":
-            optimizer = Adam(len(parameters), recipe.beta1, recipe.beta2, recipe.epsilon)
-        else:
-            optimizer = GradientDescent()
-        average = parameters.copy() if recipe.average_decay > 0 else None
-        return cls(parameters, average, optimizer)
-
-    @property
-    def judged(self) -> np.ndarray:
-        """The parameters that are judged: the averaged ones where there are any."""
-        return self.parameters if self.average is None else self.average
-
-    def network(self, recipe: Recipe) -> LSTM:
-        """The network as it is judged."""
-        return recipe.network_of(self.judged.copy())
-
-
 class Engine(Protocol):
-    """The interface between the mathematics and whoever computes it."""
+    """The interface between a training and what computes it.
+
+    lanes: trials that it takes through one instruction, so that so many are best given together.
+    most: sequences of a trial that it is given at a time, so that no call takes long.
+    """
 
     name: str
     isa: str | None
+    lanes: int
+    most: int
 
     def predict(self, network: Any, inputs: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-        """Answers (B,) for inputs (B, T, 2)."""
+        """Answers of a network with its weights, in the shape of the task's targets."""
         ...
 
-    def learn(self, learner: Learner, recipe: Recipe, data: Batch) -> tuple[np.ndarray, int]:
-        """Iterates over N prepared batches: inputs (N, B, T, 2), lengths and targets (N, B).
+    def learn(
+        self, recipe: Recipe, learners: Sequence[Any], data: Sequence[Batch]
+    ) -> list[Learned]:
+        """Lets every learner learn from its piece of data, and changes it in place.
 
-        Changes the learner in place. Stops, without the update, at a loss that is not finite or
-        a gradient whose square is not.
-
-        Returns:
-            The losses, each before its update (the offending one included), and the number of
-            updates made.
+        Args:
+            learners: of this recipe; on-line the pieces are all equally long.
+            data: for each its piece: inputs (n, B, T, D) in batches, (n, T, D) on-line.
         """
         ...
 
 
 class NumpyEngine:
-    """The reference itself."""
+    """The reference itself: one trial after another."""
 
     name = "numpy"
     isa: str | None = None
+    lanes = 1
+    most = 16
 
-    def predict(self, network: Network, inputs: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    def predict(self, network: Any, inputs: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         with np.errstate(over="ignore", invalid="ignore"):
             return network.predict(inputs, lengths)
 
-    def learn(self, learner: Learner, recipe: Recipe, data: Batch) -> tuple[np.ndarray, int]:
-        network = recipe.network_of(learner.parameters)
-
-        def gradient(*batch: np.ndarray) -> tuple[float, np.ndarray]:
-            loss, parts = network.gradient(*batch)
-            return loss, flatten(parts)
-
-        return descend(gradient, learner, recipe, data)
+    def learn(
+        self, recipe: Recipe, learners: Sequence[Any], data: Sequence[Batch]
+    ) -> list[Learned]:
+        how = descend if isinstance(learners[0], MinibatchLearner) else follow
+        with np.errstate(over="ignore", invalid="ignore"):
+            return [how(recipe, *pair) for pair in zip(learners, data, strict=True)]
 
 
-def descend(
-    gradient: Gradient, learner: Learner, recipe: Recipe, data: Batch
-) -> tuple[np.ndarray, int]:
-    """`Engine.learn`, whoever computes the gradient: clip, update, average."""
-    losses = []
-    with np.errstate(over="ignore", invalid="ignore"):
-        for batch in zip(*data, strict=True):
-            loss, vector = gradient(*batch)
-            losses.append(loss)
-            clipped, norm = clip_by_global_norm(vector, recipe.clip)
-            if not np.isfinite(loss) or not norm**2 <= LARGEST_SQUARE:
-                return np.array(losses), len(losses) - 1
-            learner.optimizer.update(learner.parameters, clipped, recipe.learning_rate)
-            if learner.average is not None:
-                decay = np.float32(recipe.average_decay)
-                learner.average *= decay
-                learner.average += (1 - decay) * learner.parameters
-    return np.array(losses), len(losses)
+def _gradient(recipe: Recipe, learner: Learner, batch: Batch) -> tuple[float, np.ndarray]:
+    loss, parts = recipe.network_of(learner.weights).gradient(*batch)
+    return loss, flatten(parts)
 
 
-class NativeEngine:
-    """The C++ kernel, on the instruction set `isa`, with `threads` threads."""
+def descend(recipe: Recipe, learner: MinibatchLearner, data: Batch) -> Learned:
+    """Batch after batch: clip, update, average.
 
-    name = "native"
-
-    def __init__(self, kernel: Any, isa: str, threads: int) -> None:
-        self.isa: str | None = isa
-        self._kernel, self._common = kernel, {"isa": isa, "threads": threads}
-
-    def predict(self, network: Network, inputs: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-        compute = self._kernel.predict if isinstance(network, LSTM) else self._kernel.predict1997
-        return compute(*self._arguments(network, inputs, lengths), **self._of(network))
-
-    def states(
-        self, network: LSTM, inputs: np.ndarray, lengths: np.ndarray
-    ) -> dict[str, np.ndarray]:
-        """As `LSTM.states`, in float32."""
-        return self._kernel.states(*self._arguments(network, inputs, lengths), **self._of(network))
-
-    def learn(self, learner: Learner, recipe: Recipe, data: Batch) -> tuple[np.ndarray, int]:
-        moments = learner.optimizer.moments
-        unused = np.zeros_like(learner.parameters)  # plain gradient descent keeps no moments
-        rates = np.full(len(data.inputs), recipe.learning_rate)
-        losses, updates = self._kernel.train(
-            learner.parameters,
-            moments.get("first", unused),
-            moments.get("second", unused),
-            learner.optimizer.step,
-            *data,
-            rates,
-            hidden=recipe.hidden,
-            sigmoid_output=recipe.output == "sigmoid",
-            forget_gate=recipe.forget_gate,
-            optimizer=recipe.optimizer,
-            beta1=recipe.beta1,
-            beta2=recipe.beta2,
-            epsilon=recipe.epsilon,
-            clip=recipe.clip,
-            average=learner.average,
-            average_decay=recipe.average_decay,
-            **self._common,
-        )
-        learner.optimizer.step += updates
-        return losses, updates
-
-    def _of(self, network: Network) -> dict[str, Any]:
-        if isinstance(network, LSTM1997):
-            if network.output != "sigmoid":
-                raise ValueError("the kernel's LSTM of 1997 has a sigmoid output: use engine numpy")
-            return {
-                "blocks": network.blocks,
-                "block_size": network.block_size,
-                "reads_current": network.reads == "current",
-                **self._common,
-            }
-        return {
-            "hidden": network.hidden,
-            "sigmoid_output": network.output == "sigmoid",
-            "forget_gate": network.forget_gate,
-            **self._common,
-        }
-
-    @staticmethod
-    def _arguments(
-        network: Network, inputs: np.ndarray, lengths: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        lengths = check_lengths(inputs, lengths)
-        return (
-            flatten(network.parameters).astype(np.float32),
-            np.ascontiguousarray(inputs, dtype=np.float32),
-            np.ascontiguousarray(lengths, dtype=np.int64),
-        )
+    Stops, without the update, at a loss that is not finite or a gradient whose square is not; the
+    offending loss is among the losses.
+    """
+    losses, rule = [], recipe.rule
+    for batch in zip(*data, strict=True):
+        loss, vector = _gradient(recipe, learner, Batch(*batch))
+        losses.append(loss)
+        clipped, norm = clip_by_global_norm(vector, rule.clip)
+        if not np.isfinite(loss) or not norm**2 <= LARGEST_SQUARE:
+            return Learned(np.array(losses), len(losses) - 1)
+        learner.optimizer.update(learner.weights, clipped, rule.learning_rate)
+        if learner.average is not None:
+            decay = np.float32(rule.average_decay)
+            learner.average *= decay
+            learner.average += (1 - decay) * learner.weights
+    return Learned(np.array(losses), len(losses))
 
 
-def choose(engine: str = "auto", threads: int = 1) -> Engine:
-    """The engine by name: `auto` takes the native kernel where there is one.
+def follow(recipe: Recipe, learner: OnlineLearner, data: Batch) -> Learned:
+    """One sequence, one update, until the last stop is reached or the weights are not finite."""
+    losses: list[float] = []
+    for k in range(len(data.lengths)):
+        if learner.over or (loss := _one(recipe, learner, data, k)) is None:
+            break
+        losses.append(loss)
+    return Learned(np.array(losses), len(losses))
+
+
+def _one(recipe: Recipe, learner: OnlineLearner, data: Batch, k: int) -> float | None:
+    """Learns from sequence k; None where the weights would not stay finite."""
+    length, rule = data.lengths[k], recipe.rule
+    assert isinstance(rule, OnLine)
+    batch = Batch(data.inputs[k : k + 1, :length], data.lengths[k : k + 1], data.targets[k : k + 1])
+    if recipe.task.answered == "every":
+        batch = batch._replace(targets=batch.targets[:, :length])
+    network = recipe.network_of(learner.weights)
+    errors = network.predict(batch.inputs, batch.lengths) - batch.targets
+    loss, parts = network.gradient(*batch)
+    # The paper's error is the sum over a sequence's answers, of which `gradient` is the mean.
+    step = np.float32(rule.rate * batch.targets.size) * flatten(parts)
+    updated = learner.weights - step
+    if not (np.isfinite(loss) and np.all(np.isfinite(updated))):
+        return None
+    learner.weights[:] = updated
+    _note(learner, errors.flat[np.argmax(np.abs(errors))])
+    return loss
+
+
+def _note(learner: OnlineLearner, error: np.floating) -> None:
+    """Puts an error in the window and looks at the stopping rule."""
+    ring, rule = learner.recent, learner.window
+    ring[learner.seen % len(ring)] = error
+    learner.seen += 1
+    seen = int(learner.seen)
+    learner.wrong[...] = np.sum(np.abs(ring[:seen]) > np.float32(rule.tolerance))
+    if seen < len(ring) or seen % rule.check_every or learner.wrong >= rule.stops[0]:
+        return
+    errors = ring.astype(np.float64)
+    moments = np.mean(errors**2), np.mean(np.abs(errors))
+    for s, threshold in enumerate(rule.stops):
+        new = learner.stops[s] < 0 and learner.wrong < threshold
+        if new and moments[1] < rule.mean_error:
+            learner.stops[s] = seen
+            learner.stop_weights[s] = learner.weights
+            learner.stop_errors[s] = moments
+
+
+def choose(engine: str = "auto", threads: int = 1, recipe: Recipe | None = None) -> Engine:
+    """The engine by name: `auto` takes the native kernel where there is one that has the recipe.
 
     The environment variable LONGLAG_ISA overrides the kernel's instruction set.
 
     Raises:
-        ValueError: an unknown name, threads below 1, `native` without a kernel, or an
-            instruction set that this processor lacks.
+        ValueError: an unknown name, threads below 1, `native` without a kernel or for a recipe
+            that the kernel does not have, or an instruction set that this machine does not have.
     """
     checks.one_of("engine", engine, get_args(Choice))
     checks.whole("threads", threads, 1, 1024)
@@ -214,6 +166,10 @@ def choose(engine: str = "auto", threads: int = 1) -> Engine:
                 "engine native is not available: the kernel was not built when longlag was "
                 "installed (no C++ compiler); use numpy or auto"
             )
+        return NumpyEngine()
+    if recipe is not None and (lacks := NativeEngine.lacks(recipe)):
+        if engine == "native":
+            raise ValueError(f"engine native has no {lacks}: use engine numpy")
         return NumpyEngine()
     usable = kernel.isas()
     isa = checks.one_of("LONGLAG_ISA", os.environ.get("LONGLAG_ISA") or usable[0], usable)

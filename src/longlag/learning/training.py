@@ -1,195 +1,337 @@
-"""Mini-batch training by back-propagation through time: `train(recipe, seed)`.
+"""Training: `train(recipe, seed)`, the same in steps, and the run that it leaves.
 
-`Training` is the same thing in steps (`steps.Steps`). What is to be learned on-line, `train` hands
-on to `online_training`.
+A `Training` learns from one piece of data after another and tests where a test is due; between two
+steps its whole state can be taken out and put back, so that an interrupted training goes on to the
+same bits. `side_by_side` takes several through the lanes of the kernel. Nothing here knows of
+files or progress bars.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
-from typing import Any
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import numpy as np
 
 from longlag import checks
 from longlag.learning import engine as engines
-from longlag.learning import side_by_side as online
-from longlag.learning.online_training import OnlineTraining
-from longlag.learning.recipe import AnyRecipe, OnlineRecipe, Recipe, Streams, check_seed
-from longlag.learning.steps import AnySteps, Run, Steps, StoppedBy, snapshot_due
-from longlag.networks.lstm import LSTM, flatten
-from longlag.tasks.marked_pairs import Batch, MarkedPairs
-from longlag.tasks.score import Score, is_strict, score
+from longlag.learning.engine import Engine
+from longlag.learning.judging import measure, on_fresh
+from longlag.learning.recipe import Recipe
+from longlag.learning.rules import Learned, OnlineLearner
+from longlag.learning.stopping import Recent, Stop, Test
+from longlag.learning.streams import check_seed
+from longlag.tasks.score import Score
+from longlag.tasks.task import Batch, Task
 
-Predict = Callable[[np.ndarray, np.ndarray], np.ndarray]  # (B, T, 2) and lengths (B,) to (B,)
-
-EVALUATION_STREAM = 4  # spawn key of `evaluate`'s sequences: apart from every training stream
-PREDICTION_VALUES = 2**20  # about so many values are held at once while predicting
-LANES = 16  # sequences that the widest kernel predicts in the time of one
+StoppedBy = Literal["target", "max_iterations", "diverged"]
+LEARNER = "learner_"  # before the names of a learner's own values, in a state
 
 
-class Training(Steps[Recipe, engines.Engine]):
-    """Mini-batch training in steps; after a block of data it tests where a test is due.
+@dataclass(frozen=True)
+class History:
+    """How a training went.
+
+    train_losses: mean squared error of each batch, before its update; on-line, of every 1000
+    sequences, each before its own update, the last mean being of those that were left;
+    tests: iterations, and the scores on fresh sequences there; elapsed_sec: seconds of training
+    and testing.
+    """
+
+    train_losses: np.ndarray
+    tests: list[Test]
+    elapsed_sec: float
+
+    @property
+    def test_curve(self) -> list[tuple[int, float]]:
+        """(iteration, test MSE) pairs."""
+        return [(iteration, score.mse) for iteration, score in self.tests]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished training.
+
+    An iteration is an update: of a batch, or on-line of one sequence.
+
+    snapshots: flat parameters (P,) by iteration, from 0 to the last; engine, isa: what computed
+    it; score: on fresh sequences (with stop `mse`: on the last test set, as published); stops:
+    with stop `recent`, the stopping points, the last of which is where the training ended; env:
+    versions and machine, of a run that was read from a file.
+    """
+
+    recipe: Recipe
+    seed: int
+    network: Any
+    history: History
+    score: Score
+    stopped_by: StoppedBy
+    iterations: int
+    snapshots: dict[int, np.ndarray] = field(repr=False)
+    engine: str
+    isa: str | None
+    stops: tuple[Stop, ...] = ()
+    env: Mapping[str, Any] | None = field(default=None, repr=False)
+
+    @property
+    def sequences(self) -> int:
+        """Training sequences seen."""
+        return self.iterations * self.recipe.batch_size
+
+    @property
+    def loss_iterations(self) -> np.ndarray:
+        """The last iteration that each of the training losses is about."""
+        ends = self.recipe.rule.loss_every * np.arange(1, len(self.history.train_losses) + 1)
+        return np.minimum(ends, self.iterations)
+
+    def network_at(self, iteration: int) -> Any:
+        """The network as it was at one of the snapshots."""
+        return self.recipe.network_of(self.snapshots[iteration])
+
+
+class Training:
+    """A training in steps; see the module's docstring.
 
     Args:
         recipe, seed: what is trained.
         engine: from `longlag.learning.engine.choose`.
         snapshot_every: iterations between snapshots; geometric where not given.
 
+    Attributes:
+        iteration: updates made.
+        losses, tests: as in `History`.
+        stopped_by: None before the end.
+        learner: all that learning changes.
+
     Raises:
-        ValueError: a recipe that learns on-line.
+        ValueError: a seed that is not allowed.
     """
 
-    streams: Streams
-    learner: engines.Learner
-    iteration: int
-    stopped_by: StoppedBy | None
-    score: Score | None
-
     def __init__(
-        self,
-        recipe: Recipe,
-        seed: int,
-        engine: engines.Engine,
-        snapshot_every: int | None = None,
+        self, recipe: Recipe, seed: int, engine: Engine, snapshot_every: int | None = None
     ) -> None:
-        if isinstance(recipe, OnlineRecipe):
-            raise ValueError(f"recipe {recipe.name} learns on-line, not in batches")
-        super().__init__(recipe, seed, engine)
-        self.streams = recipe.streams(seed)
-        self.learner = engines.Learner.at(self._initial(), recipe)
-        self._strict_in_a_row = 0
+        self.recipe, self.seed, self.engine = recipe, check_seed(seed), engine
+        self.learner = recipe.learner(self.seed)
+        self.iteration = 0
+        self.losses: list[float] = []
+        self.tests: list[Test] = []
+        self.stops: tuple[Stop, ...] = ()
+        self.snapshots: dict[int, np.ndarray] = {}
+        self.elapsed = 0.0
+        self.stopped_by: StoppedBy | None = None
+        self.score: Score | None = None
+        self._waiting: list[float] = []  # losses that are in no mean yet
         self._snapshot_every = snapshot_every
         self._snapshot()
 
     @property
-    def network(self) -> LSTM:
+    def network(self) -> Any:
         """The network as it stands."""
-        return self.learner.network(self.recipe)
-
-    def predict(self, inputs: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-        """Answers (B,) of the network as it stands, for inputs (B, T, 2)."""
-        return self.engine.predict(self.network, inputs, lengths)
-
-    def _initial(self) -> np.ndarray:
-        """The initial parameters, flat (P,)."""
-        return flatten(self.recipe.network(self.streams.weights).parameters)
+        return self.recipe.network_of(self.learner.judged.copy())
 
     # -- one step -----------------------------------------------------------------------------
 
-    def _step(self) -> None:
-        self._train_block()
-        last = self.iteration == self.recipe.max_iterations
-        if self.stopped_by is None and (last or self.iteration % self.recipe.test_every == 0):
-            self._test(last)
-        if self.stopped_by is not None:
-            self._conclude()
+    def advance(self) -> None:
+        """Learns from the next piece of data, and tests where a test is due.
 
-    def _train_block(self) -> None:
-        recipe = self.recipe
-        n = min(recipe.block, recipe.max_iterations - self.iteration)
-        data = self._draw(n)
-        done = 0
-        while done < n and self.stopped_by is None:
+        An exception from within, Ctrl-C's included, leaves a state from which nothing can go on.
+
+        Raises:
+            RuntimeError: the training has already stopped.
+        """
+        start = time.perf_counter()
+        for piece in self.pieces():
+            self.note(self.engine.learn(self.recipe, [self.learner], [piece])[0], piece)
+            if self.stopped_by is not None:
+                break
+        self.look()
+        self.elapsed += time.perf_counter() - start
+
+    def pieces(self) -> Iterator[Batch]:
+        """The next step's data, divided where snapshots are due."""
+        if self.stopped_by is not None:
+            raise RuntimeError(f"the training has stopped already, by {self.stopped_by}")
+        data = self.learner.draw(self.iteration, self.engine.most)
+        n, done, first = len(data.lengths), 0, self.iteration
+        while done < n:
             stop = done + 1
-            while stop < n and not self._snapshot_due(self.iteration + stop - done):
+            while stop < n and not self._snapshot_due(first + stop):
                 stop += 1
-            piece = Batch(*(array[done:stop] for array in data))
-            losses, updates = self.engine.learn(self.learner, recipe, piece)
-            self.losses.extend(float(loss) for loss in losses[:updates])
-            self.iteration += updates
-            if updates < stop - done:
-                self.stopped_by = "diverged"
-            elif self._snapshot_due(self.iteration):
-                self._snapshot()
+            yield Batch(*(array[done:stop] for array in data))
             done = stop
 
-    def _draw(self, n: int) -> Batch:
-        """n batches of training data: inputs (n, B, T, 2), lengths and targets (n, B)."""
-        recipe, rng = self.recipe, self.streams.training
-        if recipe.draw_order == "published":
-            return Batch(*(a[None] for a in recipe.task.sample_in_order(recipe.batch_size, rng)))
-        flat = recipe.task.sample(n * recipe.batch_size, rng)
-        return Batch(*(a.reshape(n, recipe.batch_size, *a.shape[1:]) for a in flat))
+    def note(self, learned: Learned, piece: Batch) -> None:
+        """Takes down what came of a piece of data."""
+        self.iteration += learned.updates
+        self._waiting += learned.losses[: learned.updates].tolist()
+        if learned.updates < len(piece.lengths) and not self.learner.over:
+            self.stopped_by = "diverged"
+        elif self._snapshot_due(self.iteration):
+            self._snapshot()
 
-    def _test(self, last: bool) -> None:
-        """Tests on fresh sequences; the stopping rules are those of `criteria`.
+    def look(self) -> None:
+        """Tests where a test is due, and sees whether the training has come to its end."""
+        last = self.iteration >= self.recipe.rule.budget
+        if isinstance(self.recipe.stop, Recent):
+            self._look_at_stops(last)
+        elif self.stopped_by is None and (last or self.iteration % self.recipe.stop.test_every == 0):
+            self.tests.append((self.iteration, self._fresh_score(len(self.tests))))
+            if self.recipe.stop.met(self.tests):
+                self.stopped_by = "target"
+            elif last:
+                self.stopped_by = "max_iterations"
+        if self.stopped_by is not None:
+            self._conclude()
+        every = self.recipe.rule.loss_every
+        while len(self._waiting) >= every or (self.stopped_by and self._waiting):
+            self.losses.append(float(np.mean(self._waiting[:every])))
+            del self._waiting[:every]
 
-        The strict rule asks for two successive tests, each on a set of its own, since a single
-        one, looked at again and again, selects lucky draws.
-        """
-        result = self._fresh_score()
-        self.test_curve.append((self.iteration, result.mse))
-        if self.recipe.stop == "mse":
-            self.score = result
-            met = result.mse < self.recipe.target_test_mse
-        else:
-            self._strict_in_a_row = self._strict_in_a_row + 1 if is_strict(result) else 0
-            met = self._strict_in_a_row == 2
-        if met:
+    def _look_at_stops(self, last: bool) -> None:
+        """Tests at the stopping points that were passed, with the weights there; at the end all."""
+        learner = self.learner
+        if self.stopped_by is None and learner.over:
             self.stopped_by = "target"
-        elif last:
+        elif self.stopped_by is None and last:
             self.stopped_by = "max_iterations"
+        behind = [s for s, at in enumerate(learner.stops) if at >= 0 or self.stopped_by]
+        for s in behind[len(self.stops) :]:
+            stop = self._stop(s)
+            self.stops += (stop,)
+            self.tests = [test for test in self.tests if test[0] < stop.sequences]
+            self.tests.append((stop.sequences, stop.fresh))
+            self.snapshots[stop.sequences] = self.weights_at(s).copy()
+
+    def weights_at(self, s: int) -> np.ndarray:
+        """The weights (P,) at stopping point number s, or as they are."""
+        learner = self.learner
+        return learner.stop_weights[s] if learner.stops[s] >= 0 else learner.weights
+
+    def _stop(self, s: int) -> Stop:
+        """The trial at its stopping point number s, or where it is, judged on fresh sequences."""
+        learner, rule = self.learner, self.recipe.stop
+        reached = bool(learner.stops[s] >= 0)
+        mse, mae = learner.stop_errors[s] if reached else (np.nan, np.nan)
+        return Stop(
+            n_seq=rule.stops[s],
+            reached=reached,
+            sequences=int(learner.stops[s] if reached else self.iteration),
+            window_mse=float(mse),
+            window_mae=float(mae),
+            fresh=self._score(self.recipe.network_of(self.weights_at(s)), s, self.recipe.task),
+        )
 
     def _conclude(self) -> None:
-        if self.score is None or self.stopped_by == "diverged":
-            self.score = self._fresh_score()
-        self._snapshot()
+        stop = self.recipe.stop
+        if isinstance(stop, Recent):
+            self.score = self.stops[-1].fresh
+        elif stop.by_last_test and self.tests and self.stopped_by != "diverged":
+            self.score = self.tests[-1][1]
+        else:
+            self.score = self._fresh_score(len(self.tests))
+        if not isinstance(stop, Recent):
+            self._snapshot()
 
-    def _fresh_score(self) -> Score:
-        recipe, rng = self.recipe, self.streams.test
-        in_order = recipe.draw_order == "published"
-        return measure(self.predict, recipe.evaluation_task, recipe.test_size, rng, in_order)
+    def _fresh_score(self, test: int) -> Score:
+        return self._score(self.network, test, self.recipe.task.tested)
+
+    def _score(self, network: Any, test: int, task: Task) -> Score:
+        return measure(
+            lambda inputs, lengths: self.engine.predict(network, inputs, lengths),
+            task,
+            self.recipe.stop.test_size,
+            self.learner.test_stream(test),
+            self.learner.in_order,
+        )
 
     def _snapshot_due(self, iteration: int) -> bool:
         if self._snapshot_every is not None:
             return iteration % self._snapshot_every == 0
-        return snapshot_due(iteration)
+        return self.recipe.rule.snapshot_due(iteration)
 
     def _snapshot(self) -> None:
         self.snapshots[self.iteration] = self.learner.judged.copy()
 
+    # -- the end --------------------------------------------------------------------------------
+
+    def run(self) -> Run:
+        """The finished run."""
+        if self.stopped_by is None or self.score is None:
+            raise RuntimeError("the training has not stopped yet")
+        return Run(
+            recipe=self.recipe,
+            seed=self.seed,
+            network=self.network,
+            history=History(np.array(self.losses), self.tests, self.elapsed),
+            score=self.score,
+            stopped_by=self.stopped_by,
+            iterations=self.iteration,
+            snapshots=self.snapshots,
+            engine=self.engine.name,
+            isa=self.engine.isa,
+            stops=self.stops,
+        )
+
     # -- the whole state, out and in ----------------------------------------------------------
 
     def state(self) -> dict[str, Any]:
-        optimizer = self.learner.optimizer
-        arrays = {f"moment_{name}": m.copy() for name, m in optimizer.moments.items()}
-        if self.learner.average is not None:
-            arrays["average"] = self.learner.average.copy()
-        own = {
-            "parameters": self.learner.parameters.copy(),
-            "step": optimizer.step,
-            "strict_in_a_row": self._strict_in_a_row,
-            "training_stream": json.dumps(self.streams.training.bit_generator.state),
-            "test_stream": json.dumps(self.streams.test.bit_generator.state),
+        """Arrays and JSON-ready values from which `restore` continues to the same bits."""
+        own = {LEARNER + name: value for name, value in self.learner.state().items()}
+        return own | {
+            "train_losses": np.array(self.losses),
+            "waiting": np.array(self._waiting),
+            "tests": [[iteration, score.as_dict()] for iteration, score in self.tests],
+            "snapshot_iterations": np.array(list(self.snapshots), dtype=np.int64),
+            "snapshots": np.array(list(self.snapshots.values())),
+            "iteration": self.iteration,
+            "elapsed_sec": self.elapsed,
+            "stopped_by": self.stopped_by,
+            "score": None if self.score is None else self.score.as_dict(),
         }
-        return super().state() | arrays | own
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        learner = self.learner
-        arrays = {"parameters": learner.parameters, "average": learner.average}
-        arrays |= {f"moment_{name}": m for name, m in learner.optimizer.moments.items()}
-        for name, array in arrays.items():
-            if array is not None:
-                array[:] = checks.array(name, state[name], array.dtype, array.shape)
-        learner.optimizer.step = int(state["step"])
-        self._strict_in_a_row = int(state["strict_in_a_row"])
-        self.streams.training.bit_generator.state = json.loads(state["training_stream"])
-        self.streams.test.bit_generator.state = json.loads(state["test_stream"])
-        super().restore(state)
-        if not len(self.losses) == self.iteration <= self.recipe.max_iterations:
-            raise ValueError(f"it has {len(self.losses)} losses of {self.iteration} iterations")
+        """Puts back what `state` gave, into a training of the same recipe and seed.
+
+        Raises:
+            LookupError, OverflowError, TypeError, ValueError: it is no state of such a training.
+        """
+        own = {k.removeprefix(LEARNER): v for k, v in state.items() if k.startswith(LEARNER)}
+        self.learner.restore(own)
+        for name in ("train_losses", "waiting"):
+            checks.array(name, state[name], float, (None,))
+        self.losses, self._waiting = state["train_losses"].tolist(), state["waiting"].tolist()
+        self.tests = [(int(iteration), Score(**score)) for iteration, score in state["tests"]]
+        iterations = checks.array("snapshot_iterations", state["snapshot_iterations"], int, (None,))
+        self.snapshots = {}
+        if len(iterations):
+            shape = (len(iterations), self.recipe.network.size(self.recipe.task))
+            snapshots = checks.array("snapshots", state["snapshots"], np.float32, shape)
+            self.snapshots = dict(zip(iterations.tolist(), snapshots, strict=True))
+        self.iteration = int(state["iteration"])
+        self.elapsed = float(state["elapsed_sec"])
+        self.stopped_by = state["stopped_by"]
+        self.score = None if state["score"] is None else Score(**state["score"])
+        self._check()
+        if isinstance(self.recipe.stop, Recent):
+            behind = [s for s, at in enumerate(self.learner.stops) if at >= 0 or self.stopped_by]
+            self.stops = tuple(self._stop(s) for s in behind)
+
+    def _check(self) -> None:
+        """Refuses a state whose parts are at odds."""
+        every, n = self.recipe.rule.loss_every, self.iteration
+        if not 0 <= n <= self.recipe.rule.budget:
+            raise ValueError(f"it is at iteration {n} of {self.recipe.rule.budget}")
+        means = -(-n // every) if self.stopped_by else n // every
+        waits = 0 if self.stopped_by else n % every
+        if (len(self.losses), len(self._waiting)) != (means, waits):
+            raise ValueError(f"it has {len(self.losses)} losses of {n} iterations")
+        if isinstance(self.learner, OnlineLearner) and int(self.learner.seen) != n:
+            raise ValueError(f"its trial is not at iteration {n}")
 
 
-def begin(recipe: AnyRecipe, seed: int = 0, *, engine: str = "auto", threads: int = 1) -> AnySteps:
-    """A training at its start, of the kind that the recipe asks for; arguments as in `train`."""
-    if isinstance(recipe, OnlineRecipe):
-        return OnlineTraining(recipe, seed, online.choose(engine), threads)
-    return Training(recipe, seed, engines.choose(engine, threads))
-
-
-def train(recipe: AnyRecipe, seed: int = 0, *, engine: str = "auto", threads: int = 1) -> Run:
+def train(recipe: Recipe, seed: int = 0, *, engine: str = "auto", threads: int = 1) -> Run:
     """Trains to the end of the recipe.
 
     Args:
@@ -207,12 +349,17 @@ def train(recipe: AnyRecipe, seed: int = 0, *, engine: str = "auto", threads: in
     return training.run()
 
 
+def begin(recipe: Recipe, seed: int = 0, *, engine: str = "auto", threads: int = 1) -> Training:
+    """A training at its start; arguments as in `train`."""
+    return Training(recipe, seed, engines.choose(engine, threads, recipe))
+
+
 def evaluate(
     run: Run,
     n: int = 2560,
     seed: int = 0,
     *,
-    task: MarkedPairs | None = None,
+    task: Task | None = None,
     engine: str = "auto",
     threads: int = 1,
 ) -> Score:
@@ -224,39 +371,7 @@ def evaluate(
     chosen = engines.choose(engine, threads)
     return on_fresh(
         lambda inputs, lengths: chosen.predict(run.network, inputs, lengths),
-        run.recipe.evaluation_task if task is None else task,
+        run.recipe.task.tested if task is None else task,
         n,
         seed,
     )
-
-
-def on_fresh(predict: Predict, task: MarkedPairs, n: int, seed: int) -> Score:
-    """Scores answers to the n sequences that the task, n and the seed determine.
-
-    Raises:
-        ValueError: an n or a seed that is not allowed.
-    """
-    checks.whole("n", n, 1)
-    stream = np.random.SeedSequence(check_seed(seed), spawn_key=(EVALUATION_STREAM,))
-    return measure(predict, task, n, np.random.default_rng(stream))
-
-
-def measure(
-    predict: Predict,
-    task: MarkedPairs,
-    n: int,
-    rng: np.random.Generator,
-    in_order: bool = False,
-) -> Score:
-    """Scores answers to n fresh sequences, drawn and answered in chunks of bounded memory.
-
-    in_order draws them one after another, of one common length (the catalogue's order).
-    """
-    predictions, targets = [], []
-    chunk = n if in_order else max(LANES, PREDICTION_VALUES // task.max_length)
-    for start in range(0, n, chunk):
-        draw = task.sample_in_order if in_order else task.sample
-        batch = draw(min(chunk, n - start), rng)
-        predictions.append(predict(batch.inputs, batch.lengths))
-        targets.append(batch.targets)
-    return score(np.concatenate(predictions), np.concatenate(targets))

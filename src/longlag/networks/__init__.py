@@ -1,1 +1,15 @@
-"""Reference mathematics in numpy, one network a file."""
+"""The networks, a file each, and their registry."""
+
+from __future__ import annotations
+
+from longlag.networks.lstm import ForgetGateLSTM
+from longlag.networks.lstm1997 import BlockLSTM
+from longlag.networks.network import Network
+from longlag.settings import Registry
+
+NETWORKS: Registry[Network] = Registry(
+    "network",
+    Network,  # type: ignore[type-abstract]
+    ForgetGateLSTM(),
+    BlockLSTM(),
+)

@@ -4,29 +4,46 @@ This file *is* the definition (Hochreiter & Schmidhuber 1997; forget gate: Gers,
 Cummins 2000): plain numpy, in the precision of its parameters, without tricks. The native kernel
 is the same mathematics, fast, and is tested against this file.
 
-    z_t = x_t Wx + h_{t-1} Wh + b                       (B, 4H)
+    z_t = x_t Wx + h_{t-1} Wh + b                       (B, 4H);  of a symbol, its row of Wx
     i, f, o = sigmoid(z_i, z_f, z_o);  g = tanh(z_g)    (B, H) each
     c_t = f c_{t-1} + i g;  h_t = o tanh(c_t)           (B, H);  c_0 = h_0 = 0
-    y   = h_L Wy + by, or its sigmoid                   (B,);  L: a sequence's last step
+    y   = h_L Wy + by, or its sigmoid                   (B, K);  L: a sequence's last step
 
 Gate columns stand in the order input, forget, output, candidate. With `forget_gate=False` the
-gate is fixed at f = 1 (the carousel of 1997); its columns stay in place, unused.
-Dimension legend: `tasks/marked_pairs.py`.
+gate is fixed at f = 1 (the carousel of 1997); its columns stay in place, unused. Where answers
+are asked for at every step, y is read at each. Dimension legend: `tasks/task.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, get_args
+from typing import ClassVar, Literal, NamedTuple, get_args
 
 import numpy as np
 
-Output = Literal["linear", "sigmoid"]
+from longlag.networks.network import (
+    Network,
+    Output,
+    Shapes,
+    add_outer,
+    as_answers,
+    check_lengths,
+    counted,
+    flatten,
+    sigmoid,
+    squared_error,
+    times,
+    views,
+)
+from longlag.settings import setting
+from longlag.tasks.task import Answered, Task
+
+GateBiases = Literal["lag", "chrono", "constant"]
+State = tuple[np.ndarray, np.ndarray]  # cell states c and hidden states h, (B, H) each
 
 
 class Parameters(NamedTuple):
-    """Wx (2, 4H), Wh (H, 4H), b (4H,), Wy (H, 1), by (1,)."""
+    """Wx (D, 4H), Wh (H, 4H), b (4H,), Wy (H, K), by (K,)."""
 
     Wx: np.ndarray
     Wh: np.ndarray
@@ -35,43 +52,28 @@ class Parameters(NamedTuple):
     by: np.ndarray
 
 
-def parameter_shapes(hidden: int) -> Parameters:
-    """Shapes of the parameters for H = `hidden` cells, by name."""
-    shapes = ((2, 4 * hidden), (hidden, 4 * hidden), (4 * hidden,), (hidden, 1), (1,))
+def parameter_shapes(hidden: int, inputs: int = 2, outputs: int = 1) -> Parameters:
+    """Shapes of the parameters for H = `hidden` cells, D inputs and K outputs, by name."""
+    H, D, K = hidden, inputs, outputs
+    shapes = ((D, 4 * H), (H, 4 * H), (4 * H,), (H, K), (K,))
     return Parameters(*shapes)  # type: ignore[arg-type]
 
 
-def parameter_count(hidden: int) -> int:
-    """P = 4H(H + 3) + H + 1."""
-    return 4 * hidden * (hidden + 3) + hidden + 1
+def parameter_count(hidden: int, inputs: int = 2, outputs: int = 1) -> int:
+    """P = 4H(D + H + 1) + K(H + 1)."""
+    return 4 * hidden * (inputs + hidden + 1) + outputs * (hidden + 1)
 
 
-def unflatten(vector: np.ndarray, hidden: int) -> Parameters:
+def unflatten(vector: np.ndarray, hidden: int, inputs: int = 2, outputs: int = 1) -> Parameters:
     """Views of a flat vector (P,) as parameters, in the order of `Parameters`."""
-    views, start = [], 0
-    for shape in parameter_shapes(hidden):
-        size = int(np.prod(shape))
-        views.append(vector[start : start + size].reshape(shape))
-        start += size
-    return Parameters(*views)
-
-
-def flatten(parameters: Iterable[np.ndarray]) -> np.ndarray:
-    """The parameters as one new vector (P,)."""
-    return np.concatenate([array.ravel() for array in parameters])
-
-
-def sigmoid(x: np.ndarray) -> np.ndarray:
-    """Logistic function, without overflow for large `|x|`."""
-    small = np.exp(-np.abs(x))
-    return np.where(x >= 0, 1, small) / (1 + small)
+    return Parameters(*views(vector, parameter_shapes(hidden, inputs, outputs)))
 
 
 class Trace(NamedTuple):
     """What the forward pass keeps for the backward pass, a step along the first axis.
 
-    inputs x (T, B, 2); gates (T, B, 4H) in the order i, f, o, g; cell and hidden states c, h
-    (T + 1, B, H), the initial zeros first; answers y (B,).
+    inputs x (T, B, D) or symbols (T, B); gates (T, B, 4H) in the order i, f, o, g; cell and hidden states c, h
+    (T + 1, B, H), the initial zeros first; answers y (B, K), or (T, B, K) at every step.
     """
 
     x: np.ndarray
@@ -89,19 +91,23 @@ class LSTM:
         parameters: float32 or float64 arrays, all of one type.
         output: `linear` or `sigmoid`.
         forget_gate: False fixes the forget gate at 1.
+        answered: whether answers are read at the `last` step or at `every` one.
 
     Raises:
-        ValueError: an unknown output, or parameters whose shapes do not fit together.
+        ValueError: an unknown output or way to answer, or parameters whose shapes do not fit together.
     """
 
     parameters: Parameters
     output: Output = "linear"
     forget_gate: bool = True
+    answered: Answered = "last"
 
     def __post_init__(self) -> None:
         if self.output not in get_args(Output):
             raise ValueError(f"output must be one of linear, sigmoid, not {self.output!r}")
-        shapes = parameter_shapes(self.hidden)
+        if self.answered not in get_args(Answered):
+            raise ValueError(f"answered must be one of last, every, not {self.answered!r}")
+        shapes = parameter_shapes(self.hidden, len(self.parameters.Wx), len(self.parameters.by))
         for name, array, shape in zip(Parameters._fields, self.parameters, shapes, strict=True):
             if array.shape != shape:
                 raise ValueError(
@@ -114,8 +120,12 @@ class LSTM:
         return len(self.parameters.Wy)
 
     def predict(self, inputs: np.ndarray, lengths: np.ndarray | None = None) -> np.ndarray:
-        """Answers (B,) for inputs (B, T, 2); lengths (B,), T where not given."""
-        return self.forward(inputs, lengths).y
+        """Answers to inputs (B, T, D) or symbols (B, T); lengths (B,), T where not given.
+
+        Returns:
+            (B, K), or (B, T, K) at every step; without the axis of K where K is 1.
+        """
+        return self._answers(self.forward(inputs, lengths))
 
     def states(
         self, inputs: np.ndarray, lengths: np.ndarray | None = None
@@ -125,34 +135,47 @@ class LSTM:
         Steps after a sequence's end are zero.
         """
         trace = self.forward(inputs, lengths)
-        lengths = check_lengths(inputs, lengths)
+        lengths = self._lengths(inputs, lengths)
         live = (np.arange(inputs.shape[1]) < lengths[:, None])[:, :, None]
         names = ("input_gate", "forget_gate", "output_gate", "candidate")
         named = dict(zip(names, np.split(trace.gates, 4, axis=2), strict=True))
         named |= {"cell": trace.c[1:], "hidden": trace.h[1:]}
         return {name: np.where(live, array.swapaxes(0, 1), 0) for name, array in named.items()}
 
+    def step(self, x: np.ndarray, state: State) -> tuple[np.ndarray, State]:
+        """One step: x (B, D) or symbols (B,), and the state before it.
+
+        Returns:
+            The gates (B, 4H), in the order i, f, o, g, and the state after it.
+        """
+        Wx, Wh, b, *_ = self.parameters
+        (c, h), H = state, self.hidden
+        z = times(Wx, x) + h @ Wh + b
+        gates = np.empty_like(z)
+        gates[:, : 3 * H] = sigmoid(z[:, : 3 * H])
+        gates[:, 3 * H :] = np.tanh(z[:, 3 * H :])
+        if not self.forget_gate:
+            gates[:, H : 2 * H] = 1
+        i, f, o, g = np.split(gates, 4, axis=1)
+        c = f * c + i * g
+        return gates, (c, o * np.tanh(c))
+
     def forward(self, inputs: np.ndarray, lengths: np.ndarray | None = None) -> Trace:
-        """Runs all steps; the answer is read at each sequence's own last step.
+        """Runs all steps; the answer is read at each sequence's own last step, or at every one.
 
         Steps after a sequence's end are computed and never read.
         """
-        lengths = check_lengths(inputs, lengths)
-        Wx, Wh, b, Wy, by = self.parameters
-        B, T, H = inputs.shape[0], inputs.shape[1], self.hidden
-        x = np.ascontiguousarray(inputs.swapaxes(0, 1), dtype=b.dtype)  # (T, B, 2)
+        lengths = self._lengths(inputs, lengths)
+        *_, b, Wy, by = self.parameters
+        (B, T), H = inputs.shape[:2], self.hidden
+        x = np.ascontiguousarray(inputs.swapaxes(0, 1))  # (T, B, D)
+        x = x if np.issubdtype(x.dtype, np.integer) else x.astype(b.dtype, copy=False)
         gates = np.empty((T, B, 4 * H), b.dtype)
         c, h = (np.zeros((T + 1, B, H), b.dtype) for _ in range(2))
         for t in range(T):
-            z = x[t] @ Wx + h[t] @ Wh + b  # (B, 4H)
-            gates[t, :, : 3 * H] = sigmoid(z[:, : 3 * H])
-            gates[t, :, 3 * H :] = np.tanh(z[:, 3 * H :])
-            if not self.forget_gate:
-                gates[t, :, H : 2 * H] = 1
-            i, f, o, g = np.split(gates[t], 4, axis=1)
-            c[t + 1] = f * c[t] + i * g
-            h[t + 1] = o * np.tanh(c[t + 1])
-        y = (h[lengths, np.arange(B)] @ Wy)[:, 0] + by[0]
+            gates[t], (c[t + 1], h[t + 1]) = self.step(x[t], (c[t], h[t]))
+        read = h[lengths, np.arange(B)] if self.answered == "last" else h[1:]
+        y = read @ Wy + by
         return Trace(x, gates, c, h, sigmoid(y) if self.output == "sigmoid" else y)
 
     def backward(self, trace: Trace, lengths: np.ndarray, dy: np.ndarray) -> Parameters:
@@ -160,25 +183,28 @@ class LSTM:
 
         Args:
             trace: of `forward` on the same lengths (B,).
-            dy: dE/dy of each sequence's answer, (B,).
+            dy: dE/dy, in the shape of the trace's answers: (B, K) or (T, B, K).
 
         Returns:
             dE/dparameter, in the shapes of the parameters.
         """
         p = self.parameters
         x, gates, c, h, y = trace
-        T, B, H = len(x), len(y), self.hidden
+        (T, B), H = gates.shape[:2], self.hidden
         grads = Parameters(*(np.zeros_like(array) for array in p))
         if self.output == "sigmoid":
             dy = dy * y * (1 - y)
-        grads.Wy[:] = h[lengths, np.arange(B)].T @ dy[:, None]
-        grads.by[:] = dy.sum()
+        every = self.answered == "every"
+        read = h[1:].reshape(T * B, H) if every else h[lengths, np.arange(B)]
+        grads.Wy[:] = read.T @ dy.reshape(len(read), -1)
+        grads.by[:] = dy.reshape(len(read), -1).sum(axis=0)
 
         dh, dc = np.zeros((B, H), p.b.dtype), np.zeros((B, H), p.b.dtype)
         dz = np.empty((B, 4 * H), p.b.dtype)
         for t in reversed(range(T)):
-            # The answer's error enters at each sequence's last step.
-            dh = dh + np.where(lengths == t + 1, dy, 0)[:, None] * p.Wy[:, 0]
+            # An answer's error enters where it was read: at the last step, or at this one.
+            here = dy[t] if every else np.where(lengths == t + 1, dy.T, 0).T
+            dh = dh + here @ p.Wy.T
             i, f, o, g = np.split(gates[t], 4, axis=1)
             tanh_c = np.tanh(c[t + 1])
             dc = dc + dh * o * (1 - tanh_c**2)
@@ -186,7 +212,7 @@ class LSTM:
             dz[:, H : 2 * H] = dc * c[t] * f * (1 - f)  # zero where f is fixed at 1
             dz[:, 2 * H : 3 * H] = dh * tanh_c * o * (1 - o)
             dz[:, 3 * H :] = dc * i * (1 - g**2)
-            grads.Wx[:] += x[t].T @ dz
+            add_outer(grads.Wx, x[t], dz)
             grads.Wh[:] += h[t].T @ dz
             grads.b[:] += dz.sum(axis=0)
             dh = dz @ p.Wh.T
@@ -199,37 +225,76 @@ class LSTM:
         """Mean squared error of a batch (no 1/2) and its gradient.
 
         Args:
-            inputs: (B, T, 2), finite, what stands after a sequence's end included.
-            lengths, targets: (B,) each.
+            inputs: (B, T, D), finite, what stands after a sequence's end included; or symbols.
+            lengths: (B,).
+            targets: in the shape of the answers.
         """
-        lengths, targets = check_lengths(inputs, lengths), np.asarray(targets)
-        if targets.shape != lengths.shape:
-            raise ValueError(f"targets must have shape {lengths.shape}, not {targets.shape}")
+        lengths = self._lengths(inputs, lengths)
         trace = self.forward(inputs, lengths)
-        error = trace.y - targets.astype(trace.y.dtype)
-        dy = (2 / len(error)) * error
-        return float(np.mean(error**2)), self.backward(trace, lengths, dy.astype(error.dtype))
+        loss, dy = squared_error(self._answers(trace), lengths, targets, self.answered)
+        return loss, self.backward(trace, lengths, dy.swapaxes(0, -2) if dy.ndim == 3 else dy)
+
+    def _answers(self, trace: Trace) -> np.ndarray:
+        """The answers batch-first, without the axis of K where K is 1."""
+        return as_answers(trace.y.swapaxes(0, 1) if self.answered == "every" else trace.y)
+
+    def _lengths(self, inputs: np.ndarray, lengths: np.ndarray | None) -> np.ndarray:
+        return check_lengths(inputs, lengths, len(self.parameters.Wx))
 
 
-def check_lengths(inputs: np.ndarray, lengths: np.ndarray | None) -> np.ndarray:
-    """Lengths (B,) of inputs (B, T, 2), T where not given.
+@dataclass(frozen=True, kw_only=True)
+class ForgetGateLSTM(Network):
+    """The LSTM with a forget gate, as a part of a recipe.
 
-    Raises:
-        ValueError: inputs or lengths of the wrong shape, or a length outside 1..T.
+    Weights start uniform in ± sqrt(1/D) (inputs) and ± sqrt(1/H) (recurrent, output). Gate biases,
+    with T the longest sequence, start at forget_bias and input_bias plus
+
+        lag         b_f = log T, b_i = -log T: forgetting, and storing what is not marked,
+                    both go at a rate of about 1/T a step, so that a memory lasts
+        chrono      b_f = log U(1, T - 1), b_i = -b_f (Tallec & Ollivier 2018, section 3)
+        constant    nothing
     """
-    if inputs.ndim != 3 or inputs.shape[2] != 2 or 0 in inputs.shape:
-        raise ValueError(f"inputs must have shape (B, T, 2), not {inputs.shape}")
-    B, T, _ = inputs.shape
-    if lengths is None:
-        return np.full(B, T)
-    lengths = np.asarray(lengths)
-    if lengths.shape != (B,) or not np.issubdtype(lengths.dtype, np.integer):
-        raise ValueError(
-            f"lengths must be {B} whole numbers, one a sequence, "
-            f"not {lengths.dtype} of shape {lengths.shape}"
-        )
-    if lengths.min() < 1 or lengths.max() > T:
-        raise ValueError(
-            f"lengths must lie between 1 and T = {T}, not {lengths.min()} to {lengths.max()}"
-        )
-    return lengths
+
+    kernel: ClassVar[bool] = True
+
+    hidden: int = setting(8, "memory cells", 1, 128)
+    forget_gate: bool = setting(True, "learn the forget gate, or fix it at 1")
+    output: Output = setting("linear", "the answer: linear, or its sigmoid")
+    gate_biases: GateBiases = setting(
+        "lag", "initial biases: closed over a lag of T, drawn to match lags up to T, or constant"
+    )
+    forget_bias: float = setting(2.0, "initial forget-gate bias, added to the above", -1e3, 1e3)
+    input_bias: float = setting(-4.0, "initial input-gate bias, added to the above", -1e3, 1e3)
+    output_bias: float = setting(0.25, "initial bias of the answer", -1e3, 1e3)
+
+    @property
+    def name(self) -> str:
+        return "lstm"
+
+    @property
+    def words(self) -> str:
+        return counted(self.hidden, "cell")
+
+    def shapes(self, task: Task) -> Shapes:
+        return parameter_shapes(self.hidden, task.inputs, task.outputs)._asdict()
+
+    def of(self, weights: np.ndarray, task: Task) -> LSTM:
+        parameters = unflatten(weights, self.hidden, task.inputs, task.outputs)
+        return LSTM(parameters, self.output, self.forget_gate, task.answered)
+
+    def start(self, task: Task, rng: np.random.Generator) -> np.ndarray:
+        H, D, K, T = self.hidden, task.inputs, task.outputs, task.max_length
+        from_inputs, from_cells = np.sqrt(1 / D), np.sqrt(1 / H)
+        Wx = rng.uniform(-from_inputs, from_inputs, (D, 4 * H))
+        Wh = rng.uniform(-from_cells, from_cells, (H, 4 * H))
+        Wy = rng.uniform(-from_cells, from_cells, (H, K))
+        memory: float | np.ndarray = 0.0
+        if self.gate_biases == "chrono":
+            memory = np.log(rng.uniform(1, T - 1, H))
+        elif self.gate_biases == "lag":
+            memory = np.log(T)
+        b = np.zeros(4 * H)
+        b[:H], b[H : 2 * H] = self.input_bias - memory, self.forget_bias + memory
+        vector = flatten(Parameters(Wx, Wh, b, Wy, np.full(K, self.output_bias)))
+        # Rounded at once: float64 logarithms differ in the last bit between processors.
+        return vector.astype(np.float32)

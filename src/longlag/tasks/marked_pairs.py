@@ -15,21 +15,19 @@ must answer the product of their values (Experiment 5 of Hochreiter & Schmidhube
     The rules of the described system: the first mark at position 1..9, the second at
     10..max(11, L//2) - 1, nothing hidden.
 
-Dimension legend, used in the whole package:
-
-    B  sequences in a batch        D  inputs a step (2: value, marker)
-    T  steps, padding included     H  memory cells
-    G  gate rows (4 H)             P  parameters
+Dimension legend: `tasks/task.py`; here D = 2 (value, marker) and K = 1.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple, get_args
+from dataclasses import dataclass
+from typing import ClassVar, Literal, NamedTuple, get_args
 
 import numpy as np
 
 from longlag import checks
+from longlag.settings import setting
+from longlag.tasks.task import Batch, Task
 
 Kind = Literal["multiplication", "adding"]
 Rules = Literal["paper", "catalog"]
@@ -47,17 +45,8 @@ class Sequence(NamedTuple):
     marks: tuple[int, int]
 
 
-class Batch(NamedTuple):
-    """B sequences: inputs (B, T, 2) float32, zeros after the end; lengths (B,) int64;
-    targets (B,) float32."""
-
-    inputs: np.ndarray
-    lengths: np.ndarray
-    targets: np.ndarray
-
-
 @dataclass(frozen=True)
-class MarkedPairs:
+class MarkedPairs(Task):
     """The task and its rules; see the module's docstring.
 
     Args:
@@ -73,32 +62,57 @@ class MarkedPairs:
         ValueError: a name that is not listed above, or lengths out of range.
     """
 
+    inputs: ClassVar[int] = 2
+    source: ClassVar[str] = "Hochreiter & Schmidhuber 1997"
+
     kind: Kind = "multiplication"
-    rules: Rules = "paper"
-    min_length: int = 100
-    max_length: int = 110
-    first_mark: FirstMark = "hidden"
+    rules: Rules = setting("paper", "where the marks fall")
+    first_mark: FirstMark = setting(
+        "hidden", "whether a mark on the first pair, whose value is neutral, can be seen"
+    )
 
     def __post_init__(self) -> None:
         checks.one_of("task", self.kind, get_args(Kind))
-        checks.one_of("rules", self.rules, get_args(Rules))
-        checks.one_of("first_mark", self.first_mark, get_args(FirstMark))
-        shortest = SHORTEST[self.rules]
-        low = checks.whole("min_length", self.min_length, -checks.LARGEST)
-        if low < shortest:
-            raise ValueError(
-                f"min_length must be at least {shortest} steps to hold two marks by the "
-                f"{self.rules} rules, not {low}"
-            )
-        high = checks.whole("max_length", self.max_length, -checks.LARGEST)
-        if high < low:
-            raise ValueError(f"max_length must be at least min_length ({low}), not {high}")
-        object.__setattr__(self, "min_length", low)
-        object.__setattr__(self, "max_length", high)
+        super().__post_init__()
 
-    def at_length(self, length: int) -> MarkedPairs:
-        """The same task with sequences of exactly `length` steps."""
-        return replace(self, min_length=length, max_length=length)
+    @property
+    def name(self) -> str:
+        return self.kind
+
+    @property
+    def rules_name(self) -> str:
+        return self.rules
+
+    @property
+    def shortest(self) -> int:
+        return SHORTEST.get(self.rules, 1)
+
+    @property
+    def room(self) -> str:
+        return f"to hold two marks by the {self.rules} rules"
+
+    @property
+    def tested(self) -> MarkedPairs:
+        """The catalogue tests at the longest length."""
+        return self.at_length(self.max_length) if self.rules == "catalog" else self
+
+    @property
+    def asks(self) -> str:
+        what = "product" if self.kind == "multiplication" else "scaled sum"
+        return f"the {what} of the two marked values"
+
+    def explain(self, sequence: Sequence) -> str:
+        """How the target comes about: '0.73 × 0.51 = 0.372'."""
+        marks = sorted(sequence.marks)
+        values = [sequence.inputs[p, 0] for p in marks]
+        if self.kind == "multiplication":
+            x1, x2 = (
+                "1 (hidden)" if p == 0 else f"{x:.2f}" for p, x in zip(marks, values, strict=True)
+            )
+            return f"{x1} × {x2} = {sequence.target:.3f}"
+        x1 = "0 (hidden)" if marks[0] == 0 else f"{values[0]:.2f}".replace("-", "−")
+        sign = "−" if values[1] < 0 else "+"
+        return f"½ + ({x1} {sign} {abs(values[1]):.2f}) / 4 = {sequence.target:.3f}"
 
     # -- what is known in closed form ---------------------------------------------------------
 
@@ -128,11 +142,6 @@ class MarkedPairs:
         if self.kind == "adding":  # Var U[-1, 1] = 1/3 for each value that counts
             return (hidden / 3 + (1 - hidden) * 2 / 3) / 16
         return hidden / 3 + (1 - hidden) / 9 - self.mean_target**2
-
-    @property
-    def mean_length(self) -> float:
-        """Steps of a sequence, on average."""
-        return (self.min_length + self.max_length) / 2
 
     @property
     def minimal_lag(self) -> int:
@@ -195,17 +204,6 @@ class MarkedPairs:
         first = int(rng.integers(FIRST_WINDOW))
         unmarked = [p for p in range(self._second_window + 1) if p != first]
         return first, unmarked[int(rng.integers(self._second_window))]
-
-    def sample_in_order(self, n: int, rng: np.random.Generator) -> Batch:
-        """n sequences of one common length, drawn one after another (the catalogue's order)."""
-        checks.whole("n", n, 1)
-        length = int(rng.integers(self.min_length, self.max_length + 1))
-        drawn = [self.sequence(rng, length) for _ in range(n)]
-        return Batch(
-            np.stack([s.inputs for s in drawn]).astype(np.float32),
-            np.full(n, length, dtype=np.int64),
-            np.array([s.target for s in drawn], dtype=np.float32),
-        )
 
     # -- many sequences at once ---------------------------------------------------------------
 

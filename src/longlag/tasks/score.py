@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -34,11 +35,6 @@ class Score:
     def as_dict(self) -> dict[str, float]:
         return asdict(self)
 
-    def _repr_html_(self) -> str:
-        from longlag import notebook
-
-        return notebook.score(self)
-
 
 def score(predictions: np.ndarray, targets: np.ndarray) -> Score:
     """Scores predictions (n,) against targets (n,), in float64.
@@ -53,14 +49,35 @@ def score(predictions: np.ndarray, targets: np.ndarray) -> Score:
             f"not of shapes {predictions.shape} and {targets.shape}"
         )
     error = np.abs(predictions.astype(np.float64) - targets.astype(np.float64))
+    return of_errors(error, ~(error <= TOLERANCE))  # a NaN is wrong
+
+
+def of_errors(error: np.ndarray, wrong: np.ndarray) -> Score:
+    """The score of absolute errors, any number of them, and of n answers, wrong (n,) or not."""
     mse = float(np.mean(error**2))
     return Score(
-        n=len(error),
+        n=len(wrong),
         mse=mse,
         rmse=float(np.sqrt(mse)),
         mae=float(np.mean(error)),
-        wrong=int(np.sum(~(error <= TOLERANCE))),  # a NaN is wrong
+        wrong=int(np.sum(wrong)),
         max_error=float(np.max(error)),
+    )
+
+
+def joined(parts: Sequence[Score]) -> Score:
+    """The score of several sets of sequences together."""
+    if len(parts) == 1:
+        return parts[0]
+    n = [part.n for part in parts]
+    mse = float(np.average([part.mse for part in parts], weights=n))
+    return Score(
+        n=sum(n),
+        mse=mse,
+        rmse=float(np.sqrt(mse)),
+        mae=float(np.average([part.mae for part in parts], weights=n)),
+        wrong=sum(part.wrong for part in parts),
+        max_error=float(np.max([part.max_error for part in parts])),
     )
 
 

@@ -1,0 +1,47 @@
+"""How a network is scored on fresh sequences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from longlag import checks
+from longlag.learning.streams import EVALUATION_STREAM, stream
+from longlag.tasks.score import Score, joined
+from longlag.tasks.task import Task
+
+Predict = Callable[[np.ndarray, np.ndarray], np.ndarray]  # inputs and lengths to answers
+
+PREDICTION_VALUES = 2**20  # about so many steps are held at once while predicting
+LANES = 16  # sequences that the widest kernel predicts in the time of one
+
+
+def on_fresh(predict: Predict, task: Task, n: int, seed: int) -> Score:
+    """Scores answers to the n sequences that the task, n and the seed determine.
+
+    Raises:
+        ValueError: an n or a seed that is not allowed.
+    """
+    checks.whole("n", n, 1)
+    return measure(predict, task, n, stream(seed, EVALUATION_STREAM))
+
+
+def measure(
+    predict: Predict,
+    task: Task,
+    n: int,
+    rng: np.random.Generator,
+    in_order: bool = False,
+) -> Score:
+    """Scores answers to n fresh sequences, drawn and answered in chunks of bounded memory.
+
+    in_order draws them one after another, of one common length (the catalogue's order).
+    """
+    parts = []
+    chunk = n if in_order else max(LANES, PREDICTION_VALUES // task.max_length)
+    draw = task.sample_in_order if in_order else task.sample
+    for start in range(0, n, chunk):
+        batch = draw(min(chunk, n - start), rng)
+        parts.append(task.score(predict(batch.inputs, batch.lengths), batch))
+    return joined(parts)

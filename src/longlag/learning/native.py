@@ -1,0 +1,184 @@
+"""The C++ kernel as an engine: what it has of recipes and networks, and what it is handed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from longlag.learning.optimizers import Adam
+from longlag.learning.recipe import Recipe
+from longlag.learning.rules import (
+    ONLINE_BLOCK,
+    Learned,
+    Minibatch,
+    MinibatchLearner,
+    OnLine,
+    OnlineLearner,
+)
+from longlag.networks.lstm import LSTM, ForgetGateLSTM
+from longlag.networks.lstm1997 import LSTM1997, BlockLSTM
+from longlag.networks.network import check_lengths, flatten
+from longlag.tasks.task import Batch
+
+
+class NativeEngine:
+    """The C++ kernel, on the instruction set `isa`, with `threads` threads."""
+
+    name = "native"
+    lanes = 16
+    most = ONLINE_BLOCK
+
+    def __init__(self, kernel: Any, isa: str, threads: int) -> None:
+        self.isa: str | None = isa
+        self.threads = threads
+        self._kernel, self._common = kernel, {"isa": isa, "threads": threads}
+        self._memory = threading.local()  # inputs of a group of lanes, used again
+
+    # -- what it has --------------------------------------------------------------------------
+
+    @staticmethod
+    def lacks(recipe: Recipe) -> str:
+        """What of a recipe the kernel does not have, in words; nothing where it has all."""
+        task, network, rule = recipe.task, recipe.network, recipe.rule
+        if (task.inputs, task.outputs, task.answered) != (2, 1, "last") or task.symbols:
+            return f"task {task.name}"
+        pairs = ((ForgetGateLSTM, Minibatch), (BlockLSTM, OnLine))
+        if not any(isinstance(network, a) and isinstance(rule, b) for a, b in pairs):
+            return f"network {network.name} with rule {rule.name}"
+        if isinstance(network, BlockLSTM) and network.output != "sigmoid":
+            return "linear output of the LSTM of 1997"
+        return ""
+
+    def _has(self, model: Any) -> bool:
+        """Whether the kernel computes the answers of such a network."""
+        if isinstance(model, LSTM):
+            p = model.parameters
+            return (len(p.Wx), len(p.by), model.answered) == (2, 1, "last")
+        return (
+            isinstance(model, LSTM1997)
+            and (model.inputs, len(model.read), model.answered) == (2, 1, "last")
+            and model.output == "sigmoid"
+        )
+
+    # -- what it computes ---------------------------------------------------------------------
+
+    def predict(self, network: Any, inputs: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        """Answers (B,); of a network that the kernel does not have, the reference's."""
+        if not self._has(network):
+            with np.errstate(over="ignore", invalid="ignore"):
+                return network.predict(inputs, lengths)
+        compute = self._kernel.predict if isinstance(network, LSTM) else self._kernel.predict1997
+        return compute(*self._arguments(network, inputs, lengths), **self._of(network))
+
+    def states(
+        self, network: LSTM, inputs: np.ndarray, lengths: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """As `LSTM.states`, in float32."""
+        return self._kernel.states(*self._arguments(network, inputs, lengths), **self._of(network))
+
+    def learn(
+        self, recipe: Recipe, learners: Sequence[Any], data: Sequence[Batch]
+    ) -> list[Learned]:
+        """See `engine.Engine`."""
+        if isinstance(recipe.rule, OnLine):
+            return self._follow(recipe, learners, data)
+        return [self._descend(recipe, *pair) for pair in zip(learners, data, strict=True)]
+
+    def _descend(self, recipe: Recipe, learner: MinibatchLearner, data: Batch) -> Learned:
+        network, rule, optimizer = recipe.network, recipe.rule, learner.optimizer
+        assert isinstance(network, ForgetGateLSTM)
+        assert isinstance(rule, Minibatch)
+        unused = np.zeros_like(learner.weights)  # plain gradient descent keeps no moments
+        losses, updates = self._kernel.train(
+            learner.weights,
+            optimizer.moments.get("first", unused),
+            optimizer.moments.get("second", unused),
+            optimizer.step,
+            *data,
+            np.full(len(data.inputs), rule.learning_rate),
+            hidden=network.hidden,
+            sigmoid_output=network.output == "sigmoid",
+            forget_gate=network.forget_gate,
+            optimizer="adam" if isinstance(optimizer, Adam) else "sgd",
+            beta1=rule.beta1,
+            beta2=rule.beta2,
+            epsilon=rule.epsilon,
+            clip=rule.clip,
+            average=learner.average,
+            average_decay=rule.average_decay,
+            **self._common,
+        )
+        optimizer.step += updates
+        return Learned(losses, updates)
+
+    def _follow(
+        self, recipe: Recipe, learners: Sequence[OnlineLearner], data: Sequence[Batch]
+    ) -> list[Learned]:
+        """Up to 16 trials side by side, a lane each."""
+        network, rule, window = recipe.network, recipe.rule, learners[0].window
+        assert isinstance(network, BlockLSTM)
+        assert isinstance(rule, OnLine)
+        names = OnlineLearner.ARRAYS
+        state = [np.stack([getattr(one, name) for one in learners]) for name in names]
+        together = self._side_by_side(data)
+        answers = self._kernel.online1997(
+            *state,
+            *together,
+            thresholds=np.array(window.stops),
+            tolerance=window.tolerance,
+            check_every=window.check_every,
+            rate=rule.rate,
+            full_gradient=network.gradient == "full",
+            mean_error_below=window.mean_error,
+            blocks=network.blocks,
+            block_size=network.block_size,
+            reads_current=network.reads == "current",
+            isa=self.isa,
+        )
+        for name, rows in zip(names, state, strict=True):
+            for one, row in zip(learners, rows, strict=True):
+                getattr(one, name)[...] = row
+        errors = (answers - together.targets).astype(np.float64)
+        updates = np.sum(~np.isnan(answers), axis=1)
+        return [Learned(e[:n] ** 2, int(n)) for e, n in zip(errors, updates, strict=True)]
+
+    def _side_by_side(self, data: Sequence[Batch]) -> Batch:
+        """Pieces of data as one: inputs (N, n, T, 2), lengths and targets (N, n)."""
+        shape = (len(data), *data[0].inputs.shape)
+        inputs = getattr(self._memory, "inputs", None)
+        if inputs is None or inputs.shape != shape:
+            inputs = self._memory.inputs = np.empty(shape, np.float32)
+        np.stack([piece.inputs for piece in data], out=inputs)
+        rest = (np.stack(arrays) for arrays in list(zip(*data, strict=True))[1:])
+        return Batch(inputs, *rest)
+
+    # -- its arguments ------------------------------------------------------------------------
+
+    def _of(self, network: LSTM | LSTM1997) -> dict[str, Any]:
+        if isinstance(network, LSTM1997):
+            return {
+                "blocks": network.blocks,
+                "block_size": network.block_size,
+                "reads_current": network.reads == "current",
+                **self._common,
+            }
+        return {
+            "hidden": network.hidden,
+            "sigmoid_output": network.output == "sigmoid",
+            "forget_gate": network.forget_gate,
+            **self._common,
+        }
+
+    @staticmethod
+    def _arguments(
+        network: LSTM | LSTM1997, inputs: np.ndarray, lengths: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        lengths = check_lengths(inputs, lengths)
+        return (
+            flatten(network.parameters).astype(np.float32),
+            np.ascontiguousarray(inputs, dtype=np.float32),
+            np.ascontiguousarray(lengths, dtype=np.int64),
+        )

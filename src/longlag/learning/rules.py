@@ -1,0 +1,290 @@
+"""Learning rules, parts of a recipe, and what a trial that learns by them is at any moment.
+
+`Minibatch` descends the mean error of a batch by an optimiser; `OnLine` learns as the paper did,
+one sequence, one update. A rule's `Learner` holds all that learning changes, and draws the data.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+
+import numpy as np
+
+from longlag import checks
+from longlag.learning.optimizers import Adam, GradientDescent
+from longlag.learning.stopping import NEVER, Recent
+from longlag.learning.streams import TEST, TRAINING, WEIGHTS, check_seed, stream
+from longlag.settings import Part, Registry, setting
+from longlag.tasks.task import Batch
+
+if TYPE_CHECKING:
+    from longlag.learning.recipe import Recipe
+
+DrawOrder = Literal["blocks", "published"]
+OptimizerName = Literal["adam", "sgd"]
+ErrorTerm = Literal["squared", "halved"]
+
+TEST_SEED_OFFSET = 1_000_003  # the catalogue's second stream of test data
+BLOCK_VALUES = 2**18  # at most so many steps are drawn in one block of training data
+ONLINE_BLOCK = 256  # sequences in a block of one on-line trial, at most
+ONLINE_BLOCK_VALUES = 2**16  # and steps
+
+
+class Learned(NamedTuple):
+    """What came of a piece of data.
+
+    losses: mean squared error of each iteration, before its update; updates: how many of the
+    iterations were made, which are fewer where learning diverged or came to its last stop.
+    """
+
+    losses: np.ndarray
+    updates: int
+
+
+def snapshot_due(iteration: int, ratio: float) -> bool:
+    """Whether a snapshot is kept: evenly in the log of iterations, nine in a tenfold for 1.3."""
+    return iteration <= 1 or int(np.log(iteration) / np.log(ratio)) > int(
+        np.log(iteration - 1) / np.log(ratio)
+    )
+
+
+# -- in batches -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Minibatch(Part):
+    """Gradient descent on the mean squared error of batches."""
+
+    loss_every: ClassVar[int] = 1  # iterations that a training loss is the mean of
+    unit: ClassVar[str] = "iteration"
+
+    draw_order: DrawOrder = setting("blocks", "training data: whole blocks, or the published order")
+    batch_size: int = setting(8, "sequences in a batch", 1, 65536)
+    optimizer: OptimizerName = setting("adam", "adam, or sgd (plain gradient descent)")
+    learning_rate: float = setting(0.025, "step size of the optimiser", 0, 1e3)
+    beta1: float = setting(0.9, "decay of Adam's first moment", 0, 0.999999)
+    beta2: float = setting(0.999, "decay of Adam's second moment", 0, 0.999999)
+    epsilon: float = setting(1e-12, "Adam's epsilon", 1e-30, 1)
+    clip: float = setting(0.1, "limit on the gradient's global norm", 1e-30, 1e30)
+    average_decay: float = setting(
+        0.99,
+        "the network judged has the moving average of the weights, with this decay",
+        0,
+        0.999999,
+    )
+    max_iterations: int = setting(25_000, "batches at most", 1, checks.LARGEST)
+
+    @property
+    def name(self) -> str:
+        return "minibatch"
+
+    @property
+    def budget(self) -> int:
+        """Iterations at most."""
+        return self.max_iterations
+
+    def snapshot_due(self, iteration: int) -> bool:
+        return snapshot_due(iteration, 1.3)
+
+    def learner(self, recipe: Recipe, seed: int) -> MinibatchLearner:
+        return MinibatchLearner(recipe, self, seed)
+
+
+class MinibatchLearner:
+    """A trial that learns in batches: its weights, their average, moments and streams.
+
+    Attributes:
+        weights: (P,) float32, as the rule changes them.
+        average: their moving average (P,), or None.
+        optimizer: with its moments.
+        block: iterations whose data are drawn together; a divisor of the time between tests.
+    """
+
+    def __init__(self, recipe: Recipe, rule: Minibatch, seed: int) -> None:
+        self._task, self._rule = recipe.task, rule
+        published = rule.draw_order == "published"
+        if published:
+            seeds: list[Any] = [seed, seed, check_seed(seed) + TEST_SEED_OFFSET]
+        else:
+            seeds = list(np.random.SeedSequence(check_seed(seed)).spawn(3))
+        weights, self._training, self._test = (np.random.default_rng(s) for s in seeds)
+        self.weights = recipe.network.start(recipe.task, weights)
+        self.average = self.weights.copy() if rule.average_decay > 0 else None
+        size = len(self.weights)
+        self.optimizer: Adam | GradientDescent = GradientDescent()
+        if rule.optimizer == "adam":
+            self.optimizer = Adam(size, rule.beta1, rule.beta2, rule.epsilon)
+        self.block = 1 if published else self._block(getattr(recipe.stop, "test_every", 1))
+
+    def _block(self, test_every: int) -> int:
+        most = max(1, BLOCK_VALUES // (self._rule.batch_size * self._task.max_length))
+        return max(d for d in range(1, min(most, test_every) + 1) if test_every % d == 0)
+
+    over = False  # it learns as long as it is given data
+
+    @property
+    def judged(self) -> np.ndarray:
+        """The weights that are judged: the averaged ones where there are any."""
+        return self.weights if self.average is None else self.average
+
+    def draw(self, iteration: int, most: int) -> Batch:
+        """Data of the next block: inputs (n, B, T, D), lengths and targets (n, B)."""
+        n, size = min(self.block, self._rule.budget - iteration), self._rule.batch_size
+        if self._rule.draw_order == "published":
+            return Batch(*(a[None] for a in self._task.sample_in_order(size, self._training)))
+        flat = self._task.sample(n * size, self._training)
+        return Batch(*(a.reshape(n, size, *a.shape[1:]) for a in flat))
+
+    def test_stream(self, test: int) -> np.random.Generator:
+        """Where the sequences of test number `test` come from: one stream for all of them."""
+        return self._test
+
+    @property
+    def in_order(self) -> bool:
+        """Whether test sequences are drawn one after another, as published."""
+        return self._rule.draw_order == "published"
+
+    def state(self) -> dict[str, Any]:
+        arrays = {f"moment_{name}": m.copy() for name, m in self.optimizer.moments.items()}
+        if self.average is not None:
+            arrays["average"] = self.average.copy()
+        return arrays | {
+            "weights": self.weights.copy(),
+            "step": self.optimizer.step,
+            "training_stream": json.dumps(self._training.bit_generator.state),
+            "test_stream": json.dumps(self._test.bit_generator.state),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        arrays = {"weights": self.weights, "average": self.average}
+        arrays |= {f"moment_{name}": m for name, m in self.optimizer.moments.items()}
+        for name, array in arrays.items():
+            if array is not None:
+                array[:] = checks.array(name, state[name], array.dtype, array.shape)
+        self.optimizer.step = int(state["step"])
+        self._training.bit_generator.state = json.loads(state["training_stream"])
+        self._test.bit_generator.state = json.loads(state["test_stream"])
+
+
+# -- one sequence, one update -----------------------------------------------------------------------
+
+# Snapshots begin late and lie close, or too few would show the moment of learning.
+SNAPSHOT_UNIT, SNAPSHOT_RATIO = 4096, 1.1  # sequences, a multiple of any block
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnLine(Part):
+    """Plain gradient descent on the error of one sequence after another, as the paper did."""
+
+    loss_every: ClassVar[int] = 1000
+    unit: ClassVar[str] = "sequence"
+    batch_size: ClassVar[int] = 1  # an iteration learns from one sequence
+
+    learning_rate: float = setting(0.1, "step size of gradient descent", 1e-30, 1e3)
+    error: ErrorTerm = setting(
+        "squared", "the error is (t - y)², eq. 16, or half of it, as eq. 19 has it"
+    )
+    max_sequences: int = setting(3_000_000, "training sequences at most", 1, checks.LARGEST)
+
+    @property
+    def name(self) -> str:
+        return "online"
+
+    @property
+    def budget(self) -> int:
+        """Iterations at most: one a sequence."""
+        return self.max_sequences
+
+    @property
+    def rate(self) -> float:
+        """What multiplies the gradient of (t - y)²."""
+        return self.learning_rate * (0.5 if self.error == "halved" else 1)
+
+    def snapshot_due(self, iteration: int) -> bool:
+        units, rest = divmod(iteration, SNAPSHOT_UNIT)
+        return rest == 0 and snapshot_due(units, SNAPSHOT_RATIO)
+
+    def learner(self, recipe: Recipe, seed: int) -> OnlineLearner:
+        return OnlineLearner(recipe, self, seed)
+
+
+class OnlineLearner:
+    """A trial that learns on-line: its weights, and the window that its stopping rule looks at.
+
+    Every block of data has a stream of its own, so that a trial can go on from any block.
+
+    Attributes:
+        weights: (P,) float32.
+        recent: (R,) float32, a ring of the errors y - t of the R most recent sequences (of several
+            outputs, the largest).
+        seen, wrong: sequences learned, and errors in `recent` above the tolerance.
+        stops: (S,) `seen` at each stopping point, -1 before; stop_weights (S, P) the weights
+            there; stop_errors (S, 2) mean squared and mean absolute error of `recent` there.
+    """
+
+    ARRAYS = ("weights", "recent", "seen", "wrong", "stops", "stop_weights", "stop_errors")
+
+    def __init__(self, recipe: Recipe, rule: OnLine, seed: int) -> None:
+        self._task, self._rule, self._seed = recipe.task, rule, check_seed(seed)
+        self.window = recipe.stop if isinstance(recipe.stop, Recent) else NEVER
+        self.weights = recipe.network.start(recipe.task, stream(seed, WEIGHTS))
+        S, P = len(self.window.stops), len(self.weights)
+        self.recent = np.zeros(self.window.window, np.float32)
+        self.seen, self.wrong = np.zeros((), np.int64), np.zeros((), np.int64)
+        self.stops = np.full(S, -1, np.int64)
+        self.stop_weights = np.zeros((S, P), np.float32)
+        self.stop_errors = np.zeros((S, 2))
+        most = max(1, ONLINE_BLOCK_VALUES // self._task.max_length)
+        self.block = min(ONLINE_BLOCK, 1 << (most.bit_length() - 1))  # sequences drawn together
+        self._drawn: dict[int, Batch] = {}
+
+    @property
+    def judged(self) -> np.ndarray:
+        return self.weights
+
+    @property
+    def over(self) -> bool:
+        """Whether the last stopping point is reached: it learns no more."""
+        return bool(self.stops[-1] >= 0)
+
+    def draw(self, iteration: int, most: int) -> Batch:
+        """The next sequences, `most` at most: inputs (K, T, D), lengths and targets (K,)."""
+        number, start = divmod(iteration, self.block)
+        if number not in self._drawn:
+            self._drawn[number] = self._draw(number)
+        for past in [k for k in list(self._drawn) if k < number]:
+            del self._drawn[past]
+        left = self.block - start, self._rule.budget - iteration
+        piece = slice(start, start + min(*left, most))
+        return Batch(*(array[piece] for array in self._drawn[number]))
+
+    def draw_ahead(self, iteration: int) -> None:
+        """Draws the block after the one of this iteration, to be at hand when it is asked for."""
+        number = iteration // self.block + 1
+        if number * self.block < self._rule.budget and number not in self._drawn:
+            self._drawn[number] = self._draw(number)
+
+    def _draw(self, number: int) -> Batch:
+        return self._task.sample(self.block, stream(self._seed, TRAINING, number))
+
+    def test_stream(self, test: int) -> np.random.Generator:
+        """Where the sequences of test number `test`, or of that stopping point, come from."""
+        return stream(self._seed, TEST, test)
+
+    in_order = False
+
+    def state(self) -> dict[str, Any]:
+        return {name: getattr(self, name).copy() for name in self.ARRAYS}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        for name in self.ARRAYS:
+            mine = getattr(self, name)
+            mine[...] = checks.array(name, np.asarray(state[name]), mine.dtype, mine.shape)
+        self._drawn.clear()
+
+
+Learner = MinibatchLearner | OnlineLearner
+RULES: Registry[Part] = Registry("rule", Part, Minibatch(), OnLine())

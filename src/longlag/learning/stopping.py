@@ -1,0 +1,125 @@
+"""When a training stops: parts of a recipe, named as the flag `--stop` has them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from longlag import checks
+from longlag.settings import Part, Registry, setting
+from longlag.tasks.score import TOLERANCE, Score, is_strict
+
+Test = tuple[int, Score]  # an iteration, and the score on fresh sequences there
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tested(Part):
+    """Stops by tests on fresh sequences, every so many iterations.
+
+    Attributes:
+        by_last_test: whether the run's score is the last test's, or one on sequences of its own.
+    """
+
+    by_last_test: ClassVar[bool] = False
+
+    test_every: int = setting(100, "iterations between tests", 1, checks.LARGEST)
+    test_size: int = setting(2560, "sequences in a test set", 1, 10**7)
+
+    def met(self, tests: Sequence[Test]) -> bool:
+        """Whether the rule is met at the last of these tests."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Strict(Tested):
+    """At most 16 of 2560 wrong (13 of 2000) in two successive tests.
+
+    Each test has a set of its own, since a single one, looked at again and again, selects lucky
+    draws.
+    """
+
+    @property
+    def name(self) -> str:
+        return "strict"
+
+    def met(self, tests: Sequence[Test]) -> bool:
+        return len(tests) > 1 and all(is_strict(score) for _, score in tests[-2:])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Below(Tested):
+    """A test's mean squared error below a target; that test's score is the run's."""
+
+    by_last_test: ClassVar[bool] = True
+
+    target_test_mse: float = setting(0.030, "stop below this test MSE (--stop mse)", 0, 1e15)
+
+    @property
+    def name(self) -> str:
+        return "mse"
+
+    def met(self, tests: Sequence[Test]) -> bool:
+        return tests[-1][1].mse < self.target_test_mse
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recent(Part):
+    """The paper's rule: few errors among the most recent training sequences.
+
+    A trial stops for the first time when fewer than `first_stop` and for good when fewer than
+    `last_stop` of the `window` most recent training sequences had errors above `tolerance`, and
+    their mean absolute error is below `mean_error`. No sequence was seen before it is learned
+    from, so that these errors are those of fresh sequences.
+    """
+
+    window: int = setting(2000, "most recent sequences that the stopping rule looks at", 1, 10**6)
+    first_stop: int = setting(
+        140, "fewer wrong than this: the first stop; 0: there is none", 0, 10**6
+    )
+    last_stop: int = setting(13, "fewer wrong than this: the last stop", 1, 10**6)
+    tolerance: float = setting(TOLERANCE, "an error above this is wrong", 0, 1e3)
+    mean_error: float = setting(
+        1e9, "stop only with a mean error in the window below this", 1e-9, 1e9
+    )
+    check_every: int = setting(1, "sequences between two looks at the window", 1, checks.LARGEST)
+    test_size: int = setting(2560, "fresh sequences in a test", 1, 10**7)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if 0 < self.first_stop <= self.last_stop:
+            raise ValueError(
+                f"first_stop must be 0 or above last_stop ({self.last_stop}), not {self.first_stop}"
+            )
+
+    @property
+    def name(self) -> str:
+        return "recent"
+
+    @property
+    def stops(self) -> tuple[int, ...]:
+        """The paper's n_seq of each stopping point, falling."""
+        return (self.first_stop, self.last_stop) if self.first_stop else (self.last_stop,)
+
+
+# No window: what the kernel and the reference get where tests decide.
+NEVER = Recent(window=1, first_stop=0, last_stop=1, mean_error=1e-9, check_every=checks.LARGEST)
+
+STOPS: Registry[Part] = Registry("stop", Part, Strict(), Below(), Recent())
+
+
+@dataclass(frozen=True)
+class Stop:
+    """A trial at a stopping point, or where it ended without reaching it.
+
+    n_seq: the stopping point's number; reached: whether it was; sequences: training sequences
+    seen; window_mse, window_mae: errors of the recent training sequences there (NaN where not
+    reached); fresh: the score on fresh sequences with the weights there.
+    """
+
+    n_seq: int
+    reached: bool
+    sequences: int
+    window_mse: float
+    window_mae: float
+    fresh: Score

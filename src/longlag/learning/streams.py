@@ -1,0 +1,24 @@
+"""Where a trial's random numbers come from.
+
+Every trial has its own streams, spawned from its seed, so that its result depends on nothing that
+runs beside it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from longlag import checks
+
+WEIGHTS, TRAINING, TEST = range(3)  # spawn keys of a trial's streams
+EVALUATION_STREAM = 4  # of `evaluate`'s sequences: apart from every training stream
+
+
+def check_seed(seed: int) -> int:
+    """The seed, refused outside 0 .. 2**63 - 1."""
+    return checks.whole("seed", seed, 0, 2**63 - 1)
+
+
+def stream(seed: int, *key: int) -> np.random.Generator:
+    """The stream of a seed and a spawn key, independent of all others."""
+    return np.random.default_rng(np.random.SeedSequence(check_seed(seed), spawn_key=key))

@@ -1,0 +1,197 @@
+"""What a network is: its sizes, its initial weights, its steps, its gradients.
+
+A `Network` is an architecture with its settings, a part of a recipe: it knows the shapes of its
+weights and how they start. `Network.of(weights, task)` is a `Model`, the network with weights,
+which answers, shows its states, and gives the gradient of its error. Weights outside are one
+float32 vector (P,). Dimension legend: `tasks/task.py`.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Protocol
+
+import numpy as np
+
+from longlag.settings import Part
+from longlag.tasks.task import Answered, Task
+
+Output = Literal["linear", "sigmoid"]
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+class Model(Protocol):
+    """A network with weights."""
+
+    @property
+    def parameters(self) -> Any:
+        """The weights: a named tuple of arrays."""
+        ...
+
+    def predict(self, inputs: np.ndarray, lengths: np.ndarray | None = None) -> np.ndarray:
+        """Answers to inputs (B, T, D) or symbols (B, T), in the shape of the task's targets."""
+        ...
+
+    def states(
+        self, inputs: np.ndarray, lengths: np.ndarray | None = None
+    ) -> dict[str, np.ndarray]:
+        """What can be seen inside, by name, each (B, T, ·); zero after a sequence's end."""
+        ...
+
+    def gradient(
+        self, inputs: np.ndarray, lengths: np.ndarray, targets: np.ndarray
+    ) -> tuple[float, Any]:
+        """The mean squared error of a batch and its gradient, in the form of the weights."""
+        ...
+
+
+@dataclass(frozen=True)
+class Network(Part, ABC):
+    """An architecture with its settings.
+
+    Attributes:
+        kernel: whether the native kernel has this network.
+    """
+
+    kernel: ClassVar[bool] = False
+
+    @abstractmethod
+    def shapes(self, task: Task) -> Shapes:
+        """Shapes of the weights by name, in the order of the flat vector."""
+
+    @abstractmethod
+    def start(self, task: Task, rng: np.random.Generator) -> np.ndarray:
+        """Initial weights, a new vector (P,), float32."""
+
+    @abstractmethod
+    def of(self, weights: np.ndarray, task: Task) -> Any:
+        """The `Model` with flat weights (P,)."""
+
+    @property
+    @abstractmethod
+    def words(self) -> str:
+        """How large it is, in words: '8 cells'."""
+
+    def check(self, task: Task) -> None:
+        """Refuses a task that the network cannot be asked.
+
+        Raises:
+            ValueError: the reason, in one sentence.
+        """
+
+    def size(self, task: Task) -> int:
+        """P, the number of weights."""
+        return sum(math.prod(shape) for shape in self.shapes(task).values())
+
+
+def counted(n: int, thing: str) -> str:
+    """'1 cell', '8 cells'."""
+    return f"{n} {thing}" + ("" if n == 1 else "s")
+
+
+# -- one vector and many arrays -----------------------------------------------------------------
+
+
+def flatten(parameters: Iterable[np.ndarray]) -> np.ndarray:
+    """Arrays as one new vector (P,)."""
+    return np.concatenate([array.ravel() for array in parameters])
+
+
+def views(vector: np.ndarray, shapes: Sequence[tuple[int, ...]]) -> list[np.ndarray]:
+    """Views of a flat vector (P,), one of each shape, in order."""
+    found, start = [], 0
+    for shape in shapes:
+        size = math.prod(shape)
+        found.append(vector[start : start + size].reshape(shape))
+        start += size
+    return found
+
+
+# -- inputs, answers, errors --------------------------------------------------------------------
+
+
+def sigmoid(x: np.ndarray) -> np.ndarray:
+    """Logistic function, without overflow for large `|x|`."""
+    small = np.exp(-np.abs(x))
+    return np.where(x >= 0, 1, small) / (1 + small)
+
+
+def check_lengths(inputs: np.ndarray, lengths: np.ndarray | None, D: int = 2) -> np.ndarray:
+    """Lengths (B,) of inputs (B, T, D) or symbols (B, T), T where not given.
+
+    Raises:
+        ValueError: inputs or lengths of the wrong shape, a length outside 1..T, or a symbol
+            outside 0..D - 1.
+    """
+    inputs = np.asarray(inputs)
+    symbols = np.issubdtype(inputs.dtype, np.integer) and inputs.ndim == 2
+    if not symbols and (inputs.ndim != 3 or inputs.shape[2] != D) or 0 in inputs.shape:
+        raise ValueError(f"inputs must have shape (B, T, {D}), not {inputs.shape}")
+    if symbols and (inputs.min() < 0 or inputs.max() >= D):
+        raise ValueError(
+            f"symbols must lie between 0 and {D - 1}, not {inputs.min()} to {inputs.max()}"
+        )
+    B, T = inputs.shape[:2]
+    if lengths is None:
+        return np.full(B, T)
+    lengths = np.asarray(lengths)
+    if lengths.shape != (B,) or not np.issubdtype(lengths.dtype, np.integer):
+        raise ValueError(
+            f"lengths must be {B} whole numbers, one a sequence, "
+            f"not {lengths.dtype} of shape {lengths.shape}"
+        )
+    if lengths.min() < 1 or lengths.max() > T:
+        raise ValueError(
+            f"lengths must lie between 1 and T = {T}, not {lengths.min()} to {lengths.max()}"
+        )
+    return lengths
+
+
+def times(W: np.ndarray, inputs: np.ndarray) -> np.ndarray:
+    """Inputs times weights W (D, G): (..., D) to (..., G); of symbols (...), the rows of W."""
+    return W[inputs] if np.issubdtype(inputs.dtype, np.integer) else inputs @ W
+
+
+def add_outer(into: np.ndarray, inputs: np.ndarray, errors: np.ndarray) -> None:
+    """Adds the gradient of `times` to `into` (D, G): inputs (B, D) or symbols (B,), (B, G)."""
+    if np.issubdtype(inputs.dtype, np.integer):
+        np.add.at(into, inputs, errors)
+    else:
+        into += inputs.T @ errors
+
+
+def as_answers(y: np.ndarray) -> np.ndarray:
+    """Answers (..., K), without the last axis where K is 1."""
+    return y[..., 0] if y.shape[-1] == 1 else y
+
+
+def squared_error(
+    answers: np.ndarray, lengths: np.ndarray, targets: np.ndarray, answered: Answered
+) -> tuple[float, np.ndarray]:
+    """The mean of (y - t)² over a batch's answers (no 1/2), and its gradient (..., K).
+
+    Args:
+        answers: (B,) or (B, K); at every step (B, T) or (B, T, K), of which those after a
+            sequence's end do not count.
+        targets: of the same shape.
+
+    Raises:
+        ValueError: targets of another shape.
+    """
+    targets = np.asarray(targets)
+    if targets.shape != answers.shape:
+        raise ValueError(f"targets must have shape {answers.shape}, not {targets.shape}")
+    error = answers - targets.astype(answers.dtype)
+    count = error.size
+    if answered == "every":
+        live = np.arange(answers.shape[1]) < np.asarray(lengths)[:, None]
+        live = live.reshape(live.shape + (1,) * (error.ndim - 2))
+        error = np.where(live, error, 0)
+        count = int(np.sum(lengths)) * (error.size // (error.shape[0] * error.shape[1]))
+    loss = float(np.mean(error**2)) if count == error.size else float(np.sum(error**2) / count)
+    axis_dropped = error.ndim == (1 if answered == "last" else 2)
+    gradient = ((2 / count) * error).astype(error.dtype)
+    return loss, gradient[..., None] if axis_dropped else gradient

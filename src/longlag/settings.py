@@ -1,0 +1,164 @@
+"""Parts of a recipe: frozen dataclasses whose fields are settings, and registries of them.
+
+A field made by `setting` is a setting: the command line has a flag of its name, and it is checked
+against its type and range on construction. A registry holds parts by name; an entry may also be a
+`module:Class` of the user's, which is imported when it is asked for.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Generic, Literal, Self, TypeVar, get_args, get_origin, get_type_hints
+
+from longlag import checks
+
+Scalar = str | int | float | bool
+
+
+def setting(
+    default: Any,
+    text: str,
+    low: float | None = None,
+    high: float | None = None,
+    *,
+    kw_only: bool = False,
+) -> Any:
+    """A dataclass field with its meaning and its allowed range, both ends included."""
+    return field(
+        default=default, metadata={"help": text, "low": low, "high": high}, kw_only=kw_only
+    )
+
+
+@dataclass(frozen=True)
+class Part:
+    """What has settings; see the module's docstring.
+
+    Raises:
+        ValueError: a setting of another type or out of its range; the message names it, its value
+            and what is allowed.
+    """
+
+    def __post_init__(self) -> None:
+        hints = _hints(type(self))
+        for f in setting_fields(type(self)):
+            value = _checked(f.name, getattr(self, f.name), hints[f.name], f.metadata)
+            object.__setattr__(self, f.name, value)
+
+    @property
+    def name(self) -> str:
+        """The name under which the part is registered."""
+        raise NotImplementedError
+
+    def settings(self) -> dict[str, Scalar]:
+        """Every setting by its name."""
+        return {f.name: getattr(self, f.name) for f in setting_fields(type(self))}
+
+    def with_settings(self, settings: Mapping[str, Any]) -> Self:
+        """A copy with some settings changed.
+
+        Raises:
+            ValueError: an unknown setting (the nearest is suggested) or a value out of range.
+        """
+        for name in settings:
+            if name not in self.settings():
+                raise ValueError(
+                    f"{self.name} has no setting {name!r}{checks.nearest(name, self.settings())}"
+                )
+        return replace(self, **settings)
+
+
+def setting_fields(kind: type[Part]) -> list[Any]:
+    """The dataclass fields of a kind of part that are settings."""
+    return [f for f in fields(kind) if "help" in f.metadata]
+
+
+@functools.cache
+def _hints(kind: type[Part]) -> dict[str, Any]:
+    return get_type_hints(kind)
+
+
+def _checked(name: str, value: Any, kind: Any, limits: Mapping[str, Any]) -> Scalar:
+    """A setting as a plain Python value, refused where its type or range is wrong."""
+    if get_origin(kind) is Literal:
+        return checks.one_of(name, value, get_args(kind))
+    if kind is bool:
+        return checks.flag(name, value)
+    check = checks.whole if kind is int else checks.number
+    return check(name, value, limits["low"], limits["high"])
+
+
+P = TypeVar("P", bound=Part)
+
+
+class Registry(Mapping[str, P], Generic[P]):
+    """Parts of one sort by name: what `recipe(name, task=...)` and the command line choose from.
+
+    Args:
+        sort: what the parts are, in a word: it stands in messages.
+        parts: their defaults; a string `module:Class` stands for a part that needs an extra.
+    """
+
+    def __init__(self, sort: str, base: type[P], *parts: P) -> None:
+        self.sort, self.base = sort, base
+        self._parts: dict[str, P | str] = {}
+        for part in parts:
+            self.register(part)
+
+    def register(self, part: P) -> P:
+        """Adds a part, with its settings as the defaults, under its own name.
+
+        Raises:
+            ValueError: something else than such a part, or a name that another kind has.
+        """
+        if not isinstance(part, self.base):
+            raise ValueError(f"a {self.sort} must be a {self.base.__name__}, not {part!r}")
+        known = self._parts.get(part.name)
+        if known is not None and type(known) is not type(part):
+            raise ValueError(f"there is another {self.sort} of the name {part.name!r}")
+        self._parts[part.name] = part
+        return part
+
+    def later(self, name: str, where: str) -> None:
+        """Adds a part `module:Class` that is imported when it is asked for: it needs an extra."""
+        self._parts.setdefault(name, where)
+
+    def __getitem__(self, name: str) -> P:
+        known = self._parts.get(name) if isinstance(name, str) else None
+        if known is None and isinstance(name, str) and ":" in name:
+            known = name
+        if isinstance(known, str):
+            return self._imported(known)
+        if known is None:
+            raise ValueError(f"unknown {self.sort} {name!r}{checks.nearest(name, self._parts)}")
+        return known
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._parts)
+
+    def __len__(self) -> int:
+        return len(self._parts)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._parts
+
+    def ready(self) -> list[str]:
+        """Names of the parts that need no extra."""
+        return [name for name, part in self._parts.items() if not isinstance(part, str)]
+
+    def _imported(self, where: str) -> P:
+        """The part of a class `module:Class`, with its own defaults.
+
+        Raises:
+            ValueError: it cannot be imported, or is no such part.
+        """
+        module, _, name = where.partition(":")
+        try:
+            made = getattr(importlib.import_module(module), name)()
+        except (ImportError, AttributeError, TypeError) as error:
+            raise ValueError(f"{self.sort} {where!r} cannot be had: {error}") from error
+        if not isinstance(made, self.base):
+            raise ValueError(f"{where} must be a {self.base.__name__}, not {type(made).__name__}")
+        return made
