@@ -129,9 +129,7 @@ class Recipe:
         return self.network.of(weights, self.task)
 
 
-def _unknown(
-    recipe: str, name: Any, settings: Mapping[str, Any], parts: Mapping[str, Part]
-) -> str:
+def _unknown(recipe: str, name: Any, settings: Mapping[str, Any], parts: Mapping[str, Part]) -> str:
     """That a recipe has no such setting, in one sentence."""
     known = [*PARTS, *(known for part in parts.values() for known in part.settings())]
     others = [
@@ -180,9 +178,7 @@ RECIPES: dict[str, Recipe] = {
             stop=Strict(),
         ),
         # Experiment 5 as published (section 5.5, table 8).
-        Recipe(
-            name="paper", task=MarkedPairs(), network=BlockLSTM(), rule=OnLine(), stop=Recent()
-        ),
+        Recipe(name="paper", task=MarkedPairs(), network=BlockLSTM(), rule=OnLine(), stop=Recent()),
         # Experiment 4 (section 5.4, table 7): stop when all of the most recent 2000 are correct.
         Recipe(
             name="paper-adding",

@@ -9,7 +9,7 @@ files or progress bars.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -176,7 +176,9 @@ class Training:
         last = self.iteration >= self.recipe.rule.budget
         if isinstance(self.recipe.stop, Recent):
             self._look_at_stops(last)
-        elif self.stopped_by is None and (last or self.iteration % self.recipe.stop.test_every == 0):
+        elif self.stopped_by is None and (
+            last or self.iteration % self.recipe.stop.test_every == 0
+        ):
             self.tests.append((self.iteration, self._fresh_score(len(self.tests))))
             if self.recipe.stop.met(self.tests):
                 self.stopped_by = "target"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from longlag.networks.gru import GatedRecurrentUnit
 from longlag.networks.lstm import ForgetGateLSTM
 from longlag.networks.lstm1997 import BlockLSTM
 from longlag.networks.network import Network
@@ -12,4 +13,7 @@ NETWORKS: Registry[Network] = Registry(
     Network,  # type: ignore[type-abstract]
     ForgetGateLSTM(),
     BlockLSTM(),
+    GatedRecurrentUnit(),
 )
+NETWORKS.later("torch-gru", "longlag.networks.torch:TorchGRU")
+NETWORKS.later("torch-irnn", "longlag.networks.torch:IdentityRNN")

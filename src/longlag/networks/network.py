@@ -128,7 +128,7 @@ def check_lengths(inputs: np.ndarray, lengths: np.ndarray | None, D: int = 2) ->
     """
     inputs = np.asarray(inputs)
     symbols = np.issubdtype(inputs.dtype, np.integer) and inputs.ndim == 2
-    if not symbols and (inputs.ndim != 3 or inputs.shape[2] != D) or 0 in inputs.shape:
+    if (not symbols and (inputs.ndim != 3 or inputs.shape[2] != D)) or 0 in inputs.shape:
         raise ValueError(f"inputs must have shape (B, T, {D}), not {inputs.shape}")
     if symbols and (inputs.min() < 0 or inputs.max() >= D):
         raise ValueError(

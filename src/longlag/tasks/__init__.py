@@ -7,12 +7,14 @@ from typing import Any
 from longlag.settings import Registry
 from longlag.tasks.marked_pairs import MarkedPairs
 from longlag.tasks.task import Task
+from longlag.tasks.temporal_order import TemporalOrder
 
 TASKS: Registry[Task] = Registry(
     "task",
     Task,  # type: ignore[type-abstract]
     MarkedPairs("multiplication"),
     MarkedPairs("adding"),
+    TemporalOrder(),
 )
 
 

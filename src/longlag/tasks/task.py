@@ -89,8 +89,7 @@ class Task(Part, ABC):
             )
         if self.max_length < self.min_length:
             raise ValueError(
-                f"max_length must be at least min_length ({self.min_length}), "
-                f"not {self.max_length}"
+                f"max_length must be at least min_length ({self.min_length}), not {self.max_length}"
             )
 
     @property

@@ -1,0 +1,266 @@
+"""PyTorch's networks as parts of a recipe: any module, and two recurrent layers as baselines.
+
+A module has
+
+    forward(inputs, lengths) -> answers
+
+with inputs (B, T, D), zeros after the end of a sequence, or symbols (B, T); lengths (B,) int64, each
+from 1 to T; answers in the shape of the task's targets, read at a sequence's *own* last step,
+`lengths - 1`. Tensors are on the device of the module's parameters; real inputs have their type.
+
+Needs the extra: pip install 'longlag[torch]'.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+try:
+    import torch  # pyright: ignore[reportMissingImports]  # an extra
+    from torch import Tensor, nn  # pyright: ignore[reportMissingImports]
+except ImportError as _missing:
+    raise ImportError("longlag.torch needs PyTorch: pip install 'longlag[torch]'") from _missing
+
+from longlag.networks.network import Network, Shapes, counted, views
+from longlag.settings import setting
+from longlag.tasks.task import Task
+
+INPUT_SCALE = 0.1  # standard deviation of the ReLU network's initial input weights
+
+
+class TorchModel:
+    """A module with weights (P,) of all that can be trained, in the module's order."""
+
+    module: nn.Module
+
+    def __init__(self, module: nn.Module, weights: np.ndarray) -> None:
+        self.module, self._weights = module, weights
+        self._trainable = trainable(module)
+
+    @property
+    def parameters(self) -> tuple[np.ndarray, ...]:
+        """The weights, in the order of `Network.shapes`."""
+        return tuple(views(self._weights, [tuple(p.shape) for p in self._trainable.values()]))
+
+    def load(self) -> nn.Module:
+        """The module, with the weights put in."""
+        with torch.no_grad():
+            for parameter, part in zip(self._trainable.values(), self.parameters, strict=True):
+                parameter.copy_(torch.from_numpy(part))
+        return self.module
+
+    def predict(self, inputs: np.ndarray, lengths: np.ndarray | None = None) -> np.ndarray:
+        """Answers, in evaluation mode and without gradients."""
+        given = np.full(len(inputs), inputs.shape[1]) if lengths is None else lengths
+        return answers(self.load(), inputs, given)
+
+    def states(
+        self, inputs: np.ndarray, lengths: np.ndarray | None = None
+    ) -> dict[str, np.ndarray]:
+        """Nothing: what a module has inside is not known."""
+        return {}
+
+    def gradient(
+        self, inputs: np.ndarray, lengths: np.ndarray, targets: np.ndarray
+    ) -> tuple[float, list[np.ndarray]]:
+        """The mean squared error of a batch and its gradient, by autograd, in training mode."""
+        self.load().train()
+        given = forward(self.module, inputs, lengths)
+        if not given.requires_grad:
+            raise ValueError("module must give answers with a gradient, not detached ones")
+        wanted = torch.from_numpy(targets).to(given)
+        if given.ndim > 1 and given.shape[:2] == inputs.shape[:2]:  # answers at every step
+            live = torch.arange(given.shape[1]) < torch.from_numpy(lengths)[:, None]
+            given, wanted = given[live], wanted[live]
+        loss = nn.functional.mse_loss(given, wanted)
+        parts = torch.autograd.grad(loss, list(self._trainable.values()), allow_unused=True)
+        filled = (
+            torch.zeros_like(p) if part is None else part
+            for p, part in zip(self._trainable.values(), parts, strict=True)
+        )
+        return loss.item(), [part.cpu().float().numpy() for part in filled]
+
+
+def trainable(module: nn.Module) -> dict[str, nn.Parameter]:
+    """All of a module's parameters that can be trained, by name."""
+    return {name: p for name, p in module.named_parameters() if p.requires_grad}
+
+
+def answers(module: nn.Module, inputs: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """A module's answers, float64, in evaluation mode and without gradients."""
+    was = [(part, part.training) for part in module.modules()]
+    module.eval()
+    try:
+        with torch.no_grad():
+            return forward(module, inputs, lengths).cpu().double().numpy()
+    finally:
+        for part, training in was:
+            part.training = training
+
+
+def forward(module: nn.Module, inputs: np.ndarray, lengths: np.ndarray) -> Tensor:
+    """What a module answers, refused where it is no tensor of a row a sequence."""
+    like = next(module.parameters(), torch.empty(0))
+    symbols = np.issubdtype(inputs.dtype, np.integer)
+    # Copies: a module may write into what it is given.
+    x = torch.tensor(inputs, dtype=torch.int64 if symbols else like.dtype, device=like.device)
+    given = module(x, torch.tensor(lengths, device=like.device))
+    if not isinstance(given, Tensor) or given.shape[:1] != (len(lengths),):
+        what = f"shape {tuple(given.shape)}" if isinstance(given, Tensor) else f"{type(given)}"
+        raise ValueError(
+            f"module must answer {len(lengths)} sequences with a tensor of shape "
+            f"({len(lengths)},), not with {what}"
+        )
+    return given
+
+
+# -- parts of a recipe ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class TorchNetwork(Network):
+    """What PyTorch's networks have in common."""
+
+    def built(self, task: Task) -> nn.Module:
+        """A new module for a task, with the initial weights that it draws itself."""
+        raise NotImplementedError
+
+    def shapes(self, task: Task) -> Shapes:
+        return {name: tuple(p.shape) for name, p in trainable(_prototype(self, task)).items()}
+
+    def start(self, task: Task, rng: np.random.Generator) -> np.ndarray:
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(int(rng.integers(2**63 - 1)))
+            return vector(trainable(self.built(task)).values())
+
+    def of(self, weights: np.ndarray, task: Task) -> TorchModel:
+        return TorchModel(copy.deepcopy(_prototype(self, task)), weights)
+
+
+@functools.cache
+def _prototype(network: TorchNetwork, task: Task) -> nn.Module:
+    """A module of this form, whose weights do not matter; it draws nothing from PyTorch's stream."""
+    with torch.random.fork_rng(devices=[]):
+        return network.built(task)
+
+
+def vector(parts: Iterable[Tensor]) -> np.ndarray:
+    """Tensors as one new vector (P,), float32."""
+    return torch.cat([part.detach().flatten().cpu().float() for part in parts]).numpy()
+
+
+@dataclass(frozen=True, kw_only=True)
+class TorchModule(TorchNetwork):
+    """A module of the user's, of which it holds a copy; it starts at the module's own weights.
+
+    Raises:
+        ValueError: it is no module, or has nothing that can be trained.
+    """
+
+    module: Any = field(repr=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.module, nn.Module):
+            raise ValueError(f"module must be a PyTorch module, not {self.module!r}")
+        object.__setattr__(self, "module", copy.deepcopy(self.module))
+        own = trainable(self.module).values()
+        if any(isinstance(p, nn.parameter.UninitializedParameter) for p in own):
+            raise ValueError("module has lazy parameters: call it once on a batch before training")
+        if not own:
+            raise ValueError("module has no parameters that can be trained")
+
+    @property
+    def name(self) -> str:
+        return "torch-module"
+
+    @property
+    def words(self) -> str:
+        return type(self.module).__name__
+
+    def shapes(self, task: Task) -> Shapes:
+        return {name: tuple(p.shape) for name, p in trainable(self.module).items()}
+
+    def of(self, weights: np.ndarray, task: Task) -> TorchModel:
+        """The copy itself: what it keeps in buffers between batches belongs to the training."""
+        return TorchModel(self.module, weights)
+
+    def start(self, task: Task, rng: np.random.Generator) -> np.ndarray:
+        return vector(trainable(self.module).values())
+
+
+class Recurrent(nn.Module):
+    """A layer of recurrent units, read at a sequence's last step, or at every one."""
+
+    def __init__(self, units: nn.GRU | nn.RNN, task: Task, output_bias: float) -> None:
+        super().__init__()
+        self.units, self.read = units, nn.Linear(units.hidden_size, task.outputs)
+        self._task = (task.inputs, task.symbols, task.answered == "every", task.outputs == 1)
+        nn.init.constant_(self.read.bias, output_bias)
+
+    def forward(self, inputs: Tensor, lengths: Tensor) -> Tensor:
+        D, symbols, every, single = self._task
+        x = nn.functional.one_hot(inputs, D).to(self.read.weight) if symbols else inputs
+        states, _ = self.units(x)
+        given = self.read(states if every else states[torch.arange(len(lengths)), lengths - 1])
+        return given[..., 0] if single else given
+
+
+@dataclass(frozen=True, kw_only=True)
+class TorchRecurrent(TorchNetwork):
+    """A recurrent layer of PyTorch's and a linear answer."""
+
+    hidden: int = setting(8, "units", 1, 1024)
+    output_bias: float = setting(0.25, "initial bias of the answer", -1e3, 1e3)
+
+    @property
+    def words(self) -> str:
+        return counted(self.hidden, "unit")
+
+    def units(self, inputs: int) -> nn.GRU | nn.RNN:
+        raise NotImplementedError
+
+    def built(self, task: Task) -> nn.Module:
+        return Recurrent(self.units(task.inputs), task, self.output_bias)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TorchGRU(TorchRecurrent):
+    """PyTorch's GRU (Cho et al. 2014) as it initialises itself."""
+
+    @property
+    def name(self) -> str:
+        return "torch-gru"
+
+    def units(self, inputs: int) -> nn.GRU:
+        return nn.GRU(inputs, self.hidden, batch_first=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class IdentityRNN(TorchRecurrent):
+    """A ReLU network that starts at the identity, biases 0 (Le, Jaitly & Hinton 2015, section 2).
+
+    Their input weights have standard deviation 0.001, from which Adam was still at chance after
+    60,000 sequences of T = 30 (one seed, rate 0.001); hence 0.1.
+    """
+
+    @property
+    def name(self) -> str:
+        return "torch-irnn"
+
+    def units(self, inputs: int) -> nn.RNN:
+        units = nn.RNN(inputs, self.hidden, nonlinearity="relu", batch_first=True)
+        for name, parameter in units.named_parameters():
+            if name.startswith("weight_hh"):
+                nn.init.eye_(parameter)
+            elif name.startswith("weight_ih"):
+                nn.init.normal_(parameter, std=INPUT_SCALE)
+            else:
+                nn.init.zeros_(parameter)
+        return units
