@@ -1,7 +1,7 @@
 """longlag: a laboratory for long-time-lag learning.
 
-The task, the networks and the training are in `tasks`, `networks`, `training`; settings in
-`recipes`. The names below are the public surface.
+Tasks are in `tasks`, networks in `networks`, recipes and training in `learning`. The names below are
+the public surface.
 """
 
 import importlib
@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 from longlag import interop, movement
 from longlag.judging import judge
 from longlag.learning.recipe import RECIPES, Recipe, recipe
-from longlag.learning.steps import History, Run
-from longlag.learning.training import evaluate, train
+from longlag.learning.training import History, Run, evaluate, train
 from longlag.runs.directory import load
 from longlag.studies import study
-from longlag.tasks.marked_pairs import Batch, MarkedPairs
+from longlag.tasks.registry import TASKS, task
+from longlag.tasks.marked_pairs import MarkedPairs
 from longlag.tasks.score import Score, score
+from longlag.tasks.task import Batch, Task
 from longlag.version import __version__ as __version__
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ __all__ = [
     "Recipe",
     "Run",
     "Score",
+    "TASKS",
+    "Task",
     "evaluate",
     "interop",
     "judge",
@@ -37,6 +40,7 @@ __all__ = [
     "recipe",
     "score",
     "study",
+    "task",
     "train",
 ]
 

@@ -13,9 +13,9 @@ import numpy as np
 
 from longlag import checks
 from longlag import words as report
-from longlag.learning.recipe import Recipe, Settings, recipe
-from longlag.learning.training import Predict, on_fresh
-from longlag.tasks.marked_pairs import MarkedPairs
+from longlag.learning.judging import Predict, on_fresh
+from longlag.learning.recipe import Recipe, recipe
+from longlag.tasks.task import Task
 from longlag.tasks.score import Score
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def judge(
     predict: Callable[[np.ndarray, np.ndarray], Any] | nn.Module,
-    task: MarkedPairs | Settings | None = None,
+    task: Task | Recipe | None = None,
     n: int = 2560,
     seed: int = 0,
     *,
@@ -55,14 +55,12 @@ def judge(
     return judged
 
 
-def asked(task: Any) -> MarkedPairs:
+def asked(task: Any) -> Task:
     """The task, or the one on which a recipe's runs are tested."""
     if isinstance(task, Recipe):
-        return task.evaluation_task
-    if isinstance(task, Settings):
-        return task.task
-    if not isinstance(task, MarkedPairs):
-        raise ValueError(f"task must be a MarkedPairs or a recipe, not {task!r}")
+        return task.task.tested
+    if not isinstance(task, Task):
+        raise ValueError(f"task must be a task or a recipe, not {task!r}")
     return task
 
 
@@ -70,7 +68,7 @@ def _function(predict: Any) -> Callable[[np.ndarray, np.ndarray], Any]:
     """What to call: the thing itself, or what wraps a PyTorch module."""
     loaded = sys.modules.get("torch")  # a module of PyTorch's cannot exist without it
     if loaded is not None and isinstance(predict, loaded.nn.Module):
-        from longlag.torch import answers
+        from longlag.networks.torch import answers
 
         return lambda inputs, lengths: answers(predict, inputs, lengths)
     if not callable(predict):

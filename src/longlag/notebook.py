@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from longlag.learning.recipe import Recipe
 
 if TYPE_CHECKING:
-    from longlag.learning.steps import Run
+    from longlag.learning.training import Run
     from longlag.studies.result import Result
-    from longlag.tasks.marked_pairs import MarkedPairs
+    from longlag.tasks.task import Task
     from longlag.tasks.score import Score
 
 WIDTH, HEIGHT = 300, 96  # of the curve, in pixels
@@ -133,8 +132,8 @@ def _numbers(cells: Iterable[str]) -> bool:
     return all(cell.lstrip("≥>~ ")[:1] in "0123456789-−–" for cell in cells)
 
 
-def _task(run: Run) -> MarkedPairs:
-    return run.recipe.evaluation_task
+def _task(run: Run) -> Task:
+    return run.recipe.task.tested
 
 
 def _setting(run: Run) -> str:
@@ -142,11 +141,11 @@ def _setting(run: Run) -> str:
     T = f"T = {task.min_length}"
     if task.max_length > task.min_length:
         T += f" to {task.max_length}"
-    gates, output = ", no forget gate", "sigmoid"  # of the LSTM of 1997
-    if isinstance(recipe, Recipe):
-        gates, output = "" if recipe.forget_gate else gates, recipe.output
-    cells = f"{recipe.architecture}{gates}"
-    return f"{task.kind}, {task.rules} rules, {T} · {cells}, {output} output"
+    settings = recipe.network.settings()
+    gates = "" if settings.get("forget_gate", recipe.network.name != "lstm1997") else ", no forget gate"
+    cells = f"{recipe.network.words}{gates}"
+    rules = f", {task.rules_name} rules" if task.rules_name else ""
+    return f"{task.name}{rules}, {T} · {cells}, {settings.get('output', 'linear')} output"
 
 
 # -- the curve --------------------------------------------------------------------------------

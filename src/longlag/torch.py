@@ -1,58 +1,42 @@
-"""Bring your own network: the task's data, and training by the same protocol, for PyTorch.
+"""Bring your own network: a task's data, and training by the same protocol, for PyTorch.
 
-A module that is trained or judged here has
-
-    forward(inputs, lengths) -> answers
-
-with inputs (B, T, 2): value and marker of every step, zeros after the end of a sequence; lengths
-(B,) int64, each from 1 to T; answers (B,), one number a sequence, read at its *own* last step,
-`lengths - 1`. Both tensors are on the device of the module's parameters; inputs have their type.
-
-Needs the extra: pip install 'longlag[torch]'. `longlag.judge` scores a module.
+`longlag.networks.torch` says what a module is given and must answer; `longlag.judge` scores one.
+Needs the extra: pip install 'longlag[torch]'.
 """
 
 from __future__ import annotations
 
-import copy
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-try:
-    import torch  # pyright: ignore[reportMissingImports]  # an extra
-    from torch import Tensor, nn  # pyright: ignore[reportMissingImports]
-    from torch.utils.data import (  # pyright: ignore[reportMissingImports]
-        IterableDataset,
-        get_worker_info,
-    )
-except ImportError as _missing:
-    raise ImportError("longlag.torch needs PyTorch: pip install 'longlag[torch]'") from _missing
-
 from longlag import checks
-from longlag.foreign import ForeignTraining
-from longlag.learning.engine import Learner, descend
-from longlag.learning.recipe import Recipe, Settings, check_seed, recipe
-from longlag.learning.steps import History, StoppedBy
-from longlag.tasks import marked_pairs as tasks
-from longlag.tasks.marked_pairs import Batch
-from longlag.tasks.score import Score
+from longlag.learning.recipe import Recipe, recipe
+from longlag.learning.rules import Minibatch
+from longlag.learning.streams import stream
+from longlag.learning.training import Run, train
+from longlag.networks.torch import TorchModule, torch
+from longlag.tasks.task import Task
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn  # pyright: ignore[reportMissingImports]  # an extra
 
 DATASET_STREAM = 5  # spawn key of a dataset's batches: apart from every trial's streams
 
 
-class MarkedPairs(IterableDataset[tuple[Tensor, Tensor, Tensor]]):
-    """Batches of the task without end: inputs (B, T, 2), lengths (B,), targets (B,).
+class Sequences(torch.utils.data.IterableDataset):
+    """Batches of a task without end: inputs (B, T, D) or symbols (B, T), lengths (B,), targets.
 
-    Batches are made already: `DataLoader(MarkedPairs(...), batch_size=None, num_workers=...)`.
+    Batches are made already: `DataLoader(Sequences(...), batch_size=None, num_workers=...)`.
     Batch k depends on the task, the seed and k alone, and the workers of a loader share the
     batches out among them, so that the same batches come in the same order whatever the number of
     workers. Every iteration starts again at the first.
 
     Args:
-        task: a `longlag.MarkedPairs`, or a recipe, whose task it is; that of `robust` where not
+        task: from `longlag.task`, or a recipe, whose task it is; that of `robust` where not
             given.
         seed: 0 .. 2**63 - 1; processes that should see different data need different ones.
         batch_size: B; the recipe's, or 32 with a bare task, where not given.
@@ -62,188 +46,70 @@ class MarkedPairs(IterableDataset[tuple[Tensor, Tensor, Tensor]]):
         ValueError: an argument that is not allowed.
     """
 
-    task: tasks.MarkedPairs
+    task: Task
     batch_size: int
     batches: int | None
     seed: int
 
     def __init__(
         self,
-        task: tasks.MarkedPairs | Settings | None = None,
+        task: Task | Recipe | None = None,
         seed: int = 0,
         *,
         batch_size: int | None = None,
         batches: int | None = None,
     ) -> None:
         super().__init__()
-        task = recipe("robust") if task is None else task
-        if not isinstance(task, (tasks.MarkedPairs, Settings)):
-            raise ValueError(f"task must be a MarkedPairs or a recipe, not {task!r}")
-        self.task = task.task if isinstance(task, Settings) else task
+        given = recipe("robust") if task is None else task
+        if not isinstance(given, (Task, Recipe)):
+            raise ValueError(f"task must be a task or a recipe, not {given!r}")
+        rule = given.rule if isinstance(given, Recipe) else None
+        self.task = given.task if isinstance(given, Recipe) else given
         if batch_size is None:
-            batch_size = task.batch_size if isinstance(task, Recipe) else 32
+            batch_size = rule.batch_size if isinstance(rule, Minibatch) else 32
         self.batch_size = checks.whole("batch_size", batch_size, 1)
         self.batches = None if batches is None else checks.whole("batches", batches, 1)
-        self.seed = check_seed(seed)
-        self._in_order = isinstance(task, Recipe) and task.draw_order == "published"
+        self.seed = checks.whole("seed", seed, 0, 2**63 - 1)
+        self._in_order = isinstance(rule, Minibatch) and rule.draw_order == "published"
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        worker = get_worker_info()
+        worker = torch.utils.data.get_worker_info()
         first, every = (0, 1) if worker is None else (worker.id, worker.num_workers)
         numbers = itertools.count() if self.batches is None else range(self.batches)
         for k in itertools.islice(numbers, first, None, every):
-            stream = np.random.SeedSequence(self.seed, spawn_key=(DATASET_STREAM, k))
             draw = self.task.sample_in_order if self._in_order else self.task.sample
-            batch = draw(self.batch_size, np.random.default_rng(stream))
+            batch = draw(self.batch_size, stream(self.seed, DATASET_STREAM, k))
             inputs, lengths, targets = map(torch.from_numpy, batch)
             yield inputs, lengths, targets
 
 
-@dataclass(frozen=True)
-class TorchRun:
-    """A finished training of a module.
-
-    module: with the weights that were judged (their average, where the recipe has one); history,
-    score, stopped_by: as in `longlag.Run`.
-    """
-
-    recipe: Recipe
-    seed: int
-    module: nn.Module
-    history: History
-    score: Score
-    stopped_by: StoppedBy
-
-    @property
-    def iterations(self) -> int:
-        """Batches trained on."""
-        return len(self.history.train_losses)
-
-    @property
-    def sequences(self) -> int:
-        """Training sequences seen."""
-        return self.iterations * self.recipe.batch_size
-
-
-def train_torch(module: nn.Module, recipe: Recipe, seed: int = 0) -> TorchRun:
+def train_torch(module: nn.Module, recipe: Recipe, seed: int = 0) -> Run:
     """Trains a module by a recipe's protocol: what `longlag.train` does, with another network.
 
     The same are: the training sequences, the loss (mean squared error), clipping, the optimiser
-    and its settings, the averaging of weights, the tests and the rules by which it stops. What a
-    recipe says of the network (cells, gates, output, initial biases) plays no part; the module
-    brings its own initial weights. Batch by batch the data are those of `longlag.train` with the
-    same recipe and seed.
+    and its settings, the averaging of weights, the tests and the rules by which it stops. The
+    recipe's network plays no part; the module brings its own initial weights. Batch by batch the
+    data are those of `longlag.train` with the same recipe and seed.
 
     Args:
-        module: see `longlag.torch`. It is copied and stays as it is; what has
+        module: see `longlag.networks.torch`. It is copied and stays as it is; what has
             `requires_grad=False` is not trained. Parameters are kept in float32.
-        recipe: of the kind that learns in batches, from `longlag.recipe`.
+        recipe: from `longlag.recipe`.
         seed: 0 .. 2**63 - 1. Also of what the module draws itself, such as dropout, on the CPU.
+
+    Returns:
+        The run; `run.network.module` has the weights that were judged (their average, where the
+        recipe has one).
 
     Raises:
         ValueError: no such module or recipe, a seed that is not allowed, or answers that have
             another shape or no gradient.
     """
-    if not isinstance(recipe, Settings):
+    if not isinstance(recipe, Recipe):
         raise ValueError(f"recipe must be one from longlag.recipe(name), not {recipe!r}")
-    engine = TorchEngine(module)
-    training = ForeignTraining(recipe, check_seed(seed), engine)
+    made = replace(recipe, network=TorchModule(module=module))
     with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
-        while training.stopped_by is None or training.score is None:
-            training.advance()
-    engine.load(training.learner.judged)
-    history = History(np.array(training.losses), training.test_curve, training.elapsed)
-    return TorchRun(recipe, seed, engine.module, history, training.score, training.stopped_by)
-
-
-def answers(module: nn.Module, inputs: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """A module's answers (B,), in evaluation mode and without gradients."""
-    was = [(part, part.training) for part in module.modules()]
-    module.eval()
-    try:
-        with torch.no_grad():
-            return _forward(module, inputs, lengths).cpu().double().numpy()
-    finally:
-        for part, training in was:
-            part.training = training
-
-
-class TorchEngine:
-    """A copy of a module, as who does the arithmetic of a training; see `longlag.learning.engine`.
-
-    Parameters outside are one vector (P,), float32, of all that can be trained, in the module's
-    order; a network is such a vector.
-    """
-
-    name = "torch"
-    isa: str | None = None
-    module: nn.Module
-    trainable: list[nn.Parameter]
-
-    def __init__(self, module: nn.Module) -> None:
-        if not isinstance(module, nn.Module):
-            raise ValueError(f"module must be a PyTorch module, not {module!r}")
-        self.module = copy.deepcopy(module)
-        self.trainable = [p for p in self.module.parameters() if p.requires_grad]
-        if any(isinstance(p, nn.parameter.UninitializedParameter) for p in self.trainable):
-            raise ValueError("module has lazy parameters: call it once on a batch before training")
-        if not self.trainable:
-            raise ValueError("module has no parameters that can be trained")
-
-    def parameters(self) -> np.ndarray:
-        """The vector (P,) as it stands."""
-        return self._vector([p.detach() for p in self.trainable])
-
-    def load(self, vector: np.ndarray) -> None:
-        """Puts a vector (P,) into the module."""
-        parts = torch.from_numpy(vector).split([p.numel() for p in self.trainable])
-        with torch.no_grad():
-            for parameter, part in zip(self.trainable, parts, strict=True):
-                parameter.copy_(part.view_as(parameter))
-
-    def predict(self, network: np.ndarray, inputs: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-        """See `engine.Engine`."""
-        self.load(network)
-        return answers(self.module, inputs, lengths)
-
-    def learn(self, learner: Learner, recipe: Recipe, data: Batch) -> tuple[np.ndarray, int]:
-        """See `engine.Engine`."""
-        self.module.train()
-
-        def gradient(
-            inputs: np.ndarray, lengths: np.ndarray, targets: np.ndarray
-        ) -> tuple[float, np.ndarray]:
-            self.load(learner.parameters)
-            given = _forward(self.module, inputs, lengths)
-            if not given.requires_grad:
-                raise ValueError("module must give answers with a gradient, not detached ones")
-            wanted = torch.from_numpy(targets).to(given)
-            loss = nn.functional.mse_loss(given, wanted)
-            parts = torch.autograd.grad(loss, self.trainable, allow_unused=True)
-            filled = (
-                torch.zeros_like(p) if part is None else part
-                for p, part in zip(self.trainable, parts, strict=True)
-            )
-            return loss.item(), self._vector(filled)
-
-        return descend(gradient, learner, recipe, data)
-
-    @staticmethod
-    def _vector(parts: Any) -> np.ndarray:
-        return torch.cat([part.flatten().cpu().float() for part in parts]).numpy()
-
-
-def _forward(module: nn.Module, inputs: np.ndarray, lengths: np.ndarray) -> Tensor:
-    """What a module answers, refused where it is not (B,)."""
-    like = next(module.parameters(), torch.empty(0))
-    # Copies: a module may write into what it is given.
-    x = torch.tensor(inputs, dtype=like.dtype, device=like.device)
-    given = module(x, torch.tensor(lengths, device=like.device))
-    if not isinstance(given, Tensor) or given.shape != (len(lengths),):
-        what = f"shape {tuple(given.shape)}" if isinstance(given, Tensor) else f"{type(given)}"
-        raise ValueError(
-            f"module must answer {len(lengths)} sequences with a tensor of shape "
-            f"({len(lengths)},), not with {what}"
-        )
-    return given
+        torch.default_generator.manual_seed(checks.whole("seed", seed, 0, 2**63 - 1))
+        run = train(made, seed, engine="numpy")
+    run.network.load()
+    return run

@@ -17,14 +17,13 @@ import numpy as np
 
 from longlag.kernel import load_kernel
 from longlag.learning import engine as engines
-from longlag.learning.online_training import OnlineTraining
-from longlag.learning.recipe import OnlineRecipe
-from longlag.learning.steps import AnySteps, Run
+from longlag.learning.stopping import Recent
+from longlag.learning.training import Run, Training
 from longlag.runs import directory as runs
 from longlag.runs import session
 from longlag.runs.session import Observer
 from longlag.sweeps.rates import Group, Pairs
-from longlag.tasks.marked_pairs import MarkedPairs
+from longlag.tasks.task import Task
 from longlag.tasks.score import Score
 from longlag.version import __version__
 
@@ -134,7 +133,7 @@ def training_json(run: Run) -> dict[str, Any]:
     }
 
 
-def interrupted_json(training: AnySteps) -> dict[str, Any]:
+def interrupted_json(training: Training) -> dict[str, Any]:
     return {
         "recipe": training.recipe.name,
         "seed": training.seed,
@@ -161,7 +160,7 @@ def score_card(run: Run, directory: Path) -> str:
         f"{run.sequences:,} sequences ({updates}, "
         f"{run.history.elapsed_sec:.1f} s, {_by_whom(run.engine, run.isa)})"
     )
-    parts = [head, scores(run.recipe.evaluation_task, run.score), f"run in {directory}"]
+    parts = [head, scores(run.recipe.task.tested, run.score), f"run in {directory}"]
     if run.stops:
         parts.insert(1, _stop_table(run))
     return "\n\n".join(parts)
@@ -169,13 +168,13 @@ def score_card(run: Run, directory: Path) -> str:
 
 def _stop_table(run: Run) -> str:
     """When the stopping points of the paper's regime were reached, and the score there."""
-    recipe = run.recipe
-    assert isinstance(recipe, OnlineRecipe)
-    tested = f"error > 0.04 of {recipe.test_size} fresh"
+    rule = run.recipe.stop
+    assert isinstance(rule, Recent)
+    tested = f"error > 0.04 of {rule.test_size} fresh"
     head = ("stop", "training sequences", tested, "MSE", "RMSE")
     rows = [
         (
-            f"fewer than {stop.n_seq} of the latest {recipe.window} wrong",
+            f"fewer than {stop.n_seq} of the latest {rule.window} wrong",
             f"{stop.sequences:,}" if stop.reached else f"not by {stop.sequences:,}",
             _share(stop.fresh),
             f"{stop.fresh.mse:.5f}",
@@ -190,12 +189,12 @@ def _by_whom(engine: str, isa: str | None) -> str:
     return f"native kernel, {isa}" if engine == "native" else "numpy"
 
 
-def evaluation(run: Run, task: MarkedPairs, judged: Score) -> str:
+def evaluation(run: Run, task: Task, judged: Score) -> str:
     """What `evaluate` prints."""
     return f"{run.recipe.name}, seed {run.seed}\n\n{scores(task, judged)}"
 
 
-def scores(task: MarkedPairs, judged: Score) -> str:
+def scores(task: Task, judged: Score) -> str:
     """A score beside chance and the paper."""
     lengths = f"{task.min_length}"
     if task.max_length > task.min_length:
@@ -204,9 +203,9 @@ def scores(task: MarkedPairs, judged: Score) -> str:
     rows: list[tuple[Any, ...]] = [
         (f"{judged.n} fresh sequences of {lengths} steps", "MSE", "RMSE", "error > 0.04"),
         ("this network", f"{judged.mse:.5f}", f"{judged.rmse:.4f}", _share(judged)),
-        (f"chance ({task.rules} rules)", f"{chance:.5f}", f"{chance**0.5:.4f}", ""),
+        (f"chance ({task.rules_name} rules)", f"{chance:.5f}", f"{chance**0.5:.4f}", ""),
     ]
-    if task.kind == "multiplication":
+    if task.name == "multiplication":
         shares = ("139 of 2560", "14 of 2560")
         for stop, rmse, wrong in zip(("first", "second"), PAPER_RMSE, shares, strict=True):
             rows.append((f"paper, {stop} stop (T = 100)", f"{rmse**2:.5f}", f"{rmse:.4f}", wrong))
@@ -221,7 +220,7 @@ def _share(judged: Score) -> str:
 
 
 def comparison_json(
-    names: Sequence[str], loaded: Sequence[Run], task: MarkedPairs, scores: Sequence[Score]
+    names: Sequence[str], loaded: Sequence[Run], task: Task, scores: Sequence[Score]
 ) -> dict[str, Any]:
     rows = [
         {"run": name, **training_json(run), "score": judged.as_dict()}
@@ -237,7 +236,7 @@ def comparison_json(
 
 
 def comparison(
-    names: Sequence[str], loaded: Sequence[Run], task: MarkedPairs, scores: Sequence[Score]
+    names: Sequence[str], loaded: Sequence[Run], task: Task, scores: Sequence[Score]
 ) -> str:
     """A table with a column a run: settings that differ, then scores."""
     rows: list[list[Any]] = [["", *names]]
@@ -249,7 +248,7 @@ def comparison(
     rows.append([f"wrong of {scores[0].n}", *(judged.wrong for judged in scores)])
     title = (
         f"the same {scores[0].n} sequences of {task.min_length} to {task.max_length} steps, "
-        f"{task.rules} rules, chance MSE {task.chance_mse:.4f}"
+        f"{task.rules_name} rules, chance MSE {task.chance_mse:.4f}"
     )
     return f"{title}\n\n{table(rows, keys=1)}"
 
@@ -385,9 +384,9 @@ def _bar() -> Iterator[Observer]:
 
     with tqdm(dynamic_ncols=True, smoothing=0.1) as bar:
 
-        def observe(training: AnySteps) -> None:
-            bar.unit = " seq" if isinstance(training, OnlineTraining) else " it"
-            bar.total = training.recipe.max_iterations
+        def observe(training: Training) -> None:
+            bar.unit = f" {training.recipe.rule.unit[:3]}"
+            bar.total = training.recipe.rule.budget
             bar.update(training.iteration - bar.n)
             bar.set_description(f"{training.recipe.name} seed {training.seed}", refresh=False)
             bar.set_postfix_str(_state(training), refresh=False)
@@ -398,7 +397,7 @@ def _bar() -> Iterator[Observer]:
 def _lines() -> Observer:
     last = time.monotonic()
 
-    def observe(training: AnySteps) -> None:
+    def observe(training: Training) -> None:
         nonlocal last
         now = time.monotonic()
         if now - last > LOG_SECONDS or training.stopped_by is not None:
@@ -408,18 +407,16 @@ def _lines() -> Observer:
     return observe
 
 
-def _moment(training: AnySteps) -> str:
+def _moment(training: Training) -> str:
     """Where a training is."""
-    if isinstance(training, OnlineTraining):
-        return f"sequence {training.iteration:,}"
-    return f"iteration {training.iteration}"
+    return f"{training.recipe.rule.unit} {training.iteration:,}"
 
 
-def _state(training: AnySteps) -> str:
-    chance = training.recipe.evaluation_task.chance_mse
+def _state(training: Training) -> str:
+    chance = training.recipe.task.tested.chance_mse
     parts = [f"train MSE {training.losses[-1]:.5f}"] if training.losses else []
-    if training.test_curve:
-        parts.append(f"test MSE {training.test_curve[-1][1]:.5f} (chance {chance:.4f})")
-    if isinstance(training, OnlineTraining):
-        parts.append(f"{training.wrong} of the latest {training.recipe.window} wrong")
+    if training.tests:
+        parts.append(f"test MSE {training.tests[-1][1].mse:.5f} (chance {chance:.4f})")
+    if isinstance(rule := training.recipe.stop, Recent):
+        parts.append(f"{int(training.learner.wrong)} of the latest {rule.window} wrong")
     return ", ".join(parts)

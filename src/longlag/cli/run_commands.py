@@ -24,7 +24,7 @@ from longlag.cli.flags import (
     output,
 )
 from longlag.learning import engine as engines
-from longlag.learning.steps import Run
+from longlag.learning.training import Run
 from longlag.learning.training import evaluate
 from longlag.runs import directory as runs
 from longlag.runs import session
@@ -280,4 +280,4 @@ def _task(run: Run, min_length: int | None, max_length: int | None) -> MarkedPai
     """The task to judge on: the run's own, or of other lengths."""
     lengths = {"min_length": min_length, "max_length": max_length}
     given = {name: value for name, value in lengths.items() if value is not None}
-    return run.recipe.with_settings(given).task if given else run.recipe.evaluation_task
+    return run.recipe.with_settings(given).task if given else run.recipe.task.tested

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from longlag.explorer import content
 from longlag.files import to_json, write_bytes
-from longlag.learning.steps import Run
+from longlag.learning.training import Run
 
 __all__ = ["page", "write_page"]
 

@@ -10,9 +10,9 @@ import numpy as np
 
 from longlag.figures import curves, style, training_curve
 from longlag.figures.examples import LONGEST
-from longlag.learning.recipe import Recipe
-from longlag.learning.steps import Run
-from longlag.networks.lstm import flatten
+from longlag.learning.training import Run
+from longlag.networks.lstm import LSTM
+from longlag.networks.network import flatten
 from longlag.tasks.marked_pairs import FIRST_WINDOW, SHORTEST, MarkedPairs
 from longlag.tasks.score import TOLERANCE
 
@@ -24,7 +24,7 @@ MOST_POINTS = 800  # of a curve
 def of(runs: Mapping[str, Run]) -> dict[str, Any]:
     """Everything that the page is told, ready for JSON; the first run's task is the page's."""
     first = next(iter(runs.values()))
-    task = first.recipe.evaluation_task
+    task = first.recipe.task.tested
     return {
         "tolerance": TOLERANCE,
         "task": rules_of(task),
@@ -37,7 +37,7 @@ def of(runs: Mapping[str, Run]) -> dict[str, Any]:
 def rules_of(task: MarkedPairs) -> dict[str, Any]:
     """A task as `tasks.js` knows it."""
     return {
-        "kind": task.kind,
+        "kind": task.name,
         "rules": task.rules,
         "first_mark": task.first_mark,
         "shortest": SHORTEST[task.rules],
@@ -49,18 +49,18 @@ def rules_of(task: MarkedPairs) -> dict[str, Any]:
 
 def _run(name: str, run: Run, task: MarkedPairs, most_bytes: int) -> dict[str, Any]:
     recipe, score = run.recipe, run.score
-    if not isinstance(recipe, Recipe):
-        raise ValueError(
-            f"recipe {recipe.name} trains the LSTM of 1997, which the page cannot show"
-        )
+    if not isinstance(run.network, LSTM):
+        raise ValueError(f"the page cannot show network {recipe.network.name}")
+    if not isinstance(recipe.task, MarkedPairs):
+        raise ValueError(f"the page cannot show task {recipe.task.name}")
     moments = _moments(run, most_bytes)
     weights = np.array(list(moments.values()), dtype="<f4")
     return {
         "name": name,
         "about": style.describe(run),
-        "hidden": recipe.hidden,
-        "output": recipe.output,
-        "forget_gate": recipe.forget_gate,
+        "hidden": run.network.hidden,
+        "output": run.network.output,
+        "forget_gate": run.network.forget_gate,
         "batch_size": recipe.batch_size,
         "stopped_by": run.stopped_by,
         "score": score.as_dict(),
@@ -85,8 +85,8 @@ def _notes(run: Run, task: MarkedPairs, moments: int) -> Iterable[str]:
         )
     if run.stopped_by == "diverged":
         yield "The training of this run diverged."
-    own = run.recipe.evaluation_task
-    if (own.kind, own.rules, own.first_mark) != (task.kind, task.rules, task.first_mark):
+    own = run.recipe.task.tested
+    if (own.name, own.rules, own.first_mark) != (task.name, task.rules, task.first_mark):
         hidden = "" if own.rules == "catalog" else f", first mark {own.first_mark}"
         yield (
             f"Trained on another task ({style.rules(run)}{hidden}); "
@@ -121,8 +121,8 @@ def _curve(run: Run) -> dict[str, Any]:
         "smooth": _points(at, smooth),
         "window": window,
         "tests": _points(*curves.finite_tests(run)),
-        "test_size": run.recipe.test_size,
-        "chance": run.recipe.evaluation_task.chance_mse,
+        "test_size": run.recipe.stop.test_size,
+        "chance": run.recipe.task.tested.chance_mse,
         "paper": [[rmse**2, text] for rmse, text in training_curve.paper_stops(run)],
         "last": run.iterations,
     }

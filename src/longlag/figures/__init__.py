@@ -16,7 +16,7 @@ from longlag.figures import (
 from longlag.figures.animation import Progress
 from longlag.figures.animation import check as check_animation
 from longlag.files import write_bytes
-from longlag.learning.steps import Run
+from longlag.learning.training import Run
 
 __all__ = ["check_animation", "write_animation", "write_figures"]
 

@@ -20,8 +20,8 @@ from PIL import Image
 
 from longlag import checks
 from longlag.figures import curves, examples, panels, style
-from longlag.learning.recipe import AnyRecipe
-from longlag.learning.steps import Run
+from longlag.learning.recipe import Recipe
+from longlag.learning.training import Run
 from longlag.tasks.marked_pairs import SHORTEST, Sequence
 from longlag.tasks.score import TOLERANCE
 
@@ -152,7 +152,7 @@ class Stage:
 
     def _input(self) -> None:
         shown, task = self.sequences[0], self.run.recipe.task
-        panels.sequence(self.input, shown, task.kind, len(shown.inputs))
+        panels.sequence(self.input, shown, task.name, len(shown.inputs))
         self.input.tick_params(labelbottom=False)
         panels.mark_lines(self.input, shown)
         text = f"Input: {examples.formula(task, shown)}"
@@ -181,7 +181,7 @@ class Stage:
         ax.axhline(0, color=style.MUTED, lw=0.7)
         ax.set_ylim(-0.12, 1.12)
         ax.set_yticks([0, 0.5, 1])
-        what = "product" if self.run.recipe.task.kind == "multiplication" else "sum"
+        what = "product" if self.run.recipe.task.name == "multiplication" else "sum"
         ax.set_title(f"True {what} (grey), answer (blue)", pad=9)
         ax.set_xticks([int(np.argwhere(self.order == 0)[0, 0])], ["at left"])
         ax.tick_params(axis="x", length=0)
@@ -264,7 +264,7 @@ def in_palette(pixels: np.ndarray, colours: np.ndarray) -> Image.Image:
     return image
 
 
-def check(recipe: AnyRecipe, n_frames: int, fps: int, length: int | None) -> None:
+def check(recipe: Recipe, n_frames: int, fps: int, length: int | None) -> None:
     """Refuses what cannot be animated, before any work.
 
     Raises:

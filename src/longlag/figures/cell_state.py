@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from longlag.figures import examples, panels, style
 from longlag.learning.recipe import Network
-from longlag.learning.steps import Run
+from longlag.learning.training import Run
 from longlag.networks.lstm1997 import LSTM1997
 
 GATES = {
@@ -33,7 +33,7 @@ def draw(run: Run) -> Figure:
     title = f"Inside the network: {examples.formula(task, shown)}"
     fig = style.figure(height, title, style.describe(run))
     axes, bars = _grid(fig, [*HEIGHTS, *gates])
-    panels.sequence(axes[0], shown, task.kind, steps)
+    panels.sequence(axes[0], shown, task.name, steps)
     panels.titles(axes[0], "Input: values, two of them marked (red)", style.answer(answer))
     for ax, bar, (name, text) in zip(axes[1:3], bars, _states(network).items(), strict=True):
         norm = panels.colour_norm(states[name])

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from longlag.figures import style
-from longlag.learning.steps import Run
+from longlag.learning.training import Run
 
 CHANCE_LOOK: dict[str, Any] = {
     "color": style.INK,
@@ -77,7 +77,7 @@ def error_axis(ax: Axes, run: Run, also: tuple[float, ...] = ()) -> None:
     """A logarithmic axis that holds both curves, the chance level and `also`."""
     _, losses = finite_losses(run)
     _, tests = finite_tests(run)
-    chance = run.recipe.evaluation_task.chance_mse
+    chance = run.recipe.task.tested.chance_mse
     bulk = np.quantile(losses, [0.002, 0.998]) if len(losses) else np.array([])
     shown = np.concatenate([bulk, tests, [chance], also])
     ax.set_yscale("log")
@@ -92,7 +92,7 @@ def error_axis(ax: Axes, run: Run, also: tuple[float, ...] = ()) -> None:
 
 def chance_line(ax: Axes, run: Run) -> float:
     """Draws the chance level of the rules in use, dashed, and returns it."""
-    chance = run.recipe.evaluation_task.chance_mse
+    chance = run.recipe.task.tested.chance_mse
     ax.axhline(chance, zorder=2.6, **CHANCE_LOOK)
     return chance
 

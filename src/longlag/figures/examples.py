@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from longlag.learning.recipe import AnyRecipe, Network
-from longlag.learning.steps import Run
+from longlag.learning.recipe import Recipe, Network
+from longlag.learning.training import Run
 from longlag.networks.lstm1997 import LSTM1997
 from longlag.tasks.marked_pairs import MarkedPairs, Sequence
 
@@ -25,9 +25,9 @@ def stream(run: Run, name: str) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(run.seed, spawn_key=key))
 
 
-def shown_task(recipe: AnyRecipe, length: int | None = None) -> MarkedPairs:
+def shown_task(recipe: Recipe, length: int | None = None) -> MarkedPairs:
     """The task on which runs of `recipe` are tested, at `length` steps where given."""
-    task = recipe.evaluation_task
+    task = recipe.task.tested
     return task if length is None else task.at_length(length)
 
 
@@ -95,7 +95,7 @@ def formula(task: MarkedPairs, sequence: Sequence) -> str:
     """How the target comes about: '0.73 × 0.51 = 0.372'."""
     marks = sorted(sequence.marks)
     values = [sequence.inputs[p, 0] for p in marks]
-    if task.kind == "multiplication":
+    if task.name == "multiplication":
         x1, x2 = (
             "1 (hidden)" if p == 0 else f"{x:.2f}" for p, x in zip(marks, values, strict=True)
         )

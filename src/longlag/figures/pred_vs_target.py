@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from longlag.figures import examples, style
-from longlag.learning.steps import Run
+from longlag.learning.training import Run
 from longlag.tasks.score import TOLERANCE, Score, score
 
 SEQUENCES = 256
@@ -18,7 +18,7 @@ SEQUENCES = 256
 @style.styled
 def draw(run: Run) -> Figure:
     """Left, the answers over the targets with y = x; right, their errors."""
-    task, rng = run.recipe.evaluation_task, examples.stream(run, "scatter")
+    task, rng = run.recipe.task.tested, examples.stream(run, "scatter")
     drawn = [task.sequence(rng) for _ in range(SEQUENCES)]
     targets = np.array([s.target for s in drawn])
     hidden = np.array([examples.is_hidden(s) for s in drawn])

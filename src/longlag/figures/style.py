@@ -20,7 +20,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Colormap
 from matplotlib.figure import Figure
 
-from longlag.learning.steps import Run
+from longlag.learning.training import Run
 
 WIDTH = 8.3  # inches
 PNG_DPI = 200  # twice the README's pixels, for sharp screens
@@ -136,7 +136,7 @@ def heat_colours() -> Colormap:
 def describe_setting(run: Run) -> str:
     """What was trained, in one line."""
     recipe = run.recipe
-    return f"recipe {recipe.name}, seed {run.seed}   ·   {rules(run)}   ·   {recipe.architecture}"
+    return f"recipe {recipe.name}, seed {run.seed}   ·   {rules(run)}   ·   {recipe.network.words}"
 
 
 def describe(run: Run) -> str:
@@ -146,8 +146,8 @@ def describe(run: Run) -> str:
 
 def rules(run: Run) -> str:
     """The task and the rules under which it is tested: 'product, paper rules, T = 100–110'."""
-    task = run.recipe.evaluation_task
-    what = "product" if task.kind == "multiplication" else "sum"
+    task = run.recipe.task.tested
+    what = "product" if task.name == "multiplication" else "sum"
     longest = "" if task.max_length == task.min_length else f"–{task.max_length}"
     return f"{what}, {task.rules} rules, T = {task.min_length}{longest}"
 

@@ -13,8 +13,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator, StrMethod
 from numpy.typing import ArrayLike
 
 from longlag.figures import curves, style
-from longlag.learning.recipe import OnlineRecipe
-from longlag.learning.steps import Run
+from longlag.learning.training import Run
 from longlag.tasks.marked_pairs import MarkedPairs
 
 # Table 8 of the paper. Its "MSE" column can only be a root mean squared error; see the README.
@@ -47,7 +46,7 @@ def draw(run: Run) -> Figure:
 
 def headline(run: Run) -> str:
     """What the curve shows, in one line."""
-    chance, mse = run.recipe.evaluation_task.chance_mse, run.score.mse
+    chance, mse = run.recipe.task.tested.chance_mse, run.score.mse
     if run.stopped_by == "diverged" or not np.isfinite(mse):
         what = "sequences" if run.stops else "iterations"
         return f"Training diverged after {run.iterations:,} {what}"
@@ -64,7 +63,7 @@ def headline(run: Run) -> str:
 
 def paper_stops(run: Run) -> tuple[tuple[float, str], ...]:
     """The paper's two results, where a run is on the paper's own task."""
-    same = run.recipe.evaluation_task == MarkedPairs("multiplication", "paper", 100, 110)
+    same = run.recipe.task.tested == MarkedPairs("multiplication", "paper", 100, 110)
     return PAPER_STOPS if same else ()
 
 
@@ -92,7 +91,7 @@ def _curves(ax: Axes, run: Run) -> list[Line2D]:
     if len(tested) > 0:
         dots: dict[str, Any] = {"color": style.TEST, "markeredgecolor": style.INK, "clip_on": False}
         dots |= {"markersize": 5.5 if len(tested) <= 20 else 3.8, "markeredgewidth": 0.7}
-        label = f"test ({run.recipe.test_size:,} fresh sequences)"
+        label = f"test ({run.recipe.stop.test_size:,} fresh sequences)"
         lines += ax.plot(tested, tests, "o", label=label, **dots)
     return lines[1:] if window == 1 else lines
 

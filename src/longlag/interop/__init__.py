@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Literal, Protocol, cast, get_args
 
 from longlag import checks, files
-from longlag.learning.steps import Run
+from longlag.learning.training import Run
 
 Format = Literal["safetensors", "torch", "onnx"]
 MODULES: dict[str, str] = {

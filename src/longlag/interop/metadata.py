@@ -22,9 +22,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from longlag import files
-from longlag.learning.recipe import AnyRecipe, Recipe
-from longlag.learning.steps import Run
-from longlag.networks.lstm import LSTM
+from longlag.learning.recipe import Recipe
+from longlag.learning.training import Run
+from longlag.networks.lstm import LSTM, ForgetGateLSTM
 from longlag.runs import directory as runs
 
 FORMAT = "longlag export 1"
@@ -34,25 +34,25 @@ KEYS = ("format", "gate_order", "forget_gate", "output", "run", "train_losses", 
 Metadata = Mapping[str, str]
 
 
-def variant(recipe: AnyRecipe) -> dict[str, str]:
+def variant(recipe: Recipe) -> dict[str, str]:
     """The texts that tell one kind of network from another; the LSTM of 1997 has no forget gate."""
-    if isinstance(recipe, Recipe):
-        return {"forget_gate": FORGET_GATE[recipe.forget_gate], "output": recipe.output}
-    return {"forget_gate": "none", "output": "sigmoid"}
+    network = recipe.network
+    gate = FORGET_GATE[network.forget_gate] if isinstance(network, ForgetGateLSTM) else "none"
+    return {"forget_gate": gate, "output": str(network.settings().get("output", "linear"))}
 
 
-def modern(run: Run) -> tuple[Recipe, LSTM]:
-    """A run's recipe and network, where other programs have such a layer.
+def modern(run: Run) -> LSTM:
+    """A run's network, where other programs have such a layer.
 
     Raises:
-        ValueError: it is the LSTM of 1997.
+        ValueError: it is no LSTM with a forget gate, or its task has symbols.
     """
-    if not isinstance(run.recipe, Recipe) or not isinstance(run.network, LSTM):
+    if not isinstance(run.network, LSTM):
         raise ValueError(
-            f"recipe {run.recipe.name} trains the LSTM of 1997, for which neither PyTorch nor ONNX "
-            "has a layer; export to safetensors"
+            f"recipe {run.recipe.name} trains network {run.recipe.network.name}, for which neither "
+            "PyTorch nor ONNX is given a layer here; export to safetensors"
         )
-    return run.recipe, run.network
+    return run.network
 
 
 def describe(run: Run, gate_order: str) -> dict[str, str]:
@@ -61,7 +61,7 @@ def describe(run: Run, gate_order: str) -> dict[str, str]:
     Raises:
         ValueError: its weights are not finite float32 numbers of its recipe's shapes.
     """
-    weights = run.network.parameters._asdict()
+    weights = run.weights
     runs.network_of(run.recipe, weights)
     history = runs.describe(run)
     texts = {
@@ -107,9 +107,10 @@ def assemble(texts: Metadata, weights: Mapping[str, np.ndarray]) -> Run:
     network = runs.network_of(known["recipe"], weights)
     if not variant(known["recipe"]).items() <= texts.items():
         raise ValueError("its variant is not that of its settings")
-    if texts["sha256"] != _digest(texts, network.parameters._asdict()):
+    run = Run(**known, network=network, snapshots={})
+    if texts["sha256"] != _digest(texts, run.weights):
         raise ValueError("its weights or metadata were altered after the export")
-    return Run(**known, network=network, snapshots={})
+    return run
 
 
 def _digest(texts: Metadata, weights: Mapping[str, np.ndarray]) -> str:

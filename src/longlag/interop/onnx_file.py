@@ -20,7 +20,7 @@ from google.protobuf.message import DecodeError
 from onnx import TensorProto, helper, numpy_helper
 
 from longlag.interop import metadata
-from longlag.learning.steps import Run
+from longlag.learning.training import Run
 from longlag.networks.lstm import LSTM
 
 GATE_ORDER = "input, output, forget, candidate"
@@ -34,8 +34,8 @@ def encode(run: Run) -> bytes:
     Raises:
         ValueError: the forget gate is fixed.
     """
-    recipe, network = metadata.modern(run)
-    if not recipe.forget_gate:
+    network = metadata.modern(run)
+    if not network.forget_gate:
         raise ValueError(
             "ONNX cannot express a forget gate fixed at 1: its LSTM operator always learns one; "
             "export to safetensors or torch"
@@ -67,7 +67,7 @@ def decode(data: bytes) -> Run:
         "by": by,
     }
     run = metadata.assemble(texts, {name: array.copy() for name, array in weights.items()})
-    _, network = metadata.modern(run)
+    network = metadata.modern(run)
     if model != _model(network, texts):
         raise ValueError("its graph is not that of an exported network")
     return run

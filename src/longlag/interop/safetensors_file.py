@@ -11,8 +11,9 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from longlag.interop import metadata
-from longlag.learning.recipe import AnyRecipe, Recipe
-from longlag.learning.steps import Run
+from longlag.learning.recipe import Recipe
+from longlag.learning.training import Run
+from longlag.networks.lstm1997 import BlockLSTM
 
 GATE_ORDER = "input, forget, output, candidate"
 ORDER_1997 = "cells, input gates, output gates"
@@ -21,7 +22,7 @@ ORDER_1997 = "cells, input gates, output gates"
 def encode(run: Run) -> bytes:
     """The content of a .safetensors file."""
     texts = metadata.describe(run, gate_order(run.recipe))
-    weights = run.network.parameters._asdict()
+    weights = run.weights
     return save({name: np.ascontiguousarray(array) for name, array in weights.items()}, texts)
 
 
@@ -43,6 +44,6 @@ def decode(data: bytes) -> Run:
     return run
 
 
-def gate_order(recipe: AnyRecipe) -> str:
+def gate_order(recipe: Recipe) -> str:
     """How the gates of a recipe's network stand in its arrays."""
-    return GATE_ORDER if isinstance(recipe, Recipe) else ORDER_1997
+    return ORDER_1997 if isinstance(recipe.network, BlockLSTM) else GATE_ORDER

@@ -18,7 +18,7 @@ import torch
 
 from longlag.interop import metadata
 from longlag.interop.torch_module import from_run, reordered
-from longlag.learning.steps import Run
+from longlag.learning.training import Run
 
 GATE_ORDER = "input, forget, candidate, output"
 SAFE = (2, 10)  # before, a crafted file could get past weights_only

@@ -29,7 +29,7 @@ import torch
 from torch import Tensor, nn
 
 from longlag.interop.metadata import FORGET_GATE, modern
-from longlag.learning.steps import Run
+from longlag.learning.training import Run
 from longlag.networks.lstm import Output
 
 
@@ -107,8 +107,8 @@ class LSTMModule(nn.Module):
 
 def from_run(run: Run) -> LSTMModule:
     """A run's network as a module, its weights to the bit."""
-    recipe, network = modern(run)
-    module = LSTMModule(recipe.hidden, recipe.output, recipe.forget_gate)
+    network = modern(run)
+    module = LSTMModule(network.hidden, network.output, network.forget_gate)
     Wx, Wh, b, Wy, by = (torch.tensor(array) for array in network.parameters)
     weight_ih, weight_hh, bias, _ = module.lstm.all_weights[0]
     with torch.no_grad():

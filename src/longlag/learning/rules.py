@@ -169,7 +169,7 @@ class MinibatchLearner:
         self._test.bit_generator.state = json.loads(state["test_stream"])
 
 
-# -- one sequence, one update -----------------------------------------------------------------------
+# -- one sequence, one update ---------------------------------------------------------------------
 
 # Snapshots begin late and lie close, or too few would show the moment of learning.
 SNAPSHOT_UNIT, SNAPSHOT_RATIO = 4096, 1.1  # sequences, a multiple of any block

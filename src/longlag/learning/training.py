@@ -81,6 +81,12 @@ class Run:
         return self.iterations * self.recipe.batch_size
 
     @property
+    def weights(self) -> dict[str, np.ndarray]:
+        """The network's weights by name."""
+        names = self.recipe.network.shapes(self.recipe.task)
+        return dict(zip(names, self.network.parameters, strict=True))
+
+    @property
     def loss_iterations(self) -> np.ndarray:
         """The last iteration that each of the training losses is about."""
         ends = self.recipe.rule.loss_every * np.arange(1, len(self.history.train_losses) + 1)

@@ -72,8 +72,9 @@ def unflatten(vector: np.ndarray, hidden: int, inputs: int = 2, outputs: int = 1
 class Trace(NamedTuple):
     """What the forward pass keeps for the backward pass, a step along the first axis.
 
-    inputs x (T, B, D) or symbols (T, B); gates (T, B, 4H) in the order i, f, o, g; cell and hidden states c, h
-    (T + 1, B, H), the initial zeros first; answers y (B, K), or (T, B, K) at every step.
+    inputs x (T, B, D) or symbols (T, B); gates (T, B, 4H) in the order i, f, o, g; cell and hidden
+    states c, h (T + 1, B, H), the initial zeros first; answers y (B, K), or (T, B, K) at every
+    step.
     """
 
     x: np.ndarray
@@ -94,7 +95,8 @@ class LSTM:
         answered: whether answers are read at the `last` step or at `every` one.
 
     Raises:
-        ValueError: an unknown output or way to answer, or parameters whose shapes do not fit together.
+        ValueError: an unknown output or way to answer, or parameters whose shapes do not fit
+            together.
     """
 
     parameters: Parameters

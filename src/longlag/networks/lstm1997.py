@@ -146,8 +146,8 @@ class LSTM1997:
         truncated: whether `gradient` is truncated.
 
     Raises:
-        ValueError: an unknown `reads`, `output` or `answered`, or weights whose shapes do not fit together or
-            the blocks.
+        ValueError: an unknown `reads`, `output` or `answered`, or weights whose shapes do not fit
+            together or the blocks.
     """
 
     weights: Weights

@@ -4,8 +4,8 @@ A module has
 
     forward(inputs, lengths) -> answers
 
-with inputs (B, T, D), zeros after the end of a sequence, or symbols (B, T); lengths (B,) int64, each
-from 1 to T; answers in the shape of the task's targets, read at a sequence's *own* last step,
+with inputs (B, T, D), zeros after the end of a sequence, or symbols (B, T); lengths (B,) int64,
+each from 1 to T; answers in the shape of the task's targets, read at a sequence's *own* last step,
 `lengths - 1`. Tensors are on the device of the module's parameters; real inputs have their type.
 
 Needs the extra: pip install 'longlag[torch]'.
@@ -145,7 +145,7 @@ class TorchNetwork(Network):
 
 @functools.cache
 def _prototype(network: TorchNetwork, task: Task) -> nn.Module:
-    """A module of this form, whose weights do not matter; it draws nothing from PyTorch's stream."""
+    """A module of this form, whose weights do not matter; PyTorch's stream stays as it is."""
     with torch.random.fork_rng(devices=[]):
         return network.built(task)
 

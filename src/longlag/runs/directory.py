@@ -25,16 +25,10 @@ import numpy as np
 
 from longlag import checks, files, machine
 from longlag.files import DamagedFile
-from longlag.learning.recipe import (
-    BATCH_RECIPES,
-    ONLINE_RECIPES,
-    AnyRecipe,
-    Network,
-    OnlineRecipe,
-    check_seed,
-)
-from longlag.learning.side_by_side import Stop
-from longlag.learning.steps import AnySteps, History, Run
+from longlag.learning.recipe import Recipe
+from longlag.learning.stopping import Recent, Stop
+from longlag.learning.streams import check_seed
+from longlag.learning.training import History, Run, Training
 from longlag.tasks.score import Score
 from longlag.version import REVISION
 
@@ -64,7 +58,7 @@ def save(run: Run, directory: Path) -> None:
     for name in (HISTORY, *DERIVED, *([] if run.snapshots else [SNAPSHOTS])):
         with suppress(FileNotFoundError):
             (directory / name).unlink()
-    files.write_arrays(directory / WEIGHTS, run.network.parameters._asdict())
+    files.write_arrays(directory / WEIGHTS, run.weights)
     if run.snapshots:
         snapshots = {
             "iterations": np.array(list(run.snapshots), dtype=np.int64),
@@ -138,6 +132,7 @@ def describe(run: Run) -> dict[str, Any]:
         "config": run.recipe.settings(),
         "env": machine.environment() if run.env is None else dict(run.env),
         "test_curve": history.test_curve,
+        "tests": [score.as_dict() for _, score in history.tests],
         "train_losses": history.train_losses.tolist(),
     }
 
@@ -152,7 +147,7 @@ def described(content: Any) -> dict[str, Any]:
     recipe = _recipe(content["recipe"], content["config"])
     history = History(
         train_losses=np.array([_number(loss) for loss in content["train_losses"]]),
-        test_curve=[(int(k), _number(mse)) for k, mse in content["test_curve"]],
+        tests=_tests(content),
         elapsed_sec=_number(content["elapsed_sec"]),
     )
     stopped_by, engine, isa = content["stopped_by"], content["engine"], content["isa"]
@@ -166,6 +161,7 @@ def described(content: Any) -> dict[str, Any]:
         "history": history,
         "score": _score(content["score"]),
         "stopped_by": stopped_by,
+        "iterations": checks.whole("iterations", content["iterations"], 0),
         "engine": engine,
         "isa": isa,
         "stops": _stops(content, recipe),
@@ -179,7 +175,7 @@ def stops_json(run: Run) -> dict[str, Any]:
     return {"stops": [{**s, "score": s.pop("fresh")} for s in stops]} if stops else {}
 
 
-def _load_network(path: Path, recipe: AnyRecipe) -> Network:
+def _load_network(path: Path, recipe: Recipe) -> Any:
     if not path.exists():
         raise DamagedFile(f"{path} is missing from the run directory")
     arrays = files.read_arrays(path)
@@ -187,25 +183,25 @@ def _load_network(path: Path, recipe: AnyRecipe) -> Network:
         return network_of(recipe, arrays)
 
 
-def network_of(recipe: AnyRecipe, arrays: Mapping[str, np.ndarray]) -> Network:
+def network_of(recipe: Recipe, arrays: Mapping[str, np.ndarray]) -> Any:
     """The network that has these weights, by the names in weights.npz.
 
     Raises:
         ValueError: other names, shapes that do not fit the recipe, numbers that are not finite
             float32.
     """
-    shapes = recipe.shapes._asdict()
+    shapes = recipe.network.shapes(recipe.task)
     if set(arrays) != set(shapes):
         raise ValueError(f"it holds {', '.join(arrays)}, not {', '.join(shapes)}")
     _check_floats(arrays)
     for name, shape in shapes.items():
         if arrays[name].shape != shape:
             found = arrays[name].shape
-            raise ValueError(f"{name} of shape {found} does not fit {recipe.architecture}")
+            raise ValueError(f"{name} of shape {found} does not fit {recipe.network.words}")
     return recipe.network_of(np.concatenate([arrays[name].ravel() for name in shapes]))
 
 
-def _load_snapshots(path: Path, recipe: AnyRecipe) -> dict[int, np.ndarray]:
+def _load_snapshots(path: Path, recipe: Recipe) -> dict[int, np.ndarray]:
     if not path.exists():
         return {}
     arrays = files.read_arrays(path)
@@ -213,7 +209,7 @@ def _load_snapshots(path: Path, recipe: AnyRecipe) -> dict[int, np.ndarray]:
         iterations, parameters = arrays["iterations"], arrays["parameters"]
         _check_floats({"parameters": parameters})
         checks.array("iterations", iterations, np.int64, (None,))
-        P = sum(math.prod(shape) for shape in recipe.shapes)
+        P = recipe.network.size(recipe.task)
         if parameters.shape != (len(iterations), P):
             raise ValueError(f"snapshots of shape {parameters.shape} do not fit the recipe")
         return dict(zip((int(k) for k in iterations), parameters, strict=True))
@@ -232,7 +228,7 @@ def _check_floats(arrays: Mapping[str, np.ndarray]) -> None:
 class Checkpoint:
     """A training's state, and what it is a training of."""
 
-    recipe: AnyRecipe
+    recipe: Recipe
     seed: int
     engine: str
     isa: str | None
@@ -243,7 +239,7 @@ class Checkpoint:
     def finished(self) -> bool:
         return self.state["stopped_by"] is not None
 
-    def put_into(self, training: AnySteps, path: Path) -> None:
+    def put_into(self, training: Training, path: Path) -> None:
         """Lets a fresh training of the same recipe and seed go on from here.
 
         Raises:
@@ -259,7 +255,7 @@ class Checkpoint:
             training.restore(dict(self.state))
 
 
-def save_checkpoint(training: AnySteps, directory: Path) -> None:
+def save_checkpoint(training: Training, directory: Path) -> None:
     """Writes the whole state of a training between two of its steps."""
     state = training.state()
     arrays = {name: value for name, value in state.items() if isinstance(value, np.ndarray)}
@@ -406,9 +402,18 @@ def _score(content: Any) -> Score:
     return Score(n=int(content["n"]), wrong=int(content["wrong"]), **errors)
 
 
-def _stops(history: Mapping[str, Any], recipe: AnyRecipe) -> tuple[Stop, ...]:
-    """Of a run that learned on-line, its stopping points; of another there are none."""
-    if not isinstance(recipe, OnlineRecipe):
+def _tests(content: Mapping[str, Any]) -> list[tuple[int, Score]]:
+    """Iterations, and the scores there; of an earlier version's file their errors alone."""
+    curve = [(int(k), _number(mse)) for k, mse in content["test_curve"]]
+    if "tests" not in content:
+        return [(k, Score(0, mse, mse**0.5, math.nan, 0, math.nan)) for k, mse in curve]
+    scores = [_score(score) for score in content["tests"]]
+    return [(k, score) for (k, _), score in zip(curve, scores, strict=True)]
+
+
+def _stops(history: Mapping[str, Any], recipe: Recipe) -> tuple[Stop, ...]:
+    """Of a run with stop `recent`, its stopping points; of another there are none."""
+    if not isinstance(recipe.stop, Recent):
         return ()
     stops = tuple(
         Stop(
@@ -419,23 +424,28 @@ def _stops(history: Mapping[str, Any], recipe: AnyRecipe) -> tuple[Stop, ...]:
             window_mae=_number(content["window_mae"]),
             fresh=_score(content["score"]),
         )
-        for n_seq, content in zip(recipe.stops, history["stops"], strict=True)
+        for n_seq, content in zip(recipe.stop.stops, history["stops"], strict=True)
     )
     if stops[-1].sequences != history["iterations"]:
         raise ValueError("its stops do not end where the training did")
     return stops
 
 
-def _recipe(name: Any, config: Any) -> AnyRecipe:
+def _recipe(name: Any, config: Any) -> Recipe:
     """The recipe of a run, from its name and all of its settings."""
     if not isinstance(name, str) or not isinstance(config, dict):
         raise ValueError("its settings are not a recipe's")
-    kinds = ONLINE_RECIPES if "max_sequences" in config else BATCH_RECIPES
-    model: AnyRecipe = next(iter(kinds.values()))
-    missing = set(model.settings()) - set(config)
-    if missing:
-        raise ValueError(f"its settings lack {', '.join(sorted(missing))}")
-    return replace(model.with_settings(config), name=name)
+    return Recipe.of(name, config if "network" in config else _of_two_kinds(config))
+
+
+def _of_two_kinds(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of an earlier version, whose recipes were of two kinds and did not name them."""
+    if "max_sequences" in config:
+        fixed = {"output": "sigmoid", "output_bias": 0.0}
+        return {"network": "lstm1997", "rule": "online", "stop": "recent", **fixed, **config}
+    kept = {name: value for name, value in config.items() if name != "target_test_mse"}
+    settings = {"network": "lstm", "rule": "minibatch"}
+    return settings | (dict(config) if config.get("stop") == "mse" else kept)
 
 
 def _checked(content: Any) -> dict[str, Any]:

@@ -10,20 +10,19 @@ from typing import Any
 
 from longlag.kernel import load_kernel
 from longlag.learning.recipe import recipe
-from longlag.learning.steps import AnySteps, Run
-from longlag.learning.training import begin
+from longlag.learning.training import Run, Training, begin
 from longlag.runs import directory as runs
 from longlag.signals import signals_noted
 
 CHECKPOINT_SECONDS = 5.0  # at most so much work is lost when the process is killed
 
-Observer = Callable[[AnySteps], None]
+Observer = Callable[[Training], None]
 
 
 class Interrupted(Exception):
     """The user stopped the training; its state is saved."""
 
-    def __init__(self, training: AnySteps) -> None:
+    def __init__(self, training: Training) -> None:
         super().__init__("interrupted")
         self.training = training
 
@@ -42,7 +41,7 @@ class Request:
     threads: int = 1
 
 
-def ignore(training: AnySteps) -> None:
+def ignore(training: Training) -> None:
     """Observes nothing."""
 
 
@@ -104,7 +103,7 @@ def _check_same(request: Request, checkpoint: runs.Checkpoint, directory: Path) 
             )
 
 
-def _train(training: AnySteps, directory: Path, observe: Observer) -> Run:
+def _train(training: Training, directory: Path, observe: Observer) -> Run:
     saved = time.monotonic()
     with signals_noted() as interrupted:
         while training.stopped_by is None:

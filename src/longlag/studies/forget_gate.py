@@ -163,7 +163,7 @@ def _case(request: Request, T: int, gate: str, output: str, start: float) -> Cas
 def _retention(case: Case) -> Row:
     """What the initial forget gate leaves of a value over the shortest lag."""
     made = recipe(case.recipe, **case.changes)
-    lag, T = made.evaluation_task.minimal_lag, made.task.max_length
+    lag, T = made.task.tested.minimal_lag, made.task.max_length
     if not made.forget_gate:
         kept = 1.0
     elif made.gate_biases == "chrono":

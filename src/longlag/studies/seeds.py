@@ -120,7 +120,7 @@ def _on_fresh(outcome: Outcome) -> Row:
 
 def _panel(outcome: Outcome) -> seed_curves.Panel:
     batch, T = outcome.setting("batch_size"), outcome.case.about["T"]
-    task = recipe(outcome.case.recipe, **outcome.case.changes).evaluation_task
+    task = recipe(outcome.case.recipe, **outcome.case.changes).task.tested
     curves = [
         seed_curves.Curve(
             [k * batch for k, _, _ in row["curve"]],

@@ -102,7 +102,7 @@ def carry_out(training: Watched, fresh: int) -> dict[str, Any]:
     """Runs a training to its end; returns what `train` does."""
     while training.stopped_by is None or training.score is None:
         training.advance()
-    task = training.recipe.evaluation_task
+    task = training.recipe.task.tested
     tests = training.tests[: len(training.test_curve)]
     return {
         "status": training.stopped_by,

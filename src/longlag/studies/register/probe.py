@@ -83,7 +83,7 @@ def measure(
         searched: pairs of sequences on which sets of cells are found.
         pairs: pairs of sequences on which they are judged.
     """
-    task = made.evaluation_task
+    task = made.task.tested
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(STREAM,)))
     n = max(64, min(sequences, READOUT_VALUES // task.max_length))
     read = draw(task, n, rng, apart=APART)
