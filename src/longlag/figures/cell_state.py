@@ -7,7 +7,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from longlag.figures import examples, panels, style
-from longlag.learning.recipe import Network
 from longlag.learning.training import Run
 from longlag.networks.lstm1997 import LSTM1997
 
@@ -50,7 +49,7 @@ def draw(run: Run) -> Figure:
     return fig
 
 
-def _states(network: Network) -> dict[str, str]:
+def _states(network: Any) -> dict[str, str]:
     """The states that are shown as heat maps, and their titles."""
     if isinstance(network, LSTM1997):
         return {
@@ -63,7 +62,7 @@ def _states(network: Network) -> dict[str, str]:
     }
 
 
-def _name(network: Network, gate: str) -> str:
+def _name(network: Any, gate: str) -> str:
     """The title of a gate's panel."""
     if isinstance(network, LSTM1997):
         return f"{GATES[gate]}, shared by the cells of a block"
@@ -106,7 +105,7 @@ def _gate(ax: Axes, gate: np.ndarray, title: str, by_block: bool) -> None:
     ax.grid(axis="y")
 
 
-def _remark(ax: Axes, network: Network) -> None:
+def _remark(ax: Axes, network: Any) -> None:
     """What the lines of the gates are, at the upper right of the first of them."""
     remark = {"weight": "normal", "color": style.MUTED, "size": style.SMALL}
     if isinstance(network, LSTM1997) and network.blocks <= len(BLOCK_COLOURS):

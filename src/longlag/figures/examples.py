@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from longlag.learning.recipe import Recipe, Network
+from longlag.learning.recipe import Recipe
 from longlag.learning.training import Run
 from longlag.networks.lstm1997 import LSTM1997
 from longlag.tasks.marked_pairs import MarkedPairs, Sequence
@@ -67,7 +67,7 @@ def spread_sequences(run: Run, n: int, length: int | None = None) -> list[Sequen
     return [drawn[round(k)] for k in np.linspace(6, 59, n)]
 
 
-def answers(network: Network, sequences: list[Sequence]) -> np.ndarray:
+def answers(network: Any, sequences: list[Sequence]) -> np.ndarray:
     """The network's answers (n,), float64; not finite where the weights are not."""
     lengths = np.array([len(s.inputs) for s in sequences])
     longest = int(lengths.max())
@@ -84,7 +84,7 @@ def answers(network: Network, sequences: list[Sequence]) -> np.ndarray:
     return np.concatenate(given).astype(np.float64)
 
 
-def states(network: Network, sequence: Sequence) -> dict[str, np.ndarray]:
+def states(network: Any, sequence: Sequence) -> dict[str, np.ndarray]:
     """The network's states on one sequence, each (T, ·), float64."""
     with np.errstate(all="ignore"):
         named = network.states(sequence.inputs[None])

@@ -13,7 +13,6 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.text import Text
 
 from longlag.figures import style
-from longlag.learning.recipe import Network
 from longlag.networks.lstm1997 import LSTM1997
 from longlag.tasks.marked_pairs import Kind, Sequence
 
@@ -95,7 +94,7 @@ def sequence_legend(hidden: bool, kind: Kind) -> list[Patch | Line2D]:
     return entries
 
 
-def block_size(network: Network) -> int | None:
+def block_size(network: Any) -> int | None:
     """Cells of each block that shares its gates; None where every cell has its own."""
     return network.block_size if isinstance(network, LSTM1997) else None
 

@@ -30,7 +30,7 @@ from torch import Tensor, nn
 
 from longlag.interop.metadata import FORGET_GATE, modern
 from longlag.learning.training import Run
-from longlag.networks.lstm import Output
+from longlag.networks.network import Output
 
 
 class LSTMModule(nn.Module):

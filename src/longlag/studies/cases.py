@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from longlag.statistics import clopper_pearson
-from longlag.sweeps.trial import TRAIN
 from longlag.tasks.score import LOOSE_SHARE, STRICT_SHARE
 
 MSE_TARGET = 0.030
@@ -24,7 +23,7 @@ class Case:
 
     about: what tells the case from the study's others; changes: of the registered recipe's
     settings; trials: how many, where the user does not say; fresh: further sequences to score on;
-    function: what carries a trial out; engine: who does the arithmetic, where that is not the
+    engine: what computes it, where that is not the
     user's choice.
     """
 
@@ -33,7 +32,6 @@ class Case:
     changes: Mapping[str, Any]
     trials: int
     fresh: int = 0
-    function: str = TRAIN
     engine: str | None = None
 
 

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from longlag.figures import rates
 from longlag.learning.recipe import recipe
+from longlag.networks.lstm import ForgetGateLSTM
 from longlag.studies.cases import STRICT, Case, Outcome, Row, reached
 from longlag.studies.frame import Request, budget
 from longlag.studies.page import in_interval, in_share, in_spread
@@ -24,6 +25,7 @@ GATES: dict[str, dict[str, Any]] = {
     "robust's": {"gate_biases": "lag", "forget_bias": 2.0, "input_bias": -4.0},
 }
 CELL_1997 = "1997 cell"
+NETWORK_1997 = {"network": "lstm1997", "gradient": "full", "blocks": 4, "block_size": 2}
 # What the untrained network answers to everything: 1/2 as described, or 1/4, the mean target.
 OUTPUT_BIASES: dict[tuple[str, float], float] = {
     ("sigmoid", 0.5): 0.0,
@@ -147,7 +149,7 @@ def _case(request: Request, T: int, gate: str, output: str, start: float) -> Cas
         **{"min_length": T, "max_length": T, "draw_order": "blocks", "stop": "strict"},
         **{"test_every": 200, "test_size": 2560},
         **{"output": output, "output_bias": OUTPUT_BIASES[output, start]},
-        **GATES.get(gate, {"forget_gate": False}),
+        **GATES.get(gate, NETWORK_1997),
         "max_iterations": budget(request, 32, 8000),
     }
     if request.quick:
@@ -155,8 +157,7 @@ def _case(request: Request, T: int, gate: str, output: str, start: float) -> Cas
     about = {"T": T, "gate": gate, "output": output, "start": start}
     trials = QUICK_TRIALS if request.quick else TRIALS
     if gate == CELL_1997:
-        function = "longlag.modern1997:train"
-        return Case(about, "catalog", changes, trials, function=function, engine="numpy")
+        return Case(about, "catalog", changes, trials, engine="numpy")
     return Case(about, "catalog", changes, trials)
 
 
@@ -164,13 +165,14 @@ def _retention(case: Case) -> Row:
     """What the initial forget gate leaves of a value over the shortest lag."""
     made = recipe(case.recipe, **case.changes)
     lag, T = made.task.tested.minimal_lag, made.task.max_length
-    if not made.forget_gate:
+    network = made.network
+    if not isinstance(network, ForgetGateLSTM) or not network.forget_gate:
         kept = 1.0
-    elif made.gate_biases == "chrono":
+    elif network.gate_biases == "chrono":
         u = 1 + (T - 2) * (np.arange(10_000) + 0.5) / 10_000
         kept = float(np.mean((u / (1 + u)) ** lag))
     else:
-        bias = made.forget_bias + (np.log(T) if made.gate_biases == "lag" else 0)
+        bias = network.forget_bias + (np.log(T) if network.gate_biases == "lag" else 0)
         kept = float((1 / (1 + np.exp(-bias))) ** lag)
     return {"lag": lag, "retention": kept}
 

@@ -168,8 +168,7 @@ def budget(request: Request, batch: int, iterations: int) -> int:
 
 def _trials(case: Case, request: Request, engine: str) -> Trials:
     def make(seed: int) -> Trial:
-        by, function = case.engine or engine, case.function
-        return trial(case.recipe, seed, by, fresh=case.fresh, function=function, **case.changes)
+        return trial(case.recipe, seed, case.engine or engine, fresh=case.fresh, **case.changes)
 
     n = case.trials if request.trials is None else request.trials
     return Trials(make, range(request.seed, request.seed + n))

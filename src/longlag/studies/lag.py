@@ -30,7 +30,7 @@ TORCH: dict[str, dict[str, Any]] = {
     GRU: {"hidden": 8, "batch_size": 32, "learning_rate": 0.025, "clip": 0.1, "epsilon": 1e-8},
     IRNN: {"hidden": 100, "batch_size": 16, "learning_rate": 1e-3, "clip": 0.1, "epsilon": 1e-8},
 }
-TORCH_FUNCTIONS = {GRU: "longlag.torch_baselines:gru", IRNN: "longlag.torch_baselines:irnn"}
+TORCH_NETWORKS = {GRU: "torch-gru", IRNN: "torch-irnn"}
 TORCH_LENGTHS = (30, 100)
 TORCH_TRIALS = 10
 TORCH_SEQUENCES = 96_000
@@ -52,7 +52,7 @@ class Lag:
     notes: tuple[str, ...] = (
         "The paper's task rules, lengths T to 1.1 T. The baselines are robust in everything but "
         "their gates: input bias 0, and a forget bias of 1 or of log 1.1 T; they get "
-        f"{BASELINE_SEQUENCES:,} sequences, robust {OWN.max_iterations * OWN.batch_size:,}.",
+        f"{BASELINE_SEQUENCES:,} sequences, robust {OWN.rule.budget * OWN.batch_size:,}.",
         f"The GRU and the ReLU network (initialised after Le, Jaitly & Hinton 2015) are PyTorch's, "
         f"under robust's protocol with {TORCH_SEQUENCES:,} sequences and their own settings: "
         + "; ".join(f"{name}: {_in_words(own)}" for name, own in TORCH.items())
@@ -62,7 +62,7 @@ class Lag:
         "independent test sets. Intervals are exact (Clopper-Pearson, 95 %); sequences and seconds "
         "are those of the seeds that were solved, median (range).",
         "Seconds are of one core of a shared machine, testing included (a test of 2560 sequences "
-        f"every {OWN.test_every * OWN.batch_size:,} training sequences of robust); ns a step: "
+        f"every {OWN.stop.test_every * OWN.batch_size:,} training sequences of robust); ns a step: "
         "those seconds over training sequences times T.",
     )
 
@@ -152,7 +152,7 @@ def _seconds(value: float) -> str:
 
 def _case(request: Request, name: str, T: int, trials: int) -> Case:
     batch = OWN.batch_size
-    limit = OWN.max_iterations if name == ROBUST else BASELINE_SEQUENCES // batch
+    limit = OWN.rule.budget if name == ROBUST else BASELINE_SEQUENCES // batch
     changes: dict[str, Any] = {"min_length": T, "max_iterations": budget(request, batch, limit)}
     if name != ROBUST:
         longest = T * 11 // 10
@@ -167,7 +167,8 @@ def _torch_case(request: Request, name: str, T: int, trials: int) -> Case:
     """A network of PyTorch's; its initial weights are its own, whatever the recipe says."""
     batch = TORCH[name]["batch_size"]
     changes: dict[str, Any] = {
-        **{"min_length": T, **TORCH[name], "test_every": TORCH_TEST_EVERY // batch},
+        **{"network": TORCH_NETWORKS[name], "min_length": T, **TORCH[name]},
+        **{"test_every": TORCH_TEST_EVERY // batch},
         "max_iterations": budget(request, batch, TORCH_SEQUENCES // batch),
     }
     if request.quick:
@@ -178,8 +179,7 @@ def _torch_case(request: Request, name: str, T: int, trials: int) -> Case:
         changes,
         min(trials, TORCH_TRIALS),
         _fresh(request, T),
-        function=TORCH_FUNCTIONS[name],
-        engine="torch",
+        engine="numpy",
     )
 
 

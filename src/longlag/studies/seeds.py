@@ -100,7 +100,7 @@ def _from_mean(request: Request, T: int) -> Case:
 
 def _robust(request: Request, T: int) -> Case:
     own = recipe("robust")
-    limit = budget(request, own.batch_size, own.max_iterations)
+    limit = budget(request, own.batch_size, own.rule.budget)
     changes: dict[str, Any] = {"min_length": T, "max_iterations": limit}
     if request.quick:
         changes |= {"test_size": 200}

@@ -20,11 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from longlag.foreign import ForeignTraining
-from longlag.learning import engine as engines
+from longlag.learning import training
 from longlag.learning.recipe import Recipe, recipe
-from longlag.learning.training import Training, on_fresh
-from longlag.tasks.score import Score
 from longlag.version import CODE_VERSION, REVISION, __version__
 
 TRAIN = "longlag.sweeps.trial:train"
@@ -65,53 +62,37 @@ def trial(
 
 
 def train(settings: Mapping[str, Any], seed: int, engine: str) -> dict[str, Any]:
-    """Trains a mini-batch recipe to its end.
+    """Trains to the end of a recipe.
+
+    Args:
+        settings: all of a recipe's, and `fresh`, further fresh sequences to score the outcome on.
 
     Returns:
-        status, sequences, score, fresh, engine, isa, and curve: a test's iteration, MSE and number
-        wrong, for every test.
+        What `outcome` does.
     """
-    made, fresh = asked(settings)
-    return carry_out(Watched(made, seed, engines.choose(engine)), fresh)
-
-
-def asked(settings: Mapping[str, Any]) -> tuple[Recipe, int]:
-    """The recipe of a trial's settings, and the number of further fresh sequences."""
     settings = dict(settings)
     fresh = settings.pop("fresh", 0)
-    return recipe("robust", **settings), fresh
+    return outcome(training.train(Recipe.of("trial", settings), seed, engine=engine), fresh)
 
 
-class Watched(Training):
-    """A training that keeps the whole score of every test."""
+def outcome(run: training.Run, fresh: int = 0) -> dict[str, Any]:
+    """What a sweep keeps of a run.
 
-    def __init__(self, *args: Any) -> None:
-        self.tests: list[tuple[int, Score]] = []
-        super().__init__(*args)
-
-    def _fresh_score(self) -> Score:
-        self.tests.append((self.iteration, super()._fresh_score()))
-        return self.tests[-1][1]
-
-
-class WatchedForeign(Watched, ForeignTraining):
-    """The same of a network that is not the recipe's own."""
-
-
-def carry_out(training: Watched, fresh: int) -> dict[str, Any]:
-    """Runs a training to its end; returns what `train` does."""
-    while training.stopped_by is None or training.score is None:
-        training.advance()
-    task = training.recipe.task.tested
-    tests = training.tests[: len(training.test_curve)]
+    Returns:
+        status, sequences, score, fresh, engine, isa; curve: a test's iteration, MSE and number
+        wrong, for every test; stops: the stopping points, where the recipe has some.
+    """
+    stops = [asdict(stop) for stop in run.stops]
+    judged = training.evaluate(run, fresh, engine=run.engine) if fresh else None
     return {
-        "status": training.stopped_by,
-        "sequences": len(training.losses) * training.recipe.batch_size,
-        "score": training.score.as_dict(),
-        "fresh": on_fresh(training.predict, task, fresh, 0).as_dict() if fresh else None,
-        "curve": [[iteration, test.mse, test.wrong] for iteration, test in tests],
-        "engine": training.engine.name,
-        "isa": training.engine.isa,
+        "status": run.stopped_by,
+        "sequences": run.sequences,
+        "score": run.score.as_dict(),
+        "fresh": None if judged is None else judged.as_dict(),
+        "curve": [[iteration, test.mse, test.wrong] for iteration, test in run.history.tests],
+        "stops": [{**stop, "score": stop.pop("fresh")} for stop in stops],
+        "engine": run.engine,
+        "isa": run.isa,
     }
 
 
@@ -126,16 +107,16 @@ def perform(work: Mapping[str, Any]) -> dict[str, Any]:
     try:
         module, name = work["function"].split(":")
         function = getattr(importlib.import_module(module), name)
-        outcome = function(work["settings"], work["seed"], work["engine"])
+        found = function(work["settings"], work["seed"], work["engine"])
     except Exception as error:
-        outcome = {"status": "failed", "error": f"{type(error).__name__}: {error}"}
+        found = {"status": "failed", "error": f"{type(error).__name__}: {error}"}
     seconds = time.perf_counter() - start
     return {
         **EMPTY,
         **{name: work[name] for name in ("recipe", "settings", "seed")},
         **{"seconds": seconds, "started": started, "ended": now()},
         **{"versions": versions(), "version": CODE_VERSION, "host": socket.gethostname()},
-        **outcome,
+        **found,
     }
 
 

@@ -95,7 +95,7 @@ def groups(request: Request) -> list[Group]:
 def _changes(request: Request, name: str, most: int | None = None) -> dict[str, Any]:
     """The recipe's own budget, or `most` iterations, or what --max-sequences allows."""
     own = recipe(name)
-    return {"max_iterations": budget(request, own.batch_size, most or own.max_iterations)}
+    return {"max_iterations": budget(request, own.batch_size, most or own.rule.budget)}
 
 
 def trials_of(group: Group, request: Request) -> Trials:

@@ -25,7 +25,8 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from longlag.networks.lstm import LSTM, check_lengths, sigmoid
+from longlag.networks.lstm import LSTM
+from longlag.networks.network import check_lengths, sigmoid
 
 Carry = Literal["settled", "cell", "both"]
 

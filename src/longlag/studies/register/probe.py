@@ -88,7 +88,7 @@ def measure(
     n = max(64, min(sequences, READOUT_VALUES // task.max_length))
     read = draw(task, n, rng, apart=APART)
     states = probing.trajectories(network, read.inputs, read.lengths)
-    untrained = made.network(made.streams(seed).weights)
+    untrained = made.network_of(made.learner(seed).weights)
     control = probing.trajectories(untrained, read.inputs, read.lengths)
     swaps = _Swaps(network, task, pairs, rng)
     search = _Swaps(network, task, searched, rng)
