@@ -12,19 +12,20 @@ from pathlib import Path
 from multiplication_problem import chosen, parser, trained
 
 from longlag import figures
-from longlag import words as report
+from longlag.cli.exit import exit_status
 from longlag.runs import directory as runs
 
 SNAPSHOT_EVERY = 10  # iterations: fine enough to choose frames from
 
 
 def main() -> int:
-    flags = parser("Animate the training.", max_iters=4000)
-    flags.add_argument("--n-frames", type=int, default=30)
-    flags.add_argument("--T", type=int, help="steps of the sequence shown")
-    flags.add_argument("--fps", type=int, default=8)
-    flags.add_argument("--out", type=Path, default=Path("multiplication_problem.gif"))
-    args = flags.parse_args()
+    about = "Train an LSTM on the multiplication problem and animate the training."
+    flags = parser("make_multiplication_problem_gif.py", about, max_iters=4000)
+    flags.value("--n-frames", int, "frames", 30)
+    flags.value("--T", int, "steps of the sequence shown")
+    flags.value("--fps", int, "frames a second", 8)
+    flags.value("--out", Path, "the file", Path("multiplication_problem.gif"))
+    args = flags.read(sys.argv[1:])
     recipe = chosen(args, max_iters=4000)
     figures.check_animation(recipe, args.n_frames, args.fps, args.T)
     runs.writable(args.out.parent)
@@ -36,4 +37,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(report.exit_status("make_multiplication_problem_gif.py", main))
+    sys.exit(exit_status("make_multiplication_problem_gif.py", main))

@@ -9,40 +9,42 @@ the arithmetic is the numpy reference's.
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
 import sys
+from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
 if importlib.util.find_spec("longlag") is None:
     sys.path.insert(0, str(Path(__file__).resolve().parent / "src"))
 
-from longlag import words as report
+from longlag import words
+from longlag.cli import progress
+from longlag.cli.exit import exit_status
+from longlag.cli.flags import Parser
 from longlag.learning import engine
 from longlag.learning.recipe import ONLINE_RECIPES, Recipe, recipe
-from longlag.learning.steps import Run
-from longlag.learning.training import Training
+from longlag.learning.training import Run, Training
 from longlag.runs import session
 
 
-def parser(description: str, max_iters: int = 6000) -> argparse.ArgumentParser:
+def parser(script: str, about: str, max_iters: int = 6000) -> Parser:
     """The flags that the three scripts share."""
-    flags = argparse.ArgumentParser(description=description)
-    flags.add_argument("--recipe", help="registered recipe (default: catalog)")
-    flags.add_argument("--seed", type=int, help="(default: 0)")
-    flags.add_argument("--max-iters", type=int, help=f"batches at most (default: {max_iters})")
-    flags.add_argument("--T-min", type=int, help="shortest training sequence, in steps")
-    flags.add_argument("--T-max", type=int, help="longest sequence; catalog is tested on it")
-    flags.add_argument("--hidden", type=int, help="memory cells")
-    flags.add_argument("--lr", type=float, help="learning rate of the optimiser")
-    flags.add_argument("--batch-size", type=int, help="sequences in a batch")
-    flags.add_argument("--target-test-mse", type=float, help="stop below this test MSE")
-    flags.add_argument("--quiet", action="store_true", help="no progress")
+    flags = Parser(script, about)
+    flags.value("--recipe", str, "registered recipe", shown="catalog")
+    flags.value("--seed", int, "determines every bit", shown="0")
+    flags.value("--max-iters", int, "batches at most", shown=str(max_iters))
+    flags.value("--T-min", int, "shortest training sequence, in steps")
+    flags.value("--T-max", int, "longest sequence; catalog is tested on it")
+    flags.value("--hidden", int, "memory cells")
+    flags.value("--lr", float, "learning rate of the optimiser")
+    flags.value("--batch-size", int, "sequences in a batch")
+    flags.value("--target-test-mse", float, "stop below this test MSE")
+    flags.switch("--quiet", "no progress")
     return flags
 
 
-def settings(flags: argparse.Namespace) -> dict[str, Any]:
+def settings(flags: Namespace) -> dict[str, Any]:
     """The settings that the flags change."""
     given = {
         "max_iterations": flags.max_iters,
@@ -56,22 +58,22 @@ def settings(flags: argparse.Namespace) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value is not None}
 
 
-def chosen(flags: argparse.Namespace, max_iters: int) -> Recipe:
+def chosen(flags: Namespace, max_iters: int) -> Recipe:
     """The recipe that the flags describe."""
     return recipe(named(flags), **{"max_iterations": max_iters, **settings(flags)})
 
 
-def named(flags: argparse.Namespace) -> str:
+def named(flags: Namespace) -> str:
     """The recipe's name; these scripts train in mini-batches alone."""
     if flags.recipe in ONLINE_RECIPES:
         raise ValueError(f"recipe {flags.recipe} learns on-line: run `longlag train` for it")
     return flags.recipe or "catalog"
 
 
-def trained(flags: argparse.Namespace, recipe: Recipe, snapshot_every: int | None = None) -> Run:
+def trained(flags: Namespace, recipe: Recipe, snapshot_every: int | None = None) -> Run:
     """A training that leaves no files."""
     training = Training(recipe, flags.seed or 0, engine.choose("numpy"), snapshot_every)
-    with report.progress(flags.quiet) as observe:
+    with progress.of_training(flags.quiet) as observe:
         while training.stopped_by is None:
             training.advance()
             observe(training)
@@ -79,21 +81,21 @@ def trained(flags: argparse.Namespace, recipe: Recipe, snapshot_every: int | Non
 
 
 def main() -> int:
-    flags = parser("Train an LSTM on the multiplication problem.")
-    flags.add_argument("--save-dir", type=Path, default=Path("run"), help="run directory")
-    flags.add_argument("--resume", action="store_true", help="continue an unfinished training")
-    flags.add_argument("--overwrite", action="store_true", help="discard an unfinished training")
-    args = flags.parse_args()
+    flags = parser("multiplication_problem.py", "Train an LSTM on the multiplication problem.")
+    flags.value("--save-dir", Path, "run directory", Path("run"))
+    flags.switch("--resume", "continue the unfinished training in the directory")
+    flags.switch("--overwrite", "replace an unfinished training, or another finished run")
+    args = flags.read(sys.argv[1:])
     given = settings(args)
     if args.resume:
         request = session.Request(args.recipe, given, args.seed, "numpy")
     else:
         given = {"max_iterations": 6000, **given}
         request = session.Request(named(args), given, args.seed, "numpy")
-    run = report.train(request, args.save_dir, args.resume, args.overwrite, quiet=args.quiet)
-    print(report.score_card(run, args.save_dir))
+    run = progress.train(request, args.save_dir, args.resume, args.overwrite, quiet=args.quiet)
+    print(words.score_card(run, args.save_dir))
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(report.exit_status("multiplication_problem.py", main))
+    sys.exit(exit_status("multiplication_problem.py", main))

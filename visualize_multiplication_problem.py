@@ -12,14 +12,15 @@ from pathlib import Path
 from multiplication_problem import chosen, parser, trained
 
 from longlag import figures
-from longlag import words as report
+from longlag.cli.exit import exit_status
 from longlag.runs import directory as runs
 
 
 def main() -> int:
-    flags = parser("Draw the training curve, sample sequences, cell states and predictions.")
-    flags.add_argument("--out", type=Path, default=Path("viz"), help="folder (default: viz)")
-    args = flags.parse_args()
+    about = "Train an LSTM on the multiplication problem and draw what it learned, as four PNGs."
+    flags = parser("visualize_multiplication_problem.py", about)
+    flags.value("--out", Path, "folder", Path("viz"))
+    args = flags.read(sys.argv[1:])
     recipe = chosen(args, max_iters=6000)
     runs.writable(args.out)
     for path in figures.write_figures(trained(args, recipe), args.out):
@@ -28,4 +29,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(report.exit_status("visualize_multiplication_problem.py", main))
+    sys.exit(exit_status("visualize_multiplication_problem.py", main))

@@ -6,16 +6,12 @@ recipe; `{names}`: the public names of `longlag`.
 
 from __future__ import annotations
 
-import contextlib
 import inspect
-import io
-import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
-from unittest import mock
 
 from docutils import nodes
 from sphinx.application import Sphinx
@@ -23,107 +19,46 @@ from sphinx.util.docutils import SphinxDirective
 
 import longlag
 from longlag import cli
+from longlag.cli.flags import HELP, REQUIRED, Argument, Parser
+from longlag.cli.settings import TASK, settings
 from longlag.learning.recipe import BATCH_RECIPES, ONLINE_RECIPES, Settings
-from longlag.tasks.marked_pairs import SHORTEST, MarkedPairs
+from longlag.tasks.marked_pairs import SHORTEST
 
 # -- the command line -----------------------------------------------------------------------------
-
-Option = tuple[str, str]  # how it is written, and what it means
 
 
 def command_sections() -> str:
     """A section a command, in Markdown."""
-    return "\n".join(_section(words) for words in commands())
+    return "\n".join(_section(command) for command in cli.parser().leaves())
 
 
-def commands(*parents: str) -> Iterator[tuple[str, ...]]:
-    """The words of every command that does something, such as ("study", "lag")."""
-    below = re.findall(r"^│ +• (\S+)", help_text(*parents), re.MULTILINE)
-    if not below:
-        yield parents
-    for name in below:
-        yield from commands(*parents, name)
+def _section(command: Parser) -> str:
+    """What a command does, how it is written, and a table for each part of its help."""
+    examples = "\n".join(command.examples)
+    text = (
+        f"## {command.prog}\n\n{command.about}\n\n```text\n{command.synopsis()}\n```\n\n"
+        f"```sh\n{examples}\n```\n\n"
+    )
+    parts: dict[str, list[tuple[str, ...]]] = {}
+    for argument in command.arguments:
+        if argument.written != ", ".join(HELP):
+            title = argument.part if argument.part in settings() else "argument"
+            parts.setdefault(title, []).append(_row(argument))
+    return text + "\n".join(
+        table((title, "meaning", "default"), rows) for title, rows in parts.items()
+    )
 
 
-def help_text(*words: str) -> str:
-    """What `longlag WORDS --help` prints on a wide terminal."""
-    printed = io.TextIOWrapper(io.BytesIO(), "utf-8")  # tyro draws no boxes in less
-    with (
-        mock.patch.dict(os.environ, COLUMNS="1000"),
-        contextlib.redirect_stdout(printed),
-        contextlib.suppress(SystemExit),
-    ):
-        cli.parse([*words, "--help"])
-    printed.seek(0)
-    return printed.read()
-
-
-def options(text: str) -> list[Option]:
-    """The arguments in the boxes of a help text, positional ones first."""
-    found: list[Option] = []
-    for line in text.splitlines():
-        if not line.startswith("│ "):
-            continue
-        content = line[2:].rstrip(" │")
-        if content.startswith(" "):  # goes on from the line before
-            flag, meaning = found[-1]
-            found[-1] = (flag, f"{meaning} {content.strip()}".strip())
-        else:
-            flag, _, meaning = content.partition("  ")
-            found.append((flag, meaning.strip()))
-    return [option for option in found if not option[0].startswith("-h,")]
-
-
-def _section(words: tuple[str, ...]) -> str:
-    rest = help_text(*words).partition("\n\n")[2]
-    about = rest.partition("╭")[0].strip()
-    found = options(rest)
-    positional = " ".join(_plain(flag) for flag, _ in found if not flag.startswith("-"))
-    rows, settings, recipes_own = [], [], [f.name for f in fields(cli.Settings)]
-    for flag, meaning in found:
-        parts = re.fullmatch(r"(.*?) ?(?:\((default: .*|by recipe: .*|required)\))?", meaning)
-        assert parts is not None
-        row = (_code(_plain(flag)), _sentence(parts[1]))
-        if words == ("train",) and flag.split()[0][2:].replace("-", "_") in recipes_own:
-            settings.append(row)
-        else:
-            rows.append((*row, _default(flag, parts[2] or "")))
-    name = " ".join(("longlag", *words))
-    synopsis = f"{name} {positional} [options]".replace("  ", " ")
-    text = f"## {name}\n\n{about}\n\n```text\n{synopsis}\n```\n\n"
-    text += table(("argument", "meaning", "default"), rows) + "\n"
-    if settings:
-        text += "Settings, each the [recipe's own](recipes.md) where it is not given:\n\n"
-        text += table(("setting", "meaning"), settings) + "\n"
-    return text
-
-
-def _plain(flag: str) -> str:
-    """A flag without the marks of tyro: {None}|PATH is PATH, [[PATH [PATH ...]]] is PATH …."""
-    flag = re.sub(r"\[\[(\w+) .*\]\]", r"\1 …", flag)
-    return flag.replace("{None}|", "")
-
-
-def _default(flag: str, note: str) -> str:
-    """What stands in the column of defaults: nothing where a flag is just off, or not given."""
-    if note == "required":
-        return "*required*"
-    default = note.removeprefix("default: ")
-    if default in ("", "''", "None") or (default == "False" and " " not in flag):
-        return ""
-    words = {"by-run": "the run's", "by-study": "the study's"}
-    return words.get(default) or _code(default)
+def _row(argument: Argument) -> tuple[str, str, str]:
+    default = f"*{argument.default}*" if argument.default == REQUIRED else argument.default
+    return _code(argument.written), _with_flags(argument.text), _with_flags(default)
 
 
 # -- the recipes ----------------------------------------------------------------------------------
 
-OF_TASK = {
-    "task": "what the answer is",
-    "rules": "where the marks fall",
-    "min_length": "T, steps of the shortest sequence; at least "
-    + ", ".join(f"{steps} by the rules `{rules}`" for rules, steps in SHORTEST.items()),
-    "max_length": "steps of the longest sequence",
-    "first_mark": "whether a mark on the first pair, whose value is neutral, can be seen",
+LENGTHS = {
+    "min_length": ", ".join(f"{least} … by the rules {rules}" for rules, least in SHORTEST.items()),
+    "max_length": "`min_length` …",
 }
 
 
@@ -131,13 +66,14 @@ def settings_table(recipes: Mapping[str, Settings]) -> str:
     """A line a setting, a column a recipe."""
     kind = type(next(iter(recipes.values())))
     meta = {f.name: f.metadata for f in fields(kind)}
-    hints = get_type_hints(kind) | get_type_hints(MarkedPairs)
-    hints["task"] = hints["kind"]
+    hints = get_type_hints(kind) | {name: hint for name, (hint, _) in TASK.items()}
+    texts = {name: data.get("help", "") for name, data in meta.items()}
+    texts |= {name: text.partition(";")[0] for name, (_, text) in TASK.items()}
     rows = []
     for name in next(iter(recipes.values())).settings():
         values = (_code(_value(r.settings()[name])) for r in recipes.values())
-        text = OF_TASK.get(name) or meta[name]["help"]
-        rows.append((_code(name), *values, _allowed(hints[name], meta.get(name, {})), text))
+        allowed = _allowed(hints[name], meta.get(name, {})) or LENGTHS.get(name, "")
+        rows.append((_code(name), *values, allowed, texts[name]))
     return table(("setting", *map(_code, recipes), "allowed", "meaning"), rows)
 
 
@@ -198,9 +134,9 @@ def _code(text: str) -> str:
     return f"`{text}`"
 
 
-def _sentence(text: str) -> str:
-    text = re.sub(r"--[a-z-]+", lambda flag: _code(flag[0]), text.rstrip("."))
-    return text[:1].upper() + text[1:] + "."
+def _with_flags(text: str) -> str:
+    """A text whose flags are code."""
+    return re.sub(r"--[a-z-]+", lambda flag: _code(flag[0]), text)
 
 
 class _Generated(SphinxDirective):

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from longlag.learning.steps import Run
 
 import longlag
 from browser import chromium, numbers, opened, settled, until
 from longlag import cli, explorer
 from longlag.files import to_json
-from longlag.learning.steps import Run
 from longlag.networks.lstm import LSTM, Parameters, flatten, parameter_shapes
 from longlag.runs import directory as runs
 from longlag.tasks.marked_pairs import SHORTEST, MarkedPairs

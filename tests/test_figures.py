@@ -12,6 +12,7 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 import pytest
+from longlag.learning.steps import History, Run
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -33,7 +34,6 @@ from longlag.figures import (
     write_figures,
 )
 from longlag.learning.recipe import Recipe
-from longlag.learning.steps import History, Run
 from longlag.networks.lstm import LSTM, parameter_count, unflatten
 from longlag.tasks.marked_pairs import MarkedPairs, Sequence
 from longlag.tasks.score import TOLERANCE, score

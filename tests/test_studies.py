@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from longlag import cli
-from longlag.cli import sweep_progress as progress
+from longlag.cli import progress
 from longlag.learning.recipe import recipe
 from longlag.studies import forget_gate, lag, seeds
 from longlag.studies.cases import (
@@ -289,15 +289,15 @@ def test_what_is_no_ledger_is_refused(tmp_path: Path, capsys) -> None:
 
 def test_progress_in_words() -> None:
     half = Progress(10, skipped=2, done=3, failed=1, elapsed=4000.0)
-    assert progress.words(half) == "5 of 10 trials done, 1 failed, 1:06:40 left"
-    assert progress.words(Progress(10)) == "0 of 10 trials done"
+    assert progress.trials(half) == "5 of 10 trials done, 1 failed, 1:06:40 left"
+    assert progress.trials(Progress(10)) == "0 of 10 trials done"
 
 
 @pytest.mark.parametrize("terminal", [True, False])
 def test_progress_shown(terminal: bool, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     monkeypatch.setattr("sys.stderr.isatty", lambda: terminal, raising=False)
     monkeypatch.setattr(progress, "LOG_SECONDS", -1.0)
-    with progress.shown() as observe:
+    with progress.of_sweep() as observe:
         observe(Progress(4, done=1, elapsed=1.0))
         observe(Progress(4, done=4, failed=0, elapsed=4.0))
     err = capsys.readouterr().err

@@ -201,9 +201,9 @@ def test_bad_input_is_refused_in_one_sentence(
 
 
 def test_an_unknown_study_is_refused(capsys) -> None:
-    status, _, err = call(capsys, "study", "table9")
+    status, _, err = call(capsys, "study", "tabel8")
     assert status == 2
-    assert "known commands are table8, table7" in err
+    assert "unknown study 'tabel8'; did you mean 'table8'?" in err
 
 
 # -- going on ----------------------------------------------------------------------------------

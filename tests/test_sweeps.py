@@ -189,7 +189,7 @@ def test_workers_end_with_a_coordinator_that_is_killed(tmp_path: Path) -> None:
 COORDINATOR = """
 import json, sys
 from pathlib import Path
-from longlag import words as report; from longlag.sweeps import sweep as sweeps
+from longlag.cli.exit import exit_status; from longlag.sweeps import sweep as sweeps
 from longlag.sweeps.ledger import Ledger
 from longlag.sweeps.trial import Trial
 path, count, settings = Path(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3])
@@ -200,7 +200,7 @@ def command():
         progress = sweeps.run(trials, ledger, total=count, **options)
     print(json.dumps([progress.skipped, progress.done, progress.failed]))
     return 0
-sys.exit(report.exit_status("sweep", command))
+sys.exit(exit_status("sweep", command))
 """
 
 

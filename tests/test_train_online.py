@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from longlag.learning.online_training import OnlineTraining
 from PIL import Image
 
 import longlag
@@ -20,7 +21,6 @@ from longlag import cli, files
 from longlag.figures import training_curve
 from longlag.kernel import load_kernel
 from longlag.learning import side_by_side as online
-from longlag.learning.online_training import OnlineTraining
 from longlag.learning.recipe import OnlineRecipe, recipe
 from longlag.learning.side_by_side import Trials
 from longlag.learning.training import evaluate

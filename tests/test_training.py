@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from longlag.learning.steps import Run, snapshot_due
 
 import longlag.learning.training as module
 from longlag.learning.engine import Learner, NumpyEngine, choose
 from longlag.learning.recipe import Recipe, recipe
-from longlag.learning.steps import Run, snapshot_due
 from longlag.learning.training import Training, evaluate, measure, train
 from longlag.networks.lstm import LSTM, flatten
 from longlag.tasks.marked_pairs import Batch, MarkedPairs

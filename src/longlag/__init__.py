@@ -1,7 +1,7 @@
 """longlag: a laboratory for long-time-lag learning.
 
-Tasks are in `tasks`, networks in `networks`, recipes and training in `learning`. The names below are
-the public surface.
+Tasks are in `tasks`, networks in `networks`, recipes and training in `learning`. The names below
+are the public surface.
 """
 
 import importlib
@@ -13,8 +13,8 @@ from longlag.learning.recipe import RECIPES, Recipe, recipe
 from longlag.learning.training import History, Run, evaluate, train
 from longlag.runs.directory import load
 from longlag.studies import study
-from longlag.tasks.registry import TASKS, task
 from longlag.tasks.marked_pairs import MarkedPairs
+from longlag.tasks.registry import TASKS, task
 from longlag.tasks.score import Score, score
 from longlag.tasks.task import Batch, Task
 from longlag.version import __version__ as __version__
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "RECIPES",
+    "TASKS",
     "Batch",
     "History",
     "MarkedPairs",
     "Recipe",
     "Run",
     "Score",
-    "TASKS",
     "Task",
     "evaluate",
     "interop",

@@ -50,10 +50,17 @@ def one_of(name: str, value: Any, allowed: Collection[str]) -> str:
     raise ValueError(f"{name} must be one of {', '.join(allowed)}, not {value!r}")
 
 
+def near(name: Any, known: Collection[str]) -> str | None:
+    """The known name that a misspelt one is close to, or the beginning of; None: there is none."""
+    close = difflib.get_close_matches(str(name), known, n=1, cutoff=0.6)
+    begun = [other for other in known if len(str(name)) > 1 and other.startswith(str(name))]
+    return next(iter([*close, *begun]), None)
+
+
 def nearest(name: Any, known: Collection[str]) -> str:
     """A hint for a misspelt name: the end of a sentence that refuses it."""
-    close = difflib.get_close_matches(str(name), known, n=1, cutoff=0.4)
-    return f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(known)}"
+    meant = near(name, known)
+    return f"; did you mean {meant!r}?" if meant else f"; known are {', '.join(known)}"
 
 
 def flag(name: str, value: Any) -> bool:

@@ -15,8 +15,8 @@ from longlag import checks
 from longlag import words as report
 from longlag.learning.judging import Predict, on_fresh
 from longlag.learning.recipe import Recipe, recipe
-from longlag.tasks.task import Task
 from longlag.tasks.score import Score
+from longlag.tasks.task import Task
 
 if TYPE_CHECKING:
     from torch import nn  # pyright: ignore[reportMissingImports]  # an extra

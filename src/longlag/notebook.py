@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-
 if TYPE_CHECKING:
     from longlag.learning.training import Run
     from longlag.studies.result import Result
-    from longlag.tasks.task import Task
     from longlag.tasks.score import Score
+    from longlag.tasks.task import Task
 
 WIDTH, HEIGHT = 300, 96  # of the curve, in pixels
 BLUE, ORANGE = "#3a8fd9", "#e8930c"
@@ -142,7 +141,9 @@ def _setting(run: Run) -> str:
     if task.max_length > task.min_length:
         T += f" to {task.max_length}"
     settings = recipe.network.settings()
-    gates = "" if settings.get("forget_gate", recipe.network.name != "lstm1997") else ", no forget gate"
+    gates = (
+        "" if settings.get("forget_gate", recipe.network.name != "lstm1997") else ", no forget gate"
+    )
     cells = f"{recipe.network.words}{gates}"
     rules = f", {task.rules_name} rules" if task.rules_name else ""
     return f"{task.name}{rules}, {T} · {cells}, {settings.get('output', 'linear')} output"

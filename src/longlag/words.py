@@ -1,74 +1,25 @@
-"""What the commands say: score cards, tables, progress, and the contents of their JSON."""
+"""Results in words: score cards, comparisons, tables, and the contents of their JSON."""
 
 from __future__ import annotations
 
-import importlib.metadata
-import importlib.util
-import os
 import shutil
 import sys
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from longlag.kernel import load_kernel
-from longlag.learning import engine as engines
 from longlag.learning.stopping import Recent
-from longlag.learning.training import Run, Training
+from longlag.learning.training import Run
 from longlag.runs import directory as runs
-from longlag.runs import session
-from longlag.runs.session import Observer
-from longlag.sweeps.rates import Group, Pairs
-from longlag.tasks.task import Task
+from longlag.sweeps.rates import Group, Pairs, telling
 from longlag.tasks.score import Score
-from longlag.version import __version__
+from longlag.tasks.task import Task
+from longlag.terminal import one_line
 
-LOG_SECONDS = 5.0  # between two progress lines in a log
-EXTRAS = ("torch", "jax", "safetensors", "onnx", "onnxruntime", "distributed", "pandas", "pyarrow")
 # Root mean squared errors at the paper's two stopping points (table 8, its "MSE" column).
 PAPER_RMSE = (0.0223, 0.0139)
-
-
-BAD_INPUT, FAILED, INTERRUPTED = 2, 1, 130
-
-
-def exit_status(program: str, command: Callable[[], int]) -> int:
-    """Runs a command; what goes wrong becomes one sentence and an exit status."""
-    try:
-        return command()
-    except ValueError as error:
-        say(_one_line(f"{program}: {error}"))
-        return BAD_INPUT
-    except session.Interrupted as stop:
-        say(f"{program}: interrupted at {_moment(stop.training)}; --resume continues")
-        return INTERRUPTED
-    except KeyboardInterrupt as stop:
-        say(f"{program}: interrupted" + (f"; {stop}" if str(stop) else ""))
-        return INTERRUPTED
-    except BrokenPipeError:  # whoever read the output has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED
-    except OSError as error:
-        reason = error.strerror or str(error)
-        say(_one_line(f"{program}: {error.filename or 'a file'} could not be used: {reason}"))
-        return FAILED
-    except MemoryError:
-        say(f"{program}: not enough memory; fewer or shorter sequences at a time need less")
-        return FAILED
-
-
-def _one_line(sentence: str) -> str:
-    """The sentence, with what is no visible character, such as a path's newline, escaped."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in sentence)
-
-
-def say(text: str) -> None:
-    """Words for the user, on standard error."""
-    print(text, file=sys.stderr, flush=True)
 
 
 def table(rows: Iterable[Iterable[Any]], keys: int = 0) -> str:
@@ -115,6 +66,13 @@ def _cell(value: Any) -> str:
     return "none" if value is None else str(value)
 
 
+def seconds(value: float) -> str:
+    """A time in words: '0.4 ms', '48 ms', '3.2 s', '1,234 s'."""
+    if value < 0.9995:
+        return f"{1e3 * value:.{0 if value >= 9.5e-3 else 1}f} ms"
+    return f"{value:,.{0 if value >= 99.95 else 1}f} s"
+
+
 # -- one run ----------------------------------------------------------------------------------
 
 
@@ -133,20 +91,6 @@ def training_json(run: Run) -> dict[str, Any]:
     }
 
 
-def interrupted_json(training: Training) -> dict[str, Any]:
-    return {
-        "recipe": training.recipe.name,
-        "seed": training.seed,
-        "engine": training.engine.name,
-        "isa": training.engine.isa,
-        "iterations": training.iteration,
-        "sequences": training.iteration * training.recipe.batch_size,
-        "stopped_by": "interrupted",
-        "elapsed_sec": training.elapsed,
-        "score": None,
-    }
-
-
 def score_card(run: Run, directory: Path) -> str:
     """What a finished training prints."""
     reasons = {
@@ -158,7 +102,7 @@ def score_card(run: Run, directory: Path) -> str:
     head = (
         f"{run.recipe.name}, seed {run.seed}: {reasons[run.stopped_by]} after "
         f"{run.sequences:,} sequences ({updates}, "
-        f"{run.history.elapsed_sec:.1f} s, {_by_whom(run.engine, run.isa)})"
+        f"{seconds(run.history.elapsed_sec)}, {_by_whom(run.engine, run.isa)})"
     )
     parts = [head, scores(run.recipe.task.tested, run.score), f"run in {directory}"]
     if run.stops:
@@ -266,19 +210,29 @@ def _differences(loaded: Sequence[Run]) -> dict[str, list[Any]]:
 
 
 def trials(counts: Mapping[str, Mapping[str, int]], latest: Sequence[Mapping[str, Any]]) -> str:
-    """How many trials of each recipe there are, and the latest, with why they failed."""
+    """How many trials of each recipe there are, and the latest, with why they failed.
+
+    Whatever settings tell the latest apart stand beside their recipes.
+    """
     head = [(name, sum(count.values()), dict(count)) for name, count in counts.items()]
     parts = [table([("recipe", "trials", "of which"), *head])]
-    names = ("status", "recipe", "seed", "sequences", "seconds", "engine")
     if latest:
-        rows = [[*(row[name] for name in names), _minute(row["ended"])] for row in latest]
-        parts.append(table([(*names, "ended (UTC)"), *rows]))
+        names = telling(latest)
+        about = [*names, "seed", "status", "sequences", "seconds", "engine", "ended (UTC)"]
+        rows = [_trial(row, names) for row in latest]
+        parts.append(table([about, *rows], keys=len(names) + 1))
     errors = (
-        f"{row['recipe']}, seed {row['seed']}: {_one_line(row['error'])}"
+        f"{row['recipe']}, seed {row['seed']}: {one_line(row['error'])}"
         for row in latest
         if row["error"]
     )
     return "\n\n".join([*parts, *filter(None, ["\n".join(errors)])])
+
+
+def _trial(row: Mapping[str, Any], names: Sequence[str]) -> list[Any]:
+    about = {**row["settings"], **row}
+    rest = [row[name] for name in ("seed", "status", "sequences", "seconds", "engine")]
+    return [*(about.get(name) for name in names), *rest, _minute(row["ended"])]
 
 
 def _minute(moment: str) -> str:
@@ -326,97 +280,3 @@ def _pairs(pairs: Pairs) -> str:
         mean = f"{np.mean(pairs.gains):,.0f} ({low:,.0f} to {high:,.0f})"
         lines.append(f"sequences saved by the first where both solved: mean {mean}")
     return "\n".join(lines)
-
-
-# -- this installation ------------------------------------------------------------------------
-
-
-def doctor() -> dict[str, Any]:
-    chosen = engines.choose("auto")
-    kernel = load_kernel()
-    return {
-        "version": __version__,
-        "engine": chosen.name,
-        "isa": chosen.isa,
-        "isas": [] if kernel is None else kernel.isas(),
-        "cores": os.cpu_count(),
-        "extras": {
-            name: importlib.metadata.version(name)
-            for name in EXTRAS
-            if importlib.util.find_spec(name) is not None
-        },
-    }
-
-
-# -- training with words and progress ------------------------------------------------------------
-
-
-def train(
-    request: session.Request, directory: Path, resume: bool, overwrite: bool, *, quiet: bool
-) -> Run:
-    """`session.start` or `session.resume`, with progress on standard error."""
-    with progress(quiet) as observe:
-        if resume:
-            return session.resume(request, directory, observe=observe)
-        replaces = (directory / runs.HISTORY).exists()
-        run = session.start(request, directory, overwrite=overwrite, observe=observe)
-    if replaces and not quiet:
-        say(f"the run that {directory} held is replaced")
-    return run
-
-
-@contextmanager
-def progress(quiet: bool) -> Iterator[Observer]:
-    """An observer of a training: a bar on a terminal, plain lines in a log, nothing if quiet.
-
-    The scripts run without tqdm; then a terminal gets lines too.
-    """
-    if quiet:
-        yield session.ignore
-    elif sys.stderr.isatty() and importlib.util.find_spec("tqdm") is not None:
-        yield from _bar()
-    else:
-        yield _lines()
-
-
-def _bar() -> Iterator[Observer]:
-    from tqdm import tqdm
-
-    with tqdm(dynamic_ncols=True, smoothing=0.1) as bar:
-
-        def observe(training: Training) -> None:
-            bar.unit = f" {training.recipe.rule.unit[:3]}"
-            bar.total = training.recipe.rule.budget
-            bar.update(training.iteration - bar.n)
-            bar.set_description(f"{training.recipe.name} seed {training.seed}", refresh=False)
-            bar.set_postfix_str(_state(training), refresh=False)
-
-        yield observe
-
-
-def _lines() -> Observer:
-    last = time.monotonic()
-
-    def observe(training: Training) -> None:
-        nonlocal last
-        now = time.monotonic()
-        if now - last > LOG_SECONDS or training.stopped_by is not None:
-            last = now
-            say(f"{_moment(training)}: {_state(training)}")
-
-    return observe
-
-
-def _moment(training: Training) -> str:
-    """Where a training is."""
-    return f"{training.recipe.rule.unit} {training.iteration:,}"
-
-
-def _state(training: Training) -> str:
-    chance = training.recipe.task.tested.chance_mse
-    parts = [f"train MSE {training.losses[-1]:.5f}"] if training.losses else []
-    if training.tests:
-        parts.append(f"test MSE {training.tests[-1][1].mse:.5f} (chance {chance:.4f})")
-    if isinstance(rule := training.recipe.stop, Recent):
-        parts.append(f"{int(training.learner.wrong)} of the latest {rule.window} wrong")
-    return ", ".join(parts)

@@ -34,8 +34,9 @@ from longlag.learning.recipe import OnlineRecipe, Recipe, recipe
 from longlag.learning.side_by_side import LANES
 from longlag.networks.lstm import parameter_count
 from longlag.networks.lstm1997 import weight_count
+from longlag.terminal import say
 from longlag.version import __version__
-from longlag.words import say, table
+from longlag.words import table
 
 PEERS = ("numpy", "torch", "jax", "numba")
 VMAP_SEEDS = 16

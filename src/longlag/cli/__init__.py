@@ -1,87 +1,41 @@
-"""The command line, `longlag ...`: a dataclass a command, its fields the flags.
+"""The command line, `longlag ...`.
 
 Words and progress go to standard error; standard output carries the result, with `--json` exactly
 one JSON object. Exit status: 0 done, 1 it failed, 2 bad input, 130 interrupted.
+
+`parser` says what the commands are and takes, `flags` how a command line is read; the commands
+themselves are functions of what was read, in modules that are imported when their turn comes.
 """
 
 from __future__ import annotations
 
-import contextlib
-import io
+import importlib
+import shlex
 import sys
-from collections.abc import Callable, Sequence
+from argparse import Namespace
+from collections.abc import Sequence
 
-import tyro
+from longlag.cli.exit import exit_status
+from longlag.cli.parser import parser
 
-import longlag
-from longlag import words as report
-from longlag.cli.flags import Settings, subcommands
-from longlag.cli.ledger_commands import LedgerCommand
-from longlag.cli.machine_commands import Bench, Doctor
-from longlag.cli.messages import one_sentence
-from longlag.cli.run_commands import (
-    Animate,
-    Compare,
-    Evaluate,
-    Explore,
-    Export,
-    Figures,
-    Import,
-    Train,
-)
-from longlag.cli.study_commands import STUDIES, Study
-
-__all__ = ["COMMANDS", "STUDIES", "Settings", "main", "parse"]
-
-COMMANDS: dict[str, type] = {
-    "train": Train,
-    "evaluate": Evaluate,
-    "compare": Compare,
-    "figures": Figures,
-    "animate": Animate,
-    "explore": Explore,
-    "study": Study,
-    "ledger": LedgerCommand,
-    "export": Export,
-    "import": Import,
-    "bench": Bench,
-    "doctor": Doctor,
-}
+__all__ = ["main", "parse", "parser"]
 
 
-def parse(args: Sequence[str]) -> Callable[[], int]:
-    """The command that the arguments ask for.
+def parse(words: Sequence[str]) -> Namespace:
+    """What the words of a command line ask for.
+
+    Returns:
+        The arguments of the command, its `function`, and the `command` line itself.
 
     Raises:
-        ValueError: in one sentence, what is wrong with them.
+        ValueError: what is wrong with them, in one sentence.
+        SystemExit: after --help or --version.
     """
-    for word in args:
+    for word in words:
         _check_text(word)
-    if list(args) == ["--version"]:
-        return _version
-    errors = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(errors):
-            return tyro.cli(
-                subcommands(COMMANDS),
-                prog="longlag",
-                description="A laboratory for long-time-lag learning; --version says which.",
-                args=list(args),
-                config=(
-                    tyro.conf.FlagCreatePairsOff,
-                    tyro.conf.OmitArgPrefixes,
-                    tyro.conf.OmitSubcommandPrefixes,
-                ),
-            )
-    except SystemExit as stop:
-        if not stop.code:
-            raise
-        raise ValueError(one_sentence(errors.getvalue())) from None
-
-
-def _version() -> int:
-    print(f"longlag {longlag.__version__}")
-    return 0
+    args = parser().read(words)
+    args.command = shlex.join(["longlag", *(word for word in words if word != "--json")])
+    return args
 
 
 def _check_text(word: str) -> None:
@@ -91,7 +45,13 @@ def _check_text(word: str) -> None:
         raise ValueError(f"an argument must be UTF-8, not {word!r}") from None
 
 
-def main(args: Sequence[str] | None = None) -> int:
+def main(words: Sequence[str] | None = None) -> int:
     """Runs a command; returns the exit status."""
-    given = sys.argv[1:] if args is None else args
-    return report.exit_status("longlag", lambda: parse(given)())
+    given = sys.argv[1:] if words is None else words
+    return exit_status("longlag", lambda: _run(given))
+
+
+def _run(words: Sequence[str]) -> int:
+    args = parse(words)
+    module, _, name = args.function.partition(":")
+    return getattr(importlib.import_module(f"longlag.cli.{module}"), name)(args)

@@ -1,141 +1,425 @@
-"""Flags: how they are read, and the files that they name."""
+"""A command line: what a command takes, its help, and one sentence for every mistake.
+
+`argparse` converts the values and lays out the help. What is wrong with the words themselves (a
+flag that there is not, a value that is missing, a word too many) is found by `Parser.read`, which
+knows all commands and can say what was meant.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import field, fields, make_dataclass
+import argparse
+import shutil
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union, get_args, get_type_hints
+from typing import Any, Literal, NamedTuple, get_args, get_origin
 
-import tyro
-from tyro.constructors import PrimitiveConstructorSpec
+from longlag import checks
 
-from longlag import interop
-from longlag.learning import engine as engines
-from longlag.learning.recipe import RECIPES, ErrorTerm, GradientTerm, OnlineRecipe, Recipe, recipe
-from longlag.networks.lstm1997 import Reads
-from longlag.runs import directory as runs
-from longlag.tasks.marked_pairs import FirstMark, Kind, Rules
+HELP = ("-h", "--help")
+WIDEST = 100  # columns of a help text
+REQUIRED, PLACES = "required", "arguments"
+SHOWN = 60  # characters of what was typed, in the sentence that refuses it
 
-
-def _reader(kind: Any, default: str | None = None) -> PrimitiveConstructorSpec[Any]:
-    """How a flag is read: a number, or one of some words; a bad one is refused in plain words.
-
-    default: what the help shows for None, where None stands for a flag that was not given.
-    """
-    choices = {"True": True, "False": False} if kind is bool else {w: w for w in get_args(kind)}
-    what = f"one of {', '.join(choices)}" if choices else NUMBERS[kind][0]
-
-    def read(args: list[str]) -> Any:
-        try:
-            return choices[args[0]] if choices else kind(args[0])
-        except (KeyError, ValueError):
-            raise ValueError(f"must be {what}, not {args[0]!r}") from None
-
-    return PrimitiveConstructorSpec(
-        nargs=1,
-        metavar="{" + ",".join(choices) + "}" if choices else NUMBERS[kind][1],
-        instance_from_str=read,
-        is_instance=lambda value: True,
-        str_from_instance=lambda value: [default or "" if value is None else str(value)],
-    )
-
-
-NUMBERS = {
-    **{int: ("a whole number", "N"), float: ("a number", "X")},
-    **{str: ("a name", "NAME"), Path: ("a path", "PATH")},
+# What a value must be, and how the help calls it.
+KINDS: dict[Any, tuple[str, str]] = {
+    int: ("a whole number", "N"),
+    float: ("a number", "X"),
+    str: ("a name", "NAME"),
+    Path: ("a path", "PATH"),
+    list[int]: ("whole numbers separated by commas", "N,N,..."),
+    list[str]: ("names separated by commas", "NAME,NAME,..."),
 }
-# `Any`, since None, for a flag that was not given, is no mistake.
-Whole = Annotated[Any, _reader(int)]
-OptionalWhole = Annotated[Any, _reader(int, "by-run")]
-Seed = Annotated[Any, _reader(int, "0")]
-Name = Annotated[Any, _reader(str, "robust")]
-Engine = Annotated[Any, _reader(engines.Choice)]
-Names = Annotated[Any, _reader(str), tyro.conf.arg(metavar="NAME,NAME,...")]
-Named = Annotated[Any, _reader(str), tyro.conf.arg(metavar="NAME,NAME,...", help_behavior_hint="")]
-Lengths = Annotated[Any, _reader(str), tyro.conf.arg(metavar="T,T,...", help_behavior_hint="")]
-Address = Annotated[Any, _reader(str), tyro.conf.arg(metavar="ADDRESS", help_behavior_hint="")]
-ByStudy = Annotated[Any, _reader(int, "by-study")]
-Error = Annotated[Any, _reader(ErrorTerm, "squared")]
-Gradient = Annotated[Any, _reader(GradientTerm, "truncated")]
-ReadCells = Annotated[Any, _reader(Reads, "previous")]
-Mark = Annotated[Any, _reader(FirstMark, "hidden")]
-CheckEvery = Annotated[Any, _reader(int, "1")]
-ExportFormat = Annotated[Any, _reader(Literal["csv", "markdown", "parquet"])]
-RunFormat = Annotated[Any, _reader(interop.Format)]
-Directory = tyro.conf.Positional[Path]
-Directories = tyro.conf.Positional[
-    Annotated[
-        tuple[Path, ...], tyro.conf.arg(metavar="RUN RUN ...", help_behavior_hint="(required)")
-    ]
-]
-OptionalPath = Annotated[Path | None, _reader(Path), tyro.conf.arg(help_behavior_hint="")]
 
 
-def _settings_type() -> type:
-    """A dataclass with a flag for every setting of any recipe; None where it was not given.
+@dataclass(frozen=True)
+class Setting:
+    """A setting of recipes, as a flag has it.
 
-    What two kinds of recipes both have is one flag; whether the recipe that was chosen has it, the
-    recipe itself knows.
+    kind: int, float, bool, or a Literal of words; text: what it means; values: what the recipes
+    that have it set it to, in words.
     """
-    texts: dict[str, str] = {}
-    hints: dict[str, Any] = {}
-    for kind, whose in ((OnlineRecipe, "on-line: "), (Recipe, "")):
-        own = {f.name: f.metadata["help"] for f in fields(kind) if "help" in f.metadata}
-        texts |= {name: whose + text for name, text in own.items()}
-        hints |= {name: hint for name, hint in get_type_hints(kind).items() if name in own}
-    texts |= {
-        "task": "what the answer is",
-        "rules": "where the marks fall",
-        "min_length": "T, steps of the shortest sequence; alone it implies --max-length 1.1 T",
-        "max_length": "steps of the longest sequence",
-        "first_mark": "whether a mark on the first pair, whose value is neutral, can be seen",
-    }
-    hints |= {"task": Kind, "rules": Rules, "min_length": int, "max_length": int}
-    hints["first_mark"] = FirstMark
-    order = recipe("robust").settings() | recipe("paper").settings()
-    rows = []
-    for name in order:
-        shown = tyro.conf.arg(help=texts[name], help_behavior_hint=f"({_default(name)})")
-        rows.append((name, Annotated[Any, _reader(hints[name]), shown], field(default=None)))
-    return make_dataclass("Settings", rows)
+
+    name: str
+    kind: Any
+    text: str
+    values: Mapping[str, str]
+
+    def default(self, recipe: str) -> str:
+        """What holds where the flag is not given: with this recipe, and with others."""
+        recipes: dict[str, list[str]] = {}
+        for name in sorted(self.values, key=lambda name: name != recipe):
+            recipes.setdefault(self.values[name], []).append(name)
+        alone = len(recipes) == 1
+        return "; ".join(
+            value if recipe in names or alone else f"{value} in {', '.join(names)}"
+            for value, names in recipes.items()
+        )
 
 
-def _default(name: str) -> str:
-    """What the recipes set a setting to, in words."""
-    having: dict[str, list[str]] = {}
-    for known in RECIPES.values():
-        if name in (settings := known.settings()):
-            value = settings[name]
-            shown = f"{value:g}" if isinstance(value, float) else str(value)
-            having.setdefault(shown, []).append(known.name)
-    if len(having) == 1:
-        return f"default: {next(iter(having))}"
-    values = (f"{value} in {', '.join(who)}" for value, who in having.items())
-    return f"by recipe: {'; '.join(values)}"
+class Argument(NamedTuple):
+    """An argument in words: how it is written, what it means, what holds where it is not given,
+    and in which part of the help it stands."""
+
+    written: str
+    text: str
+    default: str
+    part: str
 
 
-Settings = _settings_type()
+class Parser(argparse.ArgumentParser):
+    """A command with its flags and positional arguments, or a group of commands.
+
+    examples: command lines, which stand below the help; member: what one of a group is called, such
+    as `study`.
+    """
+
+    def __init__(
+        self,
+        prog: str,
+        about: str,
+        examples: Sequence[str] = (),
+        *,
+        member: str = "",
+        parent: Parser | None = None,
+        **layout: Any,  # argparse hands on how its own help looks
+    ) -> None:
+        super().__init__(
+            prog, description=about, allow_abbrev=False, exit_on_error=False, add_help=False
+        )
+        self.about, self.examples, self.member, self.parent = about, examples, member, parent
+        self.commands: dict[str, Parser] = {}
+        self.arguments: list[Argument] = []
+        self.positional: list[argparse.Action] = []
+        self.flags: dict[str, argparse.Action] = {}
+        self._part = "options"
+        if member:
+            self._below = self.add_subparsers(metavar=self._member(), prog=prog)
+        self._add(*HELP, action="help", text="show this help")
+
+    # -- what there is ------------------------------------------------------------------------
+
+    def command(self, name: str, about: str, examples: Sequence[str] = (), **more: Any) -> Parser:
+        """Adds a command to a group; with `member` it is a group itself."""
+        options = {"about": about, "examples": examples, "parent": self, **more}
+        made = self._below.add_parser(name, help=_escaped(_summary(about)), **options)
+        self.commands[name] = made
+        return made
+
+    def part(self, title: str) -> None:
+        """Begins a part of the help, for the flags that are added next."""
+        self._part = title
+
+    def place(self, name: str, text: str, kind: Any = Path, *, several: bool = False) -> None:
+        """Adds a positional argument; several: one or more of them, as a list."""
+        choices = _choices(kind)
+        written = name.upper()
+        made = self.add_argument(
+            f"{name}s" if several else name,
+            metavar=written,
+            type=_reader(kind),
+            choices=tuple(choices.values()) or None,
+            nargs="+" if several else None,
+            help=_escaped(text),
+        )
+        self.positional.append(made)
+        self.arguments.append(
+            Argument(f"{written} ..." if several else written, text, REQUIRED, PLACES)
+        )
+
+    def value(
+        self,
+        name: str,
+        kind: Any,
+        text: str,
+        default: Any = None,
+        *,
+        shown: str = "",
+        metavar: str = "",
+        required: bool = False,
+    ) -> None:
+        """Adds a flag with a value.
+
+        Args:
+            name: with its dashes.
+            kind: one of KINDS, bool, or a Literal of words.
+            text: what it means.
+            default: what holds where it is not given.
+            shown: the same in words, where its own are none.
+        """
+        choices = _choices(kind)
+        shown = shown or ("" if default is None else str(default))
+        self._add(
+            name,
+            text=text,
+            shown=REQUIRED if required else shown,
+            type=_reader(kind),
+            choices=tuple(choices.values()) or None,
+            default=default,
+            metavar=metavar or _braces(choices) or KINDS[kind][1],
+            required=required,
+        )
+
+    def switch(self, name: str, text: str) -> None:
+        """Adds a flag without a value: it is off where it is not given."""
+        self._add(name, text=text, action="store_true")
+
+    def version(self, version: str) -> None:
+        """Adds --version."""
+        self._add("--version", text="show the version", action="version", version=version)
+
+    def settings(self, parts: Mapping[str, Iterable[Setting]], recipe: str) -> None:
+        """Adds a flag for every setting, part by part; its value is None where it is not given.
+
+        recipe: the one that is taken where none is named.
+        """
+        for title, settings in parts.items():
+            self.part(title)
+            for one in settings:
+                self.value(flag(one.name), one.kind, one.text, shown=one.default(recipe))
+
+    def _add(self, *names: str, text: str, shown: str = "", **options: Any) -> None:
+        action = self.add_argument(*names, help=_escaped(text), **options)
+        self.flags |= dict.fromkeys(names, action)
+        written = " ".join([", ".join(names), *filter(None, [options.get("metavar")])])
+        self.arguments.append(Argument(written, text, shown, self._part))
+
+    def leaves(self) -> Iterator[Parser]:
+        """All commands below, or this one alone."""
+        if not self.commands:
+            yield self
+        for below in self.commands.values():
+            yield from below.leaves()
+
+    def _member(self) -> str:
+        return self.member.split()[-1].upper()
+
+    # -- its help -----------------------------------------------------------------------------
+
+    def format_help(self) -> str:
+        """The usage, what the command does, its commands or arguments, and examples at the end."""
+        width = max(40, min(shutil.get_terminal_size().columns, WIDEST))
+        parts = self._parts()
+        longest = max(len(name) for rows in parts.values() for name in rows)
+        left = min(4 + longest, width // 3)
+        blocks = [f"usage: {self.synopsis()}", textwrap.fill(self.about, width)]
+        blocks += [f"{title}:\n{_listed(rows, left, width)}" for title, rows in parts.items()]
+        if self.examples:
+            blocks.append("\n  ".join(["examples:", *self.examples]))
+        return "\n\n".join(blocks) + "\n"
+
+    def _parts(self) -> dict[str, dict[str, str]]:
+        """What the help lists, part by part: names and what they mean."""
+        title = f"{self.member}s".replace("ys", "ies")
+        parts = {title: {name: _summary(below.about) for name, below in self.commands.items()}}
+        parts[PLACES] = {}
+        for argument in self.arguments:
+            parts.setdefault(argument.part, {})[argument.written] = _meaning(argument)
+        return {title: rows for title, rows in parts.items() if rows}
+
+    def synopsis(self) -> str:
+        """How the command is written."""
+        if self.commands:
+            return f"{self.prog} {self._member()} [options]"
+        needed = [a.written for a in self.arguments if a.default == REQUIRED]
+        return " ".join([self.prog, *needed, "[options]"])
+
+    # -- reading ------------------------------------------------------------------------------
+
+    def read(self, words: Sequence[str]) -> argparse.Namespace:
+        """The values that the words of a command line give.
+
+        Raises:
+            ValueError: what is wrong with them, in one sentence.
+            SystemExit: after --help or --version.
+        """
+        if self.commands:
+            return self._chosen(words)
+        if set(HELP) & set(words):
+            return self.parse_args(["--help"])
+        flags, free = self._sorted(words)
+        self._check_number(flags, free)
+        try:
+            return self.parse_args([*flags, *(["--", *free] if free else [])])
+        except argparse.ArgumentError as error:
+            raise ValueError(f"{error.argument_name} {error.message}") from None
+
+    def _chosen(self, words: Sequence[str]) -> argparse.Namespace:
+        """What the command that the first word names reads from the others."""
+        if not words:
+            known = ", ".join(self.commands)
+            raise ValueError(f"a {self.member} is missing: give one of {known}")
+        first, *rest = words
+        if first in self.commands:
+            return self.commands[first].read(rest)
+        if first in self.flags:
+            return self.parse_args([first])
+        if not first.startswith("-"):
+            hint = checks.nearest(first, self.commands)
+            raise ValueError(f"unknown {self.member} {_shown(first)}{hint}")
+        name = _parted(first)[0]
+        if any(name in leaf.flags for leaf in self.leaves()):
+            place = f"{self.prog} {self._member()} {name}"
+            raise ValueError(f"{name} belongs behind the {self.member}: {place}")
+        raise ValueError(self._has_no(name))
+
+    def _sorted(self, words: Sequence[str]) -> tuple[list[str], list[str]]:
+        """The flags, each in one word with its value, and the other words."""
+        flags: list[str] = []
+        free: list[str] = []
+        rest = iter(words)
+        for word in rest:
+            if word == "--":
+                free += rest
+            elif _is_flag(word):
+                flags.append(self._with_value(word, rest))
+            else:
+                free.append(word)
+        return flags, free
+
+    def _with_value(self, word: str, rest: Iterator[str]) -> str:
+        """A flag and its value, which stands behind a = or is the next word."""
+        name, value = _parted(word)
+        if name not in self.flags:
+            raise ValueError(self._has_no(name))
+        if self.flags[name].nargs == 0:
+            if value is not None:
+                raise ValueError(f"{name} takes no value, not {_shown(value)}")
+            return name
+        value = next(rest, None) if value is None else value
+        if value is None or value.startswith("--"):
+            raise ValueError(f"{name} is missing its value")
+        return f"{name}={value}"
+
+    def _check_number(self, flags: Sequence[str], free: Sequence[str]) -> None:
+        """Refuses too few words, and too many."""
+        given = {word.partition("=")[0] for word in flags}
+        missing = [str(action.metavar) for action in self.positional[len(free) :]]
+        missing += [n for n, action in self.flags.items() if action.required and n not in given]
+        if missing:
+            names = " and ".join(missing)
+            raise ValueError(f"{self._name()} is missing its {names}; usage: {self.synopsis()}")
+        several = any(action.nargs == "+" for action in self.positional)
+        if len(free) > len(self.positional) and not several:
+            extra = _shown(free[len(self.positional)])
+            raise ValueError(f"{extra} is a word too many; usage: {self.synopsis()}")
+
+    def _has_no(self, name: str) -> str:
+        """That there is no such flag here, and which may have been meant."""
+        has = f"{self._name()} has" if self._name() else "there is"
+        said = f"{has} no flag {_shortened(name)}"
+        root = self
+        while root.parent is not None:
+            root = root.parent
+        having = [leaf._name() for leaf in root.leaves() if name in leaf.flags]
+        if having:
+            more = " and others" if len(having) > 3 else ""
+            return f"{said}; it is a flag of {', '.join(having[:3])}{more}"
+        known = {flag.lstrip("-"): flag for flag in self.flags}
+        near = checks.near(name.lstrip("-"), known)
+        return f"{said}; " + (f"did you mean {known[near]}?" if near else f"see {self.prog} --help")
+
+    def _name(self) -> str:
+        """What the command is called within its program; nothing where it is the program."""
+        return self.prog.partition(" ")[2]
 
 
-def subcommands(kinds: Mapping[str, type]) -> Any:
-    """The type of one of several commands."""
-    return Union[  # noqa: UP007
-        tuple(Annotated[kind, tyro.conf.subcommand(name)] for name, kind in kinds.items())
-    ]
+def flag(name: str) -> str:
+    """How a setting is written on the command line."""
+    return f"--{name.replace('_', '-')}"
 
 
-def group(about: str, kinds: Mapping[str, type]) -> type:
-    """A command that is one of several."""
-    made = make_dataclass("Group", [("command", subcommands(kinds))])
-    made.__doc__ = about
-    made.__call__ = lambda self: self.command()  # type: ignore[attr-defined]
-    return made
+def _is_flag(word: str) -> bool:
+    """Whether a word is a flag: it begins with a dash, and is no number and more than a dash."""
+    if not word.startswith("-") or word == "-":
+        return False
+    try:
+        float(word)
+    except ValueError:
+        return True
+    return False
 
 
-def output(path: Path, *inputs: Path) -> Path:
-    """A file to write, whose directory is made; refused where it is one of the files read."""
-    if path.resolve() in [given.resolve() for given in inputs]:
-        raise ValueError(f"{path} is what is read: choose another --out")
-    runs.writable(path.parent)
-    return path
+def _parted(word: str) -> tuple[str, str | None]:
+    """A flag and what stands behind its =; `--min_length` is `--min-length`."""
+    name, equals, value = word.partition("=")
+    return flag(name[2:]) if name.startswith("--") else name, value if equals else None
+
+
+def _summary(about: str) -> str:
+    """The first sentence, without its full stop."""
+    return about.partition(". ")[0].rstrip(".")
+
+
+def _meaning(argument: Argument) -> str:
+    if argument.default in ("", REQUIRED):
+        return argument.text
+    return f"{argument.text} (default: {argument.default})"
+
+
+def _listed(rows: Mapping[str, str], left: int, width: int) -> str:
+    """Names, each with its meaning beside it from column `left`, or below where it is long."""
+    lines = []
+    for name, text in rows.items():
+        head = f"  {name}".ljust(left)
+        if not head.endswith("  "):
+            lines.append(head.rstrip())
+            head = " " * left
+        lines += textwrap.wrap(
+            text, width, initial_indent=head, subsequent_indent=" " * left, break_on_hyphens=False
+        )
+    return "\n".join(lines)
+
+
+def _shown(word: str) -> str:
+    return repr(_shortened(word))
+
+
+def _shortened(word: str) -> str:
+    return word if len(word) <= SHOWN else f"{word[:SHOWN]}..."
+
+
+# -- values ---------------------------------------------------------------------------------------
+
+
+def _choices(kind: Any) -> dict[str, Any]:
+    """The values of which one must be given, by how they are written, where there are a few."""
+    words = get_args(kind) if get_origin(kind) is Literal else ()
+    return {str(value): value for value in ((True, False) if kind is bool else words)}
+
+
+def _braces(choices: Iterable[str]) -> str:
+    """How the help shows them; nothing where there are none."""
+    return f"{{{','.join(choices)}}}" if choices else ""
+
+
+def _reader(kind: Any) -> Callable[[str], Any]:
+    """What makes a value of a word, or refuses it in plain words."""
+    choices = _choices(kind)
+    what = f"one of {', '.join(choices)}" if choices else KINDS[kind][0]
+
+    def read(word: str) -> Any:
+        try:
+            return choices[word] if choices else _made(kind, word)
+        except (KeyError, ValueError):
+            near = checks.near(word, choices)
+            hint = f"; did you mean {near!r}?" if near else ""
+            said = f"must be {what}, not {_shown(word)}{hint}"
+            raise argparse.ArgumentTypeError(said) from None
+
+    return read
+
+
+def _made(kind: Any, word: str) -> Any:
+    if get_origin(kind) is list:
+        (item,) = get_args(kind)
+        return [_made(item, part) for part in word.split(",")]
+    if not word:
+        raise ValueError
+    return kind(word)
+
+
+def _escaped(text: str) -> str:
+    """A text for `argparse`, to which % is a special character."""
+    return text.replace("%", "%%")

@@ -1,41 +1,59 @@
-"""The commands about this machine and what is installed on it."""
+"""The commands about this machine, what is installed on it, and its shell."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import importlib.metadata
+import importlib.util
+import os
+from argparse import Namespace
+from typing import Any
 
-from longlag import files
-from longlag import words as report
-from longlag.cli.flags import Names
+import shtab
 
+from longlag import bench as benchmark
+from longlag import files, words
+from longlag.cli.parser import parser
+from longlag.kernel import load_kernel
+from longlag.learning import engine
+from longlag.version import __version__
 
-@dataclass
-class Bench:
-    """Time longlag beside its peers: one process each, one run of some minutes."""
-
-    against: Names = "numpy,torch,jax,numba"
-    """Peers, separated by commas; one that is not installed is skipped."""
-    quick: bool = False
-    """The smallest case alone, in half a minute."""
-    json: bool = False
-    """Print one JSON object."""
-
-    def __call__(self) -> int:
-        from longlag import bench
-
-        result = bench.run(bench.parse_against(self.against), self.quick)
-        print(files.to_json(result) if self.json else bench.render(result))
-        return 0
+EXTRAS = ("torch", "jax", "safetensors", "onnx", "onnxruntime", "distributed", "pandas", "pyarrow")
 
 
-@dataclass
-class Doctor:
-    """Show the version, who does the arithmetic, and which extras are found."""
+def bench(args: Namespace) -> int:
+    result = benchmark.run(benchmark.parse_against(args.against), args.quick)
+    print(files.to_json(result) if args.json else benchmark.render(result))
+    return 0
 
-    json: bool = False
-    """Print one JSON object."""
 
-    def __call__(self) -> int:
-        content = report.doctor()
-        print(files.to_json(content) if self.json else report.table(content.items()))
-        return 0
+def doctor(args: Namespace) -> int:
+    content = _installation()
+    print(files.to_json(content) if args.json else words.table(content.items()))
+    return 0
+
+
+def _installation() -> dict[str, Any]:
+    chosen = engine.choose("auto")
+    kernel = load_kernel()
+    return {
+        "version": __version__,
+        "engine": chosen.name,
+        "isa": chosen.isa,
+        "isas": [] if kernel is None else kernel.isas(),
+        "cores": os.cpu_count(),
+        "extras": {
+            name: importlib.metadata.version(name)
+            for name in EXTRAS
+            if importlib.util.find_spec(name) is not None
+        },
+    }
+
+
+def completion(args: Namespace) -> int:
+    root = parser()
+    for command in root.leaves():
+        for argument in (*command.positional, *command.flags.values()):
+            if argument.metavar in ("RUN", "FILE", "PATH"):
+                argument.complete = shtab.FILE  # pyright: ignore[reportAttributeAccessIssue]
+    print(shtab.complete(root, args.shell))
+    return 0

@@ -6,6 +6,8 @@ training, tests and `evaluate`; which of them are shown never depends on the net
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from longlag.learning.recipe import Recipe

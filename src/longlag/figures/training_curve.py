@@ -13,6 +13,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator, StrMethod
 from numpy.typing import ArrayLike
 
 from longlag.figures import curves, style
+from longlag.learning.stopping import Recent
 from longlag.learning.training import Run
 from longlag.tasks.marked_pairs import MarkedPairs
 
@@ -99,8 +100,8 @@ def _curves(ax: Axes, run: Run) -> list[Line2D]:
 def _loss_names(run: Run, window: int) -> tuple[str, str]:
     """What the light curve is, and the heavy one, in words."""
     recipe = run.recipe
-    if recipe.loss_every > 1:
-        every = recipe.loss_every
+    if recipe.rule.loss_every > 1:
+        every = recipe.rule.loss_every
         return f"mean of {every:,} sequences", f"mean of {every * window:,} sequences"
     several = "one batch" if window == 1 else f"mean of {window} batches"
     return f"one batch ({recipe.batch_size} sequences)", several
@@ -108,8 +109,8 @@ def _loss_names(run: Run, window: int) -> tuple[str, str]:
 
 def _stops(ax: Axes, run: Run) -> None:
     """On-line, where the stopping points were reached: lines that rise to words above the panel."""
-    recipe, up = run.recipe, ax.get_xaxis_transform()
-    if not isinstance(recipe, OnlineRecipe):
+    rule, up = run.recipe.stop, ax.get_xaxis_transform()
+    if not isinstance(rule, Recent):
         return
     for stop, height in zip(run.stops, STOP_HEIGHTS, strict=False):
         if not stop.reached:
@@ -118,7 +119,7 @@ def _stops(ax: Axes, run: Run) -> None:
         ax.plot(at, [0, height], color=style.TEST, lw=1.1, zorder=2.4, transform=up, clip_on=False)
         left = stop.sequences > run.iterations / 2  # on which side of the line there is room
         ax.annotate(
-            f"fewer than {stop.n_seq} of {recipe.window:,} wrong after {stop.sequences:,}",
+            f"fewer than {stop.n_seq} of {rule.window:,} wrong after {stop.sequences:,}",
             (stop.sequences, height),
             xycoords=up,
             xytext=(-4 if left else 4, 1),

@@ -17,13 +17,13 @@ import numpy as np
 from longlag import checks
 from longlag.learning.rules import RULES, Minibatch, OnLine
 from longlag.learning.stopping import STOPS, Below, Recent, Strict
-from longlag.networks.registry import NETWORKS
 from longlag.networks.lstm import ForgetGateLSTM
 from longlag.networks.lstm1997 import BlockLSTM
 from longlag.networks.network import Network
+from longlag.networks.registry import NETWORKS
 from longlag.settings import Part, Registry, Scalar
-from longlag.tasks.registry import TASKS
 from longlag.tasks.marked_pairs import MarkedPairs
+from longlag.tasks.registry import TASKS
 from longlag.tasks.task import Task
 
 PARTS: dict[str, Registry[Any]] = {

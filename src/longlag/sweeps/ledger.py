@@ -26,6 +26,7 @@ from typing import Any, Self
 
 from longlag.files import DamagedFile
 
+FILE = "ledger.sqlite"  # in the directory of a study
 APPLICATION, SCHEMA = 0x6C6C6167, 1  # "llag", and the version of the tables below
 DONE = ("target", "max_iterations", "diverged")  # and "failed", which is tried again
 COLUMNS = (
@@ -188,6 +189,17 @@ class Ledger:
         except (TypeError, ValueError, RecursionError) as error:
             raise _damaged(self.path, f"row {found['number']} is no trial's: {error}") from error
         return row
+
+
+def find(path: Path) -> Path:
+    """The ledger at a path: the file itself, or the one in the directory of a study.
+
+    Raises:
+        ValueError: a directory that holds none.
+    """
+    if path.is_dir() and not (path / FILE).is_file():
+        raise ValueError(f"{path} holds no {FILE}: name a ledger, or the directory of a study")
+    return path / FILE if path.is_dir() else path
 
 
 def check_row(row: Row) -> None:

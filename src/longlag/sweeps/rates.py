@@ -96,7 +96,7 @@ def groups(rows: Iterable[Mapping[str, Any]], by: Sequence[str] = ()) -> list[Gr
     for name in by:
         if trials and name not in names:
             raise ValueError(f"by names {name!r}, which no trial has{checks.nearest(name, names)}")
-    by = by or _telling([about for about, _ in trials], names)
+    by = by or _telling([about for about, _ in trials])
     found: dict[str, Group] = {}
     for about, outcome in trials:
         own = {name: about.get(name) for name in by}
@@ -104,8 +104,18 @@ def groups(rows: Iterable[Mapping[str, Any]], by: Sequence[str] = ()) -> list[Gr
     return list(found.values())
 
 
-def _telling(abouts: Sequence[Mapping[str, Any]], names: Iterable[str]) -> list[str]:
+def telling(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """What tells trials apart that differ in more than their seeds: `recipe`, then settings.
+
+    Args:
+        rows: from `Ledger.rows`.
+    """
+    return _telling([_about(row) for row in rows])
+
+
+def _telling(abouts: Sequence[Mapping[str, Any]]) -> list[str]:
     """So many of the names that their values tell all kinds of trials apart."""
+    names = dict.fromkeys(name for about in abouts for name in about)
     first = [name for name in recipe("robust").settings() if name in names]  # T before 1.1 T
     told, kinds = ["recipe"], [repr(about["recipe"]) for about in abouts]
     for name in dict.fromkeys(["version", *first, *names]):

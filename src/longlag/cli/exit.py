@@ -1,0 +1,53 @@
+"""How a program ends: what goes wrong becomes one sentence and an exit status."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+
+from longlag.cli.progress import moment
+from longlag.runs import session
+from longlag.terminal import one_line, say
+
+FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+
+
+def exit_status(program: str, command: Callable[[], int]) -> int:
+    """Runs a command; what goes wrong is said in one sentence, which begins with the program."""
+    try:
+        status = _ended(command)
+        print(end="", flush=True)  # what cannot be written is noticed here, not after the end
+        return status
+    except ValueError as error:
+        say(one_line(f"{program}: {error}"))
+        return BAD_INPUT
+    except session.Interrupted as stop:
+        say(f"{program}: interrupted at {moment(stop.training)}; --resume continues")
+        return INTERRUPTED
+    except KeyboardInterrupt as stop:
+        say(f"{program}: interrupted" + (f"; {stop}" if str(stop) else ""))
+        return INTERRUPTED
+    except BrokenPipeError:  # whoever read the output has gone
+        _give_up_output()
+        return FAILED
+    except OSError as error:
+        reason = error.strerror or str(error)
+        say(one_line(f"{program}: {error.filename or 'a file'} could not be used: {reason}"))
+        return FAILED
+    except MemoryError:
+        say(f"{program}: not enough memory; fewer or shorter sequences at a time need less")
+        return FAILED
+
+
+def _ended(command: Callable[[], int]) -> int:
+    """The status of a command, or that with which it has shown its help."""
+    try:
+        return command()
+    except SystemExit as stop:
+        return int(stop.code or 0)
+
+
+def _give_up_output() -> None:
+    """Lets what is still to be written go nowhere, so that Python's own end is silent."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

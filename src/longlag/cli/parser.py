@@ -1,0 +1,381 @@
+"""All commands with their flags, and for each the function that carries it out.
+
+A command names its function as `module:function` of this package, and `longlag.cli.main` imports
+that module alone: what draws or runs studies costs no other command its time to start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from longlag import interop
+from longlag.cli.flags import Parser, flag
+from longlag.cli.settings import DEFAULT, settings
+from longlag.learning import engine
+from longlag.learning.recipe import RECIPES
+from longlag.version import __version__
+
+FIRST_STEPS = (
+    "longlag train                  # a network in some seconds, into ./run",
+    "longlag figures run            # pictures of what it learned, beside it",
+    "longlag study table8 --quick   # a table of the paper, in small",
+    "longlag train --help           # all that a command takes",
+)
+
+
+def parser() -> Parser:
+    """The parser of `longlag`."""
+    root = Parser(
+        "longlag", "A laboratory for long-time-lag learning.", FIRST_STEPS, member="command"
+    )
+    root.version(f"longlag {__version__}")
+    _train(root)
+    _judge(root)
+    _draw(root)
+    _studies(root)
+    _ledgers(root)
+    _files(root)
+    _machine(root)
+    return root
+
+
+def _command(
+    group: Parser, name: str, function: str, about: str, examples: Sequence[str] = ()
+) -> Parser:
+    made = group.command(name, about, examples)
+    made.set_defaults(function=function, name=name)
+    return made
+
+
+# -- what many commands have ----------------------------------------------------------------------
+
+
+def _engine(command: Parser, *, threads: bool = True) -> None:
+    text = "the native kernel, or the numpy reference; auto takes the kernel where it can"
+    command.value("--engine", engine.Choice, text, "auto")
+    if threads:
+        command.value("--threads", int, "threads of the native kernel, at most", 1)
+
+
+def _sequences(command: Parser) -> None:
+    """What a run is judged on."""
+    command.value("--n", int, "sequences", 2560)
+    command.value("--seed", int, "of the sequences: the same for every run", 0)
+    for one in settings()["task"]:
+        if one.name in ("min_length", "max_length"):
+            command.value(flag(one.name), one.kind, one.text, shown="the run's")
+
+
+def _json(command: Parser) -> None:
+    command.switch("--json", "print one JSON object")
+
+
+# -- runs -----------------------------------------------------------------------------------------
+
+
+def _train(root: Parser) -> None:
+    train = _command(
+        root,
+        "train",
+        "run_commands:train",
+        "Train a recipe into a run directory.",
+        (
+            "longlag train --seed 1 --save-dir run1",
+            "longlag train --recipe catalog --max-iterations 8000",
+            "longlag train --min-length 300 --hidden 16 --overwrite",
+        ),
+    )
+    train.value("--recipe", str, f"one of {', '.join(RECIPES)}", shown=DEFAULT)
+    train.value("--seed", int, "with recipe and engine it determines every bit", shown="0")
+    train.value("--save-dir", Path, "run directory", Path("run"))
+    _engine(train)
+    train.switch("--resume", "continue the unfinished training in the directory")
+    train.switch(
+        "--overwrite",
+        "replace what the directory holds: an unfinished training, or a finished run with "
+        "other settings or another seed",
+    )
+    train.switch("--quiet", "no progress")
+    _json(train)
+    train.settings(settings(), DEFAULT)
+
+
+def _judge(root: Parser) -> None:
+    evaluate = _command(
+        root,
+        "evaluate",
+        "run_commands:evaluate",
+        "Score a run on fresh sequences.",
+        ("longlag evaluate run --n 10000", "longlag evaluate run --min-length 1000"),
+    )
+    evaluate.place("run", "run directory")
+    _sequences(evaluate)
+    _engine(evaluate)
+    _json(evaluate)
+    compare = _command(
+        root,
+        "compare",
+        "run_commands:compare",
+        "Show where runs differ, and their scores on the same sequences.",
+        ("longlag compare run1 run2 run3",),
+    )
+    compare.place("run", "two run directories or more; sequences are of the first", several=True)
+    _sequences(compare)
+    _json(compare)
+
+
+def _draw(root: Parser) -> None:
+    figures = _command(
+        root,
+        "figures",
+        "picture_commands:figures",
+        "Draw the four figures of a run and write its curves as CSV.",
+        ("longlag figures run --out pictures",),
+    )
+    figures.place("run", "run directory")
+    figures.value("--out", Path, "where to", shown="the run directory")
+    animate = _command(
+        root,
+        "animate",
+        "picture_commands:animate",
+        "Animate a run's training as a GIF.",
+        ("longlag animate run --n-frames 60 --fps 12",),
+    )
+    animate.place("run", "run directory")
+    animate.value("--out", Path, "the file", shown="animation.gif in the run directory")
+    animate.value("--n-frames", int, "frames, 2 to 500", 30)
+    animate.value("--fps", int, "frames a second, 1 to 50", 8)
+    animate.value(
+        "--length", int, "steps of the sequence shown, at most 4 times the training's longest"
+    )
+    explore = _command(
+        root,
+        "explore",
+        "picture_commands:explore",
+        "Write the page on which to see a network think, or two side by side.",
+        ("longlag explore run", "longlag explore run1 run2 --out both.html"),
+    )
+    explore.place("run", "one run directory or two; sequences are of the first", several=True)
+    explore.value("--out", Path, "the file", shown="explorer.html in the first directory")
+
+
+def _files(root: Parser) -> None:
+    export = _command(
+        root,
+        "export",
+        "run_commands:export",
+        "Write a run's weights and history as a file that other programs read.",
+        ("longlag export run --format onnx --out run.onnx",),
+    )
+    export.place("run", "run directory")
+    export.value(
+        "--format", interop.Format, "safetensors, torch (a state_dict) or onnx", required=True
+    )
+    export.value("--out", Path, "the file to write", required=True)
+    _json(export)
+    import_ = _command(
+        root,
+        "import",
+        "run_commands:import_",
+        "Make a run directory of a file that `longlag export` wrote.",
+        ("longlag import run.onnx --out run2",),
+    )
+    import_.place("file", "a safetensors, PyTorch or ONNX file; its content tells which")
+    import_.value("--out", Path, "run directory to write", required=True)
+    import_.switch(
+        "--overwrite",
+        "replace what the directory holds: an unfinished training, or another finished run",
+    )
+    _json(import_)
+
+
+# -- studies --------------------------------------------------------------------------------------
+
+READING = ("error", "gradient", "reads", "first_mark", "check_every")  # of the paper
+OF_1997 = {
+    "table8": "Table 8 of the paper, the multiplication problem: both stopping points",
+    "table7": "Table 7 of the paper, the adding problem: T = 100 and 500, with --full also 1000",
+}
+SWEEPS = {
+    "seeds": "Stuck seeds: the described recipe and robust at T = 30 and 100, by three rules",
+    "forget-gate": "Which factor unsticks the seeds: forget gates and outputs, with --full at "
+    "T = 100 too",
+    "lag": "Sequences and seconds to success from T = 30 to 10,000, with --full to 100,000",
+    "register": "Which cells of a trained network carry the first value, which the product, and "
+    "since when",
+}
+GOES_ON = "Stopped and started again it goes on."
+
+
+def _studies(root: Parser) -> None:
+    group = root.command(
+        "study",
+        "Ask one question with many trials: its table, its figure, its data.",
+        ("longlag study seeds --quick", "longlag study table8 --trials 32"),
+        member="study",
+    )
+    for name, title in OF_1997.items():
+        _study_of_1997(group, name, title)
+    for name, title in SWEEPS.items():
+        _sweep(group, name, title)
+    movement = _command(
+        group,
+        "movement",
+        "study_commands:movement",
+        "What moving its data costs an LSTM: the data movement distance of training steps.",
+        ("longlag study movement --quick",),
+    )
+    _out(movement)
+    movement.switch("--quick", "short sequences: shows in seconds that everything runs")
+    _json(movement)
+
+
+def _study_of_1997(group: Parser, name: str, title: str) -> None:
+    """A study of the LSTM of 1997; a reading of the paper is a choice of five settings."""
+    study = _command(
+        group,
+        name,
+        "study_commands:of_1997",
+        f"{title}. {GOES_ON}",
+        (f"longlag study {name} --quick", f"longlag study {name} --trials 30 --out {name}"),
+    )
+    known = {one.name: one for part in settings().values() for one in part}
+    study.value("--trials", int, "trials, a seed each", shown="10")
+    budget = known["max_sequences"]
+    study.value("--max-sequences", int, budget.text, shown=budget.default("paper"))
+    study.value("--seed", int, "of the first trial", 0)
+    _out(study)
+    study.value("--threads", int, "threads", shown="as many as there are cores")
+    _engine(study, threads=False)
+    _sizes(study)
+    _json(study)
+    study.settings({"a reading of the paper": [known[name] for name in READING]}, "paper")
+
+
+def _sweep(group: Parser, name: str, title: str) -> None:
+    study = _command(
+        group,
+        name,
+        "study_commands:register" if name == "register" else "study_commands:sweep",
+        f"{title}. {GOES_ON}",
+        (f"longlag study {name} --quick", f"longlag study {name} --trials 50 --workers 4"),
+    )
+    study.value("--trials", int, "trials of every case, a seed each", shown="the study's own")
+    study.value(
+        "--max-sequences", int, "training sequences of a trial at most", shown="the study's own"
+    )
+    study.value("--seed", int, "of the first trial", 1000)
+    study.value("--lengths", list[int], "values of T", shown="the study's own", metavar="T,T,...")
+    _out(study)
+    study.value("--ledger", Path, "file that holds the trials", shown="ledger.sqlite in --out")
+    study.value("--workers", int, "processes", shown="as many as there are cores")
+    study.value(
+        "--scheduler",
+        str,
+        "address of a Dask cluster that does the work instead, such as tcp://host:8786",
+        metavar="ADDRESS",
+    )
+    _engine(study, threads=False)
+    _sizes(study)
+    _json(study)
+
+
+def _out(study: Parser) -> None:
+    study.value("--out", Path, "directory of the results", shown="a new one below study")
+
+
+def _sizes(study: Parser) -> None:
+    study.switch("--quick", "a small form: shows in seconds that everything runs")
+    study.switch("--full", "the study's largest form")
+
+
+# -- ledgers --------------------------------------------------------------------------------------
+
+
+def _ledgers(root: Parser) -> None:
+    group = root.command(
+        "ledger",
+        "Look into the ledger of a study.",
+        ("longlag ledger show study/seeds", "longlag ledger rates study/seeds --by recipe"),
+        member="ledger command",
+    )
+    show = _ledger(
+        group,
+        "show",
+        "Show how many trials a ledger holds, and the latest of them.",
+        ("longlag ledger show study/seeds --last 50",),
+    )
+    show.value("--last", int, "trials to list, the newest first", 20)
+    _json(show)
+    rates = _ledger(
+        group,
+        "rates",
+        "Show how many trials of each kind were solved, with exact 95 % intervals of the rates. "
+        "Two kinds are also compared seed by seed.",
+        ("longlag ledger rates study/lag --by recipe,min_length",),
+    )
+    rates.value(
+        "--by",
+        list[str],
+        "what tells kinds apart: settings, recipe, engine, version",
+        shown="whatever does",
+    )
+    _json(rates)
+    export = _ledger(
+        group,
+        "export",
+        "Write all trials of a ledger as csv, markdown, or parquet where pyarrow is installed.",
+        ("longlag ledger export study/seeds --format markdown --out trials.md",),
+    )
+    export.value("--format", Literal["csv", "markdown", "parquet"], "how they are written", "csv")
+    export.value("--out", Path, "the file to write; parquet needs one", shown="standard output")
+
+
+def _ledger(group: Parser, name: str, about: str, examples: Sequence[str]) -> Parser:
+    made = _command(group, name, f"ledger_commands:{name}", about, examples)
+    made.place("file", "a ledger, or the directory of a study that holds its ledger.sqlite")
+    return made
+
+
+# -- the machine ----------------------------------------------------------------------------------
+
+
+def _machine(root: Parser) -> None:
+    bench = _command(
+        root,
+        "bench",
+        "machine_commands:bench",
+        "Time longlag beside its peers: one process each, one run of some minutes.",
+        ("longlag bench --quick --against numpy,torch",),
+    )
+    bench.value(
+        "--against",
+        str,
+        "peers; one that is not installed is skipped",
+        "numpy,torch,jax,numba",
+        metavar="NAME,NAME,...",
+    )
+    bench.switch("--quick", "the smallest case alone, in half a minute")
+    _json(bench)
+    doctor = _command(
+        root,
+        "doctor",
+        "machine_commands:doctor",
+        "Show the version, who does the arithmetic, and which extras are found.",
+        ("longlag doctor --json",),
+    )
+    _json(doctor)
+    completion = _command(
+        root,
+        "completion",
+        "machine_commands:completion",
+        "Print what lets a shell complete commands, flags and their values.",
+        (
+            'eval "$(longlag completion bash)"   # in ~/.bashrc',
+            'eval "$(longlag completion zsh)"    # in ~/.zshrc, after compinit',
+            "longlag completion fish | source    # in ~/.config/fish/config.fish",
+        ),
+    )
+    completion.place("shell", "bash, zsh or fish", Literal["bash", "zsh", "fish"])

@@ -1,0 +1,42 @@
+"""The commands that draw a run."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from longlag import explorer
+from longlag import figures as drawing
+from longlag.cli.outputs import files_of, output
+from longlag.runs import directory as runs
+
+
+def figures(args: Namespace) -> int:
+    run = runs.load(args.run)
+    for path in drawing.write_figures(run, runs.writable(args.out or args.run)):
+        print(path)
+    return 0
+
+
+def animate(args: Namespace) -> int:
+    run = runs.load(args.run)
+    if not run.snapshots:
+        raise ValueError(f"{args.run} has no {runs.SNAPSHOTS}, which the animation is made of")
+    out = output(args.out or args.run / "animation.gif", *files_of(args.run))
+    print(
+        drawing.write_animation(run, out, n_frames=args.n_frames, fps=args.fps, length=args.length)
+    )
+    return 0
+
+
+def explore(args: Namespace) -> int:
+    if not 1 <= len(args.runs) <= 2:
+        raise ValueError(f"explore takes one run directory or two, not {len(args.runs)}")
+    loaded = {str(path): runs.load(path) for path in args.runs}
+    if len(loaded) < len(args.runs):
+        raise ValueError(f"explore sets two runs side by side, not {args.runs[0]} twice")
+    out = args.out or args.runs[0] / runs.EXPLORER
+    if out.is_dir():
+        raise ValueError(f"--out must be a file, and {out} is a directory")
+    output(out, *(file for path in args.runs for file in files_of(path)))
+    print(explorer.write_page(loaded, out))
+    return 0

@@ -1,0 +1,166 @@
+"""How it goes, on standard error: a bar on a terminal, a line now and then in a log.
+
+The three scripts run without tqdm; then a terminal gets lines, too.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from longlag.learning.stopping import Recent
+from longlag.learning.training import Run, Training
+from longlag.runs import directory as runs
+from longlag.runs import session
+from longlag.terminal import say
+
+if TYPE_CHECKING:
+    from longlag.sweeps.sweep import Progress
+
+LOG_SECONDS = 5.0  # between two lines in a log
+
+
+# -- a training -----------------------------------------------------------------------------------
+
+
+def train(
+    request: session.Request, directory: Path, resume: bool, overwrite: bool, *, quiet: bool
+) -> Run:
+    """`session.start` or `session.resume`, with progress unless quiet."""
+    with of_training(quiet) as observe:
+        if resume:
+            return session.resume(request, directory, observe=observe)
+        replaces = (directory / runs.HISTORY).exists()
+        run = session.start(request, directory, overwrite=overwrite, observe=observe)
+    if replaces and not quiet:
+        say(f"the run that {directory} held is replaced")
+    return run
+
+
+@contextmanager
+def of_training(quiet: bool) -> Iterator[Callable[[Training], None]]:
+    """An observer of a training."""
+    if quiet:
+        yield session.ignore
+    elif _has_bars():
+        yield from _training_bar()
+    else:
+        yield _training_lines()
+
+
+def _training_bar() -> Iterator[Callable[[Training], None]]:
+    from tqdm import tqdm
+
+    with tqdm(dynamic_ncols=True, smoothing=0.1) as bar:
+
+        def observe(training: Training) -> None:
+            bar.unit = f" {training.recipe.rule.unit[:3]}"
+            bar.total = training.recipe.rule.budget
+            bar.update(training.iteration - bar.n)
+            bar.set_description(f"{training.recipe.name} seed {training.seed}", refresh=False)
+            bar.set_postfix_str(_state(training), refresh=False)
+
+        yield observe
+
+
+def _training_lines() -> Callable[[Training], None]:
+    due = _clock()
+
+    def observe(training: Training) -> None:
+        if due() or training.stopped_by is not None:
+            say(f"{moment(training)}: {_state(training)}")
+
+    return observe
+
+
+def moment(training: Training) -> str:
+    """Where a training is."""
+    return f"{training.recipe.rule.unit} {training.iteration:,}"
+
+
+def _state(training: Training) -> str:
+    chance = training.recipe.task.tested.chance_mse
+    parts = [f"train MSE {training.losses[-1]:.5f}"] if training.losses else []
+    if training.tests:
+        parts.append(f"test MSE {training.tests[-1][1].mse:.5f} (chance {chance:.4f})")
+    if isinstance(rule := training.recipe.stop, Recent):
+        parts.append(f"{int(training.learner.wrong)} of the latest {rule.window} wrong")
+    return ", ".join(parts)
+
+
+# -- a sweep --------------------------------------------------------------------------------------
+
+
+@contextmanager
+def of_sweep() -> Iterator[Callable[[Progress], None]]:
+    """An observer of a sweep."""
+    if _has_bars():
+        yield from _sweep_bar()
+    else:
+        yield _sweep_lines()
+
+
+def _sweep_bar() -> Iterator[Callable[[Progress], None]]:
+    from tqdm import tqdm
+
+    with tqdm(unit=" trials", dynamic_ncols=True, smoothing=0.05) as bar:
+
+        def observe(progress: Progress) -> None:
+            bar.total = progress.total
+            bar.set_postfix_str(f"{progress.failed} failed", refresh=False)
+            bar.update(progress.skipped + progress.done - bar.n)
+
+        yield observe
+
+
+def _sweep_lines() -> Callable[[Progress], None]:
+    due = _clock()
+
+    def observe(progress: Progress) -> None:
+        if due():
+            say(trials(progress))
+
+    return observe
+
+
+def trials(progress: Progress) -> str:
+    """Counts and the time left, in one line."""
+    parts = [f"{progress.skipped + progress.done} of {progress.total} trials done"]
+    if progress.failed:
+        parts.append(f"{progress.failed} failed")
+    if not math.isnan(progress.left):
+        parts.append(f"{_clock_time(progress.left)} left")
+    return ", ".join(parts)
+
+
+def _clock_time(seconds: float) -> str:
+    whole = round(seconds)
+    hours, minutes = whole // 3600, whole // 60 % 60
+    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
+
+
+# -- both -----------------------------------------------------------------------------------------
+
+
+def _has_bars() -> bool:
+    return sys.stderr.isatty() and importlib.util.find_spec("tqdm") is not None
+
+
+def _clock() -> Callable[[], bool]:
+    """Says whether a line is due: LOG_SECONDS after the last one."""
+    last = time.monotonic()
+
+    def due() -> bool:
+        nonlocal last
+        if time.monotonic() - last <= LOG_SECONDS:
+            return False
+        last = time.monotonic()
+        return True
+
+    return due
