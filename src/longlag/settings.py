@@ -18,18 +18,9 @@ from longlag import checks
 Scalar = str | int | float | bool
 
 
-def setting(
-    default: Any,
-    text: str,
-    low: float | None = None,
-    high: float | None = None,
-    *,
-    kw_only: bool = False,
-) -> Any:
+def setting(default: Any, text: str, low: float | None = None, high: float | None = None) -> Any:
     """A dataclass field with its meaning and its allowed range, both ends included."""
-    return field(
-        default=default, metadata={"help": text, "low": low, "high": high}, kw_only=kw_only
-    )
+    return field(default=default, metadata={"help": text, "low": low, "high": high})
 
 
 @dataclass(frozen=True)

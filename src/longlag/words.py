@@ -18,9 +18,6 @@ from longlag.tasks.score import Score
 from longlag.tasks.task import Task
 from longlag.terminal import one_line
 
-# Root mean squared errors at the paper's two stopping points (table 8, its "MSE" column).
-PAPER_RMSE = (0.0223, 0.0139)
-
 
 def table(rows: Iterable[Iterable[Any]], keys: int = 0) -> str:
     """Rows of cells in aligned columns.
@@ -140,19 +137,18 @@ def evaluation(run: Run, task: Task, judged: Score) -> str:
 
 def scores(task: Task, judged: Score) -> str:
     """A score beside chance and the paper."""
+    tolerance = f"error > {task.tolerance:g}"
     lengths = f"{task.min_length}"
     if task.max_length > task.min_length:
         lengths += f" to {task.max_length}"
-    chance = task.chance_mse
+    chance, rules = task.chance_mse, f" ({task.rules_name} rules)" if task.rules_name else ""
     rows: list[tuple[Any, ...]] = [
-        (f"{judged.n} fresh sequences of {lengths} steps", "MSE", "RMSE", "error > 0.04"),
+        (f"{judged.n} fresh sequences of {lengths} steps", "MSE", "RMSE", tolerance),
         ("this network", f"{judged.mse:.5f}", f"{judged.rmse:.4f}", _share(judged)),
-        (f"chance ({task.rules_name} rules)", f"{chance:.5f}", f"{chance**0.5:.4f}", ""),
+        (f"chance{rules}", f"{chance:.5f}", f"{chance**0.5:.4f}", ""),
     ]
-    if task.name == "multiplication":
-        shares = ("139 of 2560", "14 of 2560")
-        for stop, rmse, wrong in zip(("first", "second"), PAPER_RMSE, shares, strict=True):
-            rows.append((f"paper, {stop} stop (T = 100)", f"{rmse**2:.5f}", f"{rmse:.4f}", wrong))
+    for what, rmse, wrong in task.published:
+        rows.append((f"paper, {what}", f"{rmse**2:.5f}", f"{rmse:.4f}", wrong))
     return table(rows)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from longlag.figures import curves, style, training_curve
 from longlag.figures.examples import LONGEST
+from longlag.learning.recipe import Recipe
 from longlag.learning.training import Run
 from longlag.networks.lstm import LSTM
 from longlag.networks.network import flatten
@@ -24,7 +25,7 @@ MOST_POINTS = 800  # of a curve
 def of(runs: Mapping[str, Run]) -> dict[str, Any]:
     """Everything that the page is told, ready for JSON; the first run's task is the page's."""
     first = next(iter(runs.values()))
-    task = first.recipe.task.tested
+    task = _marked_pairs(first.recipe)
     return {
         "tolerance": TOLERANCE,
         "task": rules_of(task),
@@ -32,6 +33,16 @@ def of(runs: Mapping[str, Run]) -> dict[str, Any]:
         "longest": LONGEST * task.max_length,
         "runs": [_run(name, run, task, WEIGHT_BYTES // len(runs)) for name, run in runs.items()],
     }
+
+
+def _marked_pairs(recipe: Recipe) -> MarkedPairs:
+    """The task of a recipe, refused where the page does not know it."""
+    task = recipe.task.tested
+    if not isinstance(task, MarkedPairs):
+        raise ValueError(
+            f"the page cannot show task {task.name}: it knows multiplication and adding"
+        )
+    return task
 
 
 def rules_of(task: MarkedPairs) -> dict[str, Any]:
@@ -51,8 +62,6 @@ def _run(name: str, run: Run, task: MarkedPairs, most_bytes: int) -> dict[str, A
     recipe, score = run.recipe, run.score
     if not isinstance(run.network, LSTM):
         raise ValueError(f"the page cannot show network {recipe.network.name}")
-    if not isinstance(recipe.task, MarkedPairs):
-        raise ValueError(f"the page cannot show task {recipe.task.name}")
     moments = _moments(run, most_bytes)
     weights = np.array(list(moments.values()), dtype="<f4")
     return {
@@ -85,7 +94,7 @@ def _notes(run: Run, task: MarkedPairs, moments: int) -> Iterable[str]:
         )
     if run.stopped_by == "diverged":
         yield "The training of this run diverged."
-    own = run.recipe.task.tested
+    own = _marked_pairs(run.recipe)
     if (own.name, own.rules, own.first_mark) != (task.name, task.rules, task.first_mark):
         hidden = "" if own.rules == "catalog" else f", first mark {own.first_mark}"
         yield (

@@ -17,7 +17,14 @@ from longlag.kernel import load_kernel
 from longlag.learning.native import NativeEngine
 from longlag.learning.optimizers import clip_by_global_norm
 from longlag.learning.recipe import Recipe
-from longlag.learning.rules import Learned, Learner, MinibatchLearner, OnLine, OnlineLearner
+from longlag.learning.rules import (
+    Learned,
+    Learner,
+    Minibatch,
+    MinibatchLearner,
+    OnLine,
+    OnlineLearner,
+)
 from longlag.networks.network import flatten
 from longlag.tasks.task import Batch
 
@@ -85,6 +92,7 @@ def descend(recipe: Recipe, learner: MinibatchLearner, data: Batch) -> Learned:
     offending loss is among the losses.
     """
     losses, rule = [], recipe.rule
+    assert isinstance(rule, Minibatch)
     for batch in zip(*data, strict=True):
         loss, vector = _gradient(recipe, learner, Batch(*batch))
         losses.append(loss)

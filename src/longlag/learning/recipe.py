@@ -107,7 +107,7 @@ class Recipe:
         Raises:
             ValueError: a setting that is missing, unknown or out of range.
         """
-        parts = {sort: registry[settings.get(sort)] for sort, registry in PARTS.items()}
+        parts = {sort: registry[str(settings.get(sort))] for sort, registry in PARTS.items()}
         made = cls(name=name, **parts)
         if missing := set(made.settings()) - set(settings):
             raise ValueError(f"its settings lack {', '.join(sorted(missing))}")

@@ -219,11 +219,11 @@ class Training:
 
     def _stop(self, s: int) -> Stop:
         """The trial at its stopping point number s, or where it is, judged on fresh sequences."""
-        learner, rule = self.learner, self.recipe.stop
+        learner = self.learner
         reached = bool(learner.stops[s] >= 0)
         mse, mae = learner.stop_errors[s] if reached else (np.nan, np.nan)
         return Stop(
-            n_seq=rule.stops[s],
+            n_seq=learner.window.stops[s],
             reached=reached,
             sequences=int(learner.stops[s] if reached else self.iteration),
             window_mse=float(mse),

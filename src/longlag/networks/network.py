@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol
 
@@ -100,7 +100,7 @@ def flatten(parameters: Iterable[np.ndarray]) -> np.ndarray:
     return np.concatenate([array.ravel() for array in parameters])
 
 
-def views(vector: np.ndarray, shapes: Sequence[tuple[int, ...]]) -> list[np.ndarray]:
+def views(vector: np.ndarray, shapes: Iterable[Any]) -> list[np.ndarray]:
     """Views of a flat vector (P,), one of each shape, in order."""
     found, start = [], 0
     for shape in shapes:

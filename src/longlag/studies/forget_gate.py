@@ -15,6 +15,7 @@ from longlag.networks.lstm import ForgetGateLSTM
 from longlag.studies.cases import STRICT, Case, Outcome, Row, reached
 from longlag.studies.frame import Request, budget
 from longlag.studies.page import in_interval, in_share, in_spread
+from longlag.tasks.marked_pairs import MarkedPairs
 
 GATES: dict[str, dict[str, Any]] = {
     "no gate": {"forget_gate": False},
@@ -164,7 +165,9 @@ def _case(request: Request, T: int, gate: str, output: str, start: float) -> Cas
 def _retention(case: Case) -> Row:
     """What the initial forget gate leaves of a value over the shortest lag."""
     made = recipe(case.recipe, **case.changes)
-    lag, T = made.task.tested.minimal_lag, made.task.max_length
+    task = made.task.tested
+    assert isinstance(task, MarkedPairs)
+    lag, T = task.minimal_lag, made.task.max_length
     network = made.network
     if not isinstance(network, ForgetGateLSTM) or not network.forget_gate:
         kept = 1.0

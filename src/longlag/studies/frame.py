@@ -25,7 +25,7 @@ from matplotlib.figure import Figure
 from longlag import checks, files
 from longlag.figures import style
 from longlag.learning import engine
-from longlag.learning.recipe import check_seed
+from longlag.learning.streams import check_seed
 from longlag.runs import directory as runs
 from longlag.studies import page
 from longlag.studies.cases import RULES, Case, Outcome, Row

@@ -24,6 +24,7 @@ BASELINE_SEQUENCES = 72_000  # ten times what robust needs
 FRESH_UP_TO = 1000  # T: beyond, so many more sequences would cost more than the training
 
 OWN = recipe("robust")
+TEST_EVERY = int(OWN.settings()["test_every"])
 ROBUST, BIAS_1, BIAS_LOG_T = "robust", "forget bias 1", "forget bias log T"
 GRU, IRNN = "GRU", "ReLU, identity"
 TORCH: dict[str, dict[str, Any]] = {
@@ -62,7 +63,7 @@ class Lag:
         "independent test sets. Intervals are exact (Clopper-Pearson, 95 %); sequences and seconds "
         "are those of the seeds that were solved, median (range).",
         "Seconds are of one core of a shared machine, testing included (a test of 2560 sequences "
-        f"every {OWN.stop.test_every * OWN.batch_size:,} training sequences of robust); ns a step: "
+        f"every {TEST_EVERY * OWN.batch_size:,} training sequences of robust); ns a step: "
         "those seconds over training sequences times T.",
     )
 

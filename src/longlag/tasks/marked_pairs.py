@@ -34,6 +34,10 @@ Rules = Literal["paper", "catalog"]
 FirstMark = Literal["hidden", "shown"]
 
 FIRST_WINDOW = 10  # the first mark falls among the first ten pairs (section 5.4)
+PUBLISHED = (
+    ("first stop (T = 100)", 0.0223, "139 of 2560"),
+    ("second stop (T = 100)", 0.0139, "14 of 2560"),
+)
 SHORTEST: dict[str, int] = {"paper": 11, "catalog": 12}  # so that no mark meets the last pair
 
 
@@ -100,6 +104,11 @@ class MarkedPairs(Task):
     def asks(self) -> str:
         what = "product" if self.kind == "multiplication" else "scaled sum"
         return f"the {what} of the two marked values"
+
+    @property
+    def published(self) -> tuple[tuple[str, float, str], ...]:
+        """Table 8, its "MSE" column being a root (docs/table8.md)."""
+        return PUBLISHED if self.kind == "multiplication" else ()
 
     def explain(self, sequence: Sequence) -> str:
         """How the target comes about: '0.73 × 0.51 = 0.372'."""

@@ -15,7 +15,7 @@ of its own: answers are then (B,) or (B, T).
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol, Self
 
 import numpy as np
@@ -69,16 +69,14 @@ class Task(Part, ABC):
     tolerance: ClassVar[float] = TOLERANCE
     source: ClassVar[str]
 
+    _: KW_ONLY
     min_length: int = setting(
         100,
         "T, steps of the shortest sequence; alone it implies --max-length 1.1 T",
         -checks.LARGEST,
         checks.LARGEST,
-        kw_only=True,
     )
-    max_length: int = setting(
-        110, "steps of the longest sequence", -checks.LARGEST, checks.LARGEST, kw_only=True
-    )
+    max_length: int = setting(110, "steps of the longest sequence", -checks.LARGEST, checks.LARGEST)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -199,6 +197,11 @@ class Task(Part, ABC):
     @abstractmethod
     def explain(self, sequence: Any) -> str:
         """How the target of a sequence comes about: '0.73 × 0.51 = 0.372'."""
+
+    @property
+    def published(self) -> tuple[tuple[str, float, str], ...]:
+        """The source's own results: where, the root mean squared error, and how many were wrong."""
+        return ()
 
     @property
     def rules_name(self) -> str:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from longlag.learning.recipe import recipe
+from longlag.learning.rules import Minibatch
 from longlag.movement import Recorder, Trace, lstm, lstm1997, stack_depths
 from longlag.movement.stack import prices
 from longlag.movement.tracing import RESULT
@@ -141,13 +142,15 @@ Traced = tuple[Trace, list[tuple[str, int]]]
 def _trace_bptt(case: Case, recorder: Recorder) -> Traced:
     """The described system's training step, from its first weights and its first batch."""
     described = recipe("catalog", hidden=case.hidden)
-    network = described.network(np.random.default_rng(0))
+    rule = described.rule
+    assert isinstance(rule, Minibatch)
+    start = described.network.start(described.task, np.random.default_rng(0))
     batch = described.task.at_length(case.T).sample(case.batch, np.random.default_rng(0))
     P = parameter_count(case.hidden)
     parameters, moments, inputs, targets = recorder.load(
-        list(network.parameters), np.zeros((2, P)), batch.inputs, batch.targets
+        list(described.network_of(start).parameters), np.zeros((2, P)), batch.inputs, batch.targets
     )
-    hyper = lstm.Hyper(described.learning_rate, described.clip)
+    hyper = lstm.Hyper(rule.learning_rate, rule.clip)
     step: Callable[..., Any] = {
         "bptt": lstm.reference_step,
         "bptt-fused": lstm.fused_step,

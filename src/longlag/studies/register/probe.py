@@ -84,6 +84,7 @@ def measure(
         pairs: pairs of sequences on which they are judged.
     """
     task = made.task.tested
+    assert isinstance(task, MarkedPairs)
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(STREAM,)))
     n = max(64, min(sequences, READOUT_VALUES // task.max_length))
     read = draw(task, n, rng, apart=APART)
