@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from longlag.bench import Case
+from itertools import cycle
+
+import numpy as np
+
+from longlag.bench.cases import Case
 from longlag.learning import engine as engines
+from longlag.learning.recipe import Recipe
 from longlag.tasks.marked_pairs import Batch
 
-from .harness import Train, batches, serve
+from .data import Train, batches, each
 
 
-def prepare(case: Case, threads: int = 1, variant: str = "") -> Train:
+def prepare(case: Case[Recipe], threads: int = 1, variant: str = "") -> Train:
     """Threads are numpy's own, by the environment."""
     recipe = case.recipe
-    network = recipe.network(recipe.streams(0).weights)
-    learner = engines.Learner.start(recipe, network)
+    learner = engines.Learner.start(recipe, recipe.network(recipe.streams(0).weights))
     engine = engines.NumpyEngine()
-    data = batches(case)
 
-    def train(iterations: int) -> None:
-        for _ in range(iterations):
-            engine.learn(learner, recipe, Batch(*(array[None] for array in next(data))))
+    def update(*batch: np.ndarray) -> None:
+        engine.learn(learner, recipe, Batch(*(array[None] for array in batch)))
 
-    return train
-
-
-if __name__ == "__main__":
-    serve(prepare)
+    return each(update, cycle(batches(recipe)))

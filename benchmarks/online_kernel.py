@@ -10,16 +10,16 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from longlag.bench import OnlineCase
+from longlag.bench.cases import Case
 from longlag.learning import engine as engines
 from longlag.learning import side_by_side as online
+from longlag.learning.recipe import OnlineRecipe
 from longlag.tasks.marked_pairs import Batch
 
-from .harness import Train, serve
-from .longlag_kernel import peak
+from .data import Train
 
 
-def prepare(case: OnlineCase, threads: int = 1, variant: str = "") -> Train:
+def prepare(case: Case[OnlineRecipe], threads: int = 1, variant: str = "") -> Train:
     """Training, block by block of every trial.
 
     Raises:
@@ -29,13 +29,13 @@ def prepare(case: OnlineCase, threads: int = 1, variant: str = "") -> Train:
     return alone(case) if variant == "drawn" else with_data(case, threads)
 
 
-def with_data(case: OnlineCase, threads: int) -> Train:
+def with_data(case: Case[OnlineRecipe], threads: int) -> Train:
     """Trials as a study has them; every block of data is new."""
     trials = online.Trials(case.recipe, range(online.LANES), online.choose("native"), threads)
     pool = ThreadPoolExecutor(threads)
 
     def train(iterations: int) -> None:
-        for _ in range(0, iterations, case.block):
+        for _ in range(0, iterations, case.recipe.block):
             trials.advance(pool)
             if trials.diverged.any():
                 raise RuntimeError("the training diverged")
@@ -43,7 +43,7 @@ def with_data(case: OnlineCase, threads: int) -> Train:
     return train
 
 
-def alone(case: OnlineCase) -> Train:
+def alone(case: Case[OnlineRecipe]) -> Train:
     """The kernel on the first block of every trial, again and again."""
     recipe, engine = case.recipe, online.choose("native")
     state = online.State.start(recipe, range(online.LANES))
@@ -51,12 +51,8 @@ def alone(case: OnlineCase) -> Train:
     drawn = Batch(*(np.stack(arrays) for arrays in zip(*blocks, strict=True)))
 
     def train(iterations: int) -> None:
-        for _ in range(0, iterations, case.block):
+        for _ in range(0, iterations, case.recipe.block):
             if np.isnan(engine.learn(recipe, state, drawn)).any():
                 raise RuntimeError("the training diverged")
 
     return train
-
-
-if __name__ == "__main__":
-    serve(prepare, OnlineCase, peak=peak)

@@ -14,10 +14,11 @@ import math
 import numpy as np
 from numba import njit
 
-from longlag.bench import OnlineCase
+from longlag.bench.cases import Case
+from longlag.learning.recipe import OnlineRecipe
 from longlag.networks.lstm1997 import Weights, unflatten
 
-from .harness import Train, serve
+from .data import Train
 
 BLOCKS, SIZE = 2, 2
 CELLS = BLOCKS * SIZE
@@ -112,7 +113,7 @@ def room(longest: int) -> tuple[np.ndarray, ...]:
     return tuple(np.empty(shape, np.float32) for shape in shapes)
 
 
-def prepare(case: OnlineCase, threads: int = 1, variant: str = "") -> Train:
+def prepare(case: Case[OnlineRecipe], threads: int = 1, variant: str = "") -> Train:
     recipe = case.recipe
     start: Weights = unflatten(recipe.initial(0), BLOCKS, SIZE)
     rate, space = np.float32(recipe.rate), room(recipe.task.max_length)
@@ -125,7 +126,3 @@ def prepare(case: OnlineCase, threads: int = 1, variant: str = "") -> Train:
         done += iterations
 
     return train
-
-
-if __name__ == "__main__":
-    serve(prepare, OnlineCase)

@@ -9,13 +9,17 @@ states alone.
 
 from __future__ import annotations
 
+from functools import partial
+from itertools import cycle
+
 import torch
 from torch import nn
 
-from longlag.bench import OnlineCase
+from longlag.bench.cases import Case
+from longlag.learning.recipe import OnlineRecipe
 from longlag.networks.lstm1997 import Weights, unflatten
 
-from .harness import Train, sequences, serve
+from .data import Train, each, sequences
 
 
 class Network(nn.Module):
@@ -57,20 +61,11 @@ def update(
     return answer.detach()
 
 
-def prepare(case: OnlineCase, threads: int = 1, variant: str = "") -> Train:
+def prepare(case: Case[OnlineRecipe], threads: int = 1, variant: str = "") -> Train:
     torch.set_num_threads(threads)
     recipe = case.recipe
     start = unflatten(recipe.initial(0), recipe.blocks, recipe.block_size)
     network = Network(start, recipe.blocks)
     optimizer = torch.optim.SGD(network.parameters(), lr=recipe.rate)
-    data = ((torch.from_numpy(x), torch.tensor(target)) for x, target in sequences(case))
-
-    def train(iterations: int) -> None:
-        for _ in range(iterations):
-            update(network, optimizer, *next(data))
-
-    return train
-
-
-if __name__ == "__main__":
-    serve(prepare, OnlineCase)
+    data = [(torch.from_numpy(x), torch.tensor(target)) for x, target in sequences(recipe)]
+    return each(partial(update, network, optimizer), cycle(data))
