@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import statistics
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from longlag.bench.cases import OURS, Case, Plan, in_batches
-from longlag.bench.measure import Entrant, alternate
+from longlag.bench.measure import Entrant, alternate, median
 from longlag.bench.process import PREPARE_SECONDS, Failed, Took, processes, run
 from longlag.learning.recipe import Recipe
 
@@ -53,13 +52,10 @@ def two_seeds(plan: Plan) -> dict[str, Any]:
             begun = [process.begin(run, iterations) for process in both]
             ended = [process.end(future) for process, future in zip(both, begun, strict=True)]
             together.append(Took(*map(max, zip(*ended, strict=True))))
-    one, two = (
-        Took(*(1e6 * statistics.median(times) / iterations for times in zip(*rounds, strict=True)))
-        for rounds in (alone, together)
-    )
+    one, two = median(alone), median(together)
     return {
-        "us_alone": one.clock,
-        "us_together": two.clock,
+        "us_alone": 1e6 * one.clock / iterations,
+        "us_together": 1e6 * two.clock / iterations,
         "speedup": 2 * one.clock / two.clock,
         "processor_speedup": 2 * one.processor / two.processor,
     }

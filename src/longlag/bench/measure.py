@@ -58,9 +58,12 @@ class Entrant:
         """The median round in the case's unit; NaN where it failed."""
         if not self.rounds:
             return Took(math.nan, math.nan)
-        return Took(
-            *(self.case.figure(statistics.median(t)) for t in zip(*self.rounds, strict=True))
-        )
+        return Took(*map(self.case.figure, median(self.rounds)))
+
+
+def median(rounds: Sequence[Took]) -> Took:
+    """By the clock and by the processor."""
+    return Took(*map(statistics.median, zip(*rounds, strict=True)))
 
 
 def core_peak() -> float:
@@ -70,13 +73,14 @@ def core_peak() -> float:
 
 
 def alternate(entrants: Sequence[Entrant], plan: Plan) -> None:
-    """Runs the rounds, and measures the core's peak in the first one's process between them."""
+    """Runs the rounds; after each of its own, the first one measures its core's peak."""
     for entrant in entrants:
         entrant.attempt(entrant.start, plan.seconds)
     for _ in range(plan.rounds):
         for entrant in entrants:
             entrant.attempt(entrant.round)
-        entrants[0].attempt(entrants[0].peak)
+            if entrant is entrants[0]:
+                entrant.attempt(entrant.peak)
 
 
 def rows(entrants: Sequence[Entrant]) -> list[dict[str, Any]]:

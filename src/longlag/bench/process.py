@@ -53,7 +53,7 @@ class Process:
         self._pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _settle)
         if not self._gone:
             others = multiprocessing.active_children()
-            with _environment(environment(threads)):
+            with _inherited(environment(threads)):
                 self._pool.submit(os.getpid)  # starts the process
             self._process = next(c for c in multiprocessing.active_children() if c not in others)
 
@@ -110,7 +110,7 @@ def processes(contestants: Sequence[Contestant], threads: int = 1) -> Iterator[l
 def environment(threads: int) -> dict[str, str]:
     """What to set for a contestant that is to use so many threads."""
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NPROC", "PJRT_NPROC")
-    variables = dict.fromkeys(names, str(threads))
+    variables: dict[str, str] = dict.fromkeys(names, str(threads))
     if threads == 1:
         flags = os.environ.get("XLA_FLAGS", "")
         variables["XLA_FLAGS"] = f"{flags} --xla_cpu_multi_thread_eigen=false".strip()
@@ -118,26 +118,32 @@ def environment(threads: int) -> dict[str, str]:
 
 
 @contextmanager
-def _environment(variables: dict[str, str]) -> Iterator[None]:
-    """Sets variables for the processes that are started meanwhile."""
+def _inherited(variables: dict[str, str]) -> Iterator[None]:
+    """Processes that are started meanwhile have these variables, and leave Ctrl-C to this one."""
     before = dict(os.environ)
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     os.environ.update(variables)
     try:
         yield
     finally:
         os.environ.clear()
         os.environ.update(before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 # -- in the process ---------------------------------------------------------------------------
 
-_train: Callable[[int], None]
+
+def _untrained(iterations: int) -> None:
+    raise RuntimeError("no case is prepared")
+
+
+_train: Callable[[int], None] = _untrained
 
 
 def _settle() -> None:
-    """At the start: a library's words are no result; Ctrl-C and death are the parent's to act on."""
+    """At the start: what libraries print is no result, and nobody is left without the parent."""
     os.dup2(2, 1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
@@ -162,10 +168,6 @@ def _prepare(module: str, case: Case[Any], threads: int, variant: str) -> None:
     _train = _untrained  # the old case's memory goes before the new one's comes
     contestant = importlib.import_module(f"longlag.benchmarks.{module}")
     _train = contestant.prepare(case, threads, variant)
-
-
-def _untrained(iterations: int) -> None:
-    raise RuntimeError("no case is prepared")
 
 
 def run(iterations: int) -> Took:
