@@ -12,5 +12,5 @@ update by the truncated gradient, plain gradient descent at a rate of 0.1, in fl
 train one trial.
 
 A module offers `prepare(case, threads, variant)`, which returns a function that trains for a given
-number of iterations, and runs as a program that speaks to the driver (`harness.serve`).
+number of iterations (`longlag.bench.process` calls both).
 """

@@ -5,15 +5,15 @@
 
 from __future__ import annotations
 
-from itertools import cycle, islice
+from itertools import cycle
 
 import jax
 import jax.numpy as jnp
 import optax
 
-from longlag.bench import VMAP_SEEDS, Case
+from longlag.bench.cases import VMAP_SEEDS, Case
 
-from .harness import Train, batches, serve
+from .data import Train, batches
 
 optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(5e-3))
 
@@ -65,22 +65,23 @@ def update(parameters: dict, state, batch):
 
 def prepare(case: Case, threads: int = 1, variant: str = "") -> Train:
     """Threads are XLA's own, by the environment."""
-    drawn = list(islice(batches(case), case.block))
+    recipe, key = case.recipe, jax.random.key(0)
     if variant == "vmap":
-        keys = jax.random.split(jax.random.key(0), VMAP_SEEDS)
-        parameters = jax.vmap(lambda key: initial(key, case.hidden))(keys)
+        parameters = jax.vmap(lambda key: initial(key, case.hidden))(
+            jax.random.split(key, VMAP_SEEDS)
+        )
         state = jax.vmap(optimizer.init)(parameters)
         step = jax.jit(jax.vmap(update))
-        streams = [list(islice(batches(case, seed), case.block)) for seed in range(VMAP_SEEDS)]
+        streams = [batches(recipe, seed) for seed in range(VMAP_SEEDS)]
         drawn = [
             tuple(jnp.stack(arrays) for arrays in zip(*of_seeds, strict=True))
             for of_seeds in zip(*streams, strict=True)
         ]
     else:
-        parameters = initial(jax.random.key(0), case.hidden)
+        parameters = initial(key, case.hidden)
         state = optimizer.init(parameters)
         step = jax.jit(update)
-        drawn = [tuple(map(jnp.asarray, batch)) for batch in drawn]
+        drawn = [tuple(map(jnp.asarray, batch)) for batch in batches(recipe)]
     data = cycle(drawn)
 
     def train(iterations: int) -> None:
@@ -90,7 +91,3 @@ def prepare(case: Case, threads: int = 1, variant: str = "") -> Train:
         jax.block_until_ready(parameters)
 
     return train
-
-
-if __name__ == "__main__":
-    serve(prepare)

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from longlag.bench import Case
-from longlag.learning import engine as engines
-from longlag.tasks.marked_pairs import Batch
+from itertools import cycle
 
-from .harness import Train, batches, serve
+import numpy as np
+
+from longlag.bench.cases import Case
+from longlag.learning import engine as engines
+from longlag.tasks.task import Batch
+
+from .data import Train, batches, each
 
 
 def prepare(case: Case, threads: int = 1, variant: str = "") -> Train:
     """Threads are numpy's own, by the environment."""
     recipe = case.recipe
-    network = recipe.network(recipe.streams(0).weights)
-    learner = engines.Learner.start(recipe, network)
+    learner = recipe.learner(0)
     engine = engines.NumpyEngine()
-    data = batches(case)
 
-    def train(iterations: int) -> None:
-        for _ in range(iterations):
-            engine.learn(learner, recipe, Batch(*(array[None] for array in next(data))))
+    def update(*batch: np.ndarray) -> None:
+        engine.learn(recipe, [learner], [Batch(*(array[None] for array in batch))])
 
-    return train
-
-
-if __name__ == "__main__":
-    serve(prepare)
+    return each(update, cycle(batches(recipe)))

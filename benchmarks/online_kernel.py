@@ -6,20 +6,16 @@ The variant `drawn` is the kernel alone: its data are drawn and laid out beforeh
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-
-import numpy as np
-
-from longlag.bench import OnlineCase
+from longlag.bench.cases import Case
 from longlag.learning import engine as engines
-from longlag.learning import side_by_side as online
-from longlag.tasks.marked_pairs import Batch
+from longlag.learning.native import LANES
+from longlag.learning.side_by_side import side_by_side
+from longlag.learning.training import begin
 
-from .harness import Train, serve
-from .longlag_kernel import peak
+from .data import Train
 
 
-def prepare(case: OnlineCase, threads: int = 1, variant: str = "") -> Train:
+def prepare(case: Case, threads: int = 1, variant: str = "") -> Train:
     """Training, block by block of every trial.
 
     Raises:
@@ -29,34 +25,30 @@ def prepare(case: OnlineCase, threads: int = 1, variant: str = "") -> Train:
     return alone(case) if variant == "drawn" else with_data(case, threads)
 
 
-def with_data(case: OnlineCase, threads: int) -> Train:
+def with_data(case: Case, threads: int) -> Train:
     """Trials as a study has them; every block of data is new."""
-    trials = online.Trials(case.recipe, range(online.LANES), online.choose("native"), threads)
-    pool = ThreadPoolExecutor(threads)
+    trials = [begin(case.recipe, seed, engine="native") for seed in range(LANES)]
+    rounds = side_by_side(trials, threads)
 
     def train(iterations: int) -> None:
         for _ in range(0, iterations, case.block):
-            trials.advance(pool)
-            if trials.diverged.any():
+            next(rounds)
+            if any(trial.stopped_by for trial in trials):
                 raise RuntimeError("the training diverged")
 
     return train
 
 
-def alone(case: OnlineCase) -> Train:
+def alone(case: Case) -> Train:
     """The kernel on the first block of every trial, again and again."""
-    recipe, engine = case.recipe, online.choose("native")
-    state = online.State.start(recipe, range(online.LANES))
-    blocks = [recipe.training_data(seed, 0) for seed in range(online.LANES)]
-    drawn = Batch(*(np.stack(arrays) for arrays in zip(*blocks, strict=True)))
+    recipe, engine = case.recipe, engines.choose("native")
+    learners = [recipe.learner(seed) for seed in range(LANES)]
+    drawn = [learner.draw(0, engine.most) for learner in learners]
 
     def train(iterations: int) -> None:
         for _ in range(0, iterations, case.block):
-            if np.isnan(engine.learn(recipe, state, drawn)).any():
+            learned = engine.learn(recipe, learners, drawn)
+            if any(one.updates < len(drawn[0].lengths) for one in learned):
                 raise RuntimeError("the training diverged")
 
     return train
-
-
-if __name__ == "__main__":
-    serve(prepare, OnlineCase, peak=peak)

@@ -14,10 +14,11 @@ import math
 import numpy as np
 from numba import njit
 
-from longlag.bench import OnlineCase
+from longlag.bench.cases import Case
+from longlag.learning.rules import OnLine
 from longlag.networks.lstm1997 import Weights, unflatten
 
-from .harness import Train, serve
+from .data import Train
 
 BLOCKS, SIZE = 2, 2
 CELLS = BLOCKS * SIZE
@@ -112,11 +113,13 @@ def room(longest: int) -> tuple[np.ndarray, ...]:
     return tuple(np.empty(shape, np.float32) for shape in shapes)
 
 
-def prepare(case: OnlineCase, threads: int = 1, variant: str = "") -> Train:
+def prepare(case: Case, threads: int = 1, variant: str = "") -> Train:
     recipe = case.recipe
-    start: Weights = unflatten(recipe.initial(0), BLOCKS, SIZE)
-    rate, space = np.float32(recipe.rate), room(recipe.task.max_length)
-    data = recipe.training_data(0, 0)
+    learner, rule = recipe.learner(0), recipe.rule
+    assert isinstance(rule, OnLine)
+    start: Weights = unflatten(learner.weights, BLOCKS, SIZE)
+    rate, space = np.float32(rule.rate), room(recipe.task.max_length)
+    data = learner.draw(0, learner.block)
     done = 0
 
     def train(iterations: int) -> None:
@@ -125,7 +128,3 @@ def prepare(case: OnlineCase, threads: int = 1, variant: str = "") -> Train:
         done += iterations
 
     return train
-
-
-if __name__ == "__main__":
-    serve(prepare, OnlineCase)

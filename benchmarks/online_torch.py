@@ -9,13 +9,17 @@ states alone.
 
 from __future__ import annotations
 
+from functools import partial
+from itertools import cycle
+
 import torch
 from torch import nn
 
-from longlag.bench import OnlineCase
-from longlag.networks.lstm1997 import Weights, unflatten
+from longlag.bench.cases import Case
+from longlag.learning.rules import OnLine
+from longlag.networks.lstm1997 import BlockLSTM, Weights, unflatten
 
-from .harness import Train, sequences, serve
+from .data import Train, each, sequences
 
 
 class Network(nn.Module):
@@ -57,20 +61,14 @@ def update(
     return answer.detach()
 
 
-def prepare(case: OnlineCase, threads: int = 1, variant: str = "") -> Train:
+def prepare(case: Case, threads: int = 1, variant: str = "") -> Train:
     torch.set_num_threads(threads)
     recipe = case.recipe
-    start = unflatten(recipe.initial(0), recipe.blocks, recipe.block_size)
-    network = Network(start, recipe.blocks)
-    optimizer = torch.optim.SGD(network.parameters(), lr=recipe.rate)
-    data = ((torch.from_numpy(x), torch.tensor(target)) for x, target in sequences(case))
-
-    def train(iterations: int) -> None:
-        for _ in range(iterations):
-            update(network, optimizer, *next(data))
-
-    return train
-
-
-if __name__ == "__main__":
-    serve(prepare, OnlineCase)
+    architecture, rule = recipe.network, recipe.rule
+    assert isinstance(architecture, BlockLSTM)
+    assert isinstance(rule, OnLine)
+    start = unflatten(recipe.learner(0).weights, architecture.blocks, architecture.block_size)
+    network = Network(start, architecture.blocks)
+    optimizer = torch.optim.SGD(network.parameters(), lr=rule.rate)
+    data = [(torch.from_numpy(x), torch.tensor(target)) for x, target in sequences(recipe)]
+    return each(partial(update, network, optimizer), cycle(data))

@@ -10,13 +10,15 @@ not support, without a word, and the eager network would be timed a second time.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from itertools import cycle
 
 import torch
 from torch import nn
 
-from longlag.bench import Case
+from longlag.bench.cases import Case
 
-from .harness import Train, batches, serve
+from .data import Train, batches, each
 
 
 class Network(nn.Module):
@@ -57,14 +59,5 @@ def prepare(case: Case, threads: int = 1, variant: str = "") -> Train:
     network = Network(case.hidden)
     model = torch.compile(network, fullgraph=True) if variant == "compile" else network
     optimizer = torch.optim.Adam(network.parameters(), lr=5e-3)
-    data = (tuple(map(torch.from_numpy, batch)) for batch in batches(case))
-
-    def train(iterations: int) -> None:
-        for _ in range(iterations):
-            update(network, model, optimizer, *next(data))
-
-    return train
-
-
-if __name__ == "__main__":
-    serve(prepare)
+    data = [tuple(map(torch.from_numpy, batch)) for batch in batches(case.recipe)]
+    return each(partial(update, network, model, optimizer), cycle(data))

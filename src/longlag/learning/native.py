@@ -23,12 +23,14 @@ from longlag.networks.lstm1997 import LSTM1997, BlockLSTM
 from longlag.networks.network import check_lengths, flatten
 from longlag.tasks.task import Batch
 
+LANES = 16  # trials that the on-line kernel takes through one instruction
+
 
 class NativeEngine:
     """The C++ kernel, on the instruction set `isa`, with `threads` threads."""
 
     name = "native"
-    lanes = 16
+    lanes = LANES
     most = ONLINE_BLOCK
 
     def __init__(self, kernel: Any, isa: str, threads: int) -> None:

@@ -1,0 +1,203 @@
+"""What `longlag bench` compares: trainings of some sizes, and who does them."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from longlag.bench import floor
+from longlag.kernel import load_kernel
+from longlag.learning.native import LANES
+from longlag.learning.recipe import Recipe, recipe
+from longlag.networks.lstm1997 import weight_count
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What a time is given for: its names in a row, by the clock and by the processor."""
+
+    name: str
+    processor: str
+    words: str
+    per_second: float
+
+
+ITERATION = Unit("us_per_iteration", "processor_us", "µs an iteration", 1e6)
+TRIAL_STEP = Unit("ns_per_trial_step", "processor_ns", "ns a trial-step", 1e9)
+
+
+def unit_of(row: Mapping[str, Any]) -> Unit:
+    """The unit of a row, or of a case's floor."""
+    return TRIAL_STEP if TRIAL_STEP.name in row else ITERATION
+
+
+@dataclass(frozen=True)
+class Case:
+    """A training that all contestants do; nothing is left to a recipe that may change.
+
+    size: what tells it from others of its unit, for JSON; in_iteration: units in an iteration of
+    one training, on average; operations: floating-point operations of a unit.
+    """
+
+    name: str
+    size: dict[str, int]
+    recipe: Recipe
+    unit: Unit
+    in_iteration: float
+    operations: float
+
+    @property
+    def hidden(self) -> int:
+        """H, where the network has forget gates."""
+        return self.size["hidden"]
+
+    @property
+    def block(self) -> int:
+        """Iterations whose data are drawn together."""
+        return self.recipe.learner(0).block
+
+    def figure(self, seconds: float) -> float:
+        """What an iteration of one training takes, from seconds to the case's unit."""
+        return self.unit.per_second * seconds / self.in_iteration
+
+    def floor(self, gflops: float) -> float:
+        """The same on a core that does nothing but multiply-adds at its peak."""
+        return self.unit.per_second * self.operations / (1e9 * gflops)
+
+
+def in_batches(min_length: int, hidden: int = 8, batch: int = 32) -> Case:
+    """The LSTM with a forget gate: sequences of T to 1.1 T steps, T = min_length."""
+    settings = recipe(
+        "robust",
+        min_length=min_length,
+        hidden=hidden,
+        batch_size=batch,
+        output="linear",
+        optimizer="adam",
+        learning_rate=5e-3,
+        clip=1.0,
+        average_decay=0.0,
+        gate_biases="chrono",
+        forget_bias=0.0,
+        input_bias=0.0,
+        test_every=50,
+    )
+    return Case(
+        name=f"T = {min_length}, H = {hidden}",
+        size={"min_length": min_length, "hidden": hidden, "batch": batch},
+        recipe=settings,
+        unit=ITERATION,
+        in_iteration=1.0,
+        operations=floor.operations(batch, settings.task.mean_length, hidden),
+    )
+
+
+def on_line(min_length: int) -> Case:
+    """The network of 1997 in the paper's regime: one sequence, one update, 93 weights.
+
+    An iteration is one sequence; it never stops, since every answer counts as wrong.
+    """
+    settings = recipe(
+        "paper",
+        min_length=min_length,
+        blocks=2,
+        block_size=2,
+        input_gate_bias=0.0,
+        learning_rate=0.1,
+        error="squared",
+        gradient="truncated",
+        reads="current",
+        window=2000,
+        first_stop=0,
+        last_stop=1,
+        tolerance=0.0,
+        check_every=1,
+        max_sequences=10**9,
+    )
+    weights = weight_count(2, 2)
+    return Case(
+        name=f"on-line, T = {min_length}, {weights} weights",
+        size={"min_length": min_length},
+        recipe=settings,
+        unit=TRIAL_STEP,
+        in_iteration=settings.task.mean_length,
+        operations=floor.online_operations(2, 2),
+    )
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A program in `benchmarks/`.
+
+    family: its name for --against, empty for ours; needs: modules that must be installed; seeds:
+    trainings that one iteration of the program advances.
+    """
+
+    who: str
+    module: str
+    family: str = ""
+    variant: str = ""
+    needs: tuple[str, ...] = ()
+    seeds: int = 1
+
+    def missing(self) -> str:
+        """Why it cannot take part, or nothing."""
+        missing = [name for name in self.needs if importlib.util.find_spec(name) is None]
+        if missing:
+            return f"not installed ({', '.join(missing)})"
+        if not self.family and load_kernel() is None:
+            return "not built (no C++ compiler when longlag was installed)"
+        return ""
+
+
+PEERS = ("numpy", "torch", "jax", "numba")
+VMAP_SEEDS = 16
+TORCH, JAX = ("torch",), ("jax", "optax")
+# By unit; the first is what the ratios refer to.
+CONTESTANTS = {
+    ITERATION: (
+        Contestant("longlag kernel, data included", "longlag_kernel"),
+        Contestant("longlag kernel, data as peers", "longlag_kernel", variant="drawn"),
+        Contestant("numpy reference", "numpy_reference", "numpy"),
+        Contestant("PyTorch eager", "torch_lstm", "torch", needs=TORCH),
+        Contestant("PyTorch torch.compile", "torch_lstm", "torch", "compile", TORCH),
+        Contestant("JAX jit", "jax_lstm", "jax", needs=JAX),
+        Contestant("JAX vmap, a seed of 16", "jax_lstm", "jax", "vmap", JAX, VMAP_SEEDS),
+    ),
+    TRIAL_STEP: (
+        Contestant("longlag kernel, data included", "online_kernel", seeds=LANES),
+        Contestant("longlag kernel alone", "online_kernel", variant="drawn", seeds=LANES),
+        Contestant("PyTorch, a sequence at a time", "online_torch", "torch", needs=TORCH),
+        Contestant("numba, a scalar loop", "online_numba", "numba", needs=("numba",)),
+    ),
+}
+OURS = CONTESTANTS[ITERATION][0]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much is measured: rounds of so many seconds, and whether on all cores too.
+
+    short, long: the cases for the cost of a step; the latter for the memory as well.
+    """
+
+    cases: tuple[Case, ...]
+    rounds: int
+    seconds: float
+    all_cores: bool
+    short: Case = in_batches(30)
+    long: Case = in_batches(1000)
+
+
+FULL = Plan(
+    (
+        *(in_batches(30), in_batches(100), in_batches(1000), in_batches(30, 32)),
+        *(in_batches(30, 128), on_line(100)),
+    ),
+    rounds=7,
+    seconds=0.3,
+    all_cores=True,
+)
+QUICK = Plan((in_batches(30),), rounds=5, seconds=0.1, all_cores=False)

@@ -1,0 +1,69 @@
+"""The floating-point operations of a training, counted by hand.
+
+Over the core's measured multiply-add peak they are a time that nothing can go below.
+"""
+
+from __future__ import annotations
+
+from longlag.networks.lstm import parameter_count
+
+ACTIVATION = 26  # operations that a tanh or a sigmoid counts as
+
+
+def operations(batch: int, steps: float, hidden: int) -> float:
+    """Floating-point operations of one training iteration; a multiply-add is two.
+
+    Counted for D = 2 inputs, H cells, a tanh or a sigmoid as `ACTIVATION` = 26. A step of a
+    sequence:
+
+        forward   z = x Wx + h Wh + b    4H (H + 2) multiply-adds (the sum starts at b)  8H (H + 2)
+                  i, f, o, g, tanh(c)    five activations                                    130 H
+                  c = f c + i g          a product and a multiply-add                          3 H
+                  h = o tanh(c)                                                                  H
+        backward  dc += dh o (1 - tanh(c)²)   a product, two multiply-adds                     5 H
+                  dz of i, f, o, g            two products, a multiply-add each               16 H
+                  dc = dc f                                                                      H
+                  dh = dz Wh'                 4H H multiply-adds                             8 H H
+                  dWx += x dz, dWh += h dz    4H (H + 2) multiply-adds                   8H (H + 2)
+                  db += dz                                                                     4 H
+
+    in all 24 H² + 192 H. A sequence adds 5 H + 5: its answer and loss (2 H + 4) and, on the way
+    back, the gradient of Wy and by and the first dh (3 H + 1). A parameter adds 16 in the update:
+    2 for the norm, 1 for the clipping, 3 and 4 for the two moments, and 6 for the step (correct
+    the second moment, root, sum, product with the rate, quotient, difference).
+
+    Batch 32, T = 30 (31.5 steps on average) and H = 8 give 3.1 million.
+    """
+    step = 24 * hidden**2 + 192 * hidden
+    sequence = 5 * hidden + 5
+    return batch * (steps * step + sequence) + 16 * parameter_count(hidden)
+
+
+def online_operations(blocks: int = 2, block_size: int = 2) -> int:
+    """Floating-point operations of one step of one on-line trial; a multiply-add is two.
+
+    For B blocks of S cells, C = B S cells and U = C + 2 B units, by the truncated gradient:
+
+        forward   net = W v            U (U + 2) multiply-adds, a sum for the bias  U (2U + 5)
+                  f of nets, h(s)      U + C activations                            26 (U + C)
+                  g = 4 f - 2          a multiply-add                                      2 C
+                  s = s + y_in g       a multiply-add                                      2 C
+                  h = 2 f - 1          a multiply-add                                      2 C
+                  y_c = y_out h        a product                                             C
+        backward  d of a cell          two products, f - f² a multiply-add                 4 C
+                  d of an input gate   a multiply-add for each of its cells                2 C
+                                       y - y² a multiply-add, a product                    3 B
+                  dW += d v'           U + 2 multiply-adds, a sum for the bias, for
+                                       each cell and each input gate          (C + B)(2U + 5)
+
+    The error of a state is the same at every step; it and what is linear in it alone (4 e for a
+    cell, -2 Σ e for a gate) belong to a sequence, as the answer, the output gates' gradient and
+    the update do: together less than a hundredth of 100 steps, and left out.
+
+    The paper's 2 blocks of 2 cells give 168 + 312 + 28 and 16 + 14 + 126: 664.
+    """
+    cells = blocks * block_size
+    units = cells + 2 * blocks
+    into_unit = 2 * (units + 2) + 1
+    forward = units * into_unit + ACTIVATION * (units + cells) + 7 * cells
+    return forward + 6 * cells + 3 * blocks + (cells + blocks) * into_unit
