@@ -152,7 +152,9 @@ def _paper(ax: Axes, run: Run) -> list[Line2D]:
 
 def _axes(ax: Axes, run: Run) -> None:
     """Iterations below, sequences above where they differ; MSE left, RMSE right."""
-    ax.set_xlim(0, max(1, run.iterations))
+    marks = PAPER_SEQUENCES if run.stops and paper_stops(run) else ()
+    near = (1.01 * at for at in marks if at < 1.1 * run.iterations)
+    ax.set_xlim(0, max(1, run.iterations, *near))
     ax.set_xlabel("training sequences" if run.stops else "iterations")
     ax.set_ylabel("mean squared error")
     ax.xaxis.set_major_locator(_counts())
