@@ -47,7 +47,9 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_default_options = {"members": True}
 autodoc_mock_imports = [
-    name for name in ("torch", "safetensors", "onnx", "onnxruntime") if not find_spec(name)
+    name
+    for name in ("distributed", "onnx", "onnxruntime", "safetensors", "torch")
+    if not find_spec(name)
 ]
 python_maximum_signature_line_length = 88
 python_use_unqualified_type_names = True
@@ -60,8 +62,10 @@ nitpick_ignore_regex = [
     (r"py:class", r"longlag\.learning\.steps\.(Settings|Engine)"),  # type variables
     (
         r"py:.*",
-        r"(np|numpy|torch|nn|os|pathlib|sqlite3|concurrent|collections|contextlib|typing)\..*",
+        r"(np|numpy|matplotlib|PIL|torch|nn|os|pathlib|sqlite3|concurrent|collections|contextlib"
+        r"|typing)\..*",
     ),
+    (r"py:class", "Tensor"),  # torch's, where torch is not installed
 ]
 
 # `MarkedPairs` in the signature of `judge`, whose types PyTorch is needed for, might be either one.

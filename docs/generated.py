@@ -1,12 +1,18 @@
 """Directives for the parts of the reference that the package itself knows.
 
 `{commands}`: what `longlag … --help` says of every command; `{settings}`: every setting of every
-recipe; `{names}`: the public names of `longlag`.
+recipe; `{names}`: the public names of `longlag`; `{modules}`: what the docstrings of
+modules say.
 """
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import inspect
+import io
+import os
+import pkgutil
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
@@ -16,6 +22,8 @@ from typing import Any, get_args, get_type_hints
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
+from sphinx.util.inspect import signature as signature_of
+from sphinx.util.inspect import stringify_signature
 
 import longlag
 from longlag import cli
@@ -120,6 +128,26 @@ def _first_sentence(value: Any) -> str:
     return re.split(r"(?<=\.)\s|:$", first)[0]
 
 
+# -- the modules ----------------------------------------------------------------------------------
+
+
+def modules(*patterns: str) -> Iterator[str]:
+    """The modules of these names; `package.*` is the package and what is in it, so that a module
+    that is new there, or has moved there, is not forgotten.
+    """
+    for pattern in patterns:
+        package = pattern.removesuffix(".*")
+        yield package
+        if pattern != package:
+            path = importlib.import_module(package).__path__
+            yield from (f"{package}.{module.name}" for module in pkgutil.iter_modules(path))
+
+
+def module_section(name: str) -> str:
+    """A section a module, in Markdown."""
+    return f"## {name}\n\n```{{eval-rst}}\n.. automodule:: {name}\n```\n"
+
+
 # -- Markdown, and Sphinx -------------------------------------------------------------------------
 
 
@@ -169,6 +197,14 @@ class Names(_Generated):
         return names_table()
 
 
+class Modules(_Generated):
+    required_arguments = 1
+    optional_arguments = 9
+
+    def text(self) -> str:
+        return "\n".join(map(module_section, modules(*self.arguments)))
+
+
 # -- links ----------------------------------------------------------------------------------------
 
 
@@ -199,6 +235,18 @@ def show_blocks(app: Sphinx, what: str, name: str, obj: Any, opts: Any, lines: l
     lines[:] = shown
 
 
+def own_signature(
+    app: Sphinx, what: str, name: str, obj: Any, opts: Any, signature: str, returns: str
+) -> tuple[str, str] | None:
+    """A class's signature is its own `__init__`'s, also where its base is of a package that is not
+    installed.
+    """
+    if what != "class" or signature != "(*args: Any, **kwargs: Any)":
+        return None
+    own = signature_of(obj.__init__, bound_method=True)
+    return stringify_signature(own, show_return_annotation=False, short_literals=True), returns
+
+
 def skip_fields(app: Sphinx, what: str, name: str, obj: Any, skip: bool, opts: Any) -> bool | None:
     """Fields of a NamedTuple, which say nothing but their number; their class describes them."""
     return True if type(obj).__name__ == "_tuplegetter" else None
@@ -208,7 +256,9 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("commands", Commands)
     app.add_directive("settings", RecipeSettings)
     app.add_directive("names", Names)
+    app.add_directive("modules", Modules)
     app.connect("source-read", enter_directories)
     app.connect("autodoc-process-docstring", show_blocks, priority=400)  # before napoleon
+    app.connect("autodoc-process-signature", own_signature)
     app.connect("autodoc-skip-member", skip_fields)
     return {"parallel_read_safe": True}

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import subprocess
 import sys
+import tomllib
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -22,26 +25,15 @@ ROOT = Path(__file__).parent.parent
 LOADS = {("script", "src"), ("img", "src"), ("link", "href"), ("iframe", "src"), ("source", "src")}
 
 
-@pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The site as `make docs` builds it."""
-    out = tmp_path_factory.mktemp("site")
-    words = (
-        "-c",
-        "docs",
-        "-W",
-        "--keep-going",
-        "-n",
-        "-q",
-        "-d",
-        f"{out}/trees",
-        ".",
-        f"{out}/site",
-    )
+def build(out: Path, *more: str, path: Path | None = None) -> Path:
+    """The site as `make docs` builds it, in a subprocess; `path` comes first on its PYTHONPATH."""
+    words = ("-c", "docs", "-W", "--keep-going", "-n", "-q", "-d", f"{out}/trees", *more)
+    paths = [str(path)] if path else []
+    paths += [os.environ["PYTHONPATH"]] if "PYTHONPATH" in os.environ else []
     built = subprocess.run(
-        [sys.executable, "-m", "sphinx", *words],
+        [sys.executable, "-m", "sphinx", *words, ".", f"{out}/site"],
         cwd=ROOT,
-        env={**os.environ, "PYTHONWARNINGS": "default"},
+        env={**os.environ, "PYTHONWARNINGS": "default", "PYTHONPATH": os.pathsep.join(paths)},
         capture_output=True,
         text=True,
         timeout=300,
@@ -49,6 +41,79 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     assert built.returncode == 0, built.stderr[-4000:]
     return out / "site"
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site with all that is installed here."""
+    return build(tmp_path_factory.mktemp("site"))
+
+
+# -- where the docs extra alone is installed ------------------------------------------------------
+
+HIDE = """
+from importlib.machinery import PathFinder
+
+find_spec = PathFinder.find_spec
+
+
+def find_no_extra(name, path=None, target=None):
+    return None if name.partition(".")[0] in {hidden} else find_spec(name, path, target)
+
+
+PathFinder.find_spec = find_no_extra
+"""
+
+
+def extras() -> set[str]:
+    """The packages of the extras for users, none of which building the site may need."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    own = set(project["optional-dependencies"]) - {"docs", "test"}
+    needs = (need for extra in own for need in project["optional-dependencies"][extra])
+    return {re.split(r"[^\w-]", need)[0] for need in needs}
+
+
+def test_it_builds_where_no_extra_is_installed(tmp_path: Path) -> None:
+    assert {"torch", "safetensors", "onnx", "distributed"} <= extras()
+    hide = tmp_path / "path"
+    hide.mkdir()
+    (hide / "sitecustomize.py").write_text(HIDE.format(hidden=extras()))
+    site = build(tmp_path, "-D", "nb_execution_mode=off", path=hide)  # `site` has executed it
+    text = (site / "docs" / "reference" / "api" / "torch.html").read_text()
+    assert "train_torch" in text
+    assert "*args" not in re.sub(r"<[^>]*>", "", text)  # the signature of a base that is not there
+
+
+@pytest.mark.long
+def test_make_docs_in_a_fresh_clone(tmp_path: Path) -> None:
+    """Installs the docs extra alone, the package built anew: some two minutes."""
+    kept = subprocess.run(
+        ["git", "-C", ROOT, "ls-files", "--cached", "--others", "--exclude-standard"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for name in kept.stdout.splitlines():
+        if (ROOT / name).is_file():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, tmp_path / name)
+    clean = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    made = subprocess.run(
+        ["make", "docs", f"PYTHON={sys.executable}"],
+        cwd=tmp_path,
+        env=clean,
+        capture_output=True,
+        text=True,
+        timeout=1200,
+        check=False,
+    )
+    assert made.returncode == 0, made.stderr[-4000:]
+    assert (tmp_path / "build" / "docs" / "index.html").is_file()
+    python = tmp_path / ".venv" / "bin" / "python"
+    assert subprocess.run([python, "-c", "import torch"], capture_output=True).returncode == 1
+
+
+# -- what is in it --------------------------------------------------------------------------------
 
 
 class Page(HTMLParser):

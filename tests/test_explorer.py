@@ -325,7 +325,8 @@ def assert_consistent(page: Any, network: LSTM) -> None:
     error = abs(answer - made.target)
     assert float(page.text_content(".answer .error")) == pytest.approx(error, abs=5.01e-4)
     assert ("✓" in page.text_content(".verdict")) == (error <= 0.04)
-    assert f"{made.target:.3f}" in page.text_content("#formula")
+    first, second, product = re.findall(r"\d\.\d+", page.text_content("#formula"))[:3]
+    assert f"{float(first) * float(second):.3f}" == product == f"{made.target:.3f}"
 
 
 def test_marks_are_dragged_within_their_windows(page, variants) -> None:

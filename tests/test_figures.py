@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import subprocess
 import sys
 from dataclasses import replace
+from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -25,9 +28,11 @@ from longlag.figures import (
     cell_state,
     curves,
     examples,
+    lag_scaling,
     panels,
     pred_vs_target,
     sample_sequences,
+    solved_share,
     style,
     training_curve,
     write_animation,
@@ -35,7 +40,7 @@ from longlag.figures import (
 )
 from longlag.learning.recipe import Recipe
 from longlag.networks.lstm import LSTM, parameter_count, unflatten
-from longlag.tasks.marked_pairs import MarkedPairs, Sequence
+from longlag.tasks.marked_pairs import Kind, MarkedPairs, Sequence
 from longlag.tasks.score import TOLERANCE, score
 
 NAMES = ["training_curve", "sample_sequences", "cell_state", "pred_vs_target"]
@@ -253,6 +258,56 @@ def test_the_animation_is_legible(any_run: Run, monkeypatch: pytest.MonkeyPatch)
     assert_legible(stage.figure, monkeypatch)
 
 
+# -- words and what they speak of ----------------------------------------------------------------
+
+HUES = {"red": 0, "orange": 30, "yellow": 60, "green": 120, "blue": 210, "purple": 290}
+
+
+def colour_word(colour: Any) -> str:
+    """What a reader would call a colour."""
+    hue, saturation, value = mpl.colors.rgb_to_hsv(mpl.colors.to_rgb(colour))
+    if value < 0.25:
+        return "black"
+    if saturation < 0.15:
+        return "grey"
+    return min(HUES, key=lambda word: min(abs(360 * hue - HUES[word] - turn) for turn in (0, 360)))
+
+
+def test_colours_go_by_their_names(paper: Run) -> None:
+    """Marked values are said to have the colour that they have; and so are truth and answer."""
+    fig = cell_state.draw(paper)
+    (said,) = re.findall(r"marked \((\w+)\)", titles(panel(fig, "input"))[0])
+    assert said == colour_word(style.MARK)
+    (marked,) = (
+        group
+        for group in panel(fig, "input").collections
+        if len(group.get_paths()) == 2 and colour_word(group.get_facecolor()[0]) != "black"
+    )
+    assert colour_word(marked.get_facecolor()[0]) == said
+
+    sequences = [examples.one_sequence(paper), *examples.spread_sequences(paper, 6)]
+    frames = animation.film(paper, sorted(paper.snapshots)[-1:], sequences)
+    stage = animation.Stage(paper, sequences, frames)
+    truth, given = re.findall(r"\((\w+)\)", stage.bars.get_title(loc="left"))
+    first, *_, last = (patch.get_facecolor() for patch in stage.bars.patches)
+    assert (colour_word(first), colour_word(last)) == (truth, given)
+
+
+def legend_words(fig: Figure) -> list[str]:
+    return [text.get_text() for legend in fig.legends for text in legend.get_texts()]
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.9])
+def test_tests_of_averaged_weights_are_said_to_be(decay: float) -> None:
+    run = trained(average_decay=decay, max_iterations=20)
+    entries = {name: "averaged" in name for name in legend_words(training_curve.draw(run))}
+    assert sum(entries.values()) == (decay > 0)
+    assert [name for name in entries if name.startswith("test")] == [curves.name_of_tests(run)]
+    sequences = [examples.one_sequence(run), *examples.spread_sequences(run, 6)]
+    stage = animation.Stage(run, sequences, animation.film(run, [20], sequences))
+    assert ("averaged weights" in stage.figure.texts[1].get_text()) == (decay > 0)
+
+
 # -- one time axis -----------------------------------------------------------------------------
 
 
@@ -338,7 +393,7 @@ def test_training_curve_shows_the_history(paper: Run) -> None:
     lines = {line.get_label(): line for line in panel(training_curve.draw(paper), "curve").lines}
     batch = lines["one batch (4 sequences)"]
     np.testing.assert_array_equal(batch.get_ydata(), paper.history.train_losses)
-    tests = lines["test (32 fresh sequences)"]
+    tests = lines["test (averaged weights)"]
     points = zip(np.asarray(tests.get_xdata()), np.asarray(tests.get_ydata()), strict=True)
     assert [tuple(p) for p in points] == paper.history.test_curve
 
@@ -418,12 +473,29 @@ def test_formula_adds_up() -> None:
     total = MarkedPairs("adding", "paper", 20, 22)
     inputs = np.zeros((20, 2))
     inputs[[0, 3, 7], 0] = 0.9, 0.5, -0.25
-    assert examples.formula(product, Sequence(abs(inputs), 0.125, (7, 3))) == "0.50 × 0.25 = 0.125"
-    assert examples.formula(product, Sequence(inputs, 0.5, (0, 3))) == "1 (hidden) × 0.50 = 0.500"
+    said = examples.formula(product, Sequence(abs(inputs), 0.125, (7, 3)))
+    assert said == "0.500 × 0.250 = 0.125"
+    said = examples.formula(product, Sequence(inputs, 0.5, (0, 3)))
+    assert said == "1 (hidden) × 0.500 = 0.500"
     said = examples.formula(total, Sequence(inputs, 0.5625, (3, 7)))
-    assert said == "½ + (0.50 − 0.25) / 4 = 0.562"
+    assert said == "½ + (0.500 − 0.250) / 4 = 0.562"
     said = examples.formula(total, Sequence(inputs, 0.4375, (7, 0)))
-    assert said == "½ + (0 (hidden) − 0.25) / 4 = 0.438"
+    assert said == "½ + (0 (hidden) − 0.250) / 4 = 0.438"
+
+
+@pytest.mark.parametrize("task", ["multiplication", "adding"])
+def test_what_a_formula_prints_has_the_result_that_it_prints(task: Kind) -> None:
+    """0.99 × 0.19 = 0.191 would be wrong, whatever was rounded."""
+    marked, rng = MarkedPairs(task, "paper", 20, 22), np.random.default_rng(0)
+    half = Decimal("0.0005")
+    for _ in range(300):
+        sequence = marked.sequence(rng)
+        left, result = examples.formula(marked, sequence).split(" = ")
+        assert result == f"{sequence.target:.3f}"
+        numbers = re.findall(r"[−-]? ?[\d.]+", left.replace("½", "").replace("/ 4", ""))
+        x1, x2 = (Decimal(x.replace("−", "-").replace(" ", "")) for x in numbers)
+        made = x1 * x2 if task == "multiplication" else Decimal("0.5") + (x1 + x2) / 4
+        assert abs(made - Decimal(result)) <= half, (left, result)
 
 
 def test_scatter_shows_all_answers_and_marks_the_wrong(paper: Run) -> None:
@@ -655,3 +727,137 @@ def test_palette_is_small_and_exact() -> None:
 )
 def test_numbers_are_readable(x: float, said: str) -> None:
     assert style.number(x) == said
+
+
+# -- figures of studies ------------------------------------------------------------------------
+
+LENGTHS = (30, 100, 1000)
+
+
+def lag_series() -> list[lag_scaling.Series]:
+    """Five recipes at lengths of their own; one solves nothing, one a single length."""
+
+    def point(T: int, solved: int) -> lag_scaling.Point:
+        counts, seconds = [7200.0 + T] * solved, [T / 100] * solved
+        return lag_scaling.Point(T, solved / 3, (0.1, 0.9), counts, seconds)
+
+    solved = {
+        **{"robust": (3, 3, 3), "bias 1": (0, 0, 0), "bias log T": (3, 1, 0)},
+        **{"GRU": (2,), "ReLU": (3, 2)},
+    }
+    return [
+        lag_scaling.Series(name, [point(T, n) for T, n in zip(LENGTHS, of, strict=False)])
+        for name, of in solved.items()
+    ]
+
+
+def test_every_mark_of_lag_scaling_stands_at_its_own_length() -> None:
+    fig = lag_scaling.draw(lag_series(), "Lag scaling")
+    fig.draw_without_rendering()
+    seen = [float(x) for ax in fig.axes for line in ax.lines for x in np.asarray(line.get_xdata())]
+    assert len(seen) > 30
+    assert set(seen) == set(LENGTHS)
+    for ax in fig.axes:  # nor is a mark shifted on its way to the paper
+        for line in ax.lines:
+            assert line.get_transform() == ax.transData
+        assert [tick for tick in ax.get_xticks() if tick in LENGTHS] == list(LENGTHS)
+
+
+def test_lag_scaling_shows_every_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    series = lag_series()
+    fig = lag_scaling.draw(series, "Lag scaling")
+    counts, _, *rows = fig.axes
+    for one, row in zip(series, rows, strict=True):
+        assert row.get_ylabel() == one.label
+        rates, *whiskers = row.lines
+        assert np.asarray(rates.get_ydata()).tolist() == [p.rate for p in one.points]
+        assert [tuple(np.asarray(w.get_ydata())) for w in whiskers] == [(0.1, 0.9)] * len(whiskers)
+        colour = rates.get_color()
+        medians = [line for line in counts.lines if line.get_color() == colour][-1]
+        expected = [(p.T, np.median(p.sequences)) for p in one.points if p.sequences]
+        assert [tuple(p) for p in medians.get_xydata()] == expected
+        assert medians.get_marker() not in ("", "None", None)  # a single point has no line
+    assert_legible(fig, monkeypatch)
+
+
+def stopped(label: str, sequences: list[int], paper: float) -> solved_share.Curve:
+    budget = 500_000
+    counted = sequences + [budget] * (4 - len(sequences))
+    mean = float(np.mean(counted))
+    less = len(sequences) < 4
+    return solved_share.Curve(label, sequences, 4, mean, (mean, mean), less, paper)
+
+
+@pytest.mark.parametrize(
+    ("reached", "never"),
+    [
+        ({"T = 100": [], "T = 500": []}, ["T = 100", "T = 500"]),
+        ({"T = 100": [90_000, 200_000], "T = 500": []}, ["T = 500"]),
+        ({"T = 100": [90_000] * 4, "T = 500": [300_000] * 4}, []),
+    ],
+    ids=["none", "some", "all"],
+)
+def test_a_figure_of_trials_that_never_stopped_says_so(
+    reached: dict[str, list[int]], never: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    papers = (74_000, 209_000)
+    every = [stopped(*one, paper) for one, paper in zip(reached.items(), papers, strict=True)]
+    fig = solved_share.draw(every, "Table 7", 500_000, "as published")
+    ax = panel(fig, "solved")
+    said = [text.get_text() for text in ax.texts]
+    expected = [f"{label}: no trial stopped within 500,000 sequences" for label in never]
+    assert sorted(said) == sorted(expected)
+    steps = [line for line in ax.lines if line.get_drawstyle() == "steps-post"]
+    assert len(steps) == 2
+    for line, curve in zip(steps, every, strict=True):
+        x, share = np.asarray(line.get_xdata()), np.asarray(line.get_ydata())
+        assert (x[0], x[-1]) == ax.get_xlim()  # seen as far as they were watched
+        assert share[-1] == len(curve.sequences) / 4
+    assert steps[0].get_linewidth() > steps[1].get_linewidth() + 1  # seen where both are at 0
+    marks = [line for line in ax.lines if line.get_marker() == "D"]
+    assert [float(np.asarray(line.get_xdata())[0]) for line in marks] == list(papers)
+    least = any("at least" in words for words in legend_words(fig))
+    assert least == any(curve.restricted for curve in every)
+    assert_legible(fig, monkeypatch)
+
+
+# -- figures drawn again from the trials that are committed ------------------------------------
+
+
+@pytest.fixture(scope="module")
+def redraw() -> Any:
+    """The script results/redraw.py."""
+    path = Path(__file__).parent.parent / "results" / "redraw.py"
+    if not path.is_file():
+        pytest.skip("an sdist has no results")
+    spec = importlib.util.spec_from_file_location("redraw", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_lag_scaling_is_drawn_again_from_its_trials(redraw: Any) -> None:
+    fig = redraw.lag(redraw.HERE / "lag")
+    lines = redraw.trials(redraw.HERE / "lag")
+    solved = [line for line in lines if line["n_seq = 13"]]
+    names = list(dict.fromkeys(line["recipe"] for line in lines))
+    assert [ax.get_ylabel() for ax in fig.axes[2:]] == names
+    dots = [line for line in fig.axes[0].lines if line.get_linestyle() == "None"]
+    drawn = sorted(tuple(point) for line in dots for point in line.get_xydata())
+    assert drawn == sorted((float(line["T"]), float(line["sequences"])) for line in solved)
+
+
+def test_shares_of_trials_are_drawn_again_from_them(redraw: Any) -> None:
+    """The means drawn are those of the table beside them."""
+    for path in redraw.HERE.rglob("solved.png"):
+        ax = panel(redraw.solved(path.parent), "solved")
+        means = [
+            float(np.asarray(line.get_xdata())[0])
+            for line in ax.lines
+            if line.get_marker() == "o" and len(np.asarray(line.get_xdata())) == 1
+        ]
+        table = (path.parent / "table.md").read_text()
+        said = re.findall(r"\| here \| \d+ of \d+ \| (?:≥ )?([\d,]+)", table)
+        assert [f"{mean:,.0f}" for mean in means] == said

@@ -97,6 +97,10 @@ def test_a_run_shows_what_it_is_of(run: Run) -> None:
     assert "multiplication, paper rules, T = 12 to 13 · 2 cells, linear output" in texts
     assert texts[texts.index("training sequences") + 1] == "120"
     assert "30 iterations" in texts
+    whose = "tests are of averaged weights"
+    assert whose in texts
+    latest = dataclasses.replace(run, recipe=run.recipe.with_settings({"average_decay": 0.0}))
+    assert whose not in page(latest).texts
 
 
 def test_the_curve_is_the_history(run: Run) -> None:

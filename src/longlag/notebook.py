@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from longlag.figures import curves
+from longlag.learning.recipe import Recipe
+
 if TYPE_CHECKING:
     from longlag.learning.training import Run
     from longlag.studies.result import Result
@@ -178,7 +181,8 @@ def _curve(run: Run) -> str:
         '<circle cx="{}" cy="{}" r="2.6"/>'.format(*at(*test)) for test in _thinned(seen)
     )
     label = f"training and test errors over {run.iterations:,} {unit}, logarithmic"
-    height, _, level = HEIGHT + 18, *at(0, chance)
+    whose = "tests are of averaged weights" if curves.averaged(run) else ""
+    height, _, level = HEIGHT + (32 if whose else 18), *at(0, chance)
     return (
         f'<svg width="{WIDTH + 40}" height="{height}" viewBox="0 0 {WIDTH + 40} {height}" '
         f'role="img" aria-label="{label}">{grid}'
@@ -190,7 +194,8 @@ def _curve(run: Run) -> str:
         f'<g fill="{ORANGE}">{dots}</g>'
         f'<text y="{HEIGHT + 15}">MSE of <tspan fill="{BLUE}">{what}</tspan>, '
         f'<tspan fill="{ORANGE}">● tests</tspan>, ╌ chance</text>'
-        f'<text x="{WIDTH}" y="{HEIGHT + 15}" text-anchor="end">{last:,} {unit}</text></svg>'
+        f'<text x="{WIDTH}" y="{HEIGHT + 15}" text-anchor="end">{last:,} {unit}</text>'
+        f'<text y="{HEIGHT + 29}">{whose}</text></svg>'
     )
 
 

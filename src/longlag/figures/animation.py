@@ -122,7 +122,8 @@ class Stage:
     @style.styled
     def __init__(self, run: Run, sequences: list[Sequence], frames: list[Frame]) -> None:
         self.run, self.sequences = run, sequences
-        self.figure = style.figure(5.5, " ", style.describe_setting(run))
+        whose = "   ·   cells and answers of averaged weights" if curves.averaged(run) else ""
+        self.figure = style.figure(5.5, " ", style.describe_setting(run) + whose)
         self.title = self.figure.texts[0]
         self._panels()
         self._input()
@@ -183,7 +184,7 @@ class Stage:
         ax.set_yticks([0, 0.5, 1])
         what = "product" if self.run.recipe.task.name == "multiplication" else "sum"
         ax.set_title(f"True {what} (grey), answer (blue)", pad=9)
-        ax.set_xticks([int(np.argwhere(self.order == 0)[0, 0])], ["at left"])
+        ax.set_xticks([int(np.argwhere(self.order == 0)[0, 0])], ["shown at left"])
         ax.tick_params(axis="x", length=0)
 
     def _error(self) -> None:
@@ -199,7 +200,7 @@ class Stage:
         (self.now,) = ax.plot([], [], "o", color=style.NETWORK, markersize=5, clip_on=False)
         ax.set_xlim(0, max(1, run.iterations))
         ax.set_xlabel("thousand training sequences" if run.stops else "iterations")
-        ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+        ax.xaxis.set_major_locator(MaxNLocator(4, integer=True, steps=[1, 2, 5, 10]))
         ax.xaxis.set_major_formatter(lambda x, _: f"{x / (1000 if run.stops else 1):,.10g}")
 
     @style.styled

@@ -9,7 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from longlag.figures import style
-from longlag.learning.training import Run
+from longlag.learning.recipe import Recipe
+from longlag.learning.steps import Run
 
 CHANCE_LOOK: dict[str, Any] = {
     "color": style.INK,
@@ -71,6 +72,18 @@ def finite_tests(run: Run) -> tuple[np.ndarray, np.ndarray]:
     points = np.array(run.history.test_curve, dtype=np.float64).reshape(-1, 2)
     points = points[np.isfinite(points[:, 1]) & (points[:, 1] > 0)]
     return points[:, 0], points[:, 1]
+
+
+def averaged(run: Run) -> bool:
+    """Whether the networks that are tested and shown have averaged weights, not the latest."""
+    return isinstance(run.recipe, Recipe) and run.recipe.average_decay > 0
+
+
+def name_of_tests(run: Run) -> str:
+    """What a test is of, in a legend: averaged weights may lag far behind the latest batches."""
+    if averaged(run):
+        return "test (averaged weights)"
+    return f"test ({run.recipe.test_size:,} fresh sequences)"
 
 
 def error_axis(ax: Axes, run: Run, also: tuple[float, ...] = ()) -> None:

@@ -94,14 +94,21 @@ def states(network: Any, sequence: Sequence) -> dict[str, np.ndarray]:
 
 
 def formula(task: MarkedPairs, sequence: Sequence) -> str:
-    """How the target comes about: '0.73 × 0.51 = 0.372'."""
+    """How the target comes about: '0.733 × 0.508 = 0.372'.
+
+    Values have three decimals, or as many more as it takes for the result of what is printed to
+    be the result that is printed.
+    """
     marks = sorted(sequence.marks)
-    values = [sequence.inputs[p, 0] for p in marks]
-    if task.name == "multiplication":
-        x1, x2 = (
-            "1 (hidden)" if p == 0 else f"{x:.2f}" for p, x in zip(marks, values, strict=True)
-        )
-        return f"{x1} × {x2} = {sequence.target:.3f}"
-    x1 = "0 (hidden)" if marks[0] == 0 else f"{values[0]:.2f}".replace("-", "−")
-    sign = "−" if values[1] < 0 else "+"
-    return f"½ + ({x1} {sign} {abs(values[1]):.2f}) / 4 = {sequence.target:.3f}"
+    product, result = task.kind == "multiplication", f"{sequence.target:.3f}"
+    x1, x2 = (float(sequence.inputs[p, 0]) if p else float(product) for p in marks)
+
+    def comes_out(digits: int) -> bool:
+        a, b = round(x1, digits), round(x2, digits)
+        return f"{a * b if product else 0.5 + (a + b) / 4:.3f}" == result
+
+    digits = next(filter(comes_out, range(3, 16)), 16)
+    first = f"{x1:.0f} (hidden)" if marks[0] == 0 else f"{x1:.{digits}f}".replace("-", "−")
+    if product:
+        return f"{first} × {x2:.{digits}f} = {result}"
+    return f"½ + ({first} {'−' if x2 < 0 else '+'} {abs(x2):.{digits}f}) / 4 = {result}"

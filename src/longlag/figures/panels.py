@@ -49,7 +49,7 @@ def sequence(ax: Axes, shown: Sequence, kind: Kind, steps: int) -> None:
     ax.plot(marks, [top] * len(marks), "v", color=style.MARK, markersize=4.5, clip_on=False)
     ax.plot(ends, [top] * 2, "v", color=style.INK, markersize=4.5, clip_on=False)
     if 0 in shown.marks:
-        _hidden_mark(ax, low, top, max(1.6, wide * 1.6))
+        _hidden_mark(ax, low, top, 1.5 * wide)
     if low < 0:
         ax.axhline(0, color=style.MUTED, linewidth=0.6)
     ax.set_ylim(low, top)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -16,6 +17,7 @@ from longlag.figures import style
 COLOURS = (style.NETWORK, style.MARK, style.TEST)
 HEIGHT = 4.2  # inches
 FAR = 4.0  # means that are so many times apart need a logarithmic axis
+BELOW = 0.07  # the lines of the means lie so far apart, below the share of 0
 
 
 @dataclass(frozen=True)
@@ -37,21 +39,23 @@ class Curve:
 
 @style.styled
 def draw(curves: Sequence[Curve], title: str, budget: int, subtitle: str) -> Figure:
-    """A step a trial; a dot and a bar for our mean and its interval, a diamond for the paper's."""
+    """A step a trial; a dot and a bar for our mean and its interval, a diamond for the paper's.
+
+    Where no trial stopped within the budget, the curve runs along 0 to the budget, and words say
+    so.
+    """
     fig = style.figure(HEIGHT, title, subtitle)
     ax = style.panel(fig, 0.72, 1.0, 8.0, 3.45)
     ax.set_label("solved")
     start, end, logarithmic = _range(curves, budget)
     for k, curve in enumerate(curves):
-        _curve(ax, curve, COLOURS[k % len(COLOURS)], (start, end), -0.07 * (k + 1))
+        width = 1.6 * (len(curves) - k)  # where curves coincide, none hides another
+        _curve(ax, curve, COLOURS[k % len(COLOURS)], width, (start, end))
+        _means(ax, curve, COLOURS[k % len(COLOURS)], -BELOW * (k + 1))
+    _unreached(ax, curves, budget, end)
     _axes(ax, (start, end), logarithmic, len(curves))
-    handles, labels = ax.get_legend_handles_labels()
-    handles += [
-        Line2D([], [], color=style.MUTED, marker="o", markersize=5, lw=1.6),
-        Line2D([], [], color=style.PAPER, marker="D", markersize=6, lw=0),
-    ]
-    labels += ["mean here, with its 95 % interval", "the paper's mean of 10 trials"]
-    style.legend(fig, 0.62, 0.08, handles=handles, labels=labels, ncols=2)
+    handles, _ = ax.get_legend_handles_labels()
+    style.legend(fig, 0.62, 0.08, handles=[*handles, *_marks(curves)], ncols=3)
     return fig
 
 
@@ -64,13 +68,17 @@ def _range(curves: Sequence[Curve], budget: int) -> tuple[float, float, bool]:
     return (0.7 * min(at) if logarithmic else 0.0), end, logarithmic
 
 
-def _curve(ax: Axes, curve: Curve, colour: str, ends: tuple[float, float], below: float) -> None:
-    """The share of trials as steps, and the two means on a line of their own below it."""
+def _curve(ax: Axes, curve: Curve, colour: str, width: float, ends: tuple[float, float]) -> None:
+    """The share of trials, as steps."""
     at = np.sort(np.asarray(curve.sequences, dtype=np.float64))
     share = np.arange(len(at) + 1) / curve.trials
     x = np.concatenate([ends[:1], at, ends[1:]])
     label = f"{curve.label}: {len(at)} of {curve.trials} trials"
-    ax.step(x, np.append(share, share[-1]), where="post", color=colour, lw=1.9, label=label)
+    ax.step(x, np.append(share, share[-1]), where="post", color=colour, lw=width, label=label)
+
+
+def _means(ax: Axes, curve: Curve, colour: str, below: float) -> None:
+    """Our mean with its interval, and the paper's, on a line of their own below the curves."""
     ax.plot(curve.interval, (below, below), color=colour, lw=1.6)
     face = "white" if curve.restricted else colour
     ax.plot(curve.mean, below, "o", color=colour, markerfacecolor=face, markersize=5, clip_on=False)
@@ -78,11 +86,31 @@ def _curve(ax: Axes, curve: Curve, colour: str, ends: tuple[float, float], below
     ax.plot((curve.paper,) * 2, (below, 1), color=style.PAPER, lw=0.9, ls=(0, (1, 1.5)), zorder=1)
 
 
+def _unreached(ax: Axes, curves: Sequence[Curve], budget: int, end: float) -> None:
+    """Says at which stopping points no trial arrived."""
+    never = [k for k, curve in enumerate(curves) if not curve.sequences]
+    for line, k in enumerate(reversed(never)):
+        words = f"{curves[k].label}: no trial stopped within {budget:,} sequences"
+        look: dict[str, Any] = {"ha": "right", "va": "bottom", "color": COLOURS[k % len(COLOURS)]}
+        ax.text(end, 0.03 + 0.08 * line, words, **look)
+
+
+def _marks(curves: Sequence[Curve]) -> list[Line2D]:
+    """The legend's entries of the means."""
+    dot: dict[str, Any] = {"color": style.MUTED, "marker": "o", "markersize": 5, "lw": 1.6}
+    diamond: dict[str, Any] = {"color": style.PAPER, "marker": "D", "markersize": 6, "lw": 0}
+    entries = [Line2D([], [], label="mean here, with its 95 % interval", **dot)]
+    if any(curve.restricted for curve in curves):
+        least = "at least: some did not stop"
+        entries.append(Line2D([], [], label=least, markerfacecolor="white", **dot))
+    return [*entries, Line2D([], [], label="the paper's mean of 10 trials", **diamond)]
+
+
 def _axes(ax: Axes, ends: tuple[float, float], logarithmic: bool, curves: int) -> None:
     if logarithmic:
         ax.set_xscale("log")
     ax.set_xlim(*ends)
-    ax.set_ylim(-0.07 * (curves + 1), 1.03)
+    ax.set_ylim(-BELOW * (curves + 1), 1.03)
     ax.axhline(0, color=style.GRID, lw=0.7, zorder=0.5)
     ax.set_yticks(np.linspace(0, 1, 5))
     ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))

@@ -92,8 +92,7 @@ def _curves(ax: Axes, run: Run) -> list[Line2D]:
     if len(tested) > 0:
         dots: dict[str, Any] = {"color": style.TEST, "markeredgecolor": style.INK, "clip_on": False}
         dots |= {"markersize": 5.5 if len(tested) <= 20 else 3.8, "markeredgewidth": 0.7}
-        label = f"test ({run.recipe.stop.test_size:,} fresh sequences)"
-        lines += ax.plot(tested, tests, "o", label=label, **dots)
+        lines += ax.plot(tested, tests, "o", label=curves.name_of_tests(run), **dots)
     return lines[1:] if window == 1 else lines
 
 
@@ -153,10 +152,12 @@ def _paper(ax: Axes, run: Run) -> list[Line2D]:
 
 def _axes(ax: Axes, run: Run) -> None:
     """Iterations below, sequences above where they differ; MSE left, RMSE right."""
-    ax.set_xlim(0, max(1, run.iterations))
+    marks = PAPER_SEQUENCES if run.stops and paper_stops(run) else ()
+    near = (1.01 * at for at in marks if at < 1.1 * run.iterations)
+    ax.set_xlim(0, max(1, run.iterations, *near))
     ax.set_xlabel("training sequences" if run.stops else "iterations")
     ax.set_ylabel("mean squared error")
-    ax.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+    ax.xaxis.set_major_locator(_counts())
     ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     if not run.stops:
         _sequences_above(ax, run.recipe.batch_size)
@@ -171,9 +172,14 @@ def _axes(ax: Axes, run: Run) -> None:
 def _sequences_above(ax: Axes, batch_size: int) -> None:
     above = ax.secondary_xaxis("top", functions=(_times(batch_size), _times(1 / batch_size)))
     above.set_xlabel("training sequences", labelpad=4)
-    above.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+    above.xaxis.set_major_locator(_counts())
     above.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     above.spines["top"].set_visible(True)
+
+
+def _counts() -> MaxNLocator:
+    """Ticks at whole round numbers."""
+    return MaxNLocator(8, integer=True, steps=[1, 2, 5, 10])
 
 
 def _times(factor: float) -> Callable[[ArrayLike], ArrayLike]:

@@ -200,12 +200,19 @@ class SequencePanel {
   /** The right answer and the networks', in a line. */
   #words([x1, x2]) {
     const { app } = this;
-    const sum = x2 < 0 ? ` − ${number(-x2, 3)}` : ` + ${number(x2, 3)}`;
-    const left =
-      app.task.kind === "multiplication"
-        ? `${number(x1, 3)} × ${number(x2, 3)} = `
-        : `0.5 + (${number(x1, 3)}${sum}) / 4 = `;
-    const parts = [element("span", left), element("span", number(app.target, 3), "truth")];
+    const product = app.task.kind === "multiplication";
+    const right = number(app.target, 3);
+    const result = (digits) => {
+      const [a, b] = [x1, x2].map((x) => Number(x.toFixed(digits)));
+      return number(product ? a * b : 0.5 + (a + b) / 4, 3);
+    };
+    let digits = 3; // or more, until what is shown has the result that is shown
+    while (digits < 12 && result(digits) !== right) digits++;
+    const [first, second] = [number(x1, digits), number(Math.abs(x2), digits)];
+    const left = product
+      ? `${first} × ${second} = `
+      : `0.5 + (${first} ${x2 < 0 ? "−" : "+"} ${second}) / 4 = `;
+    const parts = [element("span", left), element("span", right, "truth")];
     for (const run of app.runs) {
       const name = app.runs.length > 1 ? run.about.name : "network";
       parts.push(element("span", `\u2003 ${name}: `));

@@ -181,7 +181,7 @@ class CurvePanel {
     const entries = [
       ["network-light", 1.5, "", `one batch (${about.batch_size} sequences)`],
       ["network", 2.5, "", curve.window > 1 ? `mean of ${curve.window} batches` : "batches"],
-      ["test", 0, "", `test (${number(curve.test_size)} fresh sequences)`],
+      ["test", 0, "", curve.test_name],
       ["ink", 1.5, "6 4", `chance ${short(curve.chance)}`],
       ...curve.paper.map(([, text], k) => ["paper", 1.5, PAPER_DASHES[k].join(" "), text]),
     ];
