@@ -7,14 +7,11 @@ modules say.
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import inspect
-import io
-import os
 import pkgutil
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, get_args, get_type_hints

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from longlag.figures import curves
-from longlag.learning.recipe import Recipe
 
 if TYPE_CHECKING:
     from longlag.learning.training import Run

@@ -131,7 +131,7 @@ def _curve(run: Run) -> dict[str, Any]:
         "window": window,
         "tests": _points(*curves.finite_tests(run)),
         "test_name": curves.name_of_tests(run),
-        "chance": run.recipe.evaluation_task.chance_mse,
+        "chance": run.recipe.task.tested.chance_mse,
         "paper": [[rmse**2, text] for rmse, text in training_curve.paper_stops(run)],
         "last": run.iterations,
     }

@@ -34,7 +34,7 @@ def draw(run: Run) -> Figure:
     title = f"Inside the network: {examples.formula(task, shown)}"
     fig = style.figure(height, title, style.describe(run))
     axes, bars = _grid(fig, [*HEIGHTS, *gates])
-    panels.sequence(axes[0], shown, task.kind, steps)
+    panels.sequence(axes[0], shown, task.name, steps)
     panels.titles(axes[0], "Input: values, two of them marked (orange)", style.answer(answer))
     for ax, bar, (name, text) in zip(axes[1:3], bars, _states(network).items(), strict=True):
         norm = panels.colour_norm(states[name])

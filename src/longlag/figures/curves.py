@@ -10,7 +10,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from longlag.figures import style
 from longlag.learning.recipe import Recipe
-from longlag.learning.steps import Run
+from longlag.learning.training import Run
 
 CHANCE_LOOK: dict[str, Any] = {
     "color": style.INK,
@@ -83,7 +83,7 @@ def name_of_tests(run: Run) -> str:
     """What a test is of, in a legend: averaged weights may lag far behind the latest batches."""
     if averaged(run):
         return "test (averaged weights)"
-    return f"test ({run.recipe.test_size:,} fresh sequences)"
+    return f"test ({run.recipe.stop.test_size:,} fresh sequences)"
 
 
 def error_axis(ax: Axes, run: Run, also: tuple[float, ...] = ()) -> None:

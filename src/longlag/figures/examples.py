@@ -100,7 +100,7 @@ def formula(task: MarkedPairs, sequence: Sequence) -> str:
     be the result that is printed.
     """
     marks = sorted(sequence.marks)
-    product, result = task.kind == "multiplication", f"{sequence.target:.3f}"
+    product, result = task.name == "multiplication", f"{sequence.target:.3f}"
     x1, x2 = (float(sequence.inputs[p, 0]) if p else float(product) for p in marks)
 
     def comes_out(digits: int) -> bool:
