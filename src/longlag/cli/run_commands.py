@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from longlag.terminal import say
 def train(args: Namespace) -> int:
     if args.resume and args.overwrite:
         raise ValueError("--resume and --overwrite exclude each other: give one of them")
+    os.environ.setdefault("OMP_NUM_THREADS", str(args.threads))  # PyTorch's, where it is imported
     names = [one.name for part in settings().values() for one in part]
     given = {name: value for name in names if (value := getattr(args, name)) is not None}
     request = session.Request(args.recipe, given, args.seed, args.engine, args.threads)

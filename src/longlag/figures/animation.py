@@ -22,8 +22,7 @@ from longlag import checks
 from longlag.figures import curves, examples, panels, style
 from longlag.learning.recipe import Recipe
 from longlag.learning.training import Run
-from longlag.tasks.marked_pairs import SHORTEST, Sequence
-from longlag.tasks.score import TOLERANCE
+from longlag.tasks.task import Sequence
 
 Progress = Callable[[int, int], None]
 
@@ -83,11 +82,11 @@ def _clock(run: Run, iterations: np.ndarray) -> np.ndarray:
 
 def film(run: Run, iterations: Iterable[int], sequences: list[Sequence]) -> list[Frame]:
     """The network at each iteration, on the first of the sequences and its answers to all."""
-    frames = []
+    frames, task = [], run.recipe.task.tested
     for iteration in iterations:
         network = run.network_at(iteration)
-        cells = examples.states(network, sequences[0])["cell"]
-        frames.append(Frame(iteration, cells, examples.answers(network, sequences)))
+        cells = examples.memory(examples.states(network, sequences[0]))
+        frames.append(Frame(iteration, cells, examples.answers(network, task, sequences)))
     return frames
 
 
@@ -153,10 +152,10 @@ class Stage:
 
     def _input(self) -> None:
         shown, task = self.sequences[0], self.run.recipe.task
-        panels.sequence(self.input, shown, task.name, len(shown.inputs))
+        panels.sequence(self.input, task.drawing(shown), len(shown.inputs))
         self.input.tick_params(labelbottom=False)
-        panels.mark_lines(self.input, shown)
-        text = f"Input: {examples.formula(task, shown)}"
+        panels.mark_lines(self.input, task.drawing(shown))
+        text = f"Input: {task.explain(shown)}"
         _, self.answer = panels.titles(self.input, text, " ")
 
     def _cells(self, frames: list[Frame]) -> None:
@@ -168,22 +167,22 @@ class Stage:
         ax.set_title("Cell state c[t]" if block_size is None else "Cell state s[t]")
         ax.set_xlabel("step")
         panels.time_axis(ax, len(cells))
-        panels.mark_lines(ax, self.sequences[0])
+        panels.mark_lines(ax, self.run.recipe.task.drawing(self.sequences[0]))
 
     def _answers(self) -> None:
         """Truth and answer side by side; whiskers give the tolerance."""
         ax, at = self.bars, np.arange(len(self.sequences))
-        targets = [s.target for s in self.sequences]
-        self.order = np.argsort(targets)
-        truth = np.array(targets)[self.order]
+        self.targets = np.stack([s.target for s in self.sequences])
+        shown = examples.marked(self.targets, self.targets)
+        self.order = np.argsort(shown, kind="stable")
+        truth, tolerance = shown[self.order], self.run.recipe.task.tolerance
         whisker = {"ecolor": style.MUTED, "elinewidth": 1, "capsize": 0}
-        ax.bar(at - 0.2, truth, width=0.38, color=style.FAINT, yerr=TOLERANCE, error_kw=whisker)
+        ax.bar(at - 0.2, truth, width=0.38, color=style.FAINT, yerr=tolerance, error_kw=whisker)
         self.given = ax.bar(at + 0.2, np.zeros(len(at)), width=0.38, color=style.NETWORK)
         ax.axhline(0, color=style.MUTED, lw=0.7)
         ax.set_ylim(-0.12, 1.12)
         ax.set_yticks([0, 0.5, 1])
-        what = "product" if self.run.recipe.task.name == "multiplication" else "sum"
-        ax.set_title(f"True {what} (grey), answer (blue)", pad=9)
+        ax.set_title(f"True {self.run.recipe.task.what} (grey), answer (blue)", pad=9)
         ax.set_xticks([int(np.argwhere(self.order == 0)[0, 0])], ["shown at left"])
         ax.tick_params(axis="x", length=0)
 
@@ -209,9 +208,10 @@ class Stage:
         seen = f"{frame.iteration * self.run.recipe.batch_size:,} sequences seen"
         alike = self.run.stops  # on-line, an iteration is a sequence
         self.title.set_text(seen if alike else f"Iteration {frame.iteration:,}   ·   {seen}")
-        self.answer.set_text(style.answer(frame.answers[0]))
+        self.answer.set_text(style.answer(self.run.recipe.task.say(frame.answers[0])))
         self.heat.set_data(frame.cells.T)
-        heights = np.nan_to_num(frame.answers[self.order], nan=0.0, posinf=2.0, neginf=-2.0)
+        given = examples.marked(self.targets, frame.answers)
+        heights = np.nan_to_num(given[self.order], nan=0.0, posinf=2.0, neginf=-2.0)
         for bar, height in zip(self.given, np.clip(heights, -2, 2), strict=True):
             bar.set_height(height)
         at, losses = self.losses
@@ -275,7 +275,7 @@ def check(recipe: Recipe, n_frames: int, fps: int, length: int | None) -> None:
     checks.whole("fps", fps, 1, 50)
     if length is not None:
         longest = examples.LONGEST * recipe.task.max_length
-        checks.whole("length", length, SHORTEST[recipe.task.rules], longest)
+        checks.whole("length", length, recipe.task.shortest, longest)
 
 
 def gif(

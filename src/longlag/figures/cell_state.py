@@ -10,14 +10,9 @@ from matplotlib.figure import Figure
 
 from longlag.figures import examples, panels, style
 from longlag.learning.training import Run
-from longlag.networks.lstm1997 import LSTM1997
 
-GATES = {
-    "input_gate": "Input gate: what is let in",
-    "forget_gate": "Forget gate: what is kept",
-    "output_gate": "Output gate: what is let out",
-}
-HEIGHTS = {"input": 0.85, "cell": 1.7, "hidden": 1.7}  # of the panels; a gate's is 0.7
+HEIGHTS = {"input": 0.85, "cell": 1.7, "hidden": 1.7, "candidate": 1.7}  # of the panels
+GATE_HEIGHT = 0.7
 BLOCK_COLOURS = (style.NETWORK, style.TEST, style.PAPER, style.MUTED)
 
 
@@ -27,57 +22,41 @@ def draw(run: Run) -> Figure:
     shown = examples.one_sequence(run)
     network, task, steps = run.network, run.recipe.task, len(shown.inputs)
     states = examples.states(network, shown)
-    answer = float(examples.answers(network, [shown])[0])
-    gates = [name for name in GATES if name in states]
+    answer = task.say(examples.answers(network, task, [shown])[0])
+    drawing = task.drawing(shown)
+    titles = {name: title for name, title in network.titles.items() if name in states}
+    maps = [name for name in titles if not name.endswith("_gate")]
+    gates = [name for name in titles if name.endswith("_gate")]
 
-    height = 8.6 - 0.95 * (len(GATES) - len(gates))
-    title = f"Inside the network: {examples.formula(task, shown)}"
+    rows = ["input", *maps, *gates]
+    height = 1.4 + sum(1.36 * HEIGHTS.get(name, GATE_HEIGHT) for name in rows)
+    title = f"Inside the network: {task.explain(shown)}"
     fig = style.figure(height, title, style.describe(run))
-    axes, bars = _grid(fig, [*HEIGHTS, *gates])
-    panels.sequence(axes[0], shown, task.name, steps)
-    panels.titles(axes[0], "Input: values, two of them marked (orange)", style.answer(answer))
-    for ax, bar, (name, text) in zip(axes[1:3], bars, _states(network).items(), strict=True):
+    axes, bars = _grid(fig, rows, len(maps))
+    panels.sequence(axes[0], drawing, steps)
+    panels.titles(axes[0], f"Input: {drawing.about} (orange)", style.answer(answer))
+    for ax, bar, name in zip(axes[1:], bars, maps, strict=False):
         norm = panels.colour_norm(states[name])
         panels.heat_map(ax, bar, states[name], norm, panels.block_size(network))
-        ax.set_title(text)
-    for ax, name in zip(axes[3:], gates, strict=True):
-        _gate(ax, states[name], _name(network, name), isinstance(network, LSTM1997))
-    _remark(axes[3], network)
+        ax.set_title(titles[name])
+    for ax, name in zip(axes[1 + len(maps) :], gates, strict=True):
+        _gate(ax, states[name], titles[name], panels.block_size(network) is not None)
+    if gates:
+        _remark(axes[1 + len(maps)], network)
     for ax in axes:
         panels.time_axis(ax, steps)
-        panels.mark_lines(ax, shown)
+        panels.mark_lines(ax, drawing)
         ax.tick_params(labelbottom=ax is axes[-1])
     axes[-1].set_xlabel("step")
     return fig
 
 
-def _states(network: Any) -> dict[str, str]:
-    """The states that are shown as heat maps, and their titles."""
-    if isinstance(network, LSTM1997):
-        return {
-            "cell": "Cell state s of each cell",
-            "hidden": "Cell output, output gate × h(s), of each cell",
-        }
-    return {
-        "cell": "Cell state c of each cell",
-        "hidden": "Hidden state h = o tanh(c) of each cell",
-    }
-
-
-def _name(network: Any, gate: str) -> str:
-    """The title of a gate's panel."""
-    if isinstance(network, LSTM1997):
-        return f"{GATES[gate]}, shared by the cells of a block"
-    fixed = gate == "forget_gate" and not network.forget_gate
-    return f"{GATES[gate]} (fixed at 1)" if fixed else GATES[gate]
-
-
-def _grid(fig: Figure, names: list[str]) -> tuple[list[Axes], list[Axes]]:
+def _grid(fig: Figure, names: list[str], maps: int) -> tuple[list[Axes], list[Axes]]:
     """Panels over one time axis; colour bars stand in a column of their own."""
     grid = fig.add_gridspec(
         len(names),
         2,
-        height_ratios=[HEIGHTS.get(name, 0.7) for name in names],
+        height_ratios=[HEIGHTS.get(name, GATE_HEIGHT) for name in names],
         width_ratios=(1, 0.016),
         hspace=0.42,
         wspace=0.025,
@@ -87,7 +66,7 @@ def _grid(fig: Figure, names: list[str]) -> tuple[list[Axes], list[Axes]]:
     for row, name in enumerate(names):
         axes.append(fig.add_subplot(grid[row, 0], sharex=axes[0] if axes else None))
         axes[-1].set_label(name)
-    bars = [fig.add_subplot(grid[row, 1], label="colour bar") for row in (1, 2)]
+    bars = [fig.add_subplot(grid[row, 1], label="colour bar") for row in range(1, 1 + maps)]
     return axes, bars
 
 
@@ -110,10 +89,11 @@ def _gate(ax: Axes, gate: np.ndarray, title: str, by_block: bool) -> None:
 def _remark(ax: Axes, network: Any) -> None:
     """What the lines of the gates are, at the upper right of the first of them."""
     remark = {"weight": "normal", "color": style.MUTED, "size": style.SMALL}
-    if isinstance(network, LSTM1997) and network.blocks <= len(BLOCK_COLOURS):
-        names = [f"block {k + 1}" for k in range(network.blocks)]
+    blocks = network.blocks if panels.block_size(network) else 0
+    if 0 < blocks <= len(BLOCK_COLOURS):
+        names = [f"block {k + 1}" for k in range(blocks)]
         look = {"loc": "lower right", "bbox_to_anchor": (1.01, 0.94), "borderpad": 0.2}
         ax.legend(ax.lines[: len(names)], names, ncols=len(names), handlelength=1.4, **look)
         return
-    what = "blocks" if isinstance(network, LSTM1997) else "cells"
+    what = "blocks" if blocks else "cells"
     ax.set_title(f"line: mean over the {what}; shaded: their range", loc="right", **remark)

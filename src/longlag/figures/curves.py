@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from longlag.figures import style
-from longlag.learning.recipe import Recipe
+from longlag.learning.rules import Minibatch
 from longlag.learning.training import Run
 
 CHANCE_LOOK: dict[str, Any] = {
@@ -76,7 +76,7 @@ def finite_tests(run: Run) -> tuple[np.ndarray, np.ndarray]:
 
 def averaged(run: Run) -> bool:
     """Whether the networks that are tested and shown have averaged weights, not the latest."""
-    return isinstance(run.recipe, Recipe) and run.recipe.average_decay > 0
+    return isinstance(run.recipe.rule, Minibatch) and run.recipe.rule.average_decay > 0
 
 
 def name_of_tests(run: Run) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,13 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.colorbar import Colorbar
 from matplotlib.image import AxesImage
-from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.text import Text
 
 from longlag.figures import style
-from longlag.networks.lstm1997 import LSTM1997
-from longlag.tasks.marked_pairs import Kind, Sequence
+from longlag.tasks.task import Drawing, Role
 
 
 def time_axis(ax: Axes, steps: int) -> None:
@@ -24,38 +23,45 @@ def time_axis(ax: Axes, steps: int) -> None:
     ax.set_xlim(-0.5, steps - 0.5)
 
 
-def sequence(ax: Axes, shown: Sequence, kind: Kind, steps: int) -> None:
-    """Values as bars: marked ones in colour, sentinels black; a hidden mark is outlined.
+def sequence(ax: Axes, shown: Drawing, steps: int) -> None:
+    """A sequence as bars, in the colours of their roles; a hidden mark is outlined.
 
     Args:
         ax: the panel.
         shown: the sequence, at most `steps` long.
-        kind: multiplication (values from 0 to 1) or adding (from -1 to 1).
         steps: length of the time axis.
     """
-    values = shown.inputs[:, 0]
-    positions = np.arange(len(values))
-    ends, marks = [0, len(values) - 1], [p for p in shown.marks if p > 0]
-    plain = np.setdiff1d(positions, [*ends, *marks])
+    values, low = shown.values, shown.low
+    top = low + (1.16 if low == 0 else 1.15) * (shown.high - low)
     wide = max(0.72, steps / 220)  # never too thin to be seen
+    ends, marks = (np.asarray(shown.roles.get(role, []), int) for role in ("end", "mark"))
+    plain = np.setdiff1d(np.arange(len(values)), [*ends, *marks])
     for chosen, width, colour in (
         (plain, 0.72, style.FAINT),
         (ends, wide, style.INK),
         (marks, wide, style.MARK),
     ):
-        ax.add_collection(_bars(np.asarray(chosen), values[chosen], width, colour), autolim=False)
-    low = -1 if kind == "adding" else 0
-    top = 1.16 if kind == "multiplication" else 1.3
-    ax.plot(marks, [top] * len(marks), "v", color=style.MARK, markersize=4.5, clip_on=False)
-    ax.plot(ends, [top] * 2, "v", color=style.INK, markersize=4.5, clip_on=False)
-    if 0 in shown.marks:
+        ax.add_collection(_bars(chosen, values[chosen], width, colour), autolim=False)
+    for chosen, colour in ((marks, style.MARK), (ends, style.INK)):
+        _tops(ax, chosen, top, colour, shown.letters)
+    if "hidden" in shown.roles:
         _hidden_mark(ax, low, top, 1.5 * wide)
     if low < 0:
         ax.axhline(0, color=style.MUTED, linewidth=0.6)
     ax.set_ylim(low, top)
-    ax.set_yticks([low, 0.5, 1] if low == 0 else [-1, 0, 1])
-    ax.spines["left"].set_bounds(low, 1)
+    ax.set_yticks([low, (low + shown.high) / 2, shown.high])
+    ax.spines["left"].set_bounds(low, shown.high)
     time_axis(ax, steps)
+
+
+def _tops(ax: Axes, at: np.ndarray, top: float, colour: str, letters: Mapping[int, str]) -> None:
+    """What stands above steps of note: their letters, or triangles."""
+    named = [p for p in at.tolist() if p in letters]
+    for p in named:
+        look = {"ha": "center", "va": "center", "color": colour, "size": style.SMALL}
+        ax.text(p, top, letters[p], weight="bold", **look)
+    rest = [p for p in at.tolist() if p not in letters]
+    ax.plot(rest, [top] * len(rest), "v", color=colour, markersize=4.5, clip_on=False)
 
 
 def _hidden_mark(ax: Axes, low: float, top: float, width: float) -> None:
@@ -82,23 +88,21 @@ def titles(ax: Axes, left: str, right: str, colour: str = style.NETWORK) -> tupl
     return ax.set_title(left, pad=pad), ax.set_title(right, loc="right", pad=pad, color=colour)
 
 
-def sequence_legend(hidden: bool, kind: Kind) -> list[Patch | Line2D]:
-    """Legend entries of `sequence`."""
-    entries: list[Patch | Line2D] = [
-        Patch(color=style.FAINT, label="value (marker 0)"),
-        Patch(color=style.MARK, label="marked value (+1)"),
-        Patch(color=style.INK, label="sentinel (−1)"),
-    ]
-    if hidden:
-        neutral = 1 if kind == "multiplication" else 0
-        look = {"facecolor": "white", "edgecolor": style.MARK, "linestyle": (0, (2, 1))}
-        entries.append(Patch(**look, label=f"hidden mark: seen as a sentinel, counts as {neutral}"))
-    return entries
+def sequence_legend(drawings: Iterable[Drawing]) -> list[Patch]:
+    """Legend entries of `sequence`, for all roles that occur."""
+    words = {role: text for drawing in drawings for role, text in drawing.legend.items()}
+    looks: dict[Role, dict[str, Any]] = {
+        "plain": {"color": style.FAINT},
+        "mark": {"color": style.MARK},
+        "end": {"color": style.INK},
+        "hidden": {"facecolor": "white", "edgecolor": style.MARK, "linestyle": (0, (2, 1))},
+    }
+    return [Patch(**look, label=words[role]) for role, look in looks.items() if role in words]
 
 
 def block_size(network: Any) -> int | None:
     """Cells of each block that shares its gates; None where every cell has its own."""
-    return network.block_size if isinstance(network, LSTM1997) else None
+    return getattr(network, "block_size", None)
 
 
 def colour_norm(*states: np.ndarray) -> colors.AsinhNorm:
@@ -196,7 +200,7 @@ def cell_ticks(cells: int) -> list[int]:
     return [1, *range(step, cells + 1, step)]
 
 
-def mark_lines(ax: Axes, shown: Sequence, colour: str = style.MARK) -> None:
-    """Light vertical lines at the two marks."""
-    for position in shown.marks:
+def mark_lines(ax: Axes, shown: Drawing, colour: str = style.MARK) -> None:
+    """Light vertical lines at the marks."""
+    for position in (*shown.roles.get("mark", ()), *shown.roles.get("hidden", ())):
         ax.axvline(position, color=colour, linewidth=0.9, alpha=0.55, zorder=1.5)

@@ -10,7 +10,7 @@ from matplotlib.patches import Patch
 
 from longlag.figures import examples, style
 from longlag.learning.training import Run
-from longlag.tasks.score import TOLERANCE, Score, score
+from longlag.tasks.score import Score
 
 SEQUENCES = 256
 
@@ -20,30 +20,33 @@ def draw(run: Run) -> Figure:
     """Left, the answers over the targets with y = x; right, their errors."""
     task, rng = run.recipe.task.tested, examples.stream(run, "scatter")
     drawn = [task.sequence(rng) for _ in range(SEQUENCES)]
-    targets = np.array([s.target for s in drawn])
-    hidden = np.array([examples.is_hidden(s) for s in drawn])
-    given = examples.answers(run.network, drawn)
+    answered = examples.batch(task, drawn)
+    given = examples.answers(run.network, task, drawn)
     with np.errstate(all="ignore"):
-        result = score(given, targets)
+        result = task.score(given, answered)
+    special = [task.is_special(s) for s in drawn]
+    hidden = np.repeat(special, answered.targets.size // len(drawn))  # a point an output
+    targets, given = answered.targets.ravel(), given.ravel()
 
-    title = f"{result.n - result.wrong} of {result.n} answers lie within {TOLERANCE} of the truth"
+    right, band = result.n - result.wrong, f"{task.tolerance:g}"
+    title = f"{right} of {result.n} answers lie within {band} of the truth"
     fig = style.figure(5.15, title, style.describe(run))
     left = style.panel(fig, 0.6, 0.9, 4.02, 4.32)
     right = style.panel(fig, 4.85, 0.9, 8.12, 4.32)
     left.set_label("answers")
     right.set_label("errors")
-    _answers(left, targets, given, hidden, result)
-    _errors(right, targets, given, hidden)
+    _answers(left, targets, given, hidden, result, task.tolerance)
+    _errors(right, targets, given, hidden, task.tolerance)
     look = {"ncols": 5, "handlelength": 1.3, "columnspacing": 1.6}
-    style.legend(fig, 0.5, 0.06, handles=_legend(bool(hidden.any())), **look)
+    style.legend(fig, 0.5, 0.06, handles=_legend(bool(hidden.any()), task.tolerance), **look)
     return fig
 
 
 def _groups(
-    targets: np.ndarray, given: np.ndarray, hidden: np.ndarray
+    targets: np.ndarray, given: np.ndarray, hidden: np.ndarray, tolerance: float
 ) -> list[tuple[np.ndarray, str, str]]:
     """Which points share a look: (chosen, marker, colour), those within the band first."""
-    wrong = ~(np.abs(given - targets) <= TOLERANCE)
+    wrong = ~(np.abs(given - targets) <= tolerance)
     return [
         (chosen & (wrong == outside), marker, style.MARK if outside else style.NETWORK)
         for outside in (False, True)
@@ -68,16 +71,21 @@ def _points(
 
 
 def _answers(
-    ax: Axes, targets: np.ndarray, given: np.ndarray, hidden: np.ndarray, result: Score
+    ax: Axes,
+    targets: np.ndarray,
+    given: np.ndarray,
+    hidden: np.ndarray,
+    result: Score,
+    tolerance: float,
 ) -> None:
     """Answers over targets, at equal scales."""
     ends = np.array([-0.06, 1.06])
-    ax.fill_between(ends, ends - TOLERANCE, ends + TOLERANCE, color=style.GRID, lw=0)
+    ax.fill_between(ends, ends - tolerance, ends + tolerance, color=style.GRID, lw=0)
     ax.plot(ends, ends, color=style.MUTED, lw=0.9)
     ax.set_aspect("equal")
     ax.set_xlim(*ends)
     ax.set_ylim(*ends)
-    _points(ax, targets, given, _groups(targets, given, hidden))
+    _points(ax, targets, given, _groups(targets, given, hidden, tolerance))
     ax.set_title("Answer against target")
     ax.set_xlabel("target")
     ax.set_ylabel("network’s answer")
@@ -91,17 +99,19 @@ def _answers(
     ax.text(0.04, 0.97, text, transform=ax.transAxes, va="top", linespacing=1.4, bbox=box)
 
 
-def _errors(ax: Axes, targets: np.ndarray, given: np.ndarray, hidden: np.ndarray) -> None:
+def _errors(
+    ax: Axes, targets: np.ndarray, given: np.ndarray, hidden: np.ndarray, tolerance: float
+) -> None:
     """Errors over targets, at a scale that shows the band."""
     with np.errstate(all="ignore"):
         errors = given - targets
     finite = np.abs(errors[np.isfinite(errors)])
-    limit = float(np.clip(1.08 * finite.max(), 2 * TOLERANCE, 1.0)) if finite.size else 1.0
-    ax.axhspan(-TOLERANCE, TOLERANCE, color=style.GRID, lw=0)
+    limit = float(np.clip(1.08 * finite.max(), 2 * tolerance, 1.0)) if finite.size else 1.0
+    ax.axhspan(-tolerance, tolerance, color=style.GRID, lw=0)
     ax.axhline(0, color=style.MUTED, lw=0.9)
     ax.set_xlim(-0.06, 1.06)
     ax.set_ylim(-limit, limit)
-    _points(ax, targets, errors, _groups(targets, given, hidden))
+    _points(ax, targets, errors, _groups(targets, given, hidden, tolerance))
     if not finite.size:
         style.note(ax, "no answer is a finite number")
     ax.set_title("Error (answer − target) against target")
@@ -109,7 +119,7 @@ def _errors(ax: Axes, targets: np.ndarray, given: np.ndarray, hidden: np.ndarray
     ax.set_xticks(np.linspace(0, 1, 6))
 
 
-def _legend(hidden: bool) -> list[Line2D | Patch]:
+def _legend(hidden: bool, tolerance: float) -> list[Line2D | Patch]:
     def dot(marker: str, colour: str, face: str, text: str) -> Line2D:
         return Line2D(
             [],
@@ -123,7 +133,7 @@ def _legend(hidden: bool) -> list[Line2D | Patch]:
         )
 
     entries: list[Line2D | Patch] = [
-        Patch(color=style.GRID, label=f"tolerance of ±{TOLERANCE}"),
+        Patch(color=style.GRID, label=f"tolerance of ±{tolerance:g}"),
         dot("o", style.NETWORK, style.NETWORK, "within it"),
         dot("o", style.MARK, style.MARK, "wrong"),
     ]

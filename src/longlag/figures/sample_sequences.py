@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from longlag.figures import examples, panels, style
 from longlag.learning.training import Run
-from longlag.tasks.score import TOLERANCE
+from longlag.tasks.task import Sequence, Task
 
 
 @style.styled
 def draw(run: Run) -> Figure:
     """Five held-out sequences, each with its target and the network's answer."""
     sequences = examples.five_sequences(run)
-    given = examples.answers(run.network, sequences)
     task = run.recipe.task
+    given = examples.answers(run.network, task, sequences)
+    drawings = [task.drawing(sequence) for sequence in sequences]
     steps = max(len(s.inputs) for s in sequences)
 
-    right = sum(abs(y - s.target) <= TOLERANCE for y, s in zip(given, sequences, strict=True))
-    what = "product" if task.name == "multiplication" else "scaled sum"
-    title = f"Answer the {what} of the two marked values: {right} of 5 within {TOLERANCE}"
+    right = task.correct(given, examples.batch(task, sequences))
+    title = f"Answer {task.asks}: {right.sum()} of 5 within {task.tolerance:g}"
     fig = style.figure(7.0, title, style.describe(run))
     grid = fig.add_gridspec(5, 1, hspace=0.78, **style.place(fig, 0.55, 0.78, 8.12, 6.08))
     axes: list[Axes] = []
@@ -28,24 +29,22 @@ def draw(run: Run) -> Figure:
         ax = fig.add_subplot(grid[row], sharex=axes[0] if axes else None)
         axes.append(ax)
         ax.set_label(f"sequence {row + 1}")
-        panels.sequence(ax, sequence, task.name, steps)
+        panels.sequence(ax, drawings[row], steps)
         ax.tick_params(labelbottom=row == 4)
-        verdict, colour = _verdict(sequence.target, float(answer))
-        panels.titles(ax, examples.formula(task, sequence), verdict, colour)
+        verdict, colour = _verdict(task, sequence, answer, bool(right[row]))
+        panels.titles(ax, task.explain(sequence), verdict, colour)
     axes[2].set_ylabel("value")
     axes[-1].set_xlabel("step")
-    hidden = any(examples.is_hidden(s) for s in sequences)
     look = {"ncols": 4, "handlelength": 1.1, "columnspacing": 1.8}
-    style.legend(fig, 0.45, 0.06, handles=panels.sequence_legend(hidden, task.name), **look)
+    style.legend(fig, 0.45, 0.06, handles=panels.sequence_legend(drawings), **look)
     return fig
 
 
-def _verdict(target: float, answer: float) -> tuple[str, str]:
+def _verdict(task: Task, sequence: Sequence, answer: np.ndarray, good: bool) -> tuple[str, str]:
     """The answer and its error in words, and their colour."""
-    error = abs(answer - target)
-    good = error <= TOLERANCE
+    error = float(np.max(np.abs(answer - sequence.target)))
     off = f"off by {error:.3f}" if error < 1e4 else "far off"
     return (
-        f"{style.answer(answer)}, {off}  {'✓' if good else '✗'}",
+        f"{style.answer(task.say(answer))}, {off}  {'✓' if good else '✗'}",
         style.NETWORK if good else style.MARK,
     )

@@ -147,9 +147,9 @@ def describe(run: Run) -> str:
 def rules(run: Run) -> str:
     """The task and the rules under which it is tested: 'product, paper rules, T = 100–110'."""
     task = run.recipe.task.tested
-    what = "product" if task.name == "multiplication" else "sum"
     longest = "" if task.max_length == task.min_length else f"–{task.max_length}"
-    return f"{what}, {task.rules} rules, T = {task.min_length}{longest}"
+    by = f"{task.rules_name} rules, " if task.rules_name else ""
+    return f"{task.what}, {by}T = {task.min_length}{longest}"
 
 
 def note(ax: Axes, text: str) -> None:
@@ -167,7 +167,6 @@ def number(x: float) -> str:
     return f"{x:.{digits}f}"
 
 
-def answer(y: float) -> str:
+def answer(words: str) -> str:
     """A network's answer in words."""
-    text = f"{y:.3f}" if abs(y) < 1e4 else number(y)
-    return f"network: {text}".replace("-", "−")
+    return f"network: {words}".replace("-", "−")

@@ -64,8 +64,8 @@ def headline(run: Run) -> str:
 
 def paper_stops(run: Run) -> tuple[tuple[float, str], ...]:
     """The paper's two results, where a run is on the paper's own task."""
-    same = run.recipe.task.tested == MarkedPairs("multiplication", "paper", 100, 110)
-    return PAPER_STOPS if same else ()
+    task, own = run.recipe.task.tested, MarkedPairs()  # the lengths are the paper's
+    return PAPER_STOPS if task == own else ()
 
 
 def _curves(ax: Axes, run: Run) -> list[Line2D]:
@@ -133,7 +133,8 @@ def _stops(ax: Axes, run: Run) -> None:
 
 def _chance(ax: Axes, run: Run) -> Line2D:
     chance = curves.chance_line(ax, run)
-    label = f"chance {style.number(chance)} ({run.recipe.task.rules} rules)"
+    by = run.recipe.task.rules_name
+    label = f"chance {style.number(chance)}" + (f" ({by} rules)" if by else "")
     return Line2D([], [], label=label, **curves.CHANCE_LOOK)
 
 

@@ -72,6 +72,15 @@ class GRU:
     answered: Answered = "last"
 
     @property
+    def titles(self) -> dict[str, str]:
+        """What the states are, in words."""
+        return {
+            "hidden": "Hidden state h of each unit",
+            "reset_gate": "Reset gate: how much of the past makes a candidate",
+            "update_gate": "Update gate: what is kept",
+        }
+
+    @property
     def hidden(self) -> int:
         """H, the number of units."""
         return len(self.parameters.Wy)

@@ -117,6 +117,18 @@ class LSTM:
                 )
 
     @property
+    def titles(self) -> dict[str, str]:
+        """What the states are, in words."""
+        fixed = "" if self.forget_gate else " (fixed at 1)"
+        return {
+            "cell": "Cell state c of each cell",
+            "hidden": "Hidden state h = o tanh(c) of each cell",
+            "input_gate": "Input gate: what is let in",
+            "forget_gate": f"Forget gate: what is kept{fixed}",
+            "output_gate": "Output gate: what is let out",
+        }
+
+    @property
     def hidden(self) -> int:
         """H, the number of memory cells."""
         return len(self.parameters.Wy)

@@ -181,6 +181,16 @@ class LSTM1997:
             )
 
     @property
+    def titles(self) -> dict[str, str]:
+        """What the states are, in words."""
+        return {
+            "cell": "Cell state s of each cell",
+            "hidden": "Cell output, output gate × h(s), of each cell",
+            "input_gate": "Input gate: what is let in, shared by the cells of a block",
+            "output_gate": "Output gate: what is let out, shared by the cells of a block",
+        }
+
+    @property
     def parameters(self) -> Weights:
         """The weights, by the name that they have in every network."""
         return self.weights

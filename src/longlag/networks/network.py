@@ -27,6 +27,12 @@ class Model(Protocol):
     """A network with weights."""
 
     @property
+    def titles(self) -> Mapping[str, str]:
+        """What its states are, in words, in the order in which a picture shows them; names of
+        gates end in `_gate`."""
+        ...
+
+    @property
     def parameters(self) -> Any:
         """The weights: a named tuple of arrays."""
         ...

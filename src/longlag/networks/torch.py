@@ -44,6 +44,11 @@ class TorchModel:
         self._trainable = trainable(module)
 
     @property
+    def titles(self) -> dict[str, str]:
+        """Nothing, as in `states`."""
+        return {}
+
+    @property
     def parameters(self) -> tuple[np.ndarray, ...]:
         """The weights, in the order of `Network.shapes`."""
         return tuple(views(self._weights, [tuple(p.shape) for p in self._trainable.values()]))

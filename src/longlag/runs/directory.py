@@ -172,7 +172,7 @@ def described(content: Any) -> dict[str, Any]:
 def stops_json(run: Run) -> dict[str, Any]:
     """The stopping points of a run that learned on-line; nothing of another."""
     stops = [asdict(stop) for stop in run.stops]
-    return {"stops": [{**s, "score": s.pop("fresh")} for s in stops]} if stops else {}
+    return {"stops": [{"score": stop.pop("fresh"), **stop} for stop in stops]} if stops else {}
 
 
 def _load_network(path: Path, recipe: Recipe) -> Any:

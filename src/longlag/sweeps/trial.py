@@ -90,7 +90,7 @@ def outcome(run: training.Run, fresh: int = 0) -> dict[str, Any]:
         "score": run.score.as_dict(),
         "fresh": None if judged is None else judged.as_dict(),
         "curve": [[iteration, test.mse, test.wrong] for iteration, test in run.history.tests],
-        "stops": [{**stop, "score": stop.pop("fresh")} for stop in stops],
+        "stops": [{"score": stop.pop("fresh"), **stop} for stop in stops],
         "engine": run.engine,
         "isa": run.isa,
     }

@@ -27,7 +27,7 @@ import numpy as np
 
 from longlag import checks
 from longlag.settings import setting
-from longlag.tasks.task import Batch, Task
+from longlag.tasks.task import Batch, Drawing, Role, Task
 
 Kind = Literal["multiplication", "adding"]
 Rules = Literal["paper", "catalog"]
@@ -101,9 +101,13 @@ class MarkedPairs(Task):
         return self.at_length(self.max_length) if self.rules == "catalog" else self
 
     @property
+    def what(self) -> str:
+        return "product" if self.kind == "multiplication" else "sum"
+
+    @property
     def asks(self) -> str:
-        what = "product" if self.kind == "multiplication" else "scaled sum"
-        return f"the {what} of the two marked values"
+        scaled = "" if self.kind == "multiplication" else "scaled "
+        return f"the {scaled}{self.what} of the two marked values"
 
     @property
     def published(self) -> tuple[tuple[str, float, str], ...]:
@@ -111,17 +115,57 @@ class MarkedPairs(Task):
         return PUBLISHED if self.kind == "multiplication" else ()
 
     def explain(self, sequence: Sequence) -> str:
-        """How the target comes about: '0.73 × 0.51 = 0.372'."""
+        """How the target comes about: '0.733 × 0.508 = 0.372'.
+
+        Values have three decimals, or as many more as it takes for the result of what is printed
+        to be the result that is printed.
+        """
         marks = sorted(sequence.marks)
-        values = [sequence.inputs[p, 0] for p in marks]
-        if self.kind == "multiplication":
-            x1, x2 = (
-                "1 (hidden)" if p == 0 else f"{x:.2f}" for p, x in zip(marks, values, strict=True)
-            )
-            return f"{x1} × {x2} = {sequence.target:.3f}"
-        x1 = "0 (hidden)" if marks[0] == 0 else f"{values[0]:.2f}".replace("-", "−")
-        sign = "−" if values[1] < 0 else "+"
-        return f"½ + ({x1} {sign} {abs(values[1]):.2f}) / 4 = {sequence.target:.3f}"
+        product, result = self.kind == "multiplication", f"{sequence.target:.3f}"
+        x1, x2 = (float(sequence.inputs[p, 0]) if p else float(product) for p in marks)
+
+        def comes_out(digits: int) -> bool:
+            a, b = round(x1, digits), round(x2, digits)
+            return f"{a * b if product else 0.5 + (a + b) / 4:.3f}" == result
+
+        digits = next(filter(comes_out, range(3, 16)), 16)
+        first = f"{x1:.0f} (hidden)" if marks[0] == 0 else f"{x1:.{digits}f}".replace("-", "−")
+        if product:
+            return f"{first} × {x2:.{digits}f} = {result}"
+        return f"½ + ({first} {'−' if x2 < 0 else '+'} {abs(x2):.{digits}f}) / 4 = {result}"
+
+    def drawing(self, sequence: Sequence) -> Drawing:
+        """Values as bars, in the markers' colours."""
+        legend: dict[Role, str] = {
+            "plain": "value (marker 0)",
+            "mark": "marked value (+1)",
+            "end": "sentinel (−1)",
+        }
+        roles: dict[Role, list[int]] = {
+            "mark": [p for p in sequence.marks if p > 0],
+            "end": [0, len(sequence.inputs) - 1],
+        }
+        if self.is_special(sequence):
+            neutral = 1 if self.kind == "multiplication" else 0
+            roles["hidden"] = [0]
+            legend["hidden"] = f"hidden mark: seen as a sentinel, counts as {neutral}"
+        low = 0 if self.kind == "multiplication" else -1
+        values, about = sequence.inputs[:, 0], "values, two of them marked"
+        return Drawing(values, roles, {}, low, 1, legend, about)
+
+    def is_special(self, sequence: Sequence) -> bool:
+        """Whether one of the marks fell on the first pair, where the network cannot see it."""
+        return 0 in sequence.marks
+
+    @property
+    def special_share(self) -> float:
+        return self.hidden_share
+
+    def is_telling(self, sequence: Sequence) -> bool:
+        """Whether the marks are both visible and a tenth of the length apart."""
+        first, second = sequence.marks
+        apart = max(2, len(sequence.inputs) // 10)
+        return not self.is_special(sequence) and abs(first - second) >= min(apart, 8)
 
     # -- what is known in closed form ---------------------------------------------------------
 

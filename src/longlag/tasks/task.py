@@ -15,6 +15,8 @@ of its own: answers are then (B,) or (B, T).
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from collections.abc import Sequence as Sequence_
 from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol, Self
 
@@ -47,6 +49,32 @@ class Sequence(Protocol):
     def inputs(self) -> np.ndarray: ...
     @property
     def target(self) -> Any: ...
+
+
+Role = Literal["plain", "mark", "end", "hidden"]
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """What a picture of a sequence shows: a bar a step, whose colour is its role.
+
+    Attributes:
+        values: heights of the bars, (L,).
+        roles: positions of the steps that are not plain, by role: what is to be remembered
+            (`mark`), begin and end or trigger (`end`), and a mark that cannot be seen (`hidden`).
+        letters: a word above a step, by position.
+        low, high: range of the values.
+        legend: what each role is, in words, for those that occur.
+        about: what the bars are: 'values, two of them marked'.
+    """
+
+    values: np.ndarray
+    roles: Mapping[Role, Sequence_[int]]
+    letters: Mapping[int, str]
+    low: float
+    high: float
+    legend: Mapping[Role, str]
+    about: str
 
 
 @dataclass(frozen=True)
@@ -191,12 +219,46 @@ class Task(Part, ABC):
 
     @property
     @abstractmethod
+    def what(self) -> str:
+        """What is answered, in a word or two: 'product'."""
+
+    @property
+    @abstractmethod
     def asks(self) -> str:
-        """What the answer is, in a few words: 'the product of the two marked values'."""
+        """The same with what it is of: 'the product of the two marked values'."""
 
     @abstractmethod
     def explain(self, sequence: Any) -> str:
         """How the target of a sequence comes about: '0.73 × 0.51 = 0.372'."""
+
+    @abstractmethod
+    def drawing(self, sequence: Any) -> Drawing:
+        """What a picture of a sequence shows."""
+
+    def say(self, answer: Any) -> str:
+        """An answer in words: a number, or the name of the most active output."""
+        answer = np.asarray(answer)
+        if answer.ndim == 0:
+            return f"{float(answer):.3f}" if abs(answer) < 1e4 else f"{float(answer):.2e}"
+        return self.classes[int(np.argmax(answer))] if self.classes else str(np.argmax(answer))
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the outputs, where they stand for something; (K,) or none."""
+        return ()
+
+    def is_special(self, sequence: Any) -> bool:
+        """Whether a sequence has something that figures show once: a mark that cannot be seen."""
+        return False
+
+    @property
+    def special_share(self) -> float:
+        """Probability of such a sequence."""
+        return 0.0
+
+    def is_telling(self, sequence: Any) -> bool:
+        """Whether a sequence shows well what is asked for."""
+        return True
 
     @property
     def published(self) -> tuple[tuple[str, float, str], ...]:

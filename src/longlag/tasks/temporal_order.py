@@ -20,7 +20,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from longlag import checks
-from longlag.tasks.task import Batch, Task
+from longlag.tasks.task import Batch, Drawing, Role, Task
 
 SYMBOLS = "EBabcdXY"
 BEGIN, TRIGGER, DISTRACTORS, X = 0, 1, (2, 6), 6  # indices in SYMBOLS; Y follows X
@@ -85,8 +85,31 @@ class TemporalOrder(Task):
         return 3 / 16
 
     @property
+    def what(self) -> str:
+        return "order"
+
+    @property
     def asks(self) -> str:
         return "the order of X and Y"
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return ORDERS
+
+    def drawing(self, sequence: Sequence) -> Drawing:
+        """Distractors as bars of four heights; X and Y by name."""
+        inputs, (low, high) = sequence.inputs, DISTRACTORS
+        values = np.where(inputs >= X, 1.0, (inputs - low + 1) / (high - low + 2))
+        ends = [0, len(inputs) - 1]
+        values[ends] = 1.0
+        legend: dict[Role, str] = {
+            "plain": "distractor (a, b, c, d)",
+            "mark": "X or Y",
+            "end": "begin, trigger",
+        }
+        roles: dict[Role, list[int]] = {"mark": list(sequence.marks), "end": ends}
+        letters = {p: SYMBOLS[inputs[p]] for p in (*sequence.marks, *ends)}
+        return Drawing(values, roles, letters, 0, 1, legend, "symbols, two of them X or Y")
 
     def explain(self, sequence: Sequence) -> str:
         """'X at 13, Y at 55: XY'."""
