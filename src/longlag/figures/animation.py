@@ -164,7 +164,8 @@ class Stage:
         norm = panels.colour_norm(*(frame.cells for frame in frames))
         block_size = panels.block_size(self.run.network)
         self.heat = panels.heat_map(ax, self.colour_bar, cells, norm, block_size)
-        ax.set_title("Cell state c[t]" if block_size is None else "Cell state s[t]")
+        titles = self.run.network.titles
+        ax.set_title(titles.get("cell") or titles["hidden"])
         ax.set_xlabel("step")
         panels.time_axis(ax, len(cells))
         panels.mark_lines(ax, self.run.recipe.task.drawing(self.sequences[0]))
