@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import math
 import re
+import shlex
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +20,7 @@ from hypothesis import strategies as st
 import longlag
 from longlag import cli
 from longlag import words as report
+from longlag.cli.settings import settings as settings_by_part
 from longlag.runs import directory as runs
 from longlag.studies.result import Result
 
@@ -218,34 +224,7 @@ def test_the_reference_names_what_json_holds(
     assert set(re.findall(r"`(\w+)`", outside)) == set(content)
 
 
-def test_help_names_every_command_and_flag() -> None:
-    for command in (None, *cli.COMMANDS):
-        words = [*filter(None, [command]), "--help"]
-        shown = subprocess.run(
-            [sys.executable, "-m", "longlag.cli", *words], capture_output=True, text=True
-        )
-        assert shown.returncode == 0
-        expected = cli.COMMANDS if command is None else ["--help"]
-        assert all(word in shown.stdout for word in expected)
-
-
 # -- refusals ---------------------------------------------------------------------------------
-
-
-def test_help_says_what_recipes_set_and_shows_no_python(capsys, monkeypatch) -> None:
-    monkeypatch.setenv("COLUMNS", "1000")
-    shown = {}
-    for words in (["train"], ["compare"], ["explore"], ["figures"], ["study", "seeds"]):
-        with pytest.raises(SystemExit):
-            cli.main([*words, "--help"])
-        shown[words[-1]] = capsys.readouterr().out
-        assert not re.search(r"None|\[\[|\(default: (''|\"\")?\)", shown[words[-1]])
-    for said in (
-        r"memory cells \(default: 8\)",
-        r"\(by recipe: 0.005 in catalog; 0.025 in robust; 0.1 in paper; 0.5 in paper-adding\)",
-        r"\(by recipe: 30 in catalog; 110 in robust, paper, paper-adding\)",
-    ):
-        assert re.search(said, shown["train"])
 
 
 def test_a_wide_table_stands_in_parts_on_a_terminal(capsys, monkeypatch) -> None:
@@ -260,18 +239,151 @@ def test_a_wide_table_stands_in_parts_on_a_terminal(capsys, monkeypatch) -> None
     assert [line.split()[:2] for line in (*parts[0], *parts[2])] == [["case", "T"], ["a", "30"]] * 2
     shown = [cell for _, line in parts for cell in line.split()[2:]]
     assert shown == [str(k) for k in range(9)]
+    monkeypatch.setenv("COLUMNS", "14")
+    parts = [part.splitlines() for part in report.table(rows, keys=2).split("\n\n")]
+    assert parts[0] == ["   case  T", "1  a     30"], "the keys leave no room: lines have numbers"
+    assert parts[1] == ["   column 0", "1  0"]
     monkeypatch.setenv("COLUMNS", "3")
-    assert report.table(rows, keys=2).count("case") == 9, "a part has one column at least"
+    assert len(report.table(rows, keys=2).split("\n\n")) == 11, "a part has a column at least"
 
 
 def test_each_part_of_a_studys_table_says_what_its_lines_are_about(monkeypatch) -> None:
     table = [("recipe", "T", "rule", "seeds", "rate"), *(("a", "30", r, "1", "2") for r in "xy")]
     result = Result("A title", {"out": "here", "rows": []}, table, ())
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
-    monkeypatch.setenv("COLUMNS", "22")
+    monkeypatch.setenv("COLUMNS", "24")
     lines = str(result).splitlines()
     assert [line for line in lines if line.startswith("a")].count("a       30  x     1") == 1
     assert "a       30  y     2" in lines
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        *((0.0, "0.0 ms"), (0.00042, "0.4 ms"), (0.048, "48 ms"), (0.9994, "999 ms")),
+        *((0.9996, "1.0 s"), (3.21, "3.2 s"), (99.94, "99.9 s"), (99.96, "100 s")),
+        (4321.0, "4,321 s"),
+    ],
+)
+def test_times_in_words(value: float, said: str) -> None:
+    assert report.seconds(value) == said
+
+
+def test_a_short_training_took_milliseconds(run: Path) -> None:
+    loaded = runs.load(run)
+    loaded = replace(loaded, history=replace(loaded.history, elapsed_sec=0.048))
+    assert "80 sequences (20 iterations, 48 ms, numpy)" in report.score_card(loaded, run)
+
+
+# -- how a command line is written ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "name", "value"),
+    [
+        (["train", "--min-length", "30"], "min_length", 30),
+        (["train", "--min-length=30"], "min_length", 30),
+        (["train", "--min_length", "30"], "min_length", 30),
+        (["train", "--min_length=30"], "min_length", 30),
+        (["train", "--seed", "1", "--seed", "2"], "seed", 2),
+        (["train", "--input-bias", "-4"], "input_bias", -4.0),
+        (["train", "--input-bias", "-1e-3"], "input_bias", -0.001),
+        (["train", "--input-bias=-inf"], "input_bias", -math.inf),
+        (["train", "--forget-gate", "False"], "forget_gate", False),
+        (["train", "--save-dir", "-"], "save_dir", Path("-")),
+        (["train", "--save-dir", "-x"], "save_dir", Path("-x")),
+        (["train", "--save-dir=--x y"], "save_dir", Path("--x y")),
+        (["train", "--save-dir=a=b"], "save_dir", Path("a=b")),
+        (["compare", "--n", "5", "a", "--json", "b"], "runs", [Path("a"), Path("b")]),
+        (["evaluate", "--json", "--", "--n"], "run", Path("--n")),
+        (["evaluate", "-1.5"], "run", Path("-1.5")),
+        (["study", "lag", "--lengths", "30,100"], "lengths", [30, 100]),
+        (["ledger", "rates", "x", "--by", "recipe,clip"], "by", ["recipe", "clip"]),
+    ],
+)
+def test_ways_to_write_an_argument(words: list[str], name: str, value: object) -> None:
+    assert getattr(cli.parse(words), name) == value
+
+
+def test_every_setting_of_every_recipe_is_a_flag_in_one_part_of_the_help() -> None:
+    shown = [one.name for part in settings_by_part().values() for one in part]
+    assert len(set(shown)) == len(shown)
+    assert set(shown) == {name for r in longlag.RECIPES.values() for name in r.settings()}
+
+
+def test_every_command_has_its_function_and_examples_that_are_right() -> None:
+    for command in cli.parser().leaves():
+        module, _, name = command.get_default("function").partition(":")
+        assert callable(getattr(importlib.import_module(f"longlag.cli.{module}"), name))
+        assert command.examples
+        for example in command.examples:
+            line = re.search(r"longlag ([^|#)]*)", example)
+            assert line is not None
+            assert cli.parse(shlex.split(line[1]))
+
+
+def test_it_starts_without_what_only_some_commands_need() -> None:
+    heavy = [
+        "matplotlib",
+        "shtab",
+        "sqlite3",
+        "tqdm",
+        "torch",
+        "distributed",
+        "longlag.studies.frame",
+    ]
+    code = (
+        "import sys; from longlag import cli; assert cli.main(sys.argv[1:]) == 0; "
+        f"print(*({set(heavy)} & set(sys.modules)), file=sys.stderr)"
+    )
+    for words in (["--help"], ["study", "seeds", "--help"], ["--version"]):
+        done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (0, "\n")
+
+
+# -- completion in the shell ------------------------------------------------------------------
+
+ASK = r"""
+source "$1"; shift
+COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMP_LINE="$*"; COMP_POINT=${#COMP_LINE}
+function=$(complete -p longlag | sed 's/.*-F \([^ ]*\).*/\1/')
+"$function" longlag "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}"
+echo "${COMPREPLY[*]}"
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "completed"),
+    [
+        ("tr", "train"),
+        ("train --min-l", "--min-length"),
+        ("train --engine n", "native numpy"),
+        ("train --json --se", "--seed"),
+        ("study se", "seeds"),
+        ("study seeds --led", "--ledger"),
+        ("evaluate ru", "run"),
+        ("train --save-dir ru", "run"),
+        ("completion f", "fish"),
+    ],
+)
+def test_bash_completes(words: str, completed: str, tmp_path: Path, capsys) -> None:
+    script = tmp_path / "script"
+    script.write_text(call(capsys, "completion", "bash")[1])
+    (tmp_path / "run").mkdir()
+    asked = ["bash", "-c", ASK, "bash", str(script), "longlag", *words.split()]
+    done = subprocess.run(asked, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == (f"{completed}\n", "")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_reads_its_completion(shell: str, tmp_path: Path, capsys) -> None:
+    status, out, err = call(capsys, "completion", shell)
+    assert (status, err) == (0, "")
+    assert "min-length" in out
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not installed")
+    (tmp_path / "script").write_text(out)
+    subprocess.run([shell, "-n", "script"], cwd=tmp_path, check=True)
 
 
 def test_version(capsys) -> None:
@@ -281,17 +393,37 @@ def test_version(capsys) -> None:
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        ([], "a command is missing"),
-        (["trian"], "unrecognized: trian; known commands are train"),
-        (["study", "sed"], "table8, table7, seeds, forget-gate, lag, register, movement"),
-        (["train", "--sed", "3"], "did you mean --seed?"),
+        ([], "a command is missing: give one of train, evaluate, compare"),
+        (["trian"], "unknown command 'trian'; did you mean 'train'?"),
+        (["xyz"], "unknown command 'xyz'; known are train, evaluate"),
+        ([""], "unknown command ''; known are train, evaluate"),
+        (["--foo"], "there is no flag --foo; see longlag --help"),
+        (["--json", "train"], "--json belongs behind the command: longlag COMMAND --json"),
+        (["study"], "a study is missing: give one of table8, table7, seeds"),
+        (["study", "sed"], "unknown study 'sed'; did you mean 'seeds'?"),
+        (["study", "xyz"], "table8, table7, seeds, forget-gate, lag, register, movement"),
+        (["study", "--trials", "3", "lag"], "--trials belongs behind the study: longlag study"),
+        (["ledger", "shw"], "unknown ledger command 'shw'; did you mean 'show'?"),
+        (["train", "--sed", "3"], "train has no flag --sed; did you mean --seed?"),
+        (["train", "--hid", "3"], "train has no flag --hid; did you mean --hidden?"),
+        (["train", "--last", "3"], "train has no flag --last; it is a flag of ledger show"),
+        (["train", "--xyz", "3"], "train has no flag --xyz; see longlag train --help"),
+        (["train", "-s", "3"], "train has no flag -s; see longlag train --help"),
         (["train", "--seed"], "--seed is missing its value"),
+        (["train", "--seed", "--json"], "--seed is missing its value"),
+        (["train", "--json=1"], "--json takes no value, not '1'"),
+        (["train", "--recipe", ""], "--recipe must be a name, not ''"),
+        (["train", "--save-dir", ""], "--save-dir must be a path, not ''"),
         (["train", "--seed", "x"], "--seed must be a whole number, not 'x'"),
+        (["train", "--min_length=x"], "--min-length must be a whole number, not 'x'"),
+        (["train", "--seed", "7" * 5000], f"--seed must be a whole number, not '{'7' * 60}...'"),
         (["train", "--seed", "-1"], "seed must be a whole number from 0 to 2**63 - 1, not -1"),
-        (["train", "--engine", "abacus"], "--engine must be one of auto, native, numpy"),
+        (["train", "--engine", "abacus"], "--engine must be one of auto, native, numpy, not 'ab"),
+        (["train", "--engine", "nativ"], "not 'nativ'; did you mean 'native'?"),
         (["train", "--threads", "0"], "threads must be a whole number from 1 to 1,024, not 0"),
         (["train", "--recipe", "robst"], "unknown recipe 'robst'; did you mean 'robust'?"),
         (["train", "--recipe", "catalogue"], "did you mean 'catalog'?"),
+        (["train", "--recipe", "nope"], "unknown recipe 'nope'; known are catalog, robust, paper"),
         (["train", "--min-length", "10"], "min_length must be at least 11 steps"),
         (["train", "--recipe", "catalog", "--min-length", "11"], "at least 12 steps"),
         (["train", "--max-length", "50"], "max_length must be at least min_length (100), not 50"),
@@ -309,14 +441,21 @@ def test_version(capsys) -> None:
         (["train", "--forget-gate", "maybe"], "--forget-gate must be one of True, False"),
         (["train", "--resume", "--overwrite"], "exclude each other"),
         (["train", "--resume", "--save-dir", "nowhere"], "there is nothing to resume in nowhere"),
-        (["evaluate"], "longlag evaluate is missing its PATH"),
-        (["ledger", "show"], "longlag ledger show is missing its PATH"),
+        (["train", "--input-bias", "-1e9"], "input_bias must be a number from -1000"),
+        (["evaluate"], "evaluate is missing its RUN; usage: longlag evaluate RUN [options]"),
+        (["ledger", "show"], "ledger show is missing its FILE; usage: longlag ledger show FILE"),
+        (["ledger", "show", "."], ". holds no ledger.sqlite: name a ledger, or the directory"),
+        (["export", "run"], "export is missing its --format and --out; usage: longlag export RUN"),
+        (["evaluate", "a", "b"], "'b' is a word too many; usage: longlag evaluate RUN [options]"),
+        (["evaluate", "-1"], "-1 is not a run directory"),
+        (["evaluate", "--", "--n"], "--n is not a run directory"),
+        (["completion", "fis"], "SHELL must be one of bash, zsh, fish, not 'fis'; did you mean"),
         (["evaluate", "nowhere"], "nowhere is not a run directory: there is no such directory"),
         (["evaluate", "."], ". is not a run directory: it has no history.json"),
         (["compare", "nowhere"], "compare needs at least two run directories, not 1"),
         (["figures", "nowhere"], "nowhere is not a run directory"),
         (["animate", "nowhere"], "nowhere is not a run directory"),
-        (["doctor", "now"], "unrecognized: now"),
+        (["doctor", "now"], "'now' is a word too many; usage: longlag doctor [options]"),
     ],
 )
 def test_bad_input_is_refused_in_one_sentence(
@@ -393,13 +532,15 @@ def test_a_full_disk_fails_with_one_sentence(run: Path, capsys, monkeypatch) -> 
 
 
 def test_a_reader_that_goes_away_is_no_traceback(run: Path) -> None:
-    command = f"{sys.executable} -m longlag.cli compare {run} {run} | true"
+    command = f"{sys.executable} -m longlag compare {run} {run} | true"
     done = subprocess.run(command, shell=True, capture_output=True, text=True)
     assert "Traceback" not in done.stderr
 
 
 WORDS = st.one_of(
-    st.sampled_from([*cli.COMMANDS, "--json", "--quiet", "--seed", "--n", "--hidden", "--resume"]),
+    st.sampled_from(
+        [*cli.parser().commands, "--json", "--quiet", "--seed", "--n", "--hidden", "--resume"]
+    ),
     st.sampled_from(
         [f"--{name.replace('_', '-')}" for name in longlag.recipe("robust").settings()]
     ),

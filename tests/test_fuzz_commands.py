@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import types
-from collections.abc import Iterator
-from dataclasses import dataclass, fields, is_dataclass
+from argparse import Action
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import pytest
 from hypothesis import Phase, given, settings
@@ -25,6 +23,7 @@ from fuzzing import (
     digests,
 )
 from longlag import cli
+from longlag.cli.flags import HELP, Parser
 from longlag.learning.recipe import Recipe
 from reliability import Tally
 
@@ -84,6 +83,7 @@ BASES: dict[str, tuple[str, ...]] = {
     "import": ("exports/run.safetensors", "--out", "new"),
     "doctor": (),
     "bench": (),
+    "completion": ("bash",),
 }
 SLOW = (
     "figures",
@@ -102,53 +102,24 @@ class Option:
     values: st.SearchStrategy[str] | None
 
 
-def commands(kinds: dict[str, type] = cli.COMMANDS, above: str = "") -> Iterator[tuple[str, type]]:
-    """Every command by its words, subcommands included."""
-    for name, kind in kinds.items():
-        below = [h for h in get_type_hints(kind, include_extras=True).values() if _is_union(h)]
-        nested = [part for hint in below for part in get_args(hint)]
-        named = {_subcommand(part): get_args(part)[0] for part in nested if _subcommand(part)}
-        if named:
-            yield from commands(named, f"{above}{name} ")
-        else:
-            yield f"{above}{name}", kind
+def options(command: Parser) -> list[Option]:
+    """The flags of a command."""
+    return [
+        Option(name, None if action.nargs == 0 else _values(action))
+        for name, action in command.flags.items()
+        if name not in HELP
+    ]
 
 
-def _is_union(hint: Any) -> bool:
-    return get_origin(hint) in (Union, types.UnionType)
-
-
-def _subcommand(hint: Any) -> str:
-    return next((m.name for m in getattr(hint, "__metadata__", ()) if hasattr(m, "name")), "")
-
-
-def options(kind: type) -> list[Option]:
-    """The flags of a command, from the dataclass that it is made of."""
-    found = []
-    for name, hint in get_type_hints(kind, include_extras=True).items():
-        flag = f"--{name.replace('_', '-')}"
-        metadata = getattr(hint, "__metadata__", ())
-        nested = next((c for m in metadata if (c := getattr(m, "constructor_factory", None))), None)
-        if nested is not None and is_dataclass(made := nested()):
-            found += options(made)  # type: ignore[arg-type]
-        elif hint is bool:
-            found.append(Option(flag, None))
-        elif "Path" in str(hint):
-            if not any("Positional" in str(m) or "Positional" in repr(m) for m in metadata):
-                found.append(Option(flag, st.sampled_from(PATHS)))
-        else:
-            found.append(Option(flag, _values(name, metadata)))
-    return found
-
-
-def _values(name: str, metadata: tuple[Any, ...]) -> st.SearchStrategy[str]:
+def _values(action: Action) -> st.SearchStrategy[str]:
     """What may stand after a flag: its words, the ends of its range, and what is none of them."""
-    spec = next((m for m in metadata if hasattr(m, "metavar")), None)
+    if action.metavar == "PATH":
+        return st.sampled_from(PATHS)
     strategies = [st.sampled_from(WORDS), st.text(st.characters(exclude_characters="\0"))]
     strategies += [st.integers().map(str), st.floats().map(str), st.integers(0, 40).map(str)]
-    if spec is not None and spec.metavar.startswith("{"):
-        strategies.append(st.sampled_from(spec.metavar.strip("{}").split(",")))
-    limits = next((f.metadata for f in fields(Recipe) if f.name == name), {})
+    if action.choices:
+        strategies.append(st.sampled_from([str(choice) for choice in action.choices]))
+    limits = next((f.metadata for f in fields(Recipe) if f.name == action.dest), {})
     if limits.get("low") is not None:
         low, high = limits["low"], limits["high"]
         ends = (low, high, low - 1, high + 1, high * 2, low / 2, -high)
@@ -156,8 +127,8 @@ def _values(name: str, metadata: tuple[Any, ...]) -> st.SearchStrategy[str]:
     return st.one_of(strategies)
 
 
-COMMANDS = dict(commands())
-OPTIONS = {name: options(kind) for name, kind in COMMANDS.items()}
+COMMANDS = {command.prog.partition(" ")[2]: command for command in cli.parser().leaves()}
+OPTIONS = {name: options(command) for name, command in COMMANDS.items()}
 QUICKLY_DRAWN = [name for name in COMMANDS if name not in SLOW]
 
 
@@ -185,10 +156,11 @@ def typed(draw: st.DrawFn) -> list[str]:
 
 
 def test_every_command_and_study_is_tried() -> None:
-    named = {name.split()[0] for name in COMMANDS}
-    assert named == set(cli.COMMANDS)
-    assert {name.split()[1] for name in COMMANDS if name.startswith("study ")} == set(cli.STUDIES)
-    assert all(OPTIONS.values())
+    commands = cli.parser().commands
+    assert {name.split()[0] for name in COMMANDS} == set(commands)
+    tried = {name.split()[1] for name in COMMANDS if name.startswith("study ")}
+    assert tried == set(commands["study"].commands)
+    assert [name for name in COMMANDS if not OPTIONS[name]] == ["completion"]
     flags = {option.flag for option in OPTIONS["train"]}
     assert {"--hidden", "--min-length", "--save-dir", "--resume", "--engine", "--seed"} <= flags
 
@@ -247,7 +219,7 @@ def test_the_same_as_processes(furnished: Path, tally: Tally) -> None:
         ["compare", "a\nb", "\udcff"],
         ["figures", "d/" * 3000],
     ):
-        command = [sys.executable, "-m", "longlag.cli", *words]
+        command = [sys.executable, "-m", "longlag", *words]
         done = subprocess.run(command, cwd=furnished, capture_output=True, text=True)
         assert done.returncode in (1, 2), done.stderr
         assert done.stdout == ""

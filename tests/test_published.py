@@ -19,10 +19,8 @@ SCRIPTS = (
     "make_multiplication_problem_gif.py",
 )
 # What the scripts may not need: all but numpy and matplotlib.
-BARE = (
-    "import sys; "
-    "sys.modules.update(dict.fromkeys(['shtab', 'tqdm', 'distributed', 'longlag._kernel']))"
-)
+MISSING = ["shtab", "tqdm", "distributed", "longlag._kernel"]
+BARE = f"import sys; sys.modules.update(dict.fromkeys({MISSING}))"
 
 
 def script(name: str, *args: str, cwd: Path) -> subprocess.CompletedProcess[str]:

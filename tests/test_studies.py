@@ -103,7 +103,7 @@ def test_a_larger_study_does_not_do_again_what_is_done(
         (("--quick", "--full"), "--quick and --full exclude each other"),
         (("--trials", "0"), "trials must be a whole number from 1"),
         (("--seed", "-1"), "seed must be a whole number from 0"),
-        (("--lengths", "30,x"), "lengths must be whole numbers with commas, not '30,x'"),
+        (("--lengths", "30,x"), "--lengths must be whole numbers separated by commas, not '30,x'"),
         (("--lengths", "5"), "min_length must be at least 11 steps"),
         (("--max-sequences", "0"), "max_sequences must be a whole number"),
         (("--workers", "0", "--quick"), "workers must be a whole number from 1"),

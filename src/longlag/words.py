@@ -23,7 +23,8 @@ def table(rows: Iterable[Iterable[Any]], keys: int = 0) -> str:
     """Rows of cells in aligned columns.
 
     Where a table has keys, its first columns, and is wider than the terminal that it is for, its
-    other columns stand below each other in several parts, each beside the keys.
+    other columns stand below each other in several parts, each beside the keys, or beside the
+    lines' numbers where the keys leave no room.
     """
     columns = list(zip(*([_cell(value) for value in row] for row in rows), strict=True))
     parts = _parts(columns, keys) if keys and sys.stdout.isatty() else [columns]
@@ -36,6 +37,10 @@ Columns = list[tuple[str, ...]]
 def _parts(columns: Columns, keys: int) -> list[Columns]:
     """The columns, as many to a part as the terminal has room for, and one at least."""
     room = shutil.get_terminal_size().columns
+    least = max(_width([*columns[:keys], column]) for column in columns[keys:])
+    if least > room:
+        numbers = ("", *map(str, range(1, len(columns[0]))))
+        columns, keys = [numbers, *columns], 1
     parts = [columns[:keys]]
     for column in columns[keys:]:
         if len(parts[-1]) > keys and _width([*parts[-1], column]) > room:

@@ -287,9 +287,10 @@ class Parser(argparse.ArgumentParser):
             if value is not None:
                 raise ValueError(f"{name} takes no value, not {_shown(value)}")
             return name
-        value = next(rest, None) if value is None else value
-        if value is None or value.startswith("--"):
-            raise ValueError(f"{name} is missing its value")
+        if value is None:
+            value = next(rest, "--")
+            if value.startswith("--"):
+                raise ValueError(f"{name} is missing its value")
         return f"{name}={value}"
 
     def _check_number(self, flags: Sequence[str], free: Sequence[str]) -> None:

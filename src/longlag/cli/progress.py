@@ -10,9 +10,9 @@ import math
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from longlag.learning.stopping import Recent
 from longlag.learning.training import Run, Training
@@ -21,6 +21,8 @@ from longlag.runs import session
 from longlag.terminal import say
 
 if TYPE_CHECKING:
+    from tqdm import tqdm
+
     from longlag.sweeps.sweep import Progress
 
 LOG_SECONDS = 5.0  # between two lines in a log
@@ -54,17 +56,17 @@ def of_training(quiet: bool) -> Iterator[Callable[[Training], None]]:
         yield _training_lines()
 
 
-def _training_bar() -> Iterator[Callable[[Training], None]]:
-    from tqdm import tqdm
+def _training_bar() -> Iterator[Callable[[AnySteps], None]]:
+    with _bar(smoothing=0.1) as bar:
 
-    with tqdm(dynamic_ncols=True, smoothing=0.1) as bar:
-
-        def observe(training: Training) -> None:
-            bar.unit = f" {training.recipe.rule.unit[:3]}"
-            bar.total = training.recipe.rule.budget
-            bar.update(training.iteration - bar.n)
-            bar.set_description(f"{training.recipe.name} seed {training.seed}", refresh=False)
-            bar.set_postfix_str(_state(training), refresh=False)
+        def observe(training: AnySteps) -> None:
+            shown = bar(
+                unit=" seq" if isinstance(training, OnlineTraining) else " it",
+                total=training.recipe.max_iterations,
+                desc=f"{training.recipe.name} seed {training.seed}",
+            )
+            shown.update(training.iteration - shown.n)
+            shown.set_postfix_str(_state(training), refresh=False)
 
         yield observe
 
@@ -107,14 +109,12 @@ def of_sweep() -> Iterator[Callable[[Progress], None]]:
 
 
 def _sweep_bar() -> Iterator[Callable[[Progress], None]]:
-    from tqdm import tqdm
-
-    with tqdm(unit=" trials", dynamic_ncols=True, smoothing=0.05) as bar:
+    with _bar(unit=" trials", smoothing=0.05) as bar:
 
         def observe(progress: Progress) -> None:
-            bar.total = progress.total
-            bar.set_postfix_str(f"{progress.failed} failed", refresh=False)
-            bar.update(progress.skipped + progress.done - bar.n)
+            shown = bar(total=progress.total)
+            shown.set_postfix_str(f"{progress.failed} failed", refresh=False)
+            shown.update(progress.skipped + progress.done - shown.n)
 
         yield observe
 
@@ -150,6 +150,22 @@ def _clock_time(seconds: float) -> str:
 
 def _has_bars() -> bool:
     return sys.stderr.isatty() and importlib.util.find_spec("tqdm") is not None
+
+
+@contextmanager
+def _bar(**look: Any) -> Iterator[Callable[..., tqdm]]:
+    """Gives the one bar, which is drawn when it is first asked for: what was refused has none."""
+    from tqdm import tqdm
+
+    shown: list[tqdm] = []
+
+    def bar(**more: Any) -> tqdm:
+        if not shown:
+            shown.append(ended.enter_context(tqdm(dynamic_ncols=True, **look, **more)))
+        return shown[0]
+
+    with ExitStack() as ended:
+        yield bar
 
 
 def _clock() -> Callable[[], bool]:

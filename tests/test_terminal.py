@@ -1,0 +1,158 @@
+"""The command line on a real terminal: 80 columns, with and without colour."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import struct
+import subprocess
+import sys
+import termios
+from collections.abc import Iterator
+
+import pytest
+
+from longlag import cli
+from longlag.cli.flags import Parser
+
+COLOURS = ({}, {"NO_COLOR": "1"}, {"FORCE_COLOR": "1", "PYTHON_COLORS": "1"})
+CALLS = """
+import json, sys
+from longlag import cli
+for words in json.loads(sys.argv[1]):
+    status = cli.main(words)
+    print(f"\\x1e{status}\\x1f", flush=True)
+"""
+
+
+def on_terminal(
+    command: list[str], columns: int = 80, environment: dict[str, str] | None = None
+) -> str:
+    """What a program prints on a terminal of so many columns, both of its outputs."""
+    ours, theirs = os.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    own = ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "PYTHON_COLORS")
+    base = {name: value for name, value in os.environ.items() if name not in own}
+    with subprocess.Popen(
+        command,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env={**base, "TERM": "xterm-256color", **(environment or {})},
+    ):
+        os.close(theirs)
+        printed = b"".join(_read(ours))
+    os.close(ours)
+    return printed.decode().replace("\r\n", "\n")
+
+
+def _read(terminal: int) -> Iterator[bytes]:
+    while True:
+        try:
+            part = os.read(terminal, 65536)
+        except OSError:  # the other end is closed
+            return
+        yield part
+
+
+def answers(calls: list[list[str]], columns: int = 80, **environment: str) -> list[tuple[str, int]]:
+    """What each command prints on a terminal, and its status, from one process."""
+    command = [sys.executable, "-c", CALLS, json.dumps(calls)]
+    printed = on_terminal(command, columns, environment)
+    found = re.findall(r"(.*?)\x1e(\d+)\x1f\n", printed, re.DOTALL)
+    assert len(found) == len(calls), printed
+    return [(text, int(status)) for text, status in found]
+
+
+MISTAKES = {
+    "": "a command is missing: give one of train, evaluate, compare, figures, animate, explore, "
+    "study, ledger, export, import, bench, doctor, completion",
+    "trian": "unknown command 'trian'; did you mean 'train'?",
+    "study sed": "unknown study 'sed'; did you mean 'seeds'?",
+    "study table8 --by x": "study table8 has no flag --by; it is a flag of ledger rates",
+    "train --sed 3": "train has no flag --sed; did you mean --seed?",
+    "train --seed": "--seed is missing its value",
+    "train --seed x": "--seed must be a whole number, not 'x'",
+    "train --engine gpu": "--engine must be one of auto, native, numpy, not 'gpu'",
+    "train --hidden 0": "hidden must be a whole number from 1 to 128, not 0",
+    "train --recipe nope": "unknown recipe 'nope'; known are catalog, robust, paper, paper-adding",
+    "--json train": "--json belongs behind the command: longlag COMMAND --json",
+    "evaluate": "evaluate is missing its RUN; usage: longlag evaluate RUN [options]",
+    "evaluate nowhere": "nowhere is not a run directory: there is no such directory",
+    "ledger show a b": "'b' is a word too many; usage: longlag ledger show FILE [options]",
+}
+
+
+@pytest.mark.parametrize("colour", COLOURS, ids=lambda colour: next(iter(colour), "as it is"))
+def test_a_mistake_is_one_plain_sentence(colour: dict[str, str]) -> None:
+    found = answers([words.split() for words in MISTAKES], **colour)
+    for (printed, status), said in zip(found, MISTAKES.values(), strict=True):
+        assert (printed, status) == (f"longlag: {said}\n", 2)
+
+
+def test_a_mistake_in_a_process_of_its_own() -> None:
+    for module in ("longlag", "longlag.cli"):
+        command = [sys.executable, "-m", module, "train", "--sed", "3"]
+        printed = on_terminal(command, environment={"FORCE_COLOR": "1"})
+        assert printed == "longlag: train has no flag --sed; did you mean --seed?\n"
+
+
+def everything(command: Parser) -> Iterator[Parser]:
+    """A command, and all below it."""
+    yield command
+    for below in command.commands.values():
+        yield from everything(below)
+
+
+@pytest.mark.parametrize("colour", COLOURS, ids=lambda colour: next(iter(colour), "as it is"))
+def test_every_help_fits_and_is_plain(colour: dict[str, str]) -> None:
+    commands = list(everything(cli.parser()))
+    found = answers([[*command.prog.split()[1:], "--help"] for command in commands], **colour)
+    for command, (printed, status) in zip(commands, found, strict=True):
+        assert status == 0
+        assert printed.isprintable() or set(re.findall(r"[^ -~µ²§–…]", printed)) == {"\n"}
+        assert max(map(len, printed.splitlines())) <= 80
+        assert printed.startswith(f"usage: {command.synopsis()}\n\n")
+        words = set(re.findall(r"[\w-]+", printed))
+        assert {*command.flags, *command.commands} <= words
+        if command.examples:
+            assert printed.splitlines()[-1] == f"  {command.examples[-1]}"
+
+
+def test_help_uses_the_room_that_there_is() -> None:
+    ((wide, _),) = answers([["train", "--help"]], columns=200)
+    ((narrow, _),) = answers([["train", "--help"]], columns=44)
+    assert 80 < max(map(len, wide.splitlines())) <= 100
+    assert len(narrow.splitlines()) > len(wide.splitlines())
+    texts = [line for line in narrow.splitlines() if not line.startswith("  longlag train")]
+    assert max(map(len, texts)) <= 44
+
+
+def test_help_says_what_recipes_set() -> None:
+    ((shown, _),) = answers([["train", "--help"]])
+    text = " ".join(shown.split())
+    for said in (
+        "--hidden N memory cells (default: 8)",
+        "(default: 0.025; 0.005 in catalog; 0.1 in paper; 0.5 in paper-adding)",
+        "steps of the longest sequence (default: 110; 30 in catalog)",
+        "the first stop; 0: there is none (default: 140 in paper; 0 in paper-adding)",
+    ):
+        assert said in text
+    parts = re.findall(r"^(\S.*):$", shown, re.MULTILINE)
+    assert parts[:3] == ["options", "task", "network"]
+    assert parts[-1] == "examples"
+
+
+def test_a_reader_that_has_seen_enough_of_the_help_is_no_error() -> None:
+    command = f"{sys.executable} -m longlag train --help | head -1"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("usage: longlag train [options]\n", "")
+
+
+def test_an_output_that_is_full_is_said() -> None:
+    command = f"{sys.executable} -m longlag --help > /dev/full"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr == "longlag: a file could not be used: No space left on device\n"
