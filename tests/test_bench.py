@@ -33,7 +33,8 @@ from longlag.bench.cases import (
     in_batches,
     on_line,
 )
-from longlag.bench.process import Failed, Process, processes, run
+from longlag.bench.measure import Entrant
+from longlag.bench.process import Failed, Process, Took, processes, run
 from longlag.kernel import load_kernel
 from longlag.learning import engine as engines
 from longlag.learning.recipe import Recipe
@@ -375,7 +376,7 @@ def test_a_contestant_that_takes_too_long_is_given_up(process: Process) -> None:
         with pytest.raises(Failed, match=r"^took longer than 0\.1 s$"):
             process.ask(time.sleep, 600, seconds=0.1)
     (child,) = multiprocessing.active_children()
-    child.join()
+    child.join(60)
     assert child.exitcode == -signal.SIGKILL
 
 
@@ -393,6 +394,14 @@ def test_what_a_contestant_raises_is_a_line_and_it_goes_on(process: Process) -> 
     with pytest.raises(Failed, match="no case is prepared"):
         process.ask(run, 1)
     assert process.ask(abs, -1) == 1
+
+
+def test_who_fails_in_a_round_has_no_figures(process: Process) -> None:
+    entrant = Entrant(process, in_batches(11), rounds=[Took(1.0, 1.0)])
+    entrant.attempt(process.ask, os._exit, 3)
+    (row,) = measure.rows([entrant])
+    assert row["error"] == "its process ended with status 3"
+    assert (row["rounds"], math.isnan(row["us_per_iteration"])) == (0, True)
 
 
 def test_what_a_contestant_prints_is_no_result(capfd) -> None:
