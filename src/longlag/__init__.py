@@ -7,7 +7,7 @@ are the public surface.
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from longlag import interop, movement
+from longlag import interop, movement, notebook
 from longlag.judging import judge
 from longlag.learning.recipe import RECIPES, Recipe, recipe
 from longlag.learning.training import History, Run, evaluate, train
@@ -43,6 +43,9 @@ __all__ = [
     "task",
     "train",
 ]
+
+
+notebook.attach()
 
 
 def __getattr__(name: str) -> Any:

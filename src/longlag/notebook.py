@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from longlag.figures import curves
-
-if TYPE_CHECKING:
-    from longlag.learning.training import Run
-    from longlag.studies.result import Result
-    from longlag.tasks.score import Score
-    from longlag.tasks.task import Task
+from longlag.learning.training import Run
+from longlag.studies.result import Result
+from longlag.tasks.score import Score
+from longlag.tasks.task import Task
 
 WIDTH, HEIGHT = 300, 96  # of the curve, in pixels
 BLUE, ORANGE = "#3a8fd9", "#e8930c"
@@ -59,6 +57,12 @@ border-bottom:1px solid rgba(128,128,128,.18)}
 .longlag ul{margin:6px 0 0;padding-left:18px;max-width:74em}
 .longlag .wide{overflow-x:auto}
 """.replace("\n", "")
+
+
+def attach() -> None:
+    """Lets notebooks show scores, runs and results as cards."""
+    for kind, card in ((Score, score), (Run, run), (Result, result)):
+        setattr(kind, "_repr_html_", card)  # noqa: B010  # types below know nothing of notebooks
 
 
 def score(judged: Score) -> str:

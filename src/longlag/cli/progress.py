@@ -56,13 +56,13 @@ def of_training(quiet: bool) -> Iterator[Callable[[Training], None]]:
         yield _training_lines()
 
 
-def _training_bar() -> Iterator[Callable[[AnySteps], None]]:
+def _training_bar() -> Iterator[Callable[[Training], None]]:
     with _bar(smoothing=0.1) as bar:
 
-        def observe(training: AnySteps) -> None:
+        def observe(training: Training) -> None:
             shown = bar(
-                unit=" seq" if isinstance(training, OnlineTraining) else " it",
-                total=training.recipe.max_iterations,
+                unit=f" {training.recipe.rule.unit[:3]}",
+                total=training.recipe.rule.budget,
                 desc=f"{training.recipe.name} seed {training.seed}",
             )
             shown.update(training.iteration - shown.n)

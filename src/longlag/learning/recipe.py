@@ -122,7 +122,7 @@ class Recipe:
 
     def learner(self, seed: int) -> Any:
         """A trial before its first iteration."""
-        return self.rule.learner(self, seed)
+        return self.rule.learner(self.task, self.network, self.stop, seed)
 
     def network_of(self, weights: np.ndarray) -> Any:
         """The network with flat weights (P,)."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 
@@ -17,11 +17,9 @@ from longlag import checks
 from longlag.learning.optimizers import Adam, GradientDescent
 from longlag.learning.stopping import NEVER, Recent
 from longlag.learning.streams import TEST, TRAINING, WEIGHTS, check_seed, stream
+from longlag.networks.network import Network
 from longlag.settings import Part, Registry, setting
-from longlag.tasks.task import Batch
-
-if TYPE_CHECKING:
-    from longlag.learning.recipe import Recipe
+from longlag.tasks.task import Batch, Task
 
 DrawOrder = Literal["blocks", "published"]
 OptimizerName = Literal["adam", "sgd"]
@@ -89,8 +87,9 @@ class Minibatch(Part):
     def snapshot_due(self, iteration: int) -> bool:
         return snapshot_due(iteration, 1.3)
 
-    def learner(self, recipe: Recipe, seed: int) -> MinibatchLearner:
-        return MinibatchLearner(recipe, self, seed)
+    def learner(self, task: Task, network: Network, stop: Part, seed: int) -> MinibatchLearner:
+        """A trial before its first iteration."""
+        return MinibatchLearner(self, task, network, stop, seed)
 
 
 class MinibatchLearner:
@@ -103,21 +102,23 @@ class MinibatchLearner:
         block: iterations whose data are drawn together; a divisor of the time between tests.
     """
 
-    def __init__(self, recipe: Recipe, rule: Minibatch, seed: int) -> None:
-        self._task, self._rule = recipe.task, rule
+    def __init__(
+        self, rule: Minibatch, task: Task, network: Network, stop: Part, seed: int
+    ) -> None:
+        self._task, self._rule = task, rule
         published = rule.draw_order == "published"
         if published:
             seeds: list[Any] = [seed, seed, check_seed(seed) + TEST_SEED_OFFSET]
         else:
             seeds = list(np.random.SeedSequence(check_seed(seed)).spawn(3))
         weights, self._training, self._test = (np.random.default_rng(s) for s in seeds)
-        self.weights = recipe.network.start(recipe.task, weights)
+        self.weights = network.start(task, weights)
         self.average = self.weights.copy() if rule.average_decay > 0 else None
         size = len(self.weights)
         self.optimizer: Adam | GradientDescent = GradientDescent()
         if rule.optimizer == "adam":
             self.optimizer = Adam(size, rule.beta1, rule.beta2, rule.epsilon)
-        self.block = 1 if published else self._block(getattr(recipe.stop, "test_every", 1))
+        self.block = 1 if published else self._block(getattr(stop, "test_every", 1))
 
     def _block(self, test_every: int) -> int:
         most = max(1, BLOCK_VALUES // (self._rule.batch_size * self._task.max_length))
@@ -207,8 +208,9 @@ class OnLine(Part):
         units, rest = divmod(iteration, SNAPSHOT_UNIT)
         return rest == 0 and snapshot_due(units, SNAPSHOT_RATIO)
 
-    def learner(self, recipe: Recipe, seed: int) -> OnlineLearner:
-        return OnlineLearner(recipe, self, seed)
+    def learner(self, task: Task, network: Network, stop: Part, seed: int) -> OnlineLearner:
+        """A trial before its first sequence."""
+        return OnlineLearner(self, task, network, stop, seed)
 
 
 class OnlineLearner:
@@ -227,10 +229,10 @@ class OnlineLearner:
 
     ARRAYS = ("weights", "recent", "seen", "wrong", "stops", "stop_weights", "stop_errors")
 
-    def __init__(self, recipe: Recipe, rule: OnLine, seed: int) -> None:
-        self._task, self._rule, self._seed = recipe.task, rule, check_seed(seed)
-        self.window = recipe.stop if isinstance(recipe.stop, Recent) else NEVER
-        self.weights = recipe.network.start(recipe.task, stream(seed, WEIGHTS))
+    def __init__(self, rule: OnLine, task: Task, network: Network, stop: Part, seed: int) -> None:
+        self._task, self._rule, self._seed = task, rule, check_seed(seed)
+        self.window = stop if isinstance(stop, Recent) else NEVER
+        self.weights = network.start(task, stream(seed, WEIGHTS))
         S, P = len(self.window.stops), len(self.weights)
         self.recent = np.zeros(self.window.window, np.float32)
         self.seen, self.wrong = np.zeros((), np.int64), np.zeros((), np.int64)

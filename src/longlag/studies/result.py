@@ -46,11 +46,6 @@ class Result(Mapping[str, Any]):
             [*lead, report.table(self.table, _keys(self.table)), "", *self.remarks, "", files]
         )
 
-    def _repr_html_(self) -> str:
-        from longlag import notebook
-
-        return notebook.result(self)
-
 
 def _keys(table: Sequence[tuple[str, ...]]) -> int:
     """How many of the first columns tell a table's lines apart; three at most."""
