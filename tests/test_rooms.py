@@ -12,8 +12,10 @@ import pytest
 SOURCE = Path(__file__).resolve().parent.parent / "src" / "longlag"
 # From the ground up: a module imports from its own floor and those below it.
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("version", "checks", "settings", "files", "signals", "terminal", "machine", "statistics")
-    + ("kernel", "_kernel"),
+    (
+        *("version", "checks", "settings", "files", "signals", "terminal", "machine"),
+        *("statistics", "kernel", "_kernel"),
+    ),
     ("tasks",),
     ("networks",),
     ("learning",),
@@ -32,7 +34,7 @@ LAZY = {"torch", "jax", "distributed", "tqdm", "shtab", "pyarrow", "onnx", "safe
 
 def floor(module: str) -> int:
     """The floor of `longlag.x.y`, by its x."""
-    room = (module.split(".") + ["__init__"])[1]
+    room = [*module.split("."), "__init__"][1]
     return next(k for k, rooms in enumerate(FLOORS) if room in rooms)
 
 

@@ -206,7 +206,7 @@ class Training:
             self.stopped_by = "max_iterations"
         behind = [s for s, at in enumerate(learner.stops) if at >= 0 or self.stopped_by]
         for s in behind[len(self.stops) :]:
-            stop = self._stop(s)
+            stop = self.stop_at(s)
             self.stops += (stop,)
             self.tests = [test for test in self.tests if test[0] < stop.sequences]
             self.tests.append((stop.sequences, stop.fresh))
@@ -217,7 +217,7 @@ class Training:
         learner = self.learner
         return learner.stop_weights[s] if learner.stops[s] >= 0 else learner.weights
 
-    def _stop(self, s: int) -> Stop:
+    def stop_at(self, s: int) -> Stop:
         """The trial at its stopping point number s, or where it is, judged on fresh sequences."""
         learner = self.learner
         reached = bool(learner.stops[s] >= 0)
@@ -324,7 +324,19 @@ class Training:
         self._check()
         if isinstance(self.recipe.stop, Recent):
             behind = [s for s, at in enumerate(self.learner.stops) if at >= 0 or self.stopped_by]
-            self.stops = tuple(self._stop(s) for s in behind)
+            self.stops = tuple(self.stop_at(s) for s in behind)
+
+    def go_on(self, learner: Mapping[str, Any], diverged: bool) -> None:
+        """Goes on from what a learner was, at any budget; losses before that are not known.
+
+        Raises:
+            LookupError, ValueError: it is no state of such a learner.
+        """
+        self.learner.restore(learner)
+        self.iteration = int(self.learner.seen)
+        self.stopped_by = "diverged" if diverged else None
+        self._waiting.clear()
+        self.look()
 
     def _check(self) -> None:
         """Refuses a state whose parts are at odds."""

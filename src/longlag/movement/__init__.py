@@ -21,6 +21,7 @@ definition leaves open, and how it is read here:
 from collections.abc import Callable
 from typing import Any
 
+from longlag import checks
 from longlag.movement.stack import VARIANT, Movement, price, stack_depths
 from longlag.movement.tracing import Recorder, Scalar, Trace, record, sigmoid, sqrt, tanh
 
@@ -70,6 +71,4 @@ def check_width(width: int) -> int:
     Raises:
         ValueError: anything else.
     """
-    from longlag import checks
-
     return checks.whole("bytes_per_element", width, 1, 1024)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from longlag.learning.side_by_side import Trial
+from longlag.learning.training import Run
 from longlag.studies.page import bullets, engine, markdown, setting
 from longlag.version import __version__
 
@@ -16,7 +16,7 @@ HEAD = (
 )
 
 
-def csv(trials: Iterable[tuple[int, Trial]]) -> str:
+def csv(trials: Iterable[tuple[int, Run]]) -> str:
     """A line a trial and stopping point, from pairs of T and trial; numbers read back exactly."""
     head = "T,seed,ended_by,n_seq,reached,sequences,window_mse,window_rmse,window_mae,"
     lines = [head + "fresh_n,fresh_wrong,fresh_mse,fresh_rmse,fresh_mae,fresh_max_error"]
@@ -24,7 +24,7 @@ def csv(trials: Iterable[tuple[int, Trial]]) -> str:
         for stop in trial.stops:
             fresh = stop.fresh
             window = (stop.window_mse, math.sqrt(stop.window_mse), stop.window_mae)
-            cells = [T, trial.seed, trial.ended_by, stop.n_seq, int(stop.reached), stop.sequences]
+            cells = [T, trial.seed, trial.stopped_by, stop.n_seq, int(stop.reached), stop.sequences]
             cells += [*window, fresh.n, fresh.wrong, fresh.mse, fresh.rmse, fresh.mae]
             lines.append(",".join(map(_exact, [*cells, fresh.max_error])))
     return "\n".join(lines) + "\n"

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from longlag.learning.recipe import OnlineRecipe
-from longlag.learning.side_by_side import Stop, Trial
+from longlag.learning.recipe import Recipe
+from longlag.learning.stopping import Stop
+from longlag.learning.training import Run
 from longlag.statistics import bootstrap_mean, clopper_pearson
 
 Row = dict[str, Any]
@@ -27,7 +28,7 @@ class Published:
         return {"sequences": self.sequences, "wrong": self.wrong, "mse": self.mse}
 
 
-def row(recipe: OnlineRecipe, trials: Sequence[Trial], s: int, paper: Published) -> Row:
+def row(recipe: Recipe, trials: Sequence[Run], s: int, paper: Published) -> Row:
     """Stopping point number `s` of finished trials.
 
     A trial that did not get there within the budget counts, with the whole budget, among the
@@ -35,22 +36,22 @@ def row(recipe: OnlineRecipe, trials: Sequence[Trial], s: int, paper: Published)
     """
     stops = [trial.stops[s] for trial in trials]
     reached = [stop for stop in stops if stop.reached]
-    counted = [stop.sequences if stop.reached else recipe.max_sequences for stop in stops]
+    counted = [stop.sequences if stop.reached else recipe.rule.budget for stop in stops]
     solved, n = len(reached), len(stops)
     return {
         "min_length": recipe.task.min_length,
-        "n_seq": recipe.stops[s],
+        "n_seq": stops[0].n_seq,
         "solved": solved,
         "solved_interval": clopper_pearson(solved, n),
         "unsolved": n - solved,
-        "diverged": sum(trial.ended_by == "diverged" for trial in trials),
+        "diverged": sum(trial.stopped_by == "diverged" for trial in trials),
         "sequences": {
             **spread(counted),
             "interval": bootstrap_mean(counted),
             "restricted": solved < n,
             "mean_of_solved": _mean([stop.sequences for stop in reached]),
         },
-        "wrong": {**spread([stop.fresh.wrong for stop in reached]), "of": recipe.test_size},
+        "wrong": {**spread([stop.fresh.wrong for stop in reached]), "of": recipe.stop.test_size},
         "mse": _mean([stop.fresh.mse for stop in reached]),
         "rmse": _mean([stop.fresh.rmse for stop in reached]),
         "mae": _mean([stop.fresh.mae for stop in reached]),

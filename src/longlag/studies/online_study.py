@@ -15,7 +15,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -25,9 +24,10 @@ from matplotlib.figure import Figure
 
 from longlag import checks, files, machine, signals
 from longlag.figures import solved_share, style
-from longlag.learning import side_by_side as online
-from longlag.learning.recipe import OnlineRecipe, check_seed
-from longlag.learning.side_by_side import Trial, Trials
+from longlag.learning.recipe import Recipe
+from longlag.learning.side_by_side import Trials
+from longlag.learning.streams import check_seed
+from longlag.learning.training import Run
 from longlag.runs import directory as runs
 from longlag.runs import session
 from longlag.studies import online_page, online_rows
@@ -48,7 +48,7 @@ class Case:
     """
 
     label: str
-    recipe: OnlineRecipe
+    recipe: Recipe
     paper: tuple[Published, ...]
 
 
@@ -122,14 +122,13 @@ def run(study: Study, request: Request, say: Callable[[str], None] = lambda text
         raise ValueError("--quick and --full exclude each other: give one of them")
     seeds = request.seeds()
     cases = study.cases(request.settings, quick=request.quick, full=request.full)
-    engine = online.choose(request.engine)
     threads = machine.cores() if request.threads is None else request.threads
-    made = [Trials(case.recipe, seeds, engine, threads) for case in cases]
+    made = [Trials(case.recipe, seeds, request.engine, threads) for case in cases]
     directory = runs.writable(request.directory(study))
     with runs.locked(directory):
         for case, trials in zip(cases, made, strict=True):
             _learn(case, trials, directory, lambda text: say(f"{study.name}: {text}"))
-        results = [trials.results() for trials in made]
+        results = [trials.runs() for trials in made]
         content = _content(study, request, cases, made, results, directory)
         _write(study, request, cases, results, content, directory)
     return Result(
@@ -148,27 +147,26 @@ def _learn(case: Case, trials: Trials, directory: Path, say: Callable[[str], Non
     path = directory / f"state{'-' if case.label else ''}{case.label}.npz"
     store = Store(path, trials)
     store.restore()
-    if trials.finished:
+    if not trials.left:
         return
     saved = time.monotonic()
-    with signals.signals_noted() as interrupted, ThreadPoolExecutor(trials.threads) as pool:
-        while not trials.finished:
-            trials.advance(pool)
+    with signals.signals_noted() as interrupted:
+        for _ in trials.rounds():
             if interrupted() or time.monotonic() - saved > session.CHECKPOINT_SECONDS:
                 store.save()
                 say(_progress(case, trials))
                 saved = time.monotonic()
-            if interrupted() and not trials.finished:
+            if interrupted() and trials.left:
                 raise KeyboardInterrupt(f"the same command goes on from {path}")
     store.save()
 
 
 def _progress(case: Case, trials: Trials) -> str:
-    done, n = len(trials.seeds) - len(trials.learning), len(trials.seeds)
+    done, n = len(trials.seeds) - trials.left, len(trials.seeds)
     what = f"{case.label}: " if case.label else ""
     return (
         f"{what}{done} of {n} trials have ended, "
-        f"{trials.arrays.seen.sum():,} sequences learned in {trials.elapsed:.0f} s"
+        f"{trials.sequences:,} sequences learned in {trials.elapsed:.0f} s"
     )
 
 
@@ -227,7 +225,8 @@ class Store:
             rest = ~np.isin(arrays["seeds"], self.trials.seeds)
             rows = {name: array for name, array in arrays.items() if name != "elapsed_sec"}
             self._others = {name: array[rest] for name, array in rows.items()}
-        seen, budget = int(self.trials.arrays.seen.max()), self.trials.recipe.max_sequences
+        seen = max(one.iteration for one in self.trials.trainings)
+        budget = self.trials.recipe.rule.budget
         if seen > budget:
             raise ValueError(
                 f"{self.path} holds trials of {seen:,} sequences, more than max_sequences "
@@ -243,7 +242,7 @@ def _content(
     request: Request,
     cases: Sequence[Case],
     made: Sequence[Trials],
-    results: Sequence[Sequence[Trial]],
+    results: Sequence[Sequence[Run]],
     directory: Path,
 ) -> dict[str, Any]:
     settings = cases[0].recipe.settings()
@@ -257,7 +256,7 @@ def _content(
         "recipe": cases[0].recipe.name,
         "trials": len(results[0]),
         "seed": request.seed,
-        "max_sequences": cases[0].recipe.max_sequences,
+        "max_sequences": cases[0].recipe.rule.budget,
         "reading": {name: settings[name] for name in READING},
         "rows": rows,
         "quick": request.quick,
@@ -273,7 +272,7 @@ def _write(
     study: Study,
     request: Request,
     cases: Sequence[Case],
-    results: Sequence[Sequence[Trial]],
+    results: Sequence[Sequence[Run]],
     content: Mapping[str, Any],
     directory: Path,
 ) -> None:
@@ -292,7 +291,7 @@ def _write(
 def _figure(
     study: Study,
     cases: Sequence[Case],
-    results: Sequence[Sequence[Trial]],
+    results: Sequence[Sequence[Run]],
     content: Mapping[str, Any],
 ) -> Figure:
     points = [
