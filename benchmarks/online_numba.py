@@ -17,6 +17,7 @@ from numba import njit
 from longlag.bench.cases import Case
 from longlag.learning.rules import OnLine
 from longlag.networks.lstm1997 import Weights, unflatten
+from longlag.tasks.task import Batch
 
 from .data import Train
 
@@ -119,7 +120,7 @@ def prepare(case: Case, threads: int = 1, variant: str = "") -> Train:
     assert isinstance(rule, OnLine)
     start: Weights = unflatten(learner.weights, BLOCKS, SIZE)
     rate, space = np.float32(rule.rate), room(recipe.task.max_length)
-    data = learner.draw(0, learner.block)
+    data: Batch = learner.draw(0, learner.block)
     done = 0
 
     def train(iterations: int) -> None:

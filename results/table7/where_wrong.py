@@ -17,8 +17,8 @@ import numpy as np
 
 import longlag
 from longlag.files import write_bytes
-from longlag.learning import side_by_side as online
-from longlag.runs.directory import environment
+from longlag.learning.side_by_side import Trials
+from longlag.machine import environment
 from longlag.tasks.score import TOLERANCE
 
 HERE = Path(__file__).resolve().parent
@@ -37,16 +37,18 @@ READINGS: dict[str, dict[str, Any]] = {
 def row(label: str, settings: dict[str, Any]) -> list[str]:
     """One reading: trials that stopped, the window, and the share of wrong answers by target."""
     recipe = longlag.recipe("paper-adding", max_sequences=SEQUENCES, **settings)
-    trials = online.Trials(recipe, range(TRIALS), online.choose(), os.cpu_count() or 1)
-    trials.run()
+    trials = Trials(recipe, range(TRIALS), threads=os.cpu_count() or 1)
+    for _ in trials.rounds():
+        pass
     data = recipe.task.sample(FRESH, np.random.default_rng(5))
     wrong = np.zeros(len(BANDS) - 1)
-    for weights in trials.arrays.weights:
-        error = np.abs(trials.engine.predict(recipe, weights, data) - data.targets)
+    for one in trials.trainings:
+        answers = trials.engine.predict(one.network, data.inputs, data.lengths)
+        error = np.abs(answers - data.targets)
         wrong += np.histogram(data.targets[error > TOLERANCE], BANDS)[0]
     share = wrong / (TRIALS * np.histogram(data.targets, BANDS)[0])
-    stopped = int(np.sum(trials.arrays.stops[:, -1] >= 0))
-    window = trials.arrays.wrong
+    stopped = sum(one.stopped_by == "target" for one in trials.trainings)
+    window = np.array([int(one.learner.wrong) for one in trials.trainings])
     return [
         label,
         f"{stopped} of {TRIALS}",

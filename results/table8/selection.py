@@ -23,16 +23,19 @@ import datetime
 import io
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from longlag import files, machine, recipe
 from longlag.files import write_bytes
-from longlag.learning import side_by_side as online
-from longlag.learning.recipe import OnlineRecipe
-from longlag.learning.side_by_side import State, Trials
+from longlag.learning.engine import Engine
+from longlag.learning.recipe import Recipe
+from longlag.learning.side_by_side import Trials
+from longlag.learning.stopping import Recent
+from longlag.learning.training import Training
 from longlag.statistics import bootstrap_mean
-from longlag.tasks.marked_pairs import Batch
+from longlag.tasks.task import Batch
 
 HERE = Path(__file__).resolve().parent
 PER = 2560
@@ -48,76 +51,79 @@ def wrong(answers: np.ndarray, targets: np.ndarray) -> np.ndarray:
     return np.abs(answers.astype(np.float64) - targets) > 0.04
 
 
-def window(r: OnlineRecipe, seed: int, stop: int) -> Batch:
-    """The `r.window` training sequences up to the stop."""
-    first = stop - r.window
-    blocks = range(first // r.block, (stop - 1) // r.block + 1)
-    whole = [r.training_data(seed, block) for block in blocks]
-    start = first - blocks[0] * r.block
-    joined = (np.concatenate(arrays) for arrays in zip(*whole, strict=True))
-    return Batch(*(array[start : start + r.window] for array in joined))
+def window(one: Training, stop: int, size: int) -> Batch:
+    """The `size` training sequences up to the stop."""
+    learner, first = one.recipe.learner(one.seed), stop - size
+    pieces = []
+    while first < stop:
+        pieces.append(learner.draw(first, stop - first))
+        first += len(pieces[-1].lengths)
+    return Batch(*(np.concatenate(arrays) for arrays in zip(*pieces, strict=True)))
 
 
 def on_learning(
-    r: OnlineRecipe, engine: online.OnlineEngine, weights: np.ndarray, seeds: Sequence[int]
+    r: Recipe, engine: Engine, weights: Sequence[np.ndarray], seeds: Sequence[int]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Errors while learning goes on, before and after each update; of each trial, per sequence."""
-    unstoppable = recipe(r.name, **r.settings() | {"mean_error": 1e-9})
-    state = State.start(unstoppable, seeds)
-    state.weights[:] = weights
+    unstoppable = r.with_settings({"mean_error": 1e-9})
+    learners = [unstoppable.learner(seed) for seed in seeds]
+    for learner, vector in zip(learners, weights, strict=True):
+        learner.weights[:] = vector
     before, after = np.zeros(len(seeds)), np.zeros(len(seeds))
     draws = [np.random.default_rng([STREAM, 1, seed]) for seed in seeds]
-    done = 0
+    done, block = 0, learners[0].block
     while done < FURTHER:
-        batches = [r.task.sample(r.block, rng) for rng in draws]
-        data = Batch(*(np.stack(arrays) for arrays in zip(*batches, strict=True)))
-        for k in range(min(r.block, FURTHER - done)):
-            one = Batch(*(np.ascontiguousarray(array[:, k : k + 1]) for array in data))
-            answers = engine.learn(unstoppable, state, one)
-            before += wrong(answers, one.targets)[:, 0]
-            for n in range(len(seeds)):
-                alone = Batch(*(array[n] for array in one))
-                answer = engine.predict(unstoppable, state.weights[n], alone)
+        batches = [r.task.sample(block, rng) for rng in draws]
+        for k in range(min(block, FURTHER - done)):
+            ones = [Batch(*(array[k : k + 1] for array in batch)) for batch in batches]
+            learned = engine.learn(unstoppable, learners, ones)
+            before += [np.sqrt(one.losses[0]) > 0.04 for one in learned]
+            for n, alone in enumerate(ones):
+                network = unstoppable.network_of(learners[n].weights)
+                answer = engine.predict(network, alone.inputs, alone.lengths)
                 after[n] += wrong(answer, alone.targets)[0]
-        done += min(r.block, FURTHER - done)
+        done += min(block, FURTHER - done)
     return before / FURTHER, after / FURTHER
 
 
-def measure(trials: Trials, engine: online.OnlineEngine, s: int) -> list[dict[str, float]]:
+def measure(trials: Trials, s: int) -> list[dict[str, float]]:
     """A line a trial at stopping point number `s`."""
-    r, arrays = trials.recipe, trials.arrays
-    reached = np.flatnonzero(arrays.stops[:, s] >= 0)
-    seeds = [trials.seeds[row] for row in reached]
-    weights = arrays.stop_weights[reached, s]
-    before, after = on_learning(r, engine, weights, seeds)
+    r, engine = trials.recipe, trials.engine
+    assert isinstance(r.stop, Recent)
+    reached = [one for one in trials.trainings if one.learner.stops[s] >= 0]
+    weights = [one.learner.stop_weights[s] for one in reached]
+    before, after = on_learning(r, engine, weights, [one.seed for one in reached])
     lines = []
-    for k, row in enumerate(reached):
-        seed, vector = seeds[k], weights[k]
-        seen = window(r, seed, int(arrays.stops[row, s]))
-        again = wrong(engine.predict(r, vector, seen), seen.targets).mean()
-        fresh = r.task.sample(FRESH, np.random.default_rng([STREAM, 2, seed]))
-        bad = wrong(engine.predict(r, vector, fresh), fresh.targets)
+    for k, (one, vector) in enumerate(zip(reached, weights, strict=True)):
+        network = r.network_of(vector)
+
+        def off(batch: Batch, network: Any = network) -> np.ndarray:
+            return wrong(engine.predict(network, batch.inputs, batch.lengths), batch.targets)
+
+        seen = window(one, int(one.learner.stops[s]), r.stop.window)
+        fresh = r.task.sample(FRESH, np.random.default_rng([STREAM, 2, one.seed]))
+        bad = off(fresh)
         first = np.sum(fresh.inputs[:, :, 1] == 1, axis=1) == 1
-        own = r.test_data(seed, s)
+        own = r.task.sample(r.stop.test_size, one.learner.test_stream(s))
         exact = r.network_of(vector.astype(np.float64))
         answers = exact.predict(own.inputs.astype(np.float64), own.lengths)
         counts = (
-            *((r.stops[s] - 1) / r.window, again, before[k], after[k], bad.mean()),
-            *(bad[first].mean(), bad[~first].mean()),
-            wrong(engine.predict(r, vector, own), own.targets).mean(),
-            wrong(answers, own.targets).mean(),
+            *((r.stop.stops[s] - 1) / r.stop.window, off(seen).mean(), before[k], after[k]),
+            *(bad.mean(), bad[first].mean(), bad[~first].mean()),
+            *(off(own).mean(), wrong(answers, own.targets).mean()),
         )
-        values = (r.stops[s], seed, *(PER * share for share in counts))
+        values = (r.stop.stops[s], one.seed, *(PER * share for share in counts))
         lines.append(dict(zip(COLUMNS, values, strict=True)))
     return lines
 
 
 def main() -> None:
     saved = files.read_arrays(HERE / "state.npz")
-    r, engine = recipe("paper"), online.choose()
-    trials = Trials(r, sorted(int(seed) for seed in saved["seeds"]), engine)
+    r = recipe("paper")
+    assert isinstance(r.stop, Recent)
+    trials = Trials(r, sorted(int(seed) for seed in saved["seeds"]))
     trials.restore(saved)
-    lines = [line for s in range(len(r.stops)) for line in measure(trials, engine, s)]
+    lines = [line for s in range(len(r.stop.stops)) for line in measure(trials, s)]
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS)
     writer.writeheader()
@@ -126,7 +132,7 @@ def main() -> None:
 
     head = ("stop", "trials", *COLUMNS[2:])
     rows = [head, ("---",) * len(head)]
-    for n_seq in r.stops:
+    for n_seq in r.stop.stops:
         own = [line for line in lines if line["n_seq"] == n_seq]
         cells = [f"fewer than {n_seq}", str(len(own))]
         for name in COLUMNS[2:]:
