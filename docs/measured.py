@@ -1,0 +1,270 @@
+"""What the results' files say, in the words of the pages: see numbers_in_prose.py."""
+
+from __future__ import annotations
+
+import csv
+import re
+import statistics
+from functools import cache
+from pathlib import Path
+
+from longlag.statistics import bootstrap_mean, clopper_pearson
+
+RESULTS = Path(__file__).parent.parent / "results"
+
+Line = dict[str, str]
+
+
+# -- files ----------------------------------------------------------------------------------------
+
+
+@cache
+def read(file: str) -> str:
+    """A results' file."""
+    return (RESULTS / file).read_text()
+
+
+@cache
+def lines(file: str) -> list[Line]:
+    """The lines of a CSV, or of all Markdown tables of a page, by the names of their columns."""
+    if file.endswith(".csv"):
+        return list(csv.DictReader(read(file).splitlines()))
+    found: list[Line] = []
+    head: list[str] = []
+    for text in read(file).splitlines():
+        cells = [cell.strip() for cell in text.strip()[1:-1].split("|")]
+        if not text.startswith("|"):
+            head = []
+        elif not head:
+            head = cells
+        elif set("".join(cells)) - set(":-"):
+            found.append(dict(zip(head, cells, strict=True)))
+    return found
+
+
+def cell(file: str, column: str, where: Line) -> str:
+    """What stands in a column of the one line that has these cells in others."""
+    has = (line for line in lines(file) if column in line and where.items() <= line.items())
+    (line,) = has
+    return line[column]
+
+
+def middle(text: str) -> str:
+    """7,200 of '7,200 (6,400 to 11,200)'."""
+    return text.partition(" (")[0].removeprefix("≥ ")
+
+
+def around(text: str) -> str:
+    """6,400 to 11,200 of '7,200 (6,400 to 11,200)'."""
+    return text.partition(" (")[2].removesuffix(")")
+
+
+def number(text: str) -> float:
+    """7200.0 of '7,200 (6,400 to 11,200)'."""
+    return float(middle(text).replace(",", ""))
+
+
+def thousands(value: float) -> str:
+    """To the nearest thousand."""
+    return f"{1000 * round(value / 1000):,}"
+
+
+# -- studies --------------------------------------------------------------------------------------
+
+FURTHER = "≤ 0.65 % wrong of 25,600 more"
+CHANCE, LOOSE, STRICT = "MSE < 0.030", "n_seq = 140", "n_seq = 13"
+
+
+def lag(T: str, column: str, recipe: str = "robust") -> str:
+    """Of the study of lag scaling."""
+    return cell("lag/table.md", column, {"recipe": recipe, "T": T})
+
+
+def exponents() -> list[str]:
+    """Of T: how robust's sequences and its seconds grow."""
+    return re.findall(r"T to the power (\d\.\d+)", read("lag/table.md"))
+
+
+def seeds(recipe: str, T: str, rule: str, column: str = "seeds") -> str:
+    """Of the study of stuck seeds."""
+    return cell("seeds/table.md", column, {"recipe": recipe, "T": T, "rule": rule})
+
+
+def gate(name: str, output: str, column: str) -> str:
+    """Of the study of the forget gate, at T = 30."""
+    where = {"T": "30", "forget gate": name, "output": output}
+    return cell("forget_gate/table.md", column, where)
+
+
+def kept(name: str) -> str:
+    """By an initial forget gate over the shortest lag, in per cent."""
+    return f"{100 * float(gate(name, 'sigmoid from 1/2', 'σ(b)^lag')):.2g}"
+
+
+def table8(n_seq: str, column: str) -> str:
+    """Of our trials of table 8."""
+    where = {"stop": f"fewer than {n_seq} wrong", "who": "here"}
+    return cell("table8/table.md", column, where)
+
+
+def window(n_seq: str, measure: str) -> str:
+    """Over the training window at a stop of table 8."""
+    line = re.search(rf"fewer than {n_seq} wrong: over the .*", read("table8/table.md"))
+    assert line is not None
+    found = re.search(rf"{measure} (\d\.\d+)", line[0])
+    assert found is not None
+    return found[1]
+
+
+def variant(reading: str, n_seq: str, column: str) -> str:
+    """Of a reading of the paper's details, by words in its name."""
+    (full,) = {ln["reading"] for ln in lines("table8/variants.md") if reading in ln["reading"]}
+    return cell("table8/variants.md", column, {"reading": full, "n_seq": n_seq})
+
+
+def printed_over_measured(measure: str) -> tuple[float, float]:
+    """The paper's "MSE" at both stops over what goes with its wrong answers."""
+    asked = (("140: 139 wrong", 0.0223), ("13: 14 wrong", 0.0139))
+    column = "measured here"
+    first, second = (
+        paper / number(cell("table8/mse_column.md", column, {"stop": stop, "measure": measure}))
+        for stop, paper in asked
+    )
+    return first, second
+
+
+def sequences(file: str, n_seq: str) -> dict[int, float]:
+    """By seed: how many each trial took, or the budget."""
+    found = (line for line in lines(file) if line["n_seq"] == n_seq)
+    return {int(line["seed"]): float(line["sequences"]) for line in found}
+
+
+def mean_sequences(n_seq: str, seeds: range) -> str:
+    """Of our trials of table 8 with these seeds."""
+    every = sequences("table8/trials.csv", n_seq)
+    return thousands(statistics.mean(every[seed] for seed in seeds))
+
+
+def longer_by(n_seq: str) -> tuple[str, str]:
+    """Sequences more, seed by seed, with this step's cells: their mean and its interval."""
+    previous = sequences("table8/trials.csv", n_seq)
+    current = sequences("table8/variants/current/trials.csv", n_seq)
+    more = [current[seed] - previous[seed] for seed in previous]
+    low, high = map(thousands, bootstrap_mean(more))
+    return thousands(statistics.mean(more)), f"{low} to {high}"
+
+
+def table7(T: str, column: str) -> list[float]:
+    """A column of our trials of table 7."""
+    return [float(line[column]) for line in lines("table7/trials.csv") if line["T"] == T]
+
+
+def register(column: str, digits: int = 3, T: str = "") -> str:
+    """Median over the robust networks of the study of the register, of one T or all."""
+    values = (float(line[column]) for line in _robust_networks() if T in ("", line["T"]))
+    return f"{statistics.median(values):.{digits}f}"
+
+
+def one_cell(column: str) -> str:
+    """In how many of them a single cell is the smallest set."""
+    sets = [line[column].split() for line in _robust_networks()]
+    return f"{sum(len(cells) == 1 for cells in sets)} of {len(sets)}"
+
+
+def _robust_networks() -> list[Line]:
+    return [line for line in lines("register/networks.csv") if line["recipe"] == "robust"]
+
+
+def catalog_rmse(seed: str) -> str:
+    """Of a network of the described system."""
+    return cell("register/table.md", "RMSE", {"recipe": "catalog", "T": "30", "seed": seed})
+
+
+def movement(batch: str) -> float:
+    """The cost of the described system's training step, in millions."""
+    where = {"algorithm": "bptt", "T": "30", "hidden": "8", "batch": batch, "bytes": "4"}
+    return float(cell("movement/movement.csv", "cost", where)) / 1e6
+
+
+# -- arithmetic -----------------------------------------------------------------------------------
+
+
+def bound(solved: int, n: int, end: int) -> str:
+    """An end (0 or 1) of a rate's exact interval."""
+    return f"{clopper_pearson(solved, n)[end]:.3f}"
+
+
+def largest_mse(wrong: int, n: int = 2560) -> float:
+    """Were every wrong answer off by 1 and every other by the tolerance."""
+    return (wrong + (n - wrong) * 0.04**2) / n
+
+
+def error_of_wrong(mse: float, wrong: int, n: int = 2560) -> float:
+    """Root mean square of the wrong answers' errors, were every other one off by the tolerance."""
+    return ((mse * n - (n - wrong) * 0.04**2) / wrong) ** 0.5
+
+
+# -- the benchmark --------------------------------------------------------------------------------
+
+OURS = "longlag kernel, data included"
+SIZES = ("T = 30, H = 8", "T = 100, H = 8", "T = 1000, H = 8", "T = 30, H = 32", "T = 30, H = 128")
+PEERS = {
+    "PyTorch eager": "PyTorch `nn.LSTM`, eager",
+    "JAX jit": "JAX, jit and scan",
+    "JAX vmap, a seed of 16": "JAX, 16 seeds under vmap, a seed",
+    "numpy reference": "numpy reference",
+}
+
+
+@cache
+def bench() -> dict[tuple[str, str], Line]:
+    """The lines of bench.txt by what is measured and who does it; columns are set by its heads."""
+    found: dict[tuple[str, str], Line] = {}
+    at: list[tuple[str, slice]] = []
+    what = ""
+    for text in read("bench/bench.txt").splitlines():
+        if text.startswith("what "):
+            heads = list(re.finditer(r"\S+(?: \S+)*", text))
+            ends = [head.start() for head in heads[1:]] + [None]
+            at = [(h[0], slice(h.start(), end)) for h, end in zip(heads, ends, strict=True)]
+        elif at and text:
+            cells = [(name, text[where].strip()) for name, where in at]
+            what, who = cells[0][1] or what, cells[1][1].partition(", at ")[0]
+            found[what, who] = dict(reversed(cells))  # of two columns of a name, the first
+        else:
+            at = []
+    return found
+
+
+def timed(who: str, size: str) -> Line:
+    """Of an iteration of batch training, by one thread."""
+    return bench()[f"{size}, 1 thread", who]
+
+
+def times(who: str, size: str) -> str:
+    """How many times as long as the kernel a peer takes."""
+    return _ratio(float(timed(who, size)["theirs / ours"]))
+
+
+def _ratio(value: float) -> str:
+    return f"{value:,.0f}" if value > 9.95 else f"{value:.1f}"
+
+
+def iterations(sizes: tuple[str, ...] = SIZES) -> list[list[str]]:
+    """µs an iteration, a line a contestant."""
+    table = []
+    for who, name in {"floor": "the floor", OURS: "**longlag kernel**", **PEERS}.items():
+        row = [timed(who, size)["µs an iteration"] for size in sizes]
+        if who in PEERS:
+            row = [f"{x} ({times(who, size)} ×)" for x, size in zip(row, sizes, strict=True)]
+        table.append([name, *row])
+    return table
+
+
+def online() -> list[list[str]]:
+    """ns a step of a trial in the paper's regime, a line a contestant."""
+    every = {who: line for (what, who), line in bench().items() if what.startswith("on-line")}
+    return [
+        [f"**{who}**" if who == OURS else who, line["ns a trial-step"], line["theirs / ours"]]
+        for who, line in every.items()
+    ]
