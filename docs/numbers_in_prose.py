@@ -77,7 +77,7 @@ RETENTION = "σ(b)^lag"
 
 def _chance(name: str) -> list[str]:
     """A recipe's chance level: mean square and its root."""
-    mse = recipe(name).evaluation_task.chance_mse
+    mse = recipe(name).task.tested.chance_mse
     return [f"{mse:.4f}", f"{mse**0.5:.3f}"]
 
 
