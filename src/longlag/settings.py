@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import functools
 import importlib
+import os
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Generic, Literal, Self, TypeVar, get_args, get_origin, get_type_hints
@@ -117,6 +119,11 @@ class Registry(Mapping[str, P], Generic[P]):
         self._parts.setdefault(name, where)
 
     def __getitem__(self, name: str) -> P:
+        """The part of that name, or of that `module:Class`, which is imported.
+
+        Raises:
+            ValueError: there is none.
+        """
         known = self._parts.get(name) if isinstance(name, str) else None
         if known is None and isinstance(name, str) and ":" in name:
             known = name
@@ -125,6 +132,31 @@ class Registry(Mapping[str, P], Generic[P]):
         if known is None:
             raise ValueError(f"unknown {self.sort} {name!r}{checks.nearest(name, self._parts)}")
         return known
+
+    def from_file(self, name: Any) -> P:
+        """The same of a name that a file gives: no module is imported because a file says so.
+
+        Raises:
+            ValueError: there is none, or its module was not imported and is not named in the
+                environment variable LONGLAG_PARTS (names separated by commas).
+        """
+        name = str(name)
+        module = name.partition(":")[0]
+        trusted = {*sys.modules, *os.environ.get("LONGLAG_PARTS", "").split(",")}
+        if ":" in name and module not in trusted:
+            raise ValueError(
+                f"its {self.sort} is {name}: import {module} first, or allow it by "
+                f"LONGLAG_PARTS={module} in the environment"
+            )
+        return self[name]
+
+    def kind(self, part: Part) -> str:
+        """The name by which a part is found again: as registered, or its `module:Class`."""
+        known = self._parts.get(part.name)
+        where = f"{type(part).__module__}:{type(part).__qualname__}"
+        if known == where or type(known) is type(part):
+            return part.name
+        return where
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._parts)

@@ -76,7 +76,7 @@ class Recipe:
         """Every setting by the name of its flag; `recipe(name, **settings)` undoes it."""
         flat: dict[str, Scalar] = {}
         for sort, part in self.parts.items():
-            flat |= {sort: part.name, **part.settings()}
+            flat |= {sort: PARTS[sort].kind(part), **part.settings()}
         return flat
 
     def with_settings(self, settings: Mapping[str, Any]) -> Recipe:
@@ -90,7 +90,7 @@ class Recipe:
         left = {name: value for name, value in settings.items() if name not in PARTS}
         parts: dict[str, Any] = {}
         for sort, part in self.parts.items():
-            if sort in settings and settings[sort] != part.name:
+            if sort in settings and settings[sort] != PARTS[sort].kind(part):
                 other = PARTS[sort][settings[sort]]
                 kept = part.settings()
                 part = replace(other, **{k: kept[k] for k in other.settings() if k in kept})
@@ -101,13 +101,20 @@ class Recipe:
         return replace(self, **parts)
 
     @classmethod
-    def of(cls, name: str, settings: Mapping[str, Any]) -> Recipe:
+    def of(cls, name: str, settings: Mapping[str, Any], *, trusted: bool = False) -> Recipe:
         """The recipe of a name and all of its settings, as `settings()` gave them.
+
+        Args:
+            trusted: import a part that is a `module:Class`; else only where that is allowed
+                (`Registry.from_file`).
 
         Raises:
             ValueError: a setting that is missing, unknown or out of range.
         """
-        parts = {sort: registry[str(settings.get(sort))] for sort, registry in PARTS.items()}
+        parts = {
+            sort: registry[settings[sort]] if trusted else registry.from_file(settings.get(sort))
+            for sort, registry in PARTS.items()
+        }
         made = cls(name=name, **parts)
         if missing := set(made.settings()) - set(settings):
             raise ValueError(f"its settings lack {', '.join(sorted(missing))}")
