@@ -1,4 +1,4 @@
-"""What one adds oneself: a task and a network, one short file each, usable from the command line."""
+"""What one adds oneself: a task and a network, a short file each, usable by every command."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from longlag.settings import setting
 
 @dataclass(frozen=True, kw_only=True)
 class EchoState(Network):
-    """An echo state network (Jaeger 2001): fixed recurrent weights, of which V (H + 1, K) learns."""
+    """An echo state network (Jaeger 2001): its recurrent weights are fixed, V (H + 1, K) learns."""
 
     name = "echo-state"
     hidden: int = setting(100, "units", 1, 10_000)
@@ -31,7 +31,7 @@ class EchoState(Network):
 class Model:
     """h_t = tanh((h_{t-1}, x_t) W), y = (h_L, 1) V, with given weights."""
 
-    titles = {"hidden": "Hidden state h of each unit"}
+    titles = {"hidden": "Hidden state h of each unit"}  # noqa: RUF012
 
     def __init__(self, W, V):
         self.W, self.V, self.parameters = W, V, (V,)
