@@ -780,8 +780,7 @@ def test_lag_scaling_shows_every_recipe(monkeypatch: pytest.MonkeyPatch) -> None
     assert_legible(fig, monkeypatch)
 
 
-def stopped(label: str, sequences: list[int], paper: float) -> solved_share.Curve:
-    budget = 500_000
+def stopped(label: str, sequences: list[int], paper: float, budget: int) -> solved_share.Curve:
     counted = sequences + [budget] * (4 - len(sequences))
     mean = float(np.mean(counted))
     less = len(sequences) < 4
@@ -789,29 +788,36 @@ def stopped(label: str, sequences: list[int], paper: float) -> solved_share.Curv
 
 
 @pytest.mark.parametrize(
-    ("reached", "never"),
+    ("reached", "never", "budget"),
     [
-        ({"T = 100": [], "T = 500": []}, ["T = 100", "T = 500"]),
-        ({"T = 100": [90_000, 200_000], "T = 500": []}, ["T = 500"]),
-        ({"T = 100": [90_000] * 4, "T = 500": [300_000] * 4}, []),
+        ({"T = 100": [], "T = 500": []}, ["T = 100", "T = 500"], 500_000),
+        ({"T = 100": [90_000, 100_000], "T = 500": []}, ["T = 500"], 100_000),
+        ({"T = 100": [90_000] * 4, "T = 500": [300_000] * 4}, [], 500_000),
     ],
-    ids=["none", "some", "all"],
+    ids=["none", "some, in a budget below the paper's", "all"],
 )
 def test_a_figure_of_trials_that_never_stopped_says_so(
-    reached: dict[str, list[int]], never: list[str], monkeypatch: pytest.MonkeyPatch
+    reached: dict[str, list[int]],
+    never: list[str],
+    budget: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     papers = (74_000, 209_000)
-    every = [stopped(*one, paper) for one, paper in zip(reached.items(), papers, strict=True)]
-    fig = solved_share.draw(every, "Table 7", 500_000, "as published")
+    every = [
+        stopped(*one, paper, budget) for one, paper in zip(reached.items(), papers, strict=True)
+    ]
+    fig = solved_share.draw(every, "Table 7", budget, "as published")
     ax = panel(fig, "solved")
     said = [text.get_text() for text in ax.texts]
-    expected = [f"{label}: no trial stopped within 500,000 sequences" for label in never]
+    expected = [f"{label}: no trial stopped within {budget:,} sequences" for label in never]
     assert sorted(said) == sorted(expected)
     steps = [line for line in ax.lines if line.get_drawstyle() == "steps-post"]
     assert len(steps) == 2
+    start, end = ax.get_xlim()
     for line, curve in zip(steps, every, strict=True):
         x, share = np.asarray(line.get_xdata()), np.asarray(line.get_ydata())
-        assert (x[0], x[-1]) == ax.get_xlim()  # seen as far as they were watched
+        assert x[0] == start
+        assert x[-1] == (min(budget, end) if curve.restricted else end)  # as far as was looked
         assert share[-1] == len(curve.sequences) / 4
     assert steps[0].get_linewidth() > steps[1].get_linewidth() + 1  # seen where both are at 0
     marks = [line for line in ax.lines if line.get_marker() == "D"]

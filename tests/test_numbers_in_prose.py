@@ -6,11 +6,15 @@ docs/numbers_in_prose.py says which from which.
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from longlag.kernel import load_kernel
+from longlag.networks.lstm import flatten, parameter_count, unflatten
 from test_published import PUBLISHED
 
 ROOT = Path(__file__).parent.parent
@@ -60,6 +64,25 @@ def test_what_is_said_of_all_seeds_is_true_of_all() -> None:
     for T in prose.LENGTHS:
         solved, n = measured.lag(T, "strict").split(" of ")
         assert solved == n, T
+
+
+def test_the_kernels_tanh_is_as_near_as_its_page_says() -> None:
+    kernel = load_kernel()
+    if kernel is None:
+        pytest.skip("the kernel was not built here")
+    (most,) = re.findall(
+        r"at most (\d+) units\s+in the last place", text_of("docs/explanation/kernel.md")
+    )
+    sizes = np.geomspace(1e-30, 20, 200_000)
+    x = np.concatenate([-sizes, sizes]).astype(np.float32)
+    weights = unflatten(np.zeros(parameter_count(1), np.float32), 1)
+    weights.Wx[0, 3] = 1.0  # the candidate is tanh of the value
+    looks = {"hidden": 1, "sigmoid_output": False, "forget_gate": True, "isa": kernel.isas()[0]}
+    inputs = np.stack([x, np.zeros_like(x)], axis=1)[:, None, :]  # (B, 1, 2)
+    states = kernel.states(flatten(weights), inputs, np.ones(len(x), np.int64), **looks)
+    exact = np.tanh(x.astype(np.float64))
+    ulp = np.spacing(np.abs(exact).astype(np.float32))
+    assert 1 < np.max(np.abs(states["candidate"][:, 0, 0] - exact) / ulp) <= int(most)
 
 
 # -- that this can fail ---------------------------------------------------------------------------

@@ -50,7 +50,8 @@ def draw(curves: Sequence[Curve], title: str, budget: int, subtitle: str) -> Fig
     start, end, logarithmic = _range(curves, budget)
     for k, curve in enumerate(curves):
         width = 1.6 * (len(curves) - k)  # where curves coincide, none hides another
-        _curve(ax, curve, COLOURS[k % len(COLOURS)], width, (start, end))
+        last = min(budget, end) if curve.restricted else end  # nobody looked further
+        _curve(ax, curve, COLOURS[k % len(COLOURS)], width, (start, last))
         _means(ax, curve, COLOURS[k % len(COLOURS)], -BELOW * (k + 1))
     _unreached(ax, curves, budget, end)
     _axes(ax, (start, end), logarithmic, len(curves))
@@ -92,7 +93,8 @@ def _unreached(ax: Axes, curves: Sequence[Curve], budget: int, end: float) -> No
     for line, k in enumerate(reversed(never)):
         words = f"{curves[k].label}: no trial stopped within {budget:,} sequences"
         look: dict[str, Any] = {"ha": "right", "va": "bottom", "color": COLOURS[k % len(COLOURS)]}
-        ax.text(end, 0.03 + 0.08 * line, words, **look)
+        box = {"facecolor": "white", "edgecolor": "none", "pad": 1}
+        ax.text(end, 0.03 + 0.08 * line, words, bbox=box, **look)
 
 
 def _marks(curves: Sequence[Curve]) -> list[Line2D]:

@@ -49,7 +49,7 @@ class Lag:
     """Robust at every length; plainer initialisations at those that they can afford."""
 
     name = "lag"
-    title = "Lag scaling: from T = 30 on"
+    title = "Lag scaling: sequences and seconds against T"
     notes: tuple[str, ...] = (
         "The paper's task rules, lengths T to 1.1 T. The baselines are robust in everything but "
         "their gates: input bias 0, and a forget bias of 1 or of log 1.1 T; they get "
