@@ -15,10 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from longlag import machine
 from longlag.kernel import load_kernel
 from longlag.learning import engine as engines
 from longlag.learning.online_training import OnlineTraining
-from longlag.learning.recipe import OnlineRecipe
+from longlag.learning.recipe import RECIPES, OnlineRecipe
 from longlag.learning.steps import AnySteps, Run
 from longlag.runs import directory as runs
 from longlag.runs import session
@@ -341,6 +342,10 @@ def doctor() -> dict[str, Any]:
         "isa": chosen.isa,
         "isas": [] if kernel is None else kernel.isas(),
         "cores": os.cpu_count(),
+        "threads_used": {
+            name: engines.threads_used(recipe, "auto", min(machine.cores(), 1024))
+            for name, recipe in RECIPES.items()
+        },
         "extras": {
             name: importlib.metadata.version(name)
             for name in EXTRAS

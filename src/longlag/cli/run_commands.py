@@ -24,6 +24,7 @@ from longlag.cli.flags import (
     output,
 )
 from longlag.learning import engine as engines
+from longlag.learning.recipe import AnyRecipe
 from longlag.learning.steps import Run
 from longlag.learning.training import evaluate
 from longlag.runs import directory as runs
@@ -46,7 +47,7 @@ class Train:
     engine: Engine = "auto"
     """Who does the arithmetic; auto takes the native kernel where there is one."""
     threads: Whole = 1
-    """Threads of the native kernel."""
+    """Threads that the native kernel may use; a small network takes fewer."""
     resume: bool = False
     """Continue the unfinished training in the directory."""
     overwrite: bool = False
@@ -67,14 +68,17 @@ class Train:
             )
         except session.Interrupted as stop:
             if self.json:
-                content = report.interrupted_json(stop.training)
-                print(files.to_json({**content, "run_dir": str(self.save_dir)}))
+                print(self._json(stop.training.recipe, report.interrupted_json(stop.training)))
             raise
         if self.json:
-            print(files.to_json({**report.training_json(run), "run_dir": str(self.save_dir)}))
+            print(self._json(run.recipe, report.training_json(run)))
         else:
             print(report.score_card(run, self.save_dir))
         return 0
+
+    def _json(self, recipe: AnyRecipe, content: dict[str, Any]) -> str:
+        threads = engines.threads_used(recipe, content["engine"], self.threads)
+        return files.to_json({**content, "threads": threads, "run_dir": str(self.save_dir)})
 
 
 @dataclass
@@ -94,7 +98,7 @@ class Evaluate:
     engine: Engine = "auto"
     """Who does the arithmetic."""
     threads: Whole = 1
-    """Threads of the native kernel."""
+    """Threads that the native kernel may use."""
     json: bool = False
     """Print one JSON object."""
 

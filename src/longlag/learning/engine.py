@@ -15,7 +15,7 @@ import numpy as np
 from longlag import checks
 from longlag.kernel import load_kernel
 from longlag.learning.optimizers import Adam, GradientDescent, Optimizer, clip_by_global_norm
-from longlag.learning.recipe import Network, Recipe
+from longlag.learning.recipe import AnyRecipe, Network, OnlineRecipe, Recipe
 from longlag.networks.lstm import LSTM, check_lengths, flatten
 from longlag.networks.lstm1997 import LSTM1997
 from longlag.tasks.marked_pairs import Batch
@@ -123,7 +123,7 @@ def descend(
 
 
 class NativeEngine:
-    """The C++ kernel, on the instruction set `isa`, with `threads` threads."""
+    """The C++ kernel, on the instruction set `isa`, with up to `threads` threads."""
 
     name = "native"
 
@@ -134,6 +134,11 @@ class NativeEngine:
     def predict(self, network: Network, inputs: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         compute = self._kernel.predict if isinstance(network, LSTM) else self._kernel.predict1997
         return compute(*self._arguments(network, inputs, lengths), **self._of(network))
+
+    def threads_used(self, recipe: Recipe) -> int:
+        """How many of its threads a training takes."""
+        sizes = recipe.hidden, recipe.batch_size, recipe.task.max_length
+        return self._kernel.threads_used(*sizes, self._common["threads"])
 
     def states(
         self, network: LSTM, inputs: np.ndarray, lengths: np.ndarray
@@ -218,3 +223,14 @@ def choose(engine: str = "auto", threads: int = 1) -> Engine:
     usable = kernel.isas()
     isa = checks.one_of("LONGLAG_ISA", os.environ.get("LONGLAG_ISA") or usable[0], usable)
     return NativeEngine(kernel, isa, threads)
+
+
+def threads_used(recipe: AnyRecipe, engine: str = "auto", threads: int = 1) -> int:
+    """How many of `threads` threads compute in a training: more than one only where they gain.
+
+    One with numpy, and one for a single trial on-line.
+    """
+    chosen = choose(engine, threads)
+    if isinstance(recipe, OnlineRecipe) or not isinstance(chosen, NativeEngine):
+        return 1
+    return chosen.threads_used(recipe)
