@@ -209,16 +209,27 @@ nb::tuple py_train(nb::handle parameters, nb::handle first_moment, nb::handle se
   return nb::make_tuple(losses.array(static_cast<std::size_t>(done.losses)), done.updates);
 }
 
+int py_threads_used(nb::handle hidden, nb::handle batch, nb::handle steps, nb::handle threads) {
+  return threads_used(static_cast<int>(integer(hidden, "hidden", 1, kMaxHidden)),
+                      integer(batch, "batch", 1, kAny / 2), integer(steps, "steps", 1, kAny),
+                      static_cast<int>(integer(threads, "threads", 1, 1024)));
+}
+
 double py_peak(nb::handle isa) {
   const std::string name = choice(isa, "isa", usable_isas());
   const nb::gil_scoped_release release;
   return peak(name);
 }
 
+constexpr const char* kThreadsDoc =
+    "How many of so many threads train() takes for batches of `batch` sequences of `steps` steps:\n"
+    "no more than there are cores or groups of 16 sequences, and none that less than 2 million\n"
+    "operations of an iteration would fall to. The bits do not depend on it.";
 constexpr const char* kPredictDoc =
     "Outputs (B,) float32 at each sequence's last step.\n\n"
     "parameters (P,), inputs (B, T, 2) float32 and lengths (B,) int64, all C-contiguous.\n"
-    "hidden: 1 to 128 cells; forget_gate=False: the gate is 1; isa: one of isas().";
+    "hidden: 1 to 128 cells; forget_gate=False: the gate is 1; isa: one of isas();\n"
+    "threads: at most; small work takes fewer.";
 constexpr const char* kStatesDoc =
     "Six (B, T, H) float32 arrays: cell, hidden, input_gate, forget_gate, output_gate,\n"
     "candidate; zero after a sequence's end. Arguments as of predict.";
@@ -249,6 +260,8 @@ NB_MODULE(_kernel, module) {
              "The instruction sets this machine can run, best first.");
   module.def("peak", &py_peak, "isa"_a.none(),
              "Measured multiply-adds of one core, in GFLOP/s (2 operations each); takes 50 ms.");
+  module.def("threads_used", &py_threads_used, "hidden"_a.none(), "batch"_a.none(),
+             "steps"_a.none(), "threads"_a.none(), kThreadsDoc);
   module.def("predict", &py_predict, "parameters"_a.none(), "inputs"_a.none(),
              "lengths"_a.none(), nb::kw_only(), "hidden"_a.none(), "sigmoid_output"_a.none(),
              "forget_gate"_a.none(), "isa"_a.none(), "threads"_a.none() = 1, kPredictDoc);

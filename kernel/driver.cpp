@@ -5,22 +5,16 @@
 #include "threads.hpp"
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
-#include <functional>
 #include <limits>
 #include <memory>
 #include <new>
 #include <stdexcept>
-#include <thread>
 
 #if defined(__linux__)
 #include <sys/mman.h>
-#endif
-#if defined(__x86_64__)
-#include <immintrin.h>
 #endif
 
 namespace longlag {
@@ -82,35 +76,6 @@ class Floats {
   float* data_;
 };
 
-void relax() {
-#if defined(__x86_64__)
-  _mm_pause();
-#endif
-}
-
-// Threads wait here for each other; an iteration takes microseconds, so they spin at first.
-class Barrier {
- public:
-  void set_threads(int threads) { threads_ = threads; }
-
-  void wait() {
-    const unsigned phase = phase_.load(std::memory_order_relaxed);
-    if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == threads_) {
-      arrived_.store(0, std::memory_order_relaxed);
-      phase_.store(phase + 1, std::memory_order_release);
-      return;
-    }
-    for (int spins = 0; phase_.load(std::memory_order_acquire) == phase; ++spins)
-      if (spins < 4000) relax();
-      else std::this_thread::yield();
-  }
-
- private:
-  int threads_ = 1;
-  std::atomic<int> arrived_{0};
-  std::atomic<unsigned> phase_{0};
-};
-
 class ThreadMemory {
  public:
   // Steps of the cache: as many as there are to go back through, or the two of a forward pass.
@@ -133,7 +98,7 @@ class ThreadMemory {
   Floats x_, cache_, small_, chunk_h_, sums_;
 };
 
-// One batch after another on a fixed set of threads; groups of sequences are the unit of work.
+// One batch after another, in groups of sequences; a thread has its own memory.
 class Runner {
  public:
   Runner(const Setting& setting, std::int64_t batch, std::int64_t steps, bool keep, bool back)
@@ -143,7 +108,9 @@ class Runner {
         keep_(keep),
         back_(back),
         groups_((batch + kGroup - 1) / kGroup),
-        threads_(static_cast<int>(std::min<std::int64_t>(setting.threads, groups_))),
+        threads_(useful_threads(
+            setting.threads, groups_,
+            static_cast<double>(steps) * step_operations(setting.network.hidden, back))),
         forward_(gate_weights(setting.network.hidden)),
         backward_(back ? std::int64_t{4} * setting.network.hidden * setting.network.hidden : 0),
         group_gradients_(back ? groups_ * parameter_count(setting.network.hidden) : 0) {
@@ -153,7 +120,6 @@ class Runner {
   }
 
   int threads() const { return threads_; }
-  void set_threads(int threads) { threads_ = threads; }  // fewer, if the system has no more
   std::int64_t groups() const { return groups_; }
   float* group_gradients() const { return group_gradients_.get(); }
   Workspace workspace(int thread) const { return memory_[thread]->workspace(); }
@@ -181,20 +147,18 @@ class Runner {
                              keep_, predictions + n * kGroup);
   }
 
-  // Forward and backward of this thread's groups.
-  void differentiate(const Sequences& sequences, const float* targets, int thread,
+  // Forward and backward of one group.
+  void differentiate(const Sequences& sequences, const float* targets, std::int64_t n, int thread,
                      float* predictions) const {
     const float scale = 2.0f / static_cast<float>(batch_);
     float error[kGroup];
-    for (std::int64_t n = thread; n < groups_; n += threads_) {
-      forward(sequences, n, thread, predictions);
-      const Group own = group(sequences, n);
-      setting_.kernel->output_error(setting_.network, predictions + n * kGroup,
-                                    targets + n * kGroup, own.lanes, scale, error);
-      setting_.kernel->backward(
-          setting_.network, packed_, own, workspace(thread), error,
-          group_gradients_.get() + n * parameter_count(setting_.network.hidden));
-    }
+    forward(sequences, n, thread, predictions);
+    const Group own = group(sequences, n);
+    setting_.kernel->output_error(setting_.network, predictions + n * kGroup,
+                                  targets + n * kGroup, own.lanes, scale, error);
+    setting_.kernel->backward(
+        setting_.network, packed_, own, workspace(thread), error,
+        group_gradients_.get() + n * parameter_count(setting_.network.hidden));
   }
 
  private:
@@ -207,14 +171,6 @@ class Runner {
   Packed packed_{};
   std::vector<std::unique_ptr<ThreadMemory>> memory_;
 };
-
-// Runs work(thread) on every thread that the runner is given; results do not depend on their number.
-void run_on_threads(Runner& runner, Barrier& barrier, const std::function<void(int)>& work) {
-  on_threads(runner.threads(), work, [&](int threads) {
-    runner.set_threads(threads);
-    barrier.set_threads(threads);
-  });
-}
 
 double mean_squared_error(const float* predictions, const float* targets, std::int64_t batch) {
   double sum = 0.0;
@@ -258,43 +214,42 @@ const Kernel& kernel_of(const std::string& name) {
   std::abort();  // the bindings have checked the name
 }
 
+int threads_used(int hidden, std::int64_t batch, std::int64_t steps, int threads) {
+  return useful_threads(threads, (batch + kGroup - 1) / kGroup,
+                        static_cast<double>(steps) * step_operations(hidden, true));
+}
+
 void predict(const Setting& setting, const float* parameters, const Sequences& sequences,
              float* predictions) {
   const DenormalsAreZero denormals_are_zero;
   Runner runner(setting, sequences.batch, sequences.steps, false, false);
-  Barrier barrier;
   runner.pack(parameters);
-  run_on_threads(runner, barrier, [&](int thread) {
-    for (std::int64_t n = thread; n < runner.groups(); n += runner.threads())
-      runner.forward(sequences, n, thread, predictions);
-  });
+  Crew(runner.threads(), runner.groups(), [&](int thread, std::int64_t n) {
+    runner.forward(sequences, n, thread, predictions);
+  }).round();
 }
 
 void states(const Setting& setting, const float* parameters, const Sequences& sequences,
             float* const cells[6]) {
   const DenormalsAreZero denormals_are_zero;
   Runner runner(setting, sequences.batch, sequences.steps, true, false);
-  Barrier barrier;
   std::vector<float> predictions(sequences.batch);
   runner.pack(parameters);
-  run_on_threads(runner, barrier, [&](int thread) {
-    for (std::int64_t n = thread; n < runner.groups(); n += runner.threads()) {
-      runner.forward(sequences, n, thread, predictions.data());
-      copy_states(setting.network, runner.group(sequences, n), runner.workspace(thread),
-                  n * kGroup, cells);
-    }
-  });
+  Crew(runner.threads(), runner.groups(), [&](int thread, std::int64_t n) {
+    runner.forward(sequences, n, thread, predictions.data());
+    copy_states(setting.network, runner.group(sequences, n), runner.workspace(thread),
+                n * kGroup, cells);
+  }).round();
 }
 
 double gradient(const Setting& setting, const float* parameters, const Sequences& sequences,
                 const float* targets, float* predictions, float* gradient) {
   const DenormalsAreZero denormals_are_zero;
   Runner runner(setting, sequences.batch, sequences.steps, true, true);
-  Barrier barrier;
   runner.pack(parameters);
-  run_on_threads(runner, barrier, [&](int thread) {
-    runner.differentiate(sequences, targets, thread, predictions);
-  });
+  Crew(runner.threads(), runner.groups(), [&](int thread, std::int64_t n) {
+    runner.differentiate(sequences, targets, n, thread, predictions);
+  }).round();
   setting.kernel->combine(runner.group_gradients(), static_cast<int>(runner.groups()),
                           parameter_count(setting.network.hidden), gradient);
   return mean_squared_error(predictions, targets, sequences.batch);
@@ -302,7 +257,7 @@ double gradient(const Setting& setting, const float* parameters, const Sequences
 
 namespace {
 
-// A training run: its threads share the groups of each batch, the first one does the update.
+// A training run: threads share the groups of each batch, the caller's does the update.
 class Trainer {
  public:
   Trainer(const Setting& setting, const Training& training, double* losses)
@@ -316,27 +271,20 @@ class Trainer {
         losses_(losses) {}
 
   Trained run() {
-    run_on_threads(runner_, barrier_, [this](int thread) { iterate(thread); });
+    const DenormalsAreZero denormals_are_zero;
+    std::int64_t n = 0;
+    Crew crew(runner_.threads(), runner_.groups(), [&](int thread, std::int64_t group) {
+      runner_.differentiate(sequences(n), targets(n), group, thread, predictions_.data());
+    });
+    for (; n < training_.iterations; ++n) {
+      runner_.pack(training_.parameters);
+      crew.round();
+      if (!update(n)) break;
+    }
     return done_;
   }
 
  private:
-  void iterate(int thread) {
-    for (std::int64_t n = 0; n < training_.iterations; ++n) {
-      if (thread == 0) runner_.pack(training_.parameters);
-      wait();
-      runner_.differentiate(sequences(n), targets(n), thread, predictions_.data());
-      wait();
-      if (thread == 0) stopped_ = !update(n);
-      wait();
-      if (stopped_) return;
-    }
-  }
-
-  void wait() {
-    if (runner_.threads() > 1) barrier_.wait();
-  }
-
   Sequences sequences(std::int64_t n) const {
     return {training_.inputs + n * training_.batch * training_.steps * 2,
             training_.lengths + n * training_.batch, training_.batch, training_.steps};
@@ -376,12 +324,10 @@ class Trainer {
   Training training_;
   std::int64_t parameters_;
   Runner runner_;
-  Barrier barrier_;
   Floats gradient_, next_;
   std::vector<float> predictions_;
   double* losses_;
   Trained done_{0, 0};
-  bool stopped_ = false;
 };
 
 }  // namespace

@@ -1,4 +1,4 @@
-// What the bindings call: whole batches and whole training runs, on any number of threads.
+// What the bindings call: whole batches and whole training runs, on up to any number of threads.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +16,7 @@ const Kernel& kernel_of(const std::string& isa);
 struct Setting {
   Network network;
   const Kernel* kernel;
-  int threads;
+  int threads;  // at most; small work takes fewer
 };
 
 // inputs (B, T, 2), lengths (B,).
@@ -26,6 +26,9 @@ struct Sequences {
   std::int64_t batch;
   std::int64_t steps;
 };
+
+// How many of so many threads a training of these sizes takes.
+int threads_used(int hidden, std::int64_t batch, std::int64_t steps, int threads);
 
 void predict(const Setting&, const float* parameters, const Sequences&, float* predictions);
 

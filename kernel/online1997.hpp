@@ -38,6 +38,13 @@ LONGLAG_SHARED int record_rows(Cells c, bool full) {
   return unit_count(c) + cell_count(c) * (full ? 2 : 1);
 }
 
+// Operations of a group's step, as of step_operations: forward, and the truncated gradient.
+LONGLAG_SHARED double online_step_operations(Cells c, bool back) {
+  const double products = 2.0 * unit_count(c) * column_count(c);
+  const double forward = products + 26.0 * (unit_count(c) + cell_count(c));
+  return kGroup * (forward + (back ? products : 0.0));
+}
+
 struct Span {
   std::int64_t steps;    // of the longest lane, at least 1
   std::int64_t staggered;  // up to this step, some lane has not started yet

@@ -1,7 +1,6 @@
 #include "online_driver.hpp"
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
@@ -286,23 +285,22 @@ class TrialGroup {
   int learning_ = 0;
 };
 
-int useful_threads(const OnlineSetting& setting, std::int64_t groups) {
-  return static_cast<int>(std::min<std::int64_t>(setting.threads, groups));
-}
-
 }  // namespace
 
 void learn_online(const OnlineSetting& setting, const OnlineTraining& training) {
   std::fill_n(training.outputs, training.trials * training.sequences,
               std::numeric_limits<float>::quiet_NaN());
   const std::int64_t groups = (training.trials + kGroup - 1) / kGroup;
+  const int threads = useful_threads(
+      setting.threads, groups,
+      static_cast<double>(training.sequences * training.steps) *
+          online_step_operations(setting.cells, true));
   std::vector<std::unique_ptr<TrialGroup>> own;
-  for (int n = 0; n < useful_threads(setting, groups); ++n)
+  for (int n = 0; n < threads; ++n)
     own.push_back(std::make_unique<TrialGroup>(setting, training));
-  std::atomic<std::int64_t> next{0};
-  on_threads(static_cast<int>(own.size()), [&](int thread) {
-    for (std::int64_t g; (g = next.fetch_add(1)) < groups;) own[thread]->run(g * kGroup);
-  });
+  Crew(threads, groups, [&](int thread, std::int64_t n) {
+    own[thread]->run(n * kGroup);
+  }).round();
 }
 
 void predict_online(const OnlineSetting& setting, const float* weights, const float* inputs,
@@ -313,28 +311,28 @@ void predict_online(const OnlineSetting& setting, const float* weights, const fl
   const std::int64_t count = weight_count(setting.cells);
   Rows broadcast(count);
   for (std::int64_t p = 0; p < count; ++p) std::fill_n(broadcast[p].lane, kGroup, weights[p]);
+  const int threads =
+      useful_threads(setting.threads, groups,
+                     static_cast<double>(steps) * online_step_operations(setting.cells, false));
   std::vector<std::unique_ptr<Desk>> own;
-  for (int n = 0; n < useful_threads(setting, groups); ++n) {
+  for (int n = 0; n < threads; ++n) {
     own.push_back(std::make_unique<Desk>(setting, steps, false, false));
     setting.kernel->scale(count, broadcast.data(), own.back()->workspace().scaled);
   }
-  std::atomic<std::int64_t> next{0};
-  on_threads(static_cast<int>(own.size()), [&](int thread) {
-    for (std::int64_t g; (g = next.fetch_add(1)) < groups;) {
-      Lineup lineup{};
-      const std::int64_t first = g * kGroup;
-      const int lanes = static_cast<int>(std::min<std::int64_t>(kGroup, batch - first));
-      for (int lane = 0; lane < lanes; ++lane) {
-        lineup.inputs[lane] = inputs + (first + lane) * steps * 2;
-        lineup.lengths[lane] = lengths[first + lane];
-        lineup.used[lane] = true;
-      }
-      Row answers;
-      const Span span = own[thread]->gather(lineup);
-      setting.kernel->forward(setting.cells, span, own[thread]->workspace(), answers.lane);
-      std::copy(answers.lane, answers.lane + lanes, predictions + first);
+  Crew(threads, groups, [&](int thread, std::int64_t n) {
+    Lineup lineup{};
+    const std::int64_t first = n * kGroup;
+    const int lanes = static_cast<int>(std::min<std::int64_t>(kGroup, batch - first));
+    for (int lane = 0; lane < lanes; ++lane) {
+      lineup.inputs[lane] = inputs + (first + lane) * steps * 2;
+      lineup.lengths[lane] = lengths[first + lane];
+      lineup.used[lane] = true;
     }
-  });
+    Row answers;
+    const Span span = own[thread]->gather(lineup);
+    setting.kernel->forward(setting.cells, span, own[thread]->workspace(), answers.lane);
+    std::copy(answers.lane, answers.lane + lanes, predictions + first);
+  }).round();
 }
 
 }  // namespace longlag

@@ -1,40 +1,112 @@
-// Work on several threads.
+// Rounds of work, shared among threads that nobody waits for.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
+#include <cstdint>
 #include <exception>
 #include <functional>
+#include <memory>
 #include <thread>
-#include <vector>
+#include <utility>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
 
 #include "denormals.hpp"
 
 namespace longlag {
 
-// Runs work(0), work(1), ... each on a thread of its own, on up to `threads` of them, fewer where
-// the system has no more; ready is told how many before any begins. Neither must throw.
-inline void on_threads(
-    int threads, const std::function<void(int)>& work,
-    const std::function<void(int)>& ready = [](int) {}) {
-  const auto guarded = [&](int thread) {
-    const DenormalsAreZero denormals_are_zero;
-    work(thread);
-  };
-  std::atomic<bool> start{false};
-  std::vector<std::thread> others;
-  others.reserve(static_cast<std::size_t>(threads));
-  try {
-    for (int n = 1; n < threads; ++n)
-      others.emplace_back([&, n] {
-        while (!start.load(std::memory_order_acquire)) std::this_thread::yield();
-        guarded(n);
-      });
-  } catch (const std::exception&) {
-  }
-  ready(static_cast<int>(others.size()) + 1);
-  start.store(true, std::memory_order_release);
-  guarded(0);
-  for (std::thread& other : others) other.join();
+// A thread takes part where so many operations of a round fall to it, some 20 µs: to take an item
+// from another core and to find all of them done costs 2 to 4 µs.
+constexpr double kOperationsAThread = 2e6;
+
+// How many threads a round is worth: no more than asked for, than there are items, and than this
+// process has cores.
+inline int useful_threads(int asked, std::int64_t items, double operations_an_item) {
+  const double worth = static_cast<double>(items) * operations_an_item / kOperationsAThread;
+  const double cores = std::max(1u, std::thread::hardware_concurrency());
+  return std::max(1, static_cast<int>(std::min(
+                         {static_cast<double>(asked), static_cast<double>(items), worth, cores})));
 }
+
+// A round is work(thread, item) for each of `items` items, taken one by one by whichever thread is
+// free: the caller's, which is thread 0, or one of threads - 1 others. One that the system puts
+// aside, or does not have, takes nothing and holds up nobody. The work must not throw.
+class Crew {
+ public:
+  using Work = std::function<void(int thread, std::int64_t item)>;
+
+  Crew(int threads, std::int64_t items, Work work)
+      : shared_(std::make_shared<Shared>(items, std::move(work))) {
+    try {
+      for (int n = 1; n < threads; ++n)
+        std::thread([shared = shared_, n] { shared->help(n); }).detach();
+    } catch (const std::exception&) {
+    }
+  }
+  Crew(const Crew&) = delete;
+  Crew& operator=(const Crew&) = delete;
+  // The others see it when the system next lets them run, and touch nothing but what they share.
+  ~Crew() { shared_->over.store(true, std::memory_order_relaxed); }
+
+  // Returns when every item is done.
+  void round() { shared_->round(); }
+
+ private:
+  // A thread waits for microseconds, so it spins at first; then it gives way, perhaps to the one
+  // that it waits for.
+  class Patience {
+   public:
+    void wait() {
+      if (spins_ == kSpins) return std::this_thread::yield();
+      ++spins_;
+#if defined(__x86_64__)
+      _mm_pause();
+#endif
+    }
+
+   private:
+    static constexpr int kSpins = 50;
+    int spins_ = 0;
+  };
+
+  struct Shared {
+    Shared(std::int64_t items, Work work)
+        : items(items), work(std::move(work)), next(items), done(items) {}
+
+    void round() {
+      done.store(0, std::memory_order_relaxed);
+      next.store(0, std::memory_order_release);
+      take(0);
+      for (Patience patience; done.load(std::memory_order_acquire) < items;) patience.wait();
+    }
+
+    void help(int thread) {
+      for (Patience patience; !over.load(std::memory_order_relaxed); patience.wait())
+        if (next.load(std::memory_order_relaxed) < items) {
+          take(thread);
+          patience = Patience();
+        }
+    }
+
+    void take(int thread) {
+      const DenormalsAreZero denormals_are_zero;
+      for (std::int64_t item; (item = next.fetch_add(1, std::memory_order_acquire)) < items;) {
+        work(thread, item);
+        done.fetch_add(1, std::memory_order_release);
+      }
+    }
+
+    const std::int64_t items;
+    const Work work;
+    alignas(64) std::atomic<std::int64_t> next;  // item; `items` or more: all are taken
+    alignas(64) std::atomic<std::int64_t> done;
+    alignas(64) std::atomic<bool> over{false};
+  };
+
+  std::shared_ptr<Shared> shared_;
+};
 
 }  // namespace longlag

@@ -56,7 +56,7 @@ def test_train_prints_one_json_object(tmp_path: Path, capsys) -> None:
     result = json.loads(out)
     assert set(result) == {
         *("recipe", "seed", "engine", "isa", "iterations", "sequences"),
-        *("stopped_by", "elapsed_sec", "run_dir", "score"),
+        *("stopped_by", "elapsed_sec", "threads", "run_dir", "score"),
     }
     assert set(result["score"]) == SCORE
     assert (result["iterations"], result["sequences"]) == (20, 80)
@@ -190,9 +190,9 @@ def test_figures_animation_and_page(run: Path, capsys) -> None:
 
 def test_doctor(capsys) -> None:
     result = json.loads(call(capsys, "doctor", "--json")[1])
-    assert set(result) >= {"version", "engine", "isa", "cores", "extras"}
+    assert set(result) >= {"version", "engine", "isa", "cores", "threads_used", "extras"}
     assert result["version"] == longlag.__version__
-    assert f"version  {longlag.__version__}" in call(capsys, "doctor")[1]
+    assert re.search(rf"^version +{longlag.__version__}$", call(capsys, "doctor")[1], re.MULTILINE)
 
 
 def test_a_diverged_training_is_a_result(tmp_path: Path, capsys) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import longlag
-from longlag import cli
+from longlag import cli, machine
 from longlag.kernel import load_kernel
 from longlag.learning import engine
 from longlag.learning.recipe import Recipe
@@ -78,13 +78,35 @@ def test_a_whole_run_agrees_and_answers_the_same() -> None:
         np.testing.assert_allclose(states[name], expected[name], rtol=1e-3, atol=1e-4)
 
 
+def threads_used(recipe: Recipe, name: str, threads: int) -> int:
+    return engine.choose(name, threads, recipe).threads_used(recipe)
+
+
 @needs_kernel
-@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("threads", [2, 3])
 def test_a_run_has_the_same_bits_on_any_number_of_threads(threads: int) -> None:
-    recipe = longlag.recipe("robust", min_length=12, batch_size=40, max_iterations=60)
+    recipe = longlag.recipe("robust", min_length=80, batch_size=40, max_iterations=60)
+    assert threads_used(recipe, "native", threads) == min(threads, machine.cores())
     one, more = (longlag.train(recipe, 0, engine="native", threads=n) for n in (1, threads))
     assert np.array_equal(one.history.train_losses, more.history.train_losses)
     assert one.score == more.score
+
+
+@needs_kernel
+def test_threads_are_used_only_where_they_gain_and_the_command_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    two = min(2, machine.cores())
+    wide = ["--batch-size", "64", "--min-length", "100", "--max-iterations", "2"]
+    for words, used in ((["--min-length", "12", "--max-iterations", "2"], 1), (wide, two)):
+        flags = ("--threads", "2", "--json", "--overwrite", "--quiet")
+        status = cli.main(["train", *words, *flags, "--save-dir", str(tmp_path / "run")])
+        assert status == 0
+        assert json.loads(capsys.readouterr().out)["threads"] == used
+    assert threads_used(longlag.recipe("robust", batch_size=64), "numpy", 2) == 1
+    assert threads_used(longlag.recipe("paper"), "native", 2) == 1
+    assert cli.main(["doctor"]) == 0
+    assert "threads_used  catalog 1, robust 1, paper 1" in capsys.readouterr().out
 
 
 @needs_kernel

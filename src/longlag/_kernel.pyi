@@ -4,6 +4,7 @@ Arrays are C-contiguous. B sequences, T steps, H = `hidden` cells (1 to 128), N 
 P = 4H(H + 3) + H + 1 parameters in the order of `longlag.networks.lstm.Parameters`, flat.
 Every argument is checked first; a bad one is a ValueError that names it. The results are the
 same bits whatever the number of threads, and the same for "avx2", "avx512" and "neon".
+`threads` is how many may be used: small work takes fewer.
 """
 
 from typing import Literal, TypedDict
@@ -26,6 +27,13 @@ def isas() -> list[str]:
 
 def peak(isa: str) -> float:
     """Measured multiply-adds of one core, in GFLOP/s (2 operations each); takes 50 ms."""
+
+def threads_used(hidden: int, batch: int, steps: int, threads: int) -> int:
+    """How many of `threads` threads `train` takes for batches (B, T) = (batch, steps).
+
+    No more than there are cores or groups of 16 sequences, and none that less than 2 million
+    operations of an iteration would fall to.
+    """
 
 def predict(
     parameters: NDArray[np.float32],

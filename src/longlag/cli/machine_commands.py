@@ -11,10 +11,11 @@ from typing import Any
 import shtab
 
 from longlag import bench as benchmark
-from longlag import files, words
+from longlag import files, machine, words
 from longlag.cli.parser import parser
 from longlag.kernel import load_kernel
 from longlag.learning import engine
+from longlag.learning.recipe import RECIPES
 from longlag.version import __version__
 
 EXTRAS = ("torch", "jax", "safetensors", "onnx", "onnxruntime", "distributed", "pandas", "pyarrow")
@@ -35,12 +36,14 @@ def doctor(args: Namespace) -> int:
 def _installation() -> dict[str, Any]:
     chosen = engine.choose("auto")
     kernel = load_kernel()
+    most = engine.choose("auto", min(machine.cores(), 1024))
     return {
         "version": __version__,
         "engine": chosen.name,
         "isa": chosen.isa,
         "isas": [] if kernel is None else kernel.isas(),
         "cores": os.cpu_count(),
+        "threads_used": {name: most.threads_used(recipe) for name, recipe in RECIPES.items()},
         "extras": {
             name: importlib.metadata.version(name)
             for name in EXTRAS

@@ -13,6 +13,7 @@ from longlag.cli.outputs import files_of, output
 from longlag.cli.settings import settings
 from longlag.learning import engine as engines
 from longlag.learning import training
+from longlag.learning.recipe import Recipe
 from longlag.learning.training import Run, Training
 from longlag.runs import directory as runs
 from longlag.runs import session
@@ -31,16 +32,22 @@ def train(args: Namespace) -> int:
         run = progress.train(request, args.save_dir, args.resume, args.overwrite, quiet=args.quiet)
     except session.Interrupted as stop:
         if args.json:
-            content = _interrupted(stop.training)
+            threads = _threads(stop.training.recipe, args)
+            content = {**_interrupted(stop.training), "threads": threads}
             print(files.to_json({**content, "run_dir": str(args.save_dir)}))
         raise
-    _show(run, args.save_dir, args.json)
+    _show(run, args.save_dir, args.json, threads=_threads(run.recipe, args))
     return 0
 
 
-def _show(run: Run, directory: Path, as_json: bool) -> None:
+def _threads(recipe: Recipe, args: Namespace) -> int:
+    """How many threads computed: no more than gain."""
+    return engines.choose(args.engine, args.threads, recipe).threads_used(recipe)
+
+
+def _show(run: Run, directory: Path, as_json: bool, **more: int) -> None:
     if as_json:
-        print(files.to_json({**words.training_json(run), "run_dir": str(directory)}))
+        print(files.to_json({**words.training_json(run), **more, "run_dir": str(directory)}))
     else:
         print(words.score_card(run, directory))
 

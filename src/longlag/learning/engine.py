@@ -44,6 +44,10 @@ class Engine(Protocol):
     lanes: int
     most: int
 
+    def threads_used(self, recipe: Recipe) -> int:
+        """How many threads a training takes."""
+        ...
+
     def predict(self, network: Any, inputs: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         """Answers of a network with its weights, in the shape of the task's targets."""
         ...
@@ -67,6 +71,9 @@ class NumpyEngine:
     isa: str | None = None
     lanes = 1
     most = 16
+
+    def threads_used(self, recipe: Recipe) -> int:
+        return 1
 
     def predict(self, network: Any, inputs: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         with np.errstate(over="ignore", invalid="ignore"):

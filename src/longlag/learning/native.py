@@ -65,6 +65,14 @@ class NativeEngine:
             and model.output == "sigmoid"
         )
 
+    def threads_used(self, recipe: Recipe) -> int:
+        """How many of its threads a training takes: more than one only where they gain."""
+        network = recipe.network
+        if not isinstance(network, ForgetGateLSTM) or not isinstance(recipe.rule, Minibatch):
+            return 1
+        sizes = network.hidden, recipe.batch_size, recipe.task.max_length
+        return self._kernel.threads_used(*sizes, self.threads)
+
     # -- what it computes ---------------------------------------------------------------------
 
     def predict(self, network: Any, inputs: np.ndarray, lengths: np.ndarray) -> np.ndarray:

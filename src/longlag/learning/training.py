@@ -358,7 +358,7 @@ def train(recipe: Recipe, seed: int = 0, *, engine: str = "auto", threads: int =
         recipe: from `longlag.recipe`.
         seed: 0 .. 2**63 - 1; with the recipe and the engine it determines every bit.
         engine: `auto`, `native` or `numpy`.
-        threads: threads of the native kernel; the bits do not depend on it.
+        threads: of the native kernel, at most; the bits do not depend on it.
 
     Raises:
         ValueError: a seed, engine or thread number that is not allowed.
