@@ -109,8 +109,9 @@ def perform(work: Mapping[str, Any]) -> dict[str, Any]:
     try:
         module, name = work["function"].split(":")
         function = getattr(importlib.import_module(module), name)
-        found = function(work["settings"], work["seed"], work["engine"])
-    except Exception as error:
+        found = {**function(work["settings"], work["seed"], work["engine"])}
+        json.dumps(found)  # it travels as JSON
+    except (Exception, SystemExit) as error:
         found = {"status": "failed", "error": f"{type(error).__name__}: {error}"}
     seconds = time.perf_counter() - start
     return {
