@@ -14,35 +14,34 @@ import numpy as np
 from longlag import machine
 from longlag.learning import engine as engines
 from longlag.learning.recipe import Recipe, recipe
-from longlag.tasks.marked_pairs import Batch
+from longlag.tasks.task import Batch
 
 HIDDEN, BATCHES, LENGTHS = (2, 8, 32, 128), (8, 32, 256), (30, 100, 1000)
 ROUNDS = 7
 ROUND_STEPS = 3e7  # cells times steps of a round
 
 
-def microseconds(chosen: Recipe, threads: tuple[int, ...]) -> list[float]:
+def microseconds(chosen: Recipe, hidden: int, threads: tuple[int, ...]) -> list[float]:
     """An iteration with each number of threads."""
     steps = chosen.batch_size * chosen.task.max_length
-    n = max(1, min(200, int(ROUND_STEPS / (steps * (chosen.hidden + 8)))))
-    streams = chosen.streams(0)
-    flat = chosen.task.sample(chosen.batch_size, streams.training)
+    n = max(1, min(200, int(ROUND_STEPS / (steps * (hidden + 8)))))
+    flat = chosen.task.sample(chosen.batch_size, np.random.default_rng(0))
     data = Batch(*(np.stack([array] * n) for array in flat))
-    learner = engines.Learner.start(chosen, chosen.network(streams.weights))
+    learner = chosen.learner(0)
     rounds: dict[int, list[float]] = {count: [] for count in threads}
     for _ in range(ROUNDS):
         for count, seconds in rounds.items():
             engine = engines.choose("native", count)
             start = time.perf_counter()
-            engine.learn(learner, chosen, data)
+            engine.learn(chosen, [learner], [data])
             seconds.append((time.perf_counter() - start) / n)
     return [1e6 * statistics.median(seconds) for seconds in rounds.values()]
 
 
-def cell(chosen: Recipe, cores: int) -> str:
+def cell(chosen: Recipe, hidden: int, cores: int) -> str:
     """An entry: µs with one thread, with all that are used, and how many those are."""
-    used = engines.threads_used(chosen, "native", cores)
-    one, all_of_them = microseconds(chosen, (1, cores))
+    used = engines.choose("native", cores).threads_used(chosen)
+    one, all_of_them = microseconds(chosen, hidden, (1, cores))
     return f"{rounded(one)} → {rounded(all_of_them)} ({used})"
 
 
@@ -58,7 +57,7 @@ def main() -> None:
     for batch in BATCHES:
         for hidden in HIDDEN:
             row = (recipe("robust", min_length=T, hidden=hidden, batch_size=batch) for T in LENGTHS)
-            cells = (cell(chosen, cores) for chosen in row if isinstance(chosen, Recipe))
+            cells = (cell(chosen, hidden, cores) for chosen in row)
             print(f"| {batch}, {hidden} | {' | '.join(cells)} |", flush=True)
 
 

@@ -1,4 +1,4 @@
-"""Who carries trials out: the workers of a Dask scheduler, on this machine or on a cluster.
+"""The executor of sweeps: the workers of a Dask scheduler, on this machine or on a cluster.
 
 Work goes out in bundles, trials alike but for their seeds, and comes back as JSON. A bundle takes
 about a second: handing it over costs little beside that, and not much is lost with it. A worker
@@ -175,8 +175,9 @@ def _cluster(address: str) -> Iterator[Any]:
         except (OSError, ValueError) as error:
             raise ValueError(f"no Dask scheduler answers at {address}") from error
         try:
+            versions: Any = client.run(_version, on_error="return")
             # Later ones are asked with their first bundle; one without longlag ends at it.
-            for worker, version in client.run(_version, on_error="return").items():
+            for worker, version in versions.items():
                 if version != CODE_VERSION:
                     raise _refusal(worker, version)
             yield client
