@@ -23,6 +23,7 @@ from longlag.learning import engine
 from longlag.learning.recipe import ONLINE_RECIPES, Recipe, recipe
 from longlag.learning.steps import Run
 from longlag.learning.training import Training
+from longlag.runs import directory as runs
 from longlag.runs import session
 
 
@@ -38,6 +39,11 @@ def parser(description: str, max_iters: int = 6000) -> argparse.ArgumentParser:
     flags.add_argument("--lr", type=float, help="learning rate of the optimiser")
     flags.add_argument("--batch-size", type=int, help="sequences in a batch")
     flags.add_argument("--target-test-mse", type=float, help="stop below this test MSE")
+    flags.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="write over another training's run and its pictures, and over an unfinished training",
+    )
     flags.add_argument("--quiet", action="store_true", help="no progress")
     return flags
 
@@ -68,8 +74,17 @@ def named(flags: argparse.Namespace) -> str:
     return flags.recipe or "catalog"
 
 
-def trained(flags: argparse.Namespace, recipe: Recipe, snapshot_every: int | None = None) -> Run:
-    """A training that leaves no files."""
+def trained(
+    flags: argparse.Namespace, recipe: Recipe, pictures: Path, snapshot_every: int | None = None
+) -> Run:
+    """A training that leaves no files, for pictures in a folder.
+
+    Raises:
+        Refused: the folder holds the run of another training, and no --overwrite.
+    """
+    runs.writable(pictures)
+    asked = runs.Identity(recipe, flags.seed or 0, "numpy")
+    runs.guard(pictures, asked, overwrite=flags.overwrite)
     training = Training(recipe, flags.seed or 0, engine.choose("numpy"), snapshot_every)
     with report.progress(flags.quiet) as observe:
         while training.stopped_by is None:
@@ -82,8 +97,9 @@ def main() -> int:
     flags = parser("Train an LSTM on the multiplication problem.")
     flags.add_argument("--save-dir", type=Path, default=Path("run"), help="run directory")
     flags.add_argument("--resume", action="store_true", help="continue an unfinished training")
-    flags.add_argument("--overwrite", action="store_true", help="discard an unfinished training")
     args = flags.parse_args()
+    if args.resume and args.overwrite:
+        raise ValueError("--resume and --overwrite exclude each other: give one of them")
     given = settings(args)
     if args.resume:
         request = session.Request(args.recipe, given, args.seed, "numpy")

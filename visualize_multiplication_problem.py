@@ -13,7 +13,6 @@ from multiplication_problem import chosen, parser, trained
 
 from longlag import figures
 from longlag import words as report
-from longlag.runs import directory as runs
 
 
 def main() -> int:
@@ -21,8 +20,7 @@ def main() -> int:
     flags.add_argument("--out", type=Path, default=Path("viz"), help="folder (default: viz)")
     args = flags.parse_args()
     recipe = chosen(args, max_iters=6000)
-    runs.writable(args.out)
-    for path in figures.write_figures(trained(args, recipe), args.out):
+    for path in figures.write_figures(trained(args, recipe, args.out), args.out):
         print(path)
     return 0
 

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -52,6 +52,29 @@ class Refused(ValueError):
     """A directory that must not be written to or cannot be read; the message says why."""
 
 
+class Identity(NamedTuple):
+    """What makes a training the same as another: what its user asked for.
+
+    `engine` is the one that was chosen, so that `auto` is the same as what it takes. The version
+    of longlag, the machine and its instruction set are no part of it, although bits can depend on
+    them.
+    """
+
+    recipe: AnyRecipe
+    seed: int
+    engine: str
+
+    @classmethod
+    def of(cls, run: Run) -> Self:
+        """That of a finished training."""
+        return cls(run.recipe, run.seed, run.engine)
+
+    def settings(self) -> dict[str, Any]:
+        """All of it by name, the recipe's settings one by one."""
+        named = {"recipe": self.recipe.name, "seed": self.seed, "engine": self.engine}
+        return named | self.recipe.settings()
+
+
 # -- saving and loading a finished run ------------------------------------------------------------
 
 
@@ -75,13 +98,22 @@ def save(run: Run, directory: Path) -> None:
 
 
 def put(run: Run, directory: Path, *, overwrite: bool) -> None:
-    """Saves a run that was not trained in the directory, which must be free for it (`claim`).
+    """Saves a run that was not trained in the directory, which must be free for it.
+
+    A run of the same training is replaced, as in `claim`, but not one that has snapshots by one
+    that has none, such as an imported one.
 
     Args:
-        overwrite: discard an unfinished training in the directory.
+        overwrite: replace any run, and discard an unfinished training, in the directory.
     """
-    claim(directory, overwrite=overwrite)
+    writable(directory)
     with locked(directory):
+        claim(directory, Identity.of(run), overwrite=overwrite)
+        if (directory / SNAPSHOTS).exists() and not run.snapshots and not overwrite:
+            raise Refused(
+                f"{directory} holds this run with its snapshots, which would be lost; "
+                "choose another directory, or replace it with --overwrite"
+            )
         save(run, directory)
         (directory / CHECKPOINT).unlink(missing_ok=True)
 
@@ -305,17 +337,20 @@ def load_checkpoint(directory: Path) -> Checkpoint:
 # -- a directory to train into --------------------------------------------------------------------
 
 
-def claim(directory: Path, *, overwrite: bool) -> None:
-    """Makes sure that a training may write into a directory, and creates it where missing.
+def claim(directory: Path, training: Identity, *, overwrite: bool) -> None:
+    """Makes sure that a training may write into a directory.
 
-    A finished run may be replaced, which happens when its successor is complete.
+    A finished run of the same training may be replaced, which happens when its successor is
+    complete. To be called with the directory `locked`.
+
+    Args:
+        overwrite: any finished run may be replaced, and an unfinished training discarded.
 
     Raises:
-        Refused: an unfinished training and no `overwrite`, foreign files, or a place that cannot
-            be written to.
+        Refused: another training's run or an unfinished training, and no `overwrite`; foreign
+            files.
         DamagedFile: a run's files that cannot be read, and no `overwrite`.
     """
-    writable(directory)
     present = sorted(path.name for path in directory.iterdir() if not _left_over(path.name))
     if not present:
         return
@@ -334,8 +369,33 @@ def claim(directory: Path, *, overwrite: bool) -> None:
                 f"{checkpoint.seed}, iteration {checkpoint.state['iteration']}); "
                 "continue it with --resume or discard it with --overwrite"
             )
-    if HISTORY in present:
-        load(directory)
+    guard(directory, training, overwrite=overwrite)
+
+
+def guard(directory: Path, training: Identity, *, overwrite: bool) -> None:
+    """Refuses a directory with the finished run of another training; arguments as in `claim`.
+
+    Raises:
+        Refused: there is one, and no `overwrite`.
+        DamagedFile: a run's files that cannot be read.
+    """
+    if not (directory / HISTORY).exists():
+        return
+    held = Identity.of(load(directory))
+    if held != training and not overwrite:
+        raise Refused(
+            f"{directory} holds a finished run ({_named(held, training)}); "
+            "choose another directory, or replace it with --overwrite"
+        )
+
+
+def _named(held: Identity, asked: Identity) -> str:
+    """A run's recipe and seed, and the first setting by which it differs from what was asked."""
+    name, settings = f"{held.recipe.name}, seed {held.seed}", asked.settings()
+    for setting, value in held.settings().items():
+        if setting in settings and settings[setting] != value:
+            return f"{name}: its {setting} is {value!r}, not {settings[setting]!r}"
+    return name
 
 
 def writable(directory: Path) -> Path:
