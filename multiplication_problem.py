@@ -83,7 +83,7 @@ def trained(
         Refused: the folder holds the run of another training, and no --overwrite.
     """
     runs.writable(pictures)
-    asked = runs.Identity(recipe, flags.seed or 0, "numpy")
+    asked = runs.identity(recipe, flags.seed or 0, "numpy")
     runs.guard(pictures, asked, overwrite=flags.overwrite)
     training = Training(recipe, flags.seed or 0, engine.choose("numpy"), snapshot_every)
     with report.progress(flags.quiet) as observe:

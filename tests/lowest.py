@@ -1,8 +1,9 @@
-"""The lowest version of everything that pyproject.toml requires, as pip's constraints, a line each.
+"""The lowest version of everything that pyproject.toml requires: `name==version`, a line each.
 
-    python tests/lowest.py > constraints.txt; pip install -c constraints.txt '.[test]'
+    python tests/lowest.py > lowest.txt; pip install -r lowest.txt .
 
-`make test-lowest` does so with every extra. Needs nothing but Python.
+Of the package, of each of its extras, and of its build. Needs nothing but Python; see
+`make test-lowest`.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 PROJECT = Path(__file__).parent.parent / "pyproject.toml"
-REQUIREMENT = re.compile(r"([\w.-]+)(?:>=|==)([\w.]+)")  # name>=lowest, or ==
+REQUIREMENT = re.compile(r"([\w.-]+)(?:>=|==)([\w.]+)")
 
 
 def requirements() -> Iterator[str]:
-    """Of the package, of each of its extras, and of its build."""
+    """As pyproject.toml has them."""
     content = tomllib.loads(PROJECT.read_text())
     yield from content["build-system"]["requires"]
     yield from content["project"]["dependencies"]
@@ -26,7 +27,7 @@ def requirements() -> Iterator[str]:
 
 
 def lowest(requirement: str) -> str:
-    """`name>=version` with its version alone: `name==version`.
+    """Of `name>=version`, or of `name==version`: `name==version`.
 
     Raises:
         ValueError: a requirement of another form, such as one without a lower bound.
@@ -35,11 +36,6 @@ def lowest(requirement: str) -> str:
     if found is None:
         raise ValueError(f"requirement {requirement!r} must be name>=version or name==version")
     return "==".join(found.groups())
-
-
-def extras() -> str:
-    """The names of all extras, separated by commas."""
-    return ",".join(tomllib.loads(PROJECT.read_text())["project"]["optional-dependencies"])
 
 
 if __name__ == "__main__":

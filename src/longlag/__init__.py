@@ -8,10 +8,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from longlag import interop, movement
-from longlag.judging import judge
+from longlag.judging import evaluate, judge
 from longlag.learning.recipe import RECIPES, Recipe, recipe
 from longlag.learning.steps import History, Run
-from longlag.learning.training import evaluate, train
+from longlag.learning.training import train
 from longlag.runs.directory import load
 from longlag.studies import study
 from longlag.tasks.marked_pairs import Batch, MarkedPairs

@@ -34,7 +34,7 @@ except ImportError as _missing:
 from longlag import checks
 from longlag.foreign import ForeignTraining
 from longlag.learning.engine import Learner, descend
-from longlag.learning.recipe import Recipe, Settings, check_seed, recipe
+from longlag.learning.recipe import Recipe, Settings, as_recipe, check_seed
 from longlag.learning.steps import History, StoppedBy
 from longlag.tasks import marked_pairs as tasks
 from longlag.tasks.marked_pairs import Batch
@@ -52,8 +52,8 @@ class MarkedPairs(IterableDataset[tuple[Tensor, Tensor, Tensor]]):
     workers. Every iteration starts again at the first.
 
     Args:
-        task: a `longlag.MarkedPairs`, or a recipe, whose task it is; that of `robust` where not
-            given.
+        task: a `longlag.MarkedPairs`, or a recipe or its name, whose task it is; that of `robust`
+            where not given.
         seed: 0 .. 2**63 - 1; processes that should see different data need different ones.
         batch_size: B; the recipe's, or 32 with a bare task, where not given.
         batches: how many; None: no end.
@@ -69,16 +69,19 @@ class MarkedPairs(IterableDataset[tuple[Tensor, Tensor, Tensor]]):
 
     def __init__(
         self,
-        task: tasks.MarkedPairs | Settings | None = None,
+        task: tasks.MarkedPairs | Settings | str | None = None,
         seed: int = 0,
         *,
         batch_size: int | None = None,
         batches: int | None = None,
     ) -> None:
         super().__init__()
-        task = recipe("robust") if task is None else task
+        if task is None or isinstance(task, str):
+            task = as_recipe(task or "robust")
         if not isinstance(task, (tasks.MarkedPairs, Settings)):
-            raise ValueError(f"task must be a MarkedPairs or a recipe, not {task!r}")
+            raise ValueError(
+                f"task must be a MarkedPairs, a recipe or its name, not {checks.shown(task)}"
+            )
         self.task = task.task if isinstance(task, Settings) else task
         if batch_size is None:
             batch_size = task.batch_size if isinstance(task, Recipe) else 32
@@ -125,7 +128,7 @@ class TorchRun:
         return self.iterations * self.recipe.batch_size
 
 
-def train_torch(module: nn.Module, recipe: Recipe, seed: int = 0) -> TorchRun:
+def train_torch(module: nn.Module, recipe: Recipe | str, seed: int = 0) -> TorchRun:
     """Trains a module by a recipe's protocol: what `longlag.train` does, with another network.
 
     The same are: the training sequences, the loss (mean squared error), clipping, the optimiser
@@ -137,24 +140,24 @@ def train_torch(module: nn.Module, recipe: Recipe, seed: int = 0) -> TorchRun:
     Args:
         module: see `longlag.torch`. It is copied and stays as it is; what has
             `requires_grad=False` is not trained. Parameters are kept in float32.
-        recipe: of the kind that learns in batches, from `longlag.recipe`.
+        recipe: of the kind that learns in batches, from `longlag.recipe`, or its name.
         seed: 0 .. 2**63 - 1. Also of what the module draws itself, such as dropout, on the CPU.
 
     Raises:
         ValueError: no such module or recipe, a seed that is not allowed, or answers that have
             another shape or no gradient.
     """
-    if not isinstance(recipe, Settings):
-        raise ValueError(f"recipe must be one from longlag.recipe(name), not {recipe!r}")
+    chosen: Any = as_recipe(recipe)  # the training refuses one that learns on-line
+    check_seed(seed)
     engine = TorchEngine(module)
-    training = ForeignTraining(recipe, check_seed(seed), engine)
+    training = ForeignTraining(chosen, seed, engine)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         while training.stopped_by is None or training.score is None:
             training.advance()
     engine.load(training.learner.judged)
     history = History(np.array(training.losses), training.test_curve, training.elapsed)
-    return TorchRun(recipe, seed, engine.module, history, training.score, training.stopped_by)
+    return TorchRun(chosen, seed, engine.module, history, training.score, training.stopped_by)
 
 
 def answers(module: nn.Module, inputs: np.ndarray, lengths: np.ndarray) -> np.ndarray:
@@ -183,7 +186,7 @@ class TorchEngine:
 
     def __init__(self, module: nn.Module) -> None:
         if not isinstance(module, nn.Module):
-            raise ValueError(f"module must be a PyTorch module, not {module!r}")
+            raise ValueError(f"module must be a PyTorch module, not {checks.shown(module)}")
         self.module = copy.deepcopy(module)
         self.trainable = [p for p in self.module.parameters() if p.requires_grad]
         if any(isinstance(p, nn.parameter.UninitializedParameter) for p in self.trainable):

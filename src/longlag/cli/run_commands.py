@@ -23,9 +23,9 @@ from longlag.cli.flags import (
     Whole,
     output,
 )
+from longlag.judging import evaluate
 from longlag.learning import engine as engines
 from longlag.learning.steps import Run
-from longlag.learning.training import evaluate
 from longlag.runs import directory as runs
 from longlag.runs import session
 from longlag.tasks.marked_pairs import MarkedPairs

@@ -104,6 +104,9 @@ class Settings:
         Raises:
             ValueError: an unknown setting (the nearest is suggested) or a value out of range.
         """
+        if not isinstance(settings, Mapping):
+            shown = checks.shown(settings)
+            raise ValueError(f"settings must be a dict of values by name, not {shown}")
         known = self.settings()
         for name in settings:
             if name not in known:
@@ -197,6 +200,7 @@ class Recipe(Settings):
             chrono      b_f = log U(1, T - 1), b_i = -b_f (Tallec & Ollivier 2018, section 3)
             constant    nothing
         """
+        checks.generator("rng", rng)
         H, T = self.hidden, self.task.max_length
         from_inputs, from_cells = np.sqrt(1 / 2), np.sqrt(1 / H)
         Wx = rng.uniform(-from_inputs, from_inputs, (2, 4 * H))
@@ -440,5 +444,20 @@ def recipe(name: str, **settings: Any) -> AnyRecipe:
             range.
     """
     if not isinstance(name, str) or name not in RECIPES:
-        raise ValueError(f"unknown recipe {name!r}{checks.nearest(name, RECIPES)}")
+        raise ValueError(f"unknown recipe {checks.shown(name)}{checks.nearest(name, RECIPES)}")
     return RECIPES[name].with_settings(settings)
+
+
+def as_recipe(given: Any) -> AnyRecipe:
+    """A recipe as it is, or the registered one of that name.
+
+    Raises:
+        ValueError: an unknown name (the nearest is suggested), or something else.
+    """
+    if isinstance(given, (Recipe, OnlineRecipe)):
+        return given
+    if isinstance(given, str):
+        return recipe(given)
+    raise ValueError(
+        f"recipe must be one from longlag.recipe(name), or its name, not {checks.shown(given)}"
+    )

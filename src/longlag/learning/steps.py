@@ -80,13 +80,34 @@ class Run:
         return np.minimum(ends, self.iterations)
 
     def network_at(self, iteration: int) -> Network:
-        """The network as it was at one of the snapshots."""
+        """The network as it was at one of the snapshots.
+
+        Raises:
+            ValueError: there is no snapshot of that iteration.
+        """
+        if iteration not in list(self.snapshots):
+            raise ValueError(
+                f"iteration must be one of the snapshots', {checks.shown([*self.snapshots])}, "
+                f"not {checks.shown(iteration)}"
+            )
         return self.recipe.network_of(self.snapshots[iteration])
 
     def _repr_html_(self) -> str:
         from longlag import notebook
 
         return notebook.run(self)
+
+
+def check_run(run: Any) -> Run:
+    """The run as it is.
+
+    Raises:
+        ValueError: it is something else, such as the run that `longlag.train_torch` leaves.
+    """
+    if isinstance(run, Run):
+        return run
+    own = "; of its own module, keep the state_dict" if hasattr(run, "module") else ""
+    raise ValueError(f"run must be a run of longlag.train, not {checks.shown(run)}{own}")
 
 
 def snapshot_due(iteration: int, ratio: float = 1.3) -> bool:

@@ -16,7 +16,14 @@ from longlag import checks
 from longlag.learning import engine as engines
 from longlag.learning import side_by_side as online
 from longlag.learning.online_training import OnlineTraining
-from longlag.learning.recipe import AnyRecipe, OnlineRecipe, Recipe, Streams, check_seed
+from longlag.learning.recipe import (
+    AnyRecipe,
+    OnlineRecipe,
+    Recipe,
+    Streams,
+    as_recipe,
+    check_seed,
+)
 from longlag.learning.steps import AnySteps, Run, Steps, StoppedBy, snapshot_due
 from longlag.networks.lstm import LSTM, flatten
 from longlag.tasks.marked_pairs import Batch, MarkedPairs
@@ -189,45 +196,22 @@ def begin(recipe: AnyRecipe, seed: int = 0, *, engine: str = "auto", threads: in
     return Training(recipe, seed, engines.choose(engine, threads))
 
 
-def train(recipe: AnyRecipe, seed: int = 0, *, engine: str = "auto", threads: int = 1) -> Run:
+def train(recipe: AnyRecipe | str, seed: int = 0, *, engine: str = "auto", threads: int = 1) -> Run:
     """Trains to the end of the recipe.
 
     Args:
-        recipe: from `longlag.recipe`.
+        recipe: from `longlag.recipe`, or the name of a registered one.
         seed: 0 .. 2**63 - 1; with the recipe and the engine it determines every bit.
         engine: `auto`, `native` or `numpy`.
         threads: threads of the native kernel; the bits do not depend on it.
 
     Raises:
-        ValueError: a seed, engine or thread number that is not allowed.
+        ValueError: a recipe, seed, engine or thread number that is not allowed.
     """
-    training = begin(recipe, seed, engine=engine, threads=threads)
+    training = begin(as_recipe(recipe), seed, engine=engine, threads=threads)
     while training.stopped_by is None:
         training.advance()
     return training.run()
-
-
-def evaluate(
-    run: Run,
-    n: int = 2560,
-    seed: int = 0,
-    *,
-    task: MarkedPairs | None = None,
-    engine: str = "auto",
-    threads: int = 1,
-) -> Score:
-    """Scores a run on n fresh sequences of `task` (the recipe's own where not given).
-
-    The sequences depend on the task, n and the seed alone, so that runs can be compared on the
-    same ones; no training or test set has seen them.
-    """
-    chosen = engines.choose(engine, threads)
-    return on_fresh(
-        lambda inputs, lengths: chosen.predict(run.network, inputs, lengths),
-        run.recipe.evaluation_task if task is None else task,
-        n,
-        seed,
-    )
 
 
 def on_fresh(predict: Predict, task: MarkedPairs, n: int, seed: int) -> Score:

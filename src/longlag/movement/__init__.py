@@ -21,7 +21,8 @@ definition leaves open, and how it is read here:
 from collections.abc import Callable
 from typing import Any
 
-from longlag.movement.stack import VARIANT, Movement, price, stack_depths
+from longlag import checks
+from longlag.movement.stack import VARIANT, WIDEST, Movement, price, stack_depths
 from longlag.movement.tracing import Recorder, Scalar, Trace, record, sigmoid, sqrt, tanh
 
 __all__ = [
@@ -55,21 +56,10 @@ def measure(function: Callable[..., Any], *arrays: Any, bytes_per_element: int =
         Movement(cost, depths): `depths` has one entry a read, in the order read.
 
     Raises:
-        ValueError: a width out of range, an argument or a result that is not made of numbers, or
-            scalars of another measurement.
+        ValueError: no callable, a width out of range, an argument or a result that is not made of
+            numbers, or scalars of another measurement.
         TypeError: the function does something else with a scalar, such as `math.exp`.
     """
-    width = check_width(bytes_per_element)
+    width = checks.whole("bytes_per_element", bytes_per_element, 1, WIDEST)
     depths = stack_depths(record(function, *arrays))
     return Movement(price(depths, width), depths.tolist())
-
-
-def check_width(width: int) -> int:
-    """Bytes of a scalar, 1 to 1024.
-
-    Raises:
-        ValueError: anything else.
-    """
-    from longlag import checks
-
-    return checks.whole("bytes_per_element", width, 1, 1024)

@@ -22,6 +22,8 @@ from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
+from longlag import checks
+
 Output = Literal["linear", "sigmoid"]
 
 
@@ -47,13 +49,28 @@ def parameter_count(hidden: int) -> int:
 
 
 def unflatten(vector: np.ndarray, hidden: int) -> Parameters:
-    """Views of a flat vector (P,) as parameters, in the order of `Parameters`."""
+    """Views of a flat vector (P,) as parameters, in the order of `Parameters`.
+
+    Raises:
+        ValueError: a vector of another size.
+    """
+    check_vector(vector, parameter_count(hidden))
     views, start = [], 0
     for shape in parameter_shapes(hidden):
         size = int(np.prod(shape))
         views.append(vector[start : start + size].reshape(shape))
         start += size
     return Parameters(*views)
+
+
+def check_vector(vector: np.ndarray, size: int) -> None:
+    """Refuses what is no vector of so many parameters.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    if np.shape(vector) != (size,):
+        raise ValueError(f"vector must hold {size} parameters, not {checks.shown(vector)}")
 
 
 def flatten(parameters: Iterable[np.ndarray]) -> np.ndarray:
@@ -215,14 +232,18 @@ def check_lengths(inputs: np.ndarray, lengths: np.ndarray | None) -> np.ndarray:
     """Lengths (B,) of inputs (B, T, 2), T where not given.
 
     Raises:
-        ValueError: inputs or lengths of the wrong shape, or a length outside 1..T.
+        ValueError: inputs that are no array of numbers, inputs or lengths of the wrong shape, or a
+            length outside 1..T.
     """
+    if not isinstance(inputs, np.ndarray) or inputs.dtype.kind not in "fiu":
+        kind = getattr(inputs, "dtype", type(inputs).__name__)
+        raise ValueError(f"inputs must be a numpy array (B, T, 2) of numbers, not {kind}")
     if inputs.ndim != 3 or inputs.shape[2] != 2 or 0 in inputs.shape:
         raise ValueError(f"inputs must have shape (B, T, 2), not {inputs.shape}")
     B, T, _ = inputs.shape
     if lengths is None:
         return np.full(B, T)
-    lengths = np.asarray(lengths)
+    lengths = checks.numbers("lengths", lengths)
     if lengths.shape != (B,) or not np.issubdtype(lengths.dtype, np.integer):
         raise ValueError(
             f"lengths must be {B} whole numbers, one a sequence, "

@@ -29,7 +29,7 @@ from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
-from longlag.networks.lstm import Output, check_lengths, sigmoid
+from longlag.networks.lstm import Output, check_lengths, check_vector, sigmoid
 
 Reads = Literal["current", "previous"]
 
@@ -60,7 +60,12 @@ def weight_count(blocks: int = 2, block_size: int = 2) -> int:
 
 
 def unflatten(vector: np.ndarray, blocks: int, block_size: int) -> Weights:
-    """Views of a flat vector (P,) as weights: W row by row, then Wk."""
+    """Views of a flat vector (P,) as weights: W row by row, then Wk.
+
+    Raises:
+        ValueError: a vector of another size.
+    """
+    check_vector(vector, weight_count(blocks, block_size))
     shape, _ = weight_shapes(blocks, block_size)
     size = int(np.prod(shape))
     return Weights(vector[:size].reshape(shape), vector[size:])

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any
 
 import numpy as np
 
@@ -34,7 +34,7 @@ from longlag.learning.recipe import (
     check_seed,
 )
 from longlag.learning.side_by_side import Stop
-from longlag.learning.steps import AnySteps, History, Run
+from longlag.learning.steps import AnySteps, History, Run, check_run
 from longlag.tasks.score import Score
 from longlag.version import REVISION
 
@@ -52,29 +52,6 @@ class Refused(ValueError):
     """A directory that must not be written to or cannot be read; the message says why."""
 
 
-class Identity(NamedTuple):
-    """What makes a training the same as another: what its user asked for.
-
-    `engine` is the one that was chosen, so that `auto` is the same as what it takes. The version
-    of longlag, the machine and its instruction set are no part of it, although bits can depend on
-    them.
-    """
-
-    recipe: AnyRecipe
-    seed: int
-    engine: str
-
-    @classmethod
-    def of(cls, run: Run) -> Self:
-        """That of a finished training."""
-        return cls(run.recipe, run.seed, run.engine)
-
-    def settings(self) -> dict[str, Any]:
-        """All of it by name, the recipe's settings one by one."""
-        named = {"recipe": self.recipe.name, "seed": self.seed, "engine": self.engine}
-        return named | self.recipe.settings()
-
-
 # -- saving and loading a finished run ------------------------------------------------------------
 
 
@@ -83,7 +60,11 @@ def save(run: Run, directory: Path) -> None:
 
     An earlier run's history.json goes first, so that the files of two runs never pass for one;
     what was drawn from that run goes too.
+
+    Raises:
+        ValueError: a run that `longlag.train` does not leave, such as that of a PyTorch module.
     """
+    check_run(run)
     for name in (HISTORY, *DERIVED, *([] if run.snapshots else [SNAPSHOTS])):
         with suppress(FileNotFoundError):
             (directory / name).unlink()
@@ -97,18 +78,24 @@ def save(run: Run, directory: Path) -> None:
     files.write_bytes(directory / HISTORY, files.to_json(describe(run)).encode())
 
 
-def put(run: Run, directory: Path, *, overwrite: bool) -> None:
-    """Saves a run that was not trained in the directory, which must be free for it.
+def put(run: Run, directory: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+    """Saves a run in a directory, which is made where it is missing and must be free for it.
 
     A run of the same training is replaced, as in `claim`, but not one that has snapshots by one
     that has none, such as an imported one.
 
     Args:
         overwrite: replace any run, and discard an unfinished training, in the directory.
+
+    Raises:
+        ValueError: no path, or a run that `longlag.train` does not leave.
+        Refused: the directory is not free, or cannot be written to.
+        DamagedFile: a run's files that cannot be read, and no `overwrite`.
     """
-    writable(directory)
+    check_run(run)
+    directory = writable(checks.path("directory", directory))
     with locked(directory):
-        claim(directory, Identity.of(run), overwrite=overwrite)
+        claim(directory, identity(run.recipe, run.seed, run.engine), overwrite=overwrite)
         if (directory / SNAPSHOTS).exists() and not run.snapshots and not overwrite:
             raise Refused(
                 f"{directory} holds this run with its snapshots, which would be lost; "
@@ -124,11 +111,12 @@ def load(directory: str | os.PathLike[str]) -> Run:
     Without snapshots.npz the run has none; every other file must be there.
 
     Raises:
+        ValueError: no path.
         Refused: no such directory, or no finished run in it.
         DamagedFile: a file that is cut short, altered, of another format or at odds with the
             others; the message names it.
     """
-    directory = Path(directory)
+    directory = checks.path("directory", directory)
     if not directory.is_dir():
         raise Refused(f"{directory} is not a run directory: there is no such directory")
     if not (directory / HISTORY).exists():
@@ -337,13 +325,24 @@ def load_checkpoint(directory: Path) -> Checkpoint:
 # -- a directory to train into --------------------------------------------------------------------
 
 
-def claim(directory: Path, training: Identity, *, overwrite: bool) -> None:
+def identity(recipe: AnyRecipe, seed: int, engine: str) -> dict[str, Any]:
+    """What makes a training the same as another, by name: what its user asked for.
+
+    `engine` is the one that was chosen, so that `auto` is the same as what it takes. The version
+    of longlag, the machine and its instruction set are no part of it, although bits can depend on
+    them.
+    """
+    return {"recipe": recipe.name, "seed": seed, "engine": engine} | recipe.settings()
+
+
+def claim(directory: Path, training: Mapping[str, Any], *, overwrite: bool) -> None:
     """Makes sure that a training may write into a directory.
 
     A finished run of the same training may be replaced, which happens when its successor is
     complete. To be called with the directory `locked`.
 
     Args:
+        training: its `identity`.
         overwrite: any finished run may be replaced, and an unfinished training discarded.
 
     Raises:
@@ -372,7 +371,7 @@ def claim(directory: Path, training: Identity, *, overwrite: bool) -> None:
     guard(directory, training, overwrite=overwrite)
 
 
-def guard(directory: Path, training: Identity, *, overwrite: bool) -> None:
+def guard(directory: Path, training: Mapping[str, Any], *, overwrite: bool) -> None:
     """Refuses a directory with the finished run of another training; arguments as in `claim`.
 
     Raises:
@@ -381,21 +380,16 @@ def guard(directory: Path, training: Identity, *, overwrite: bool) -> None:
     """
     if not (directory / HISTORY).exists():
         return
-    held = Identity.of(load(directory))
-    if held != training and not overwrite:
-        raise Refused(
-            f"{directory} holds a finished run ({_named(held, training)}); "
-            "choose another directory, or replace it with --overwrite"
-        )
-
-
-def _named(held: Identity, asked: Identity) -> str:
-    """A run's recipe and seed, and the first setting by which it differs from what was asked."""
-    name, settings = f"{held.recipe.name}, seed {held.seed}", asked.settings()
-    for setting, value in held.settings().items():
-        if setting in settings and settings[setting] != value:
-            return f"{name}: its {setting} is {value!r}, not {settings[setting]!r}"
-    return name
+    run = load(directory)
+    held = identity(run.recipe, run.seed, run.engine)
+    if overwrite or held == training:
+        return
+    differs = next(name for name in held if held[name] != training.get(name))
+    raise Refused(
+        f"{directory} holds a finished run ({run.recipe.name}, seed {run.seed}: its {differs} is "
+        f"{held[differs]!r}, not {training.get(differs)!r}); "
+        "choose another directory, or replace it with --overwrite"
+    )
 
 
 def writable(directory: Path) -> Path:

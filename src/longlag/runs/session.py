@@ -67,7 +67,7 @@ def start(
     training = begin(chosen, seed, engine=request.engine or "auto", threads=request.threads)
     runs.writable(directory)
     with runs.locked(directory):
-        asked = runs.Identity(chosen, seed, training.engine.name)
+        asked = runs.identity(chosen, seed, training.engine.name)
         runs.claim(directory, asked, overwrite=overwrite)
         runs.save_checkpoint(training, directory)
         return _train(training, directory, observe)
@@ -99,7 +99,7 @@ def _check_same(request: Request, checkpoint: runs.Checkpoint, directory: Path) 
     asked = dict(request.settings)
     asked |= {"recipe": request.recipe, "seed": request.seed}
     asked |= {"engine": None if request.engine == "auto" else request.engine}
-    was = runs.Identity(checkpoint.recipe, checkpoint.seed, checkpoint.engine).settings()
+    was = runs.identity(checkpoint.recipe, checkpoint.seed, checkpoint.engine)
     for name, value in asked.items():
         if value is not None and value != was.get(name):
             raise ValueError(

@@ -97,7 +97,12 @@ class MarkedPairs:
         object.__setattr__(self, "max_length", high)
 
     def at_length(self, length: int) -> MarkedPairs:
-        """The same task with sequences of exactly `length` steps."""
+        """The same task with sequences of exactly `length` steps.
+
+        Raises:
+            ValueError: a length that is no whole number, or too short for the rules.
+        """
+        checks.whole("length", length, SHORTEST[self.rules])
         return replace(self, min_length=length, max_length=length)
 
     # -- what is known in closed form ---------------------------------------------------------
@@ -167,8 +172,9 @@ class MarkedPairs:
                 not given.
 
         Raises:
-            ValueError: a length below min_length.
+            ValueError: a length below min_length, or no generator.
         """
+        checks.generator("rng", rng)
         if length is None:
             length = int(rng.integers(self.min_length, self.max_length + 1))
         length = checks.whole("length", length, self.min_length)
@@ -197,8 +203,13 @@ class MarkedPairs:
         return first, unmarked[int(rng.integers(self._second_window))]
 
     def sample_in_order(self, n: int, rng: np.random.Generator) -> Batch:
-        """n sequences of one common length, drawn one after another (the catalogue's order)."""
+        """n sequences of one common length, drawn one after another (the catalogue's order).
+
+        Raises:
+            ValueError: n below 1, or no generator.
+        """
         checks.whole("n", n, 1)
+        checks.generator("rng", rng)
         length = int(rng.integers(self.min_length, self.max_length + 1))
         drawn = [self.sequence(rng, length) for _ in range(n)]
         return Batch(
@@ -217,8 +228,12 @@ class MarkedPairs:
 
         Returns:
             Batch with T = max_length: inputs (n, T, 2), lengths (n,), targets (n,).
+
+        Raises:
+            ValueError: n below 1, or no generator.
         """
         checks.whole("n", n, 1)
+        checks.generator("rng", rng)
         longest = self.max_length
         lengths = rng.integers(self.min_length, longest + 1, size=n)
         values = rng.random((n, longest), dtype=np.float32)
