@@ -78,9 +78,9 @@ def path(name: str, value: Any) -> Path:
     """`value`, a string or a path, as a Path.
 
     Raises:
-        ValueError: it is neither.
+        ValueError: it is neither, or empty.
     """
-    if isinstance(value, (str, os.PathLike)) and isinstance(os.fspath(value), str):
+    if isinstance(value, (str, os.PathLike)) and isinstance(os.fspath(value), str) and value != "":
         return Path(value)
     raise ValueError(f"{name} must be a path, not {shown(value)}")
 

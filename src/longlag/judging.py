@@ -90,6 +90,7 @@ def judge(
     """
     where = asked("robust" if task is None else task)
     checks.whole("batch_size", batch_size, 1)
+    checks.flag("show", show)
     answer = _asker(_function(predict), batch_size)
     judged = on_fresh(answer, where, n, seed)
     if show:

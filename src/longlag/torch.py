@@ -76,8 +76,9 @@ class MarkedPairs(IterableDataset[tuple[Tensor, Tensor, Tensor]]):
         batches: int | None = None,
     ) -> None:
         super().__init__()
-        if task is None or isinstance(task, str):
-            task = as_recipe(task or "robust")
+        task = "robust" if task is None else task
+        if isinstance(task, str):
+            task = as_recipe(task)
         if not isinstance(task, (tasks.MarkedPairs, Settings)):
             raise ValueError(
                 f"task must be a MarkedPairs, a recipe or its name, not {checks.shown(task)}"

@@ -85,10 +85,11 @@ class Run:
         Raises:
             ValueError: there is no snapshot of that iteration.
         """
-        if iteration not in list(self.snapshots):
+        checks.whole("iteration", iteration, 0)
+        if iteration not in self.snapshots:
             raise ValueError(
-                f"iteration must be one of the snapshots', {checks.shown([*self.snapshots])}, "
-                f"not {checks.shown(iteration)}"
+                f"iteration must be one of the snapshots', {', '.join(map(str, self.snapshots))}, "
+                f"not {iteration}"
             )
         return self.recipe.network_of(self.snapshots[iteration])
 

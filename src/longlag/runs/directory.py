@@ -93,6 +93,7 @@ def put(run: Run, directory: str | os.PathLike[str], *, overwrite: bool = False)
         DamagedFile: a run's files that cannot be read, and no `overwrite`.
     """
     check_run(run)
+    checks.flag("overwrite", overwrite)
     directory = writable(checks.path("directory", directory))
     with locked(directory):
         claim(directory, identity(run.recipe, run.seed, run.engine), overwrite=overwrite)
