@@ -5,22 +5,22 @@ TEST_EXTRAS ?= test,oracles,cluster,interop,docs
 BIN := .venv/bin
 SOURCES := pyproject.toml CMakeLists.txt $(wildcard kernel/* benchmarks/*.py) $(shell find src -name '*.py' -o -name '*.pyi' -o -path '*/assets/*')
 
-.PHONY: run setup test test-long lint chromium arm docs docs-links sanitize clean
+.PHONY: run setup test test-lowest test-long lint chromium arm docs docs-links sanitize clean
 
 run: setup
-	$(BIN)/longlag train --recipe robust --save-dir run --overwrite >/dev/null
-	$(BIN)/longlag figures run >/dev/null
-	$(BIN)/longlag animate run >/dev/null
-	$(BIN)/longlag explore run >/dev/null
+	$(BIN)/longlag train --recipe robust --save-dir demo --overwrite
 	@echo
-	@$(BIN)/longlag evaluate run
+	@echo "drawing what it learned"
+	@$(BIN)/longlag figures demo >/dev/null
+	@$(BIN)/longlag animate demo >/dev/null
+	@$(BIN)/longlag explore demo >/dev/null
 	@echo
-	@echo "Open       run/training_curve.png    how it learned"
-	@echo "           run/sample_sequences.png  what it answers to five sequences"
-	@echo "           run/cell_state.png        how its cells carry the values"
-	@echo "           run/pred_vs_target.png    its answers to 256 sequences"
-	@echo "           run/animation.gif         all of it, in motion"
-	@echo "           run/explorer.html         a page to try it on: drag a value, see a cell carry it"
+	@echo "Open       demo/training_curve.png    how it learned"
+	@echo "           demo/sample_sequences.png  what it answers to five sequences"
+	@echo "           demo/cell_state.png        how its cells carry the values"
+	@echo "           demo/pred_vs_target.png    its answers to 256 sequences"
+	@echo "           demo/animation.gif         all of it, in motion"
+	@echo "           demo/explorer.html         a page to try it on: drag a value, see a cell carry it"
 
 setup: .venv/installed
 
@@ -67,6 +67,27 @@ test: lint
 test-long: .venv/tested | arm
 	$(BIN)/python -m pytest tests -m "long or survives" --reliability docs/reliability.md
 
+# The core tests with the lowest version of all that pyproject.toml requires, in an environment of
+# its own with the oldest Python; without those of commands, faults and fuzz, which take long. Old
+# releases beside new ones warn that they are deprecated.
+OLDEST_PYTHON ?= $(shell command -v python3.11 || echo $(PYTHON))
+LOWEST = build/lowest/bin/python -m
+APART = documented_commands faults fuzz_commands fuzz_files published
+
+test-lowest: build/lowest/installed | chromium
+	$(LOWEST) ruff check .
+	$(LOWEST) pytest -m "not long" -W default::DeprecationWarning \
+		$(APART:%=--ignore=tests/test_%.py)
+
+build/lowest/installed: $(SOURCES) tests/lowest.py
+	rm -rf build/lowest
+	$(OLDEST_PYTHON) -m venv build/lowest
+	$(OLDEST_PYTHON) tests/lowest.py > build/lowest/lowest.txt
+	PIP_CONSTRAINT="$(CURDIR)/build/lowest/lowest.txt" $(LOWEST) pip install --quiet \
+		-r build/lowest/lowest.txt . -C build-dir=build/lowest/kernel
+	@build/lowest/bin/longlag doctor
+	@touch $@
+
 # The site; every warning, and every reference to what is not there, is an error.
 SITE = $(BIN)/python -m sphinx -c docs -W --keep-going -n -q
 
@@ -95,4 +116,4 @@ build/asan/bin/python:
 	$(PYTHON) -m venv build/asan
 
 clean:
-	rm -rf .venv build run
+	rm -rf .venv build demo

@@ -13,7 +13,6 @@ from multiplication_problem import chosen, parser, trained
 
 from longlag import figures
 from longlag.cli.exit import exit_status
-from longlag.runs import directory as runs
 
 SNAPSHOT_EVERY = 10  # iterations: fine enough to choose frames from
 
@@ -28,8 +27,7 @@ def main() -> int:
     args = flags.read(sys.argv[1:])
     recipe = chosen(args, max_iters=4000)
     figures.check_animation(recipe, args.n_frames, args.fps, args.T)
-    runs.writable(args.out.parent)
-    run = trained(args, recipe, SNAPSHOT_EVERY)
+    run = trained(args, recipe, args.out.parent, SNAPSHOT_EVERY)
     print(
         figures.write_animation(run, args.out, n_frames=args.n_frames, fps=args.fps, length=args.T)
     )

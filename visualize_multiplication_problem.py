@@ -13,7 +13,6 @@ from multiplication_problem import chosen, parser, trained
 
 from longlag import figures
 from longlag.cli.exit import exit_status
-from longlag.runs import directory as runs
 
 
 def main() -> int:
@@ -22,8 +21,7 @@ def main() -> int:
     flags.value("--out", Path, "folder", Path("viz"))
     args = flags.read(sys.argv[1:])
     recipe = chosen(args, max_iters=6000)
-    runs.writable(args.out)
-    for path in figures.write_figures(trained(args, recipe), args.out):
+    for path in figures.write_figures(trained(args, recipe, args.out), args.out):
         print(path)
     return 0
 

@@ -134,7 +134,11 @@ def test_quiet_says_nothing(tmp_path: Path, capsys) -> None:
 
 
 def test_replacing_a_finished_run_is_said(run: Path, capsys) -> None:
-    status, _, err = call(capsys, "train", *TINY, "--seed", "1", "--save-dir", run)
+    other = ("train", *TINY, "--seed", "1", "--save-dir", run)
+    status, out, err = call(capsys, *other, "--json")
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert "its seed is 0, not 1" in err
+    status, _, err = call(capsys, *other, "--overwrite")
     assert status == 0
     assert f"the run that {run} held is replaced" in err
     assert runs.load(run).seed == 1

@@ -312,7 +312,7 @@ def filled(words: tuple[str, ...], elsewhere: Path) -> list[str]:
 
 WRITERS = (
     ("train", *TINY, "--save-dir", "new"),
-    ("train", *TINY, "--save-dir", "run", "--seed", "5"),
+    ("train", *TINY, "--save-dir", "run", "--seed", "5", "--overwrite"),
     ("train", "--resume", "--save-dir", "unfinished", "--quiet"),
     ("figures", "run"),
     ("animate", "run", "--n-frames", "2"),

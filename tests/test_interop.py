@@ -555,8 +555,14 @@ def test_an_import_replaces_a_finished_run_and_all_of_it(tmp_path: Path, capsys)
     old, file = tmp_path / "old", tmp_path / "file"
     assert call(capsys, "train", *words, "--save-dir", old, "--quiet")[0] == 0
     interop.write(made(), file, "onnx")
-    status, _, err = call(capsys, "import", file, "--out", old)
+    before = {path.name: path.read_bytes() for path in old.iterdir()}
+    status, out, err = call(capsys, "import", file, "--out", old)
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert "holds a finished run (robust, seed 0: its min_length is 12, not 11)" in err
+    assert {path.name: path.read_bytes() for path in old.iterdir()} == before
+    status, _, err = call(capsys, "import", file, "--out", old, "--overwrite")
     assert (status, err) == (0, f"the run that {old} held is replaced\n")
+    assert call(capsys, "import", file, "--out", old)[0] == 0
     assert same(longlag.load(old), made())
     assert {path.name for path in old.iterdir()} == {runs.WEIGHTS, runs.HISTORY}
     assert call(capsys, "train", "--resume", "--save-dir", old)[0] == 2

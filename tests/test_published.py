@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import longlag
+from fuzzing import digests
 from longlag.runs import directory as runs
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -94,6 +96,31 @@ def test_the_picture_scripts(tmp_path: Path) -> None:
     done = script(SCRIPTS[2], "--max-iters", "30", "--n-frames", "3", "--T", "24", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "multiplication_problem.gif").read_bytes()[:3] == b"GIF"
+
+
+@pytest.mark.parametrize(
+    ("name", "into"),
+    [
+        (SCRIPTS[0], ["--save-dir", "run"]),
+        (SCRIPTS[1], ["--out", "run"]),
+        (SCRIPTS[2], ["--out", "run/animation.gif"]),
+    ],
+)
+def test_a_script_writes_over_another_trainings_run_when_told_to(
+    name: str, into: list[str], tmp_path: Path
+) -> None:
+    few = ("--max-iters", "12", "--quiet", *(["--n-frames", "3"] if name == SCRIPTS[2] else []))
+    assert script(SCRIPTS[0], *few[:3], cwd=tmp_path).returncode == 0
+    held = digests(str(tmp_path / "run"))
+    for other in (["--seed", "1"], ["--hidden", "3"], ["--max-iters", "13"]):
+        done = script(name, *few, *other, *into, cwd=tmp_path)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert re.fullmatch(rf"{name}: run holds a finished run .*--overwrite\n", done.stderr)
+        assert digests(str(tmp_path / "run")) == held
+    for again in ([], ["--seed", "1", "--overwrite"]):
+        done = script(name, *few, *again, *into, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    assert digests(str(tmp_path / "run")) != held
 
 
 @pytest.mark.parametrize("name", SCRIPTS)

@@ -10,7 +10,11 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +23,7 @@ from hypothesis import strategies as st
 
 import longlag
 from longlag import files
+from longlag.kernel import load_kernel
 from longlag.learning import engine as engines
 from longlag.learning.training import Training
 from longlag.runs import directory as runs
@@ -124,12 +129,80 @@ def test_a_run_without_snapshots_loads_with_none(finished: Path) -> None:
 # -- what may be written to -------------------------------------------------------------------
 
 
-def test_a_finished_run_is_replaced(finished: Path) -> None:
+def test_the_same_training_again_replaces_its_run(finished: Path) -> None:
+    before = runs.load(finished)
     (finished / "training_curve.png").touch()
-    second = session.Request("robust", REQUEST.settings, 6, "numpy")
-    session.start(second, finished)
-    assert runs.load(finished).seed == 6
+    (finished / "checkpoint.npz").unlink()
+    history = (finished / "history.json").stat().st_ino
+    again = session.start(REQUEST, finished)
+    assert (finished / "history.json").stat().st_ino != history, "nothing was written"
+    assert same_run(runs.load(finished), before)
+    assert same_run(again, before)
     assert not (finished / "training_curve.png").exists(), "a picture of the old run was kept"
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"seed": 6}, r"robust, seed 5: its seed is 5, not 6"),
+        ({"settings": {**REQUEST.settings, "hidden": 4}}, "its hidden is 3, not 4"),
+        ({"settings": {**REQUEST.settings, "max_iterations": 41}}, "its max_iterations is 40"),
+        ({"recipe": "catalog"}, "its recipe is 'robust', not 'catalog'"),
+        ({"recipe": "paper", "settings": {"max_sequences": 20}}, "its recipe is 'robust', not 'pa"),
+    ],
+)
+def test_another_finished_run_asks_for_overwrite(
+    finished: Path, changes: dict[str, Any], named: str
+) -> None:
+    (finished / "training_curve.png").touch()
+    before = {path.name: path.read_bytes() for path in finished.iterdir()}
+    other = replace(REQUEST, **changes)
+    with pytest.raises(runs.Refused, match=rf"{named}.*; choose another .* with --overwrite$"):
+        session.start(other, finished)
+    assert {path.name: path.read_bytes() for path in finished.iterdir()} == before
+    run = session.start(other, finished, overwrite=True)
+    assert same_run(runs.load(finished), run)
+    assert not (finished / "training_curve.png").exists(), "a picture of the old run was kept"
+
+
+def test_a_run_of_another_engine_asks_for_overwrite(tmp_path: Path) -> None:
+    if load_kernel() is None:
+        pytest.skip("there is no kernel")
+    session.start(replace(REQUEST, engine="auto"), tmp_path)
+    session.start(replace(REQUEST, engine="native"), tmp_path)
+    with pytest.raises(runs.Refused, match="its engine is 'native', not 'numpy'"):
+        session.start(REQUEST, tmp_path)
+
+
+def test_a_run_that_another_process_finished_meanwhile_is_not_replaced(
+    finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = runs.load(finished)
+    locked = runs.locked
+
+    @contextmanager
+    def late(directory: Path) -> Iterator[None]:
+        with locked(directory):
+            runs.save(other, directory)
+            yield
+
+    monkeypatch.setattr(runs, "locked", late)
+    with pytest.raises(runs.Refused, match="its seed is 5, not 6"):
+        session.start(replace(REQUEST, seed=6), finished.parent / "new")
+
+
+def test_a_run_put_where_its_training_was_keeps_the_snapshots_there(finished: Path) -> None:
+    run = runs.load(finished)
+    imported = replace(run, snapshots={})
+    with pytest.raises(runs.Refused, match=r"holds this run with its snapshots.*--overwrite"):
+        runs.put(imported, finished, overwrite=False)
+    runs.put(run, finished, overwrite=False)
+    assert same_run(runs.load(finished), run)
+    runs.put(imported, finished, overwrite=True)
+    runs.put(imported, finished, overwrite=False)
+    assert runs.load(finished).snapshots == {}
+    with pytest.raises(runs.Refused, match="its seed is 5, not 6"):
+        runs.put(replace(imported, seed=6), finished, overwrite=False)
 
 
 def test_a_finished_run_stays_until_its_successor_is_complete(finished: Path) -> None:

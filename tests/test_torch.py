@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 import longlag
 from longlag import words as report
+from longlag.judging import evaluate
 from longlag.learning.recipe import Recipe, recipe
-from longlag.learning.training import evaluate, train
+from longlag.learning.training import train
 from longlag.networks.lstm import LSTM
 
 torch = pytest.importorskip("torch")

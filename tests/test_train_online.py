@@ -19,11 +19,11 @@ from PIL import Image
 import longlag
 from longlag import cli, files
 from longlag.figures import training_curve
+from longlag.judging import evaluate
 from longlag.kernel import load_kernel
 from longlag.learning import side_by_side as online
 from longlag.learning.recipe import OnlineRecipe, recipe
 from longlag.learning.side_by_side import Trials
-from longlag.learning.training import evaluate
 from longlag.networks.lstm1997 import LSTM1997, unflatten
 from longlag.runs import directory as runs
 from longlag.runs import session

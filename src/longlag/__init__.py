@@ -8,9 +8,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from longlag import interop, movement, notebook
-from longlag.judging import judge
+from longlag.judging import evaluate, judge
 from longlag.learning.recipe import RECIPES, Recipe, recipe
-from longlag.learning.training import History, Run, evaluate, train
+from longlag.learning.training import History, Run, train
 from longlag.runs.directory import load
 from longlag.studies import study
 from longlag.tasks.marked_pairs import MarkedPairs

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import difflib
+import os
+import re
+import reprlib
 from collections.abc import Collection
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 LARGEST = 10**9  # of any count that has no smaller limit
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxlong = _SHORT.maxother = 200
+
+
+def shown(value: Any) -> str:
+    """`value` for a message: on one line, and not endless."""
+    return re.sub(r"\s*\n\s*", " ", _SHORT.repr(value))
 
 
 def whole(name: str, value: Any, low: int, high: int = LARGEST) -> int:
@@ -24,7 +35,7 @@ def whole(name: str, value: Any, low: int, high: int = LARGEST) -> int:
     ):
         return int(value)
     limit = "2**63 - 1" if high == 2**63 - 1 else f"{high:,}"
-    raise ValueError(f"{name} must be a whole number from {low} to {limit}, not {value!r}")
+    raise ValueError(f"{name} must be a whole number from {low} to {limit}, not {shown(value)}")
 
 
 def number(name: str, value: Any, low: float, high: float) -> float:
@@ -36,7 +47,7 @@ def number(name: str, value: Any, low: float, high: float) -> float:
     kinds = (int, float, np.integer, np.floating)
     if isinstance(value, kinds) and not isinstance(value, bool) and low <= value <= high:
         return float(value)
-    raise ValueError(f"{name} must be a number from {low:g} to {high:g}, not {value!r}")
+    raise ValueError(f"{name} must be a number from {low:g} to {high:g}, not {shown(value)}")
 
 
 def one_of(name: str, value: Any, allowed: Collection[str]) -> str:
@@ -47,7 +58,7 @@ def one_of(name: str, value: Any, allowed: Collection[str]) -> str:
     """
     if isinstance(value, str) and value in allowed:
         return value
-    raise ValueError(f"{name} must be one of {', '.join(allowed)}, not {value!r}")
+    raise ValueError(f"{name} must be one of {', '.join(allowed)}, not {shown(value)}")
 
 
 def near(name: Any, known: Collection[str]) -> str | None:
@@ -67,7 +78,46 @@ def flag(name: str, value: Any) -> bool:
     """`value`, which must be True or False."""
     if isinstance(value, (bool, np.bool_)):
         return bool(value)
-    raise ValueError(f"{name} must be True or False, not {value!r}")
+    raise ValueError(f"{name} must be True or False, not {shown(value)}")
+
+
+def path(name: str, value: Any) -> Path:
+    """`value`, a string or a path, as a Path.
+
+    Raises:
+        ValueError: it is neither, or empty.
+    """
+    if isinstance(value, (str, os.PathLike)) and isinstance(os.fspath(value), str) and value != "":
+        return Path(value)
+    raise ValueError(f"{name} must be a path, not {shown(value)}")
+
+
+def generator(name: str, value: Any) -> np.random.Generator:
+    """`value`, which must be a source of random numbers.
+
+    Raises:
+        ValueError: it is something else, such as a seed.
+    """
+    if isinstance(value, np.random.Generator):
+        return value
+    raise ValueError(
+        f"{name} must be a generator, such as numpy.random.default_rng(0), not {shown(value)}"
+    )
+
+
+def numbers(name: str, value: Any) -> np.ndarray:
+    """`value`, numbers in (nested) lists or an array, as an array of any shape.
+
+    Raises:
+        ValueError: it is not made of real numbers.
+    """
+    try:
+        found = np.asarray(value)
+    except (TypeError, ValueError, RuntimeError):  # lists of several lengths, a foreign array
+        found = None
+    if found is None or found.dtype.kind not in "fiu":
+        raise ValueError(f"{name} must be an array of numbers, not {shown(value)}")
+    return found
 
 
 def array(name: str, value: Any, dtype: Any, shape: tuple[int | None, ...]) -> np.ndarray:

@@ -42,9 +42,17 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Writes arrays as .npz."""
+    """Writes arrays as .npz, for `read_arrays`.
+
+    Raises:
+        ValueError: an array of objects.
+    """
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **arrays)
+    # numpy's savez takes arrays as keyword arguments: before 2.1 it kept allow_pickle as one more.
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, array, allow_pickle=False)
     write_bytes(path, buffer.getvalue())
 
 

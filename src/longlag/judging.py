@@ -1,10 +1,11 @@
-"""Any model judged by the paper's rules: `judge(predict)`.
+"""What is judged on fresh sequences: a run by `evaluate`, any model by `judge`.
 
 A plain callable needs nothing but numpy; PyTorch's part is in `longlag.torch`.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -13,8 +14,11 @@ import numpy as np
 
 from longlag import checks
 from longlag import words as report
+from longlag.learning import engine as engines
 from longlag.learning.judging import Predict, on_fresh
-from longlag.learning.recipe import Recipe, recipe
+from longlag.learning.recipe import RECIPES, Recipe, recipe
+from longlag.learning.training import Run, check_run
+from longlag.runs import directory as runs
 from longlag.tasks.score import Score
 from longlag.tasks.task import Task
 
@@ -22,9 +26,46 @@ if TYPE_CHECKING:
     from torch import nn  # pyright: ignore[reportMissingImports]  # an extra
 
 
+Asked = Task | Recipe | Run | str | os.PathLike[str]  # see `asked`
+
+
+def evaluate(
+    run: Run | str | os.PathLike[str],
+    n: int = 2560,
+    seed: int = 0,
+    *,
+    task: Asked | None = None,
+    engine: str = "auto",
+    threads: int = 1,
+) -> Score:
+    """Scores a run on n fresh sequences.
+
+    The sequences depend on the task, n and the seed alone, so that runs can be compared on the
+    same ones; no training or test set has seen them.
+
+    Args:
+        run: a run, or its directory.
+        n: sequences.
+        seed: 0 .. 2**63 - 1.
+        task: what is asked, as in `judge`; the recipe's own where not given.
+        engine, threads: as in `longlag.train`.
+
+    Raises:
+        ValueError: an argument that is not allowed.
+    """
+    judged = runs.load(run) if isinstance(run, (str, os.PathLike)) else check_run(run)
+    chosen = engines.choose(engine, threads)
+    return on_fresh(
+        lambda inputs, lengths: chosen.predict(judged.network, inputs, lengths),
+        asked(judged if task is None else task),
+        n,
+        seed,
+    )
+
+
 def judge(
     predict: Callable[[np.ndarray, np.ndarray], Any] | nn.Module,
-    task: Task | Recipe | None = None,
+    task: Asked | None = None,
     n: int = 2560,
     seed: int = 0,
     *,
@@ -37,7 +78,8 @@ def judge(
         predict: a callable that takes inputs (B, T, 2) float32, with zeros after the end of a
             sequence, and lengths (B,) int64, and gives B numbers; or a PyTorch module of that
             kind (`longlag.torch` says what its `forward` takes), judged in evaluation mode.
-        task: what is asked, or a recipe that says so; that of the recipe `robust` where not given.
+        task: what is asked: a task, a recipe or its name, a run or its directory; that of the
+            recipe `robust` where not given.
         n: sequences; with the task and the seed, it determines every one of them.
         seed: 0 .. 2**63 - 1.
         batch_size: B, sequences that are given to the model at a time, at most.
@@ -46,8 +88,9 @@ def judge(
     Raises:
         ValueError: an argument that is not allowed, or answers of another shape.
     """
-    where = asked(recipe("robust") if task is None else task)
+    where = asked("robust" if task is None else task)
     checks.whole("batch_size", batch_size, 1)
+    checks.flag("show", show)
     answer = _asker(_function(predict), batch_size)
     judged = on_fresh(answer, where, n, seed)
     if show:
@@ -55,13 +98,36 @@ def judge(
     return judged
 
 
-def asked(task: Any) -> Task:
-    """The task, or the one on which a recipe's runs are tested."""
+def asked(task: Asked) -> Task:
+    """The task, or the one on which a recipe's runs are tested.
+
+    Args:
+        task: a task, a recipe or its name, a run or its directory.
+
+    Raises:
+        ValueError: something else.
+    """
+    if isinstance(task, str) and task in RECIPES:
+        task = recipe(task)
+    if isinstance(task, (str, os.PathLike)):
+        task = _directory(task)
+    if isinstance(task, Run):
+        task = task.recipe
     if isinstance(task, Recipe):
-        return task.task.tested
+        task = task.task.tested
     if not isinstance(task, Task):
-        raise ValueError(f"task must be a task or a recipe, not {task!r}")
+        raise ValueError(
+            "task must be a task, a recipe or its name, or a run or its directory, "
+            f"not {checks.shown(task)}"
+        )
     return task
+
+
+def _directory(path: str | os.PathLike[str]) -> Run:
+    if not checks.path("task", path).is_dir():
+        hint = checks.nearest(path, RECIPES)
+        raise ValueError(f"task must be a recipe's name or a run's directory, not {path!r}{hint}")
+    return runs.load(path)
 
 
 def _function(predict: Any) -> Callable[[np.ndarray, np.ndarray], Any]:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from longlag import checks
-from longlag.learning.recipe import Recipe, recipe
+from longlag.learning.recipe import Recipe, as_recipe
 from longlag.learning.rules import Minibatch
 from longlag.learning.streams import stream
 from longlag.learning.training import Run, train
@@ -34,8 +34,8 @@ class Sequences(torch.utils.data.IterableDataset):
     workers. Every iteration starts again at the first.
 
     Args:
-        task: from `longlag.task`, or a recipe, whose task it is; that of `robust` where not
-            given.
+        task: from `longlag.task`, or a recipe or its name, whose task it is; that of `robust`
+            where not given.
         seed: 0 .. 2**63 - 1; processes that should see different data need different ones.
         batch_size: B; the recipe's, or 32 with a bare task, where not given.
         batches: how many; None: no end.
@@ -51,16 +51,18 @@ class Sequences(torch.utils.data.IterableDataset):
 
     def __init__(
         self,
-        task: Task | Recipe | None = None,
+        task: Task | Recipe | str | None = None,
         seed: int = 0,
         *,
         batch_size: int | None = None,
         batches: int | None = None,
     ) -> None:
         super().__init__()
-        given = recipe("robust") if task is None else task
+        given = as_recipe(task or "robust") if task is None or isinstance(task, str) else task
         if not isinstance(given, (Task, Recipe)):
-            raise ValueError(f"task must be a task or a recipe, not {given!r}")
+            raise ValueError(
+                f"task must be a task, a recipe or its name, not {checks.shown(given)}"
+            )
         rule = given.rule if isinstance(given, Recipe) else None
         self.task = given.task if isinstance(given, Recipe) else given
         if batch_size is None:
@@ -81,7 +83,7 @@ class Sequences(torch.utils.data.IterableDataset):
             yield inputs, lengths, targets
 
 
-def train_torch(module: nn.Module, recipe: Recipe, seed: int = 0) -> Run:
+def train_torch(module: nn.Module, recipe: Recipe | str, seed: int = 0) -> Run:
     """Trains a module by a recipe's protocol: what `longlag.train` does, with another network.
 
     The same are: the training sequences, the loss (mean squared error), clipping, the optimiser
@@ -103,9 +105,7 @@ def train_torch(module: nn.Module, recipe: Recipe, seed: int = 0) -> Run:
         ValueError: no such module or recipe, a seed that is not allowed, or answers that have
             another shape or no gradient.
     """
-    if not isinstance(recipe, Recipe):
-        raise ValueError(f"recipe must be one from longlag.recipe(name), not {recipe!r}")
-    made = replace(recipe, network=TorchModule(module=module))
+    made = replace(as_recipe(recipe), network=TorchModule(module=module))
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(checks.whole("seed", seed, 0, 2**63 - 1))
         run = train(made, seed, engine="numpy")

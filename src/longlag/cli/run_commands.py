@@ -7,12 +7,11 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from longlag import files, interop, words
+from longlag import files, interop, judging, words
 from longlag.cli import progress
 from longlag.cli.outputs import files_of, output
 from longlag.cli.settings import settings
 from longlag.learning import engine as engines
-from longlag.learning import training
 from longlag.learning.recipe import Recipe
 from longlag.learning.training import Run, Training
 from longlag.runs import directory as runs
@@ -70,7 +69,7 @@ def evaluate(args: Namespace) -> int:
     run = runs.load(args.run)
     task = _task(run, args)
     chosen = engines.choose(args.engine, args.threads)
-    judged = training.evaluate(
+    judged = judging.evaluate(
         run, args.n, args.seed, task=task, engine=args.engine, threads=args.threads
     )
     content = {
@@ -93,7 +92,7 @@ def compare(args: Namespace) -> int:
         raise ValueError(f"compare needs at least two run directories, not {len(args.runs)}")
     loaded = [runs.load(path) for path in args.runs]
     task = _task(loaded[0], args)
-    scores = [training.evaluate(run, args.n, args.seed, task=task) for run in loaded]
+    scores = [judging.evaluate(run, args.n, args.seed, task=task) for run in loaded]
     names = [str(path) for path in args.runs]
     if args.json:
         print(files.to_json(words.comparison_json(names, loaded, task, scores)))

@@ -13,9 +13,10 @@ from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 
+from longlag import checks
 from longlag.explorer import content
 from longlag.files import to_json, write_bytes
-from longlag.learning.training import Run
+from longlag.learning.training import Run, check_run
 
 __all__ = ["page", "write_page"]
 
@@ -31,15 +32,19 @@ def write_page(runs: Mapping[str, Run], out: Path) -> Path:
         The file written, self-contained HTML below 1.5 MB.
 
     Raises:
-        ValueError: no run, or more than two.
+        ValueError: no path, no runs, or more than two.
     """
-    out = Path(out)
+    out = checks.path("out", out)
     write_bytes(out, page(runs).encode())
     return out
 
 
 def page(runs: Mapping[str, Run]) -> str:
     """The page as HTML; see `write_page`."""
+    if not isinstance(runs, Mapping):
+        raise ValueError(f"runs must be a dict of runs by name, not {checks.shown(runs)}")
+    for run in runs.values():
+        check_run(run)
     if not 1 <= len(runs) <= MOST_RUNS:
         raise ValueError(f"the explorer shows one run or two, not {len(runs)}")
     parts = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from longlag import checks
 from longlag.figures import (
     animation,
     cell_state,
@@ -16,7 +17,7 @@ from longlag.figures import (
 from longlag.figures.animation import Progress
 from longlag.figures.animation import check as check_animation
 from longlag.files import write_bytes
-from longlag.learning.training import Run
+from longlag.learning.training import Run, check_run
 
 __all__ = ["check_animation", "write_animation", "write_figures"]
 
@@ -35,8 +36,12 @@ def write_figures(run: Run, out: Path) -> list[Path]:
 
     Returns:
         The files written: four .png and training_curve.csv.
+
+    Raises:
+        ValueError: no run, or no path.
     """
-    out = Path(out)
+    check_run(run)
+    out = checks.path("out", out)
     out.mkdir(parents=True, exist_ok=True)
     written = []
     for name, draw in PICTURES.items():
@@ -68,9 +73,10 @@ def write_animation(
         progress: called after each frame with the frames done and all frames.
 
     Raises:
-        ValueError: n_frames, fps or length out of range.
+        ValueError: no run, no path, or n_frames, fps or length out of range.
     """
-    out = Path(out)
+    check_run(run)
+    out = checks.path("out", out)
     data = animation.gif(run, n_frames=n_frames, fps=fps, length=length, progress=progress)
     out.parent.mkdir(parents=True, exist_ok=True)
     write_bytes(out, data)

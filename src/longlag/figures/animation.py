@@ -139,10 +139,10 @@ class Stage:
             height_ratios=(1, 1.25),
             wspace=0.04,
             hspace=0.36,
-            **style.place(fig, 0.5, 0.5, 5.0, 4.58),
+            **style.place(fig, 0.5, 0.5, 4.93, 4.58),
         )
         right = fig.add_gridspec(
-            2, 1, height_ratios=(1, 1.25), hspace=0.36, **style.place(fig, 5.85, 0.5, 8.12, 4.58)
+            2, 1, height_ratios=(1, 1.25), hspace=0.36, **style.place(fig, 5.92, 0.5, 8.12, 4.58)
         )
         self.input = fig.add_subplot(left[0, 0], label="input")
         self.cells = fig.add_subplot(left[1, 0], label="cells", sharex=self.input)

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Literal, Protocol, cast, get_args
 
 from longlag import checks, files
-from longlag.learning.training import Run
+from longlag.learning.training import Run, check_run
 
 Format = Literal["safetensors", "torch", "onnx"]
 MODULES: dict[str, str] = {
@@ -53,11 +53,12 @@ def write(run: Run, path: str | os.PathLike[str], format: Format) -> Path:
         format: `safetensors`, `torch` or `onnx`.
 
     Raises:
-        ValueError: an unknown format, one that cannot express the network, weights that are not
-            finite float32 numbers, or a directory in the file's place.
+        ValueError: no run, no path, an unknown format, one that cannot express the network,
+            weights that are not finite float32 numbers, or a directory in the file's place.
         MissingExtra: the format's library is not installed.
     """
-    path = Path(path)
+    check_run(run)
+    path = checks.path("path", path)
     if path.is_dir():
         raise ValueError(f"{path} is a directory; name a file to write")
     files.write_bytes(path, _codec(format).encode(run))
@@ -68,12 +69,12 @@ def read(path: str | os.PathLike[str]) -> Run:
     """Reads a run from a file that `write` wrote; its content tells the format.
 
     Raises:
-        ValueError: there is no such file.
+        ValueError: no path, or there is no such file.
         MissingExtra: the format's library is not installed.
         DamagedFile: a file that is cut short or altered, of another version, or of another
             program.
     """
-    path = Path(path)
+    path = checks.path("path", path)
     if not path.is_file():
         raise ValueError(f"there is no file {path}")
     data = path.read_bytes()
@@ -89,6 +90,8 @@ def recognise(data: bytes) -> Format:
     Raises:
         ValueError: none of them.
     """
+    if not isinstance(data, bytes):
+        raise ValueError(f"data must be bytes, not {checks.shown(data)}")
     if data[:4] == b"PK\x03\x04":
         return "torch"
     if data[8:9] == b"{":

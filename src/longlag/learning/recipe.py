@@ -209,5 +209,20 @@ def recipe(name: str, **settings: Any) -> Recipe:
             range.
     """
     if not isinstance(name, str) or name not in RECIPES:
-        raise ValueError(f"unknown recipe {name!r}{checks.nearest(name, RECIPES)}")
+        raise ValueError(f"unknown recipe {checks.shown(name)}{checks.nearest(name, RECIPES)}")
     return RECIPES[name].with_settings(settings)
+
+
+def as_recipe(given: Any) -> Recipe:
+    """A recipe as it is, or the registered one of that name.
+
+    Raises:
+        ValueError: an unknown name (the nearest is suggested), or something else.
+    """
+    if isinstance(given, Recipe):
+        return given
+    if isinstance(given, str):
+        return recipe(given)
+    raise ValueError(
+        f"recipe must be one from longlag.recipe(name), or its name, not {checks.shown(given)}"
+    )

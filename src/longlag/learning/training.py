@@ -18,8 +18,8 @@ import numpy as np
 from longlag import checks
 from longlag.learning import engine as engines
 from longlag.learning.engine import Engine
-from longlag.learning.judging import measure, on_fresh
-from longlag.learning.recipe import Recipe
+from longlag.learning.judging import measure
+from longlag.learning.recipe import Recipe, as_recipe
 from longlag.learning.rules import Learned, OnlineLearner
 from longlag.learning.stopping import Recent, Stop, Test
 from longlag.learning.streams import check_seed
@@ -95,6 +95,17 @@ class Run:
     def network_at(self, iteration: int) -> Any:
         """The network as it was at one of the snapshots."""
         return self.recipe.network_of(self.snapshots[iteration])
+
+
+def check_run(run: Any) -> Run:
+    """The run as it is.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    if isinstance(run, Run):
+        return run
+    raise ValueError(f"run must be a run of longlag.train, not {checks.shown(run)}")
 
 
 class Training:
@@ -351,19 +362,19 @@ class Training:
             raise ValueError(f"its trial is not at iteration {n}")
 
 
-def train(recipe: Recipe, seed: int = 0, *, engine: str = "auto", threads: int = 1) -> Run:
+def train(recipe: Recipe | str, seed: int = 0, *, engine: str = "auto", threads: int = 1) -> Run:
     """Trains to the end of the recipe.
 
     Args:
-        recipe: from `longlag.recipe`.
+        recipe: from `longlag.recipe`, or the name of a registered one.
         seed: 0 .. 2**63 - 1; with the recipe and the engine it determines every bit.
         engine: `auto`, `native` or `numpy`.
         threads: of the native kernel, at most; the bits do not depend on it.
 
     Raises:
-        ValueError: a seed, engine or thread number that is not allowed.
+        ValueError: a recipe, seed, engine or thread number that is not allowed.
     """
-    training = begin(recipe, seed, engine=engine, threads=threads)
+    training = begin(as_recipe(recipe), seed, engine=engine, threads=threads)
     while training.stopped_by is None:
         training.advance()
     return training.run()
@@ -372,26 +383,3 @@ def train(recipe: Recipe, seed: int = 0, *, engine: str = "auto", threads: int =
 def begin(recipe: Recipe, seed: int = 0, *, engine: str = "auto", threads: int = 1) -> Training:
     """A training at its start; arguments as in `train`."""
     return Training(recipe, seed, engines.choose(engine, threads, recipe))
-
-
-def evaluate(
-    run: Run,
-    n: int = 2560,
-    seed: int = 0,
-    *,
-    task: Task | None = None,
-    engine: str = "auto",
-    threads: int = 1,
-) -> Score:
-    """Scores a run on n fresh sequences of `task` (the recipe's own where not given).
-
-    The sequences depend on the task, n and the seed alone, so that runs can be compared on the
-    same ones; no training or test set has seen them.
-    """
-    chosen = engines.choose(engine, threads)
-    return on_fresh(
-        lambda inputs, lengths: chosen.predict(run.network, inputs, lengths),
-        run.recipe.task.tested if task is None else task,
-        n,
-        seed,
-    )

@@ -22,7 +22,7 @@ from collections.abc import Callable
 from typing import Any
 
 from longlag import checks
-from longlag.movement.stack import VARIANT, Movement, price, stack_depths
+from longlag.movement.stack import VARIANT, WIDEST, Movement, price, stack_depths
 from longlag.movement.tracing import Recorder, Scalar, Trace, record, sigmoid, sqrt, tanh
 
 __all__ = [
@@ -56,11 +56,11 @@ def measure(function: Callable[..., Any], *arrays: Any, bytes_per_element: int =
         Movement(cost, depths): `depths` has one entry a read, in the order read.
 
     Raises:
-        ValueError: a width out of range, an argument or a result that is not made of numbers, or
-            scalars of another measurement.
+        ValueError: no callable, a width out of range, an argument or a result that is not made of
+            numbers, or scalars of another measurement.
         TypeError: the function does something else with a scalar, such as `math.exp`.
     """
-    width = check_width(bytes_per_element)
+    width = checks.whole("bytes_per_element", bytes_per_element, 1, WIDEST)
     depths = stack_depths(record(function, *arrays))
     return Movement(price(depths, width), depths.tolist())
 

@@ -12,11 +12,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from longlag import checks
 from longlag.kernel import load_kernel
 from longlag.movement.tracing import BRANCH, RESULT, RETURN, Trace
 
 VARIANT = "ByteDMD with liveness, definition of April 2026"
 LEAST_SLOTS = 64
+WIDEST = 1024  # bytes of a scalar
 
 
 class Movement(NamedTuple):
@@ -32,7 +34,16 @@ class Movement(NamedTuple):
 
 
 def price(depths: np.ndarray, width: int = 1) -> int:
-    """Cost of reads at `depths` (R,) of scalars `width` bytes wide."""
+    """Cost of reads at `depths` (R,), from 1, of scalars `width` bytes wide, 1 to 1024.
+
+    Raises:
+        ValueError: depths or a width that are not allowed.
+    """
+    checks.whole("width", width, 1, WIDEST)
+    depths = checks.numbers("depths", depths)
+    whole = depths.dtype.kind != "f" or depths.size == 0
+    if depths.ndim != 1 or not whole or np.any(depths < 1):
+        raise ValueError(f"depths must be whole numbers from 1, not {checks.shown(depths)}")
     return int(prices(depths, width).sum())
 
 
@@ -50,7 +61,13 @@ def _root_sum(n: np.ndarray) -> np.ndarray:
 
 
 def stack_depths(trace: Trace) -> np.ndarray:
-    """The depth of each read, int64 (R,): by the native kernel where there is one."""
+    """The depth of each read, int64 (R,): by the native kernel where there is one.
+
+    Raises:
+        ValueError: something that is no trace.
+    """
+    if not isinstance(trace, Trace):
+        raise ValueError(f"trace must be one from movement.record, not {checks.shown(trace)}")
     kernel = load_kernel()
     return python_depths(trace) if kernel is None else kernel.stack_depths(*trace)
 

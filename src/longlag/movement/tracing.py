@@ -17,6 +17,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from longlag import checks
+
 RESULT, BRANCH, RETURN = -1, -2, -3
 
 
@@ -70,7 +72,9 @@ class Recorder:
         if isinstance(item, (list, tuple)):
             return [self._loaded_array(part) for part in item]
         if not isinstance(item, Real):
-            raise ValueError(f"arguments must be numbers or arrays of them, not {item!r}")
+            raise ValueError(
+                f"arguments must be numbers or arrays of them, not {checks.shown(item)}"
+            )
         self._loaded += 1
         return self._value(item.item() if isinstance(item, np.generic) else item)
 
@@ -125,6 +129,8 @@ class Recorder:
 
 def record(function: Callable[..., Any], *arrays: Any) -> Trace:
     """The trace of `function(*arrays)`; see `longlag.movement.measure`."""
+    if not callable(function):
+        raise ValueError(f"function must be a callable, not {checks.shown(function)}")
     recorder = Recorder()
     return recorder.finish(function(*recorder.load(*arrays)))
 
@@ -201,16 +207,24 @@ def _sigmoid(x: float) -> float:
     return (1.0 if x >= 0 else small) / (1.0 + small)
 
 
+def _applied(operation: Callable[[float], float], x: Any) -> Any:
+    if isinstance(x, Scalar):
+        return x.apply(operation)
+    if not isinstance(x, Real):
+        raise ValueError(f"x must be a traced scalar or a number, not {checks.shown(x)}")
+    return operation(float(x))
+
+
 def tanh(x: Any) -> Any:
     """Hyperbolic tangent: one read of its operand. Of a plain number: the number."""
-    return x.apply(math.tanh) if isinstance(x, Scalar) else math.tanh(x)
+    return _applied(math.tanh, x)
 
 
 def sigmoid(x: Any) -> Any:
     """Logistic function: one read of its operand. Of a plain number: the number."""
-    return x.apply(_sigmoid) if isinstance(x, Scalar) else _sigmoid(x)
+    return _applied(_sigmoid, x)
 
 
 def sqrt(x: Any) -> Any:
     """Square root: one read of its operand. Of a plain number: the number."""
-    return x.apply(math.sqrt) if isinstance(x, Scalar) else math.sqrt(x)
+    return _applied(math.sqrt, x)

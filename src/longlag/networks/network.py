@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 
+from longlag import checks
 from longlag.settings import Part
 from longlag.tasks.task import Answered, Task
 
@@ -60,9 +61,11 @@ class Network(Part, ABC):
 
     Attributes:
         kernel: whether the native kernel has this network.
+        can_be_named: whether its settings say all of it, so that a file can hold it.
     """
 
     kernel: ClassVar[bool] = False
+    can_be_named: ClassVar[bool] = True
 
     @abstractmethod
     def shapes(self, task: Task) -> Shapes:
@@ -107,7 +110,15 @@ def flatten(parameters: Iterable[np.ndarray]) -> np.ndarray:
 
 
 def views(vector: np.ndarray, shapes: Iterable[Any]) -> list[np.ndarray]:
-    """Views of a flat vector (P,), one of each shape, in order."""
+    """Views of a flat vector (P,), one of each shape, in order.
+
+    Raises:
+        ValueError: a vector of another size.
+    """
+    shapes = list(shapes)
+    size = sum(math.prod(shape) for shape in shapes)
+    if np.shape(vector) != (size,):
+        raise ValueError(f"vector must hold {size} parameters, not {checks.shown(vector)}")
     found, start = [], 0
     for shape in shapes:
         size = math.prod(shape)
@@ -129,10 +140,13 @@ def check_lengths(inputs: np.ndarray, lengths: np.ndarray | None, D: int = 2) ->
     """Lengths (B,) of inputs (B, T, D) or symbols (B, T), T where not given.
 
     Raises:
-        ValueError: inputs or lengths of the wrong shape, a length outside 1..T, or a symbol
+        ValueError: inputs that are no array of numbers, inputs or lengths of the wrong shape, a
+            length outside 1..T, or a symbol
             outside 0..D - 1.
     """
-    inputs = np.asarray(inputs)
+    if not isinstance(inputs, np.ndarray) or inputs.dtype.kind not in "fiu":
+        kind = getattr(inputs, "dtype", type(inputs).__name__)
+        raise ValueError(f"inputs must be a numpy array (B, T, {D}) of numbers, not {kind}")
     symbols = np.issubdtype(inputs.dtype, np.integer) and inputs.ndim == 2
     if (not symbols and (inputs.ndim != 3 or inputs.shape[2] != D)) or 0 in inputs.shape:
         raise ValueError(f"inputs must have shape (B, T, {D}), not {inputs.shape}")
@@ -143,7 +157,7 @@ def check_lengths(inputs: np.ndarray, lengths: np.ndarray | None, D: int = 2) ->
     B, T = inputs.shape[:2]
     if lengths is None:
         return np.full(B, T)
-    lengths = np.asarray(lengths)
+    lengths = checks.numbers("lengths", lengths)
     if lengths.shape != (B,) or not np.issubdtype(lengths.dtype, np.integer):
         raise ValueError(
             f"lengths must be {B} whole numbers, one a sequence, "

@@ -17,7 +17,7 @@ import copy
 import functools
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -167,6 +167,8 @@ class TorchModule(TorchNetwork):
     Raises:
         ValueError: it is no module, or has nothing that can be trained.
     """
+
+    can_be_named: ClassVar[bool] = False
 
     module: Any = field(repr=False)
 

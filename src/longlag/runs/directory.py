@@ -28,7 +28,7 @@ from longlag.files import DamagedFile
 from longlag.learning.recipe import Recipe
 from longlag.learning.stopping import Recent, Stop
 from longlag.learning.streams import check_seed
-from longlag.learning.training import History, Run, Training
+from longlag.learning.training import History, Run, Training, check_run
 from longlag.tasks.score import Score
 from longlag.version import REVISION
 
@@ -54,7 +54,16 @@ def save(run: Run, directory: Path) -> None:
 
     An earlier run's history.json goes first, so that the files of two runs never pass for one;
     what was drawn from that run goes too.
+
+    Raises:
+        ValueError: no run, or that of a PyTorch module, which a file cannot name.
     """
+    check_run(run)
+    if not run.recipe.network.can_be_named:
+        raise ValueError(
+            f"run is of the module {run.recipe.network.words}, which a run directory cannot name: "
+            "keep the state_dict of run.network.module"
+        )
     for name in (HISTORY, *DERIVED, *([] if run.snapshots else [SNAPSHOTS])):
         with suppress(FileNotFoundError):
             (directory / name).unlink()
@@ -68,14 +77,30 @@ def save(run: Run, directory: Path) -> None:
     files.write_bytes(directory / HISTORY, files.to_json(describe(run)).encode())
 
 
-def put(run: Run, directory: Path, *, overwrite: bool) -> None:
-    """Saves a run that was not trained in the directory, which must be free for it (`claim`).
+def put(run: Run, directory: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+    """Saves a run in a directory, which is made where it is missing and must be free for it.
+
+    A run of the same training is replaced, as in `claim`, but not one that has snapshots by one
+    that has none, such as an imported one.
 
     Args:
-        overwrite: discard an unfinished training in the directory.
+        overwrite: replace any run, and discard an unfinished training, in the directory.
+
+    Raises:
+        ValueError: no path, or a run that `longlag.train` does not leave.
+        Refused: the directory is not free, or cannot be written to.
+        DamagedFile: a run's files that cannot be read, and no `overwrite`.
     """
-    claim(directory, overwrite=overwrite)
+    check_run(run)
+    checks.flag("overwrite", overwrite)
+    directory = writable(checks.path("directory", directory))
     with locked(directory):
+        claim(directory, identity(run.recipe, run.seed, run.engine), overwrite=overwrite)
+        if (directory / SNAPSHOTS).exists() and not run.snapshots and not overwrite:
+            raise Refused(
+                f"{directory} holds this run with its snapshots, which would be lost; "
+                "choose another directory, or replace it with --overwrite"
+            )
         save(run, directory)
         (directory / CHECKPOINT).unlink(missing_ok=True)
 
@@ -86,11 +111,12 @@ def load(directory: str | os.PathLike[str]) -> Run:
     Without snapshots.npz the run has none; every other file must be there.
 
     Raises:
+        ValueError: no path.
         Refused: no such directory, or no finished run in it.
         DamagedFile: a file that is cut short, altered, of another format or at odds with the
             others; the message names it.
     """
-    directory = Path(directory)
+    directory = checks.path("directory", directory)
     if not directory.is_dir():
         raise Refused(f"{directory} is not a run directory: there is no such directory")
     if not (directory / HISTORY).exists():
@@ -301,17 +327,31 @@ def load_checkpoint(directory: Path) -> Checkpoint:
 # -- a directory to train into --------------------------------------------------------------------
 
 
-def claim(directory: Path, *, overwrite: bool) -> None:
-    """Makes sure that a training may write into a directory, and creates it where missing.
+def identity(recipe: Recipe, seed: int, engine: str) -> dict[str, Any]:
+    """What makes a training the same as another, by name: what its user asked for.
 
-    A finished run may be replaced, which happens when its successor is complete.
+    `engine` is the one that was chosen, so that `auto` is the same as what it takes. The version
+    of longlag, the machine and its instruction set are no part of it, although bits can depend on
+    them.
+    """
+    return {"recipe": recipe.name, "seed": seed, "engine": engine} | recipe.settings()
+
+
+def claim(directory: Path, training: Mapping[str, Any], *, overwrite: bool) -> None:
+    """Makes sure that a training may write into a directory.
+
+    A finished run of the same training may be replaced, which happens when its successor is
+    complete. To be called with the directory `locked`.
+
+    Args:
+        training: its `identity`.
+        overwrite: any finished run may be replaced, and an unfinished training discarded.
 
     Raises:
-        Refused: an unfinished training and no `overwrite`, foreign files, or a place that cannot
-            be written to.
+        Refused: another training's run or an unfinished training, and no `overwrite`; foreign
+            files.
         DamagedFile: a run's files that cannot be read, and no `overwrite`.
     """
-    writable(directory)
     present = sorted(path.name for path in directory.iterdir() if not _left_over(path.name))
     if not present:
         return
@@ -330,8 +370,28 @@ def claim(directory: Path, *, overwrite: bool) -> None:
                 f"{checkpoint.seed}, iteration {checkpoint.state['iteration']}); "
                 "continue it with --resume or discard it with --overwrite"
             )
-    if HISTORY in present:
-        load(directory)
+    guard(directory, training, overwrite=overwrite)
+
+
+def guard(directory: Path, training: Mapping[str, Any], *, overwrite: bool) -> None:
+    """Refuses a directory with the finished run of another training; arguments as in `claim`.
+
+    Raises:
+        Refused: there is one, and no `overwrite`.
+        DamagedFile: a run's files that cannot be read.
+    """
+    if not (directory / HISTORY).exists():
+        return
+    run = load(directory)
+    held = identity(run.recipe, run.seed, run.engine)
+    if overwrite or held == training:
+        return
+    differs = next(name for name in held if held[name] != training.get(name))
+    raise Refused(
+        f"{directory} holds a finished run ({run.recipe.name}, seed {run.seed}: its {differs} is "
+        f"{held[differs]!r}, not {training.get(differs)!r}); "
+        "choose another directory, or replace it with --overwrite"
+    )
 
 
 def writable(directory: Path) -> Path:

@@ -48,10 +48,13 @@ def ignore(training: Training) -> None:
 def start(
     request: Request, directory: Path, *, overwrite: bool = False, observe: Observer = ignore
 ) -> Run:
-    """Trains into a directory, which must be free for it (`runs.claim`), and saves the run.
+    """Trains into a directory, which must be free for it, and saves the run.
+
+    A finished run of the same training (recipe, settings, seed and engine) is replaced when its
+    successor is complete.
 
     Args:
-        overwrite: discard an unfinished training in the directory.
+        overwrite: replace any finished run, and discard an unfinished training, in the directory.
         observe: called after every step of the training.
 
     Raises:
@@ -61,8 +64,10 @@ def start(
     chosen = recipe(request.recipe or "robust", **request.settings)
     seed = 0 if request.seed is None else request.seed
     training = begin(chosen, seed, engine=request.engine or "auto", threads=request.threads)
-    runs.claim(directory, overwrite=overwrite)
+    runs.writable(directory)
     with runs.locked(directory):
+        asked = runs.identity(chosen, seed, training.engine.name)
+        runs.claim(directory, asked, overwrite=overwrite)
         runs.save_checkpoint(training, directory)
         return _train(training, directory, observe)
 
@@ -93,8 +98,7 @@ def _check_same(request: Request, checkpoint: runs.Checkpoint, directory: Path) 
     asked = dict(request.settings)
     asked |= {"recipe": request.recipe, "seed": request.seed}
     asked |= {"engine": None if request.engine == "auto" else request.engine}
-    was = checkpoint.recipe.settings()
-    was |= {"recipe": checkpoint.recipe.name, "seed": checkpoint.seed, "engine": checkpoint.engine}
+    was = runs.identity(checkpoint.recipe, checkpoint.seed, checkpoint.engine)
     for name, value in asked.items():
         if value is not None and value != was.get(name):
             raise ValueError(

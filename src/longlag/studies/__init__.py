@@ -11,6 +11,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from longlag import checks
 
 if TYPE_CHECKING:
@@ -34,11 +36,24 @@ def study(name: str, **options: Any) -> Result:
             allowed, a directory that cannot be written to.
     """
     if not isinstance(name, str) or name not in STUDIES:
-        raise ValueError(f"unknown study {name!r}{checks.nearest(name, STUDIES)}")
-    for given in ("out", "ledger"):
-        if options.get(given) is not None:
-            options[given] = Path(options[given])
-    return STUDIES[name](name, options)
+        raise ValueError(f"unknown study {checks.shown(name)}{checks.nearest(name, STUDIES)}")
+    return STUDIES[name](name, {key: _option(key, value) for key, value in options.items()})
+
+
+def _option(name: str, value: Any) -> Any:
+    """An option's value, refused where its type is wrong; numbers are checked by their study."""
+    if name == "lengths":
+        given = () if value is None else checks.numbers(name, value)
+        return tuple(np.atleast_1d(given).tolist())
+    if value is None:
+        return None
+    if name in ("out", "ledger"):
+        return checks.path(name, value)
+    if name in ("quick", "full"):
+        return checks.flag(name, value)
+    if name == "scheduler" and not isinstance(value, str):
+        raise ValueError(f"scheduler must be an address, not {checks.shown(value)}")
+    return value
 
 
 def _online(name: str, options: Mapping[str, Any]) -> Result:
@@ -65,9 +80,7 @@ def _sweep_request(name: str, options: Mapping[str, Any]) -> Request:
     from longlag.studies import frame as sweep_study
 
     _check(name, options, _names(sweep_study.Request))
-    lengths = options.get("lengths", ())
-    lengths = (lengths,) if isinstance(lengths, int) else tuple(lengths)
-    return sweep_study.Request(**{**options, "lengths": lengths, "command": _call(name, options)})
+    return sweep_study.Request(**options, command=_call(name, options))
 
 
 def _register(name: str, options: Mapping[str, Any]) -> Result:

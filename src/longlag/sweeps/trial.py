@@ -20,7 +20,9 @@ from typing import Any
 
 import numpy as np
 
+from longlag.learning import engine as engines
 from longlag.learning import training
+from longlag.learning.judging import on_fresh
 from longlag.learning.recipe import Recipe, recipe
 from longlag.version import CODE_VERSION, REVISION, __version__
 
@@ -85,7 +87,14 @@ def outcome(run: training.Run, fresh: int = 0) -> dict[str, Any]:
         wrong, for every test; stops: the stopping points, where the recipe has some.
     """
     stops = [asdict(stop) for stop in run.stops]
-    judged = training.evaluate(run, fresh, engine=run.engine) if fresh else None
+    judged = None
+    if fresh:
+        engine = engines.choose(run.engine, recipe=run.recipe)
+
+        def predict(inputs: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+            return engine.predict(run.network, inputs, lengths)
+
+        judged = on_fresh(predict, run.recipe.task.tested, fresh, 0)
     return {
         "status": run.stopped_by,
         "sequences": run.sequences,

@@ -229,8 +229,9 @@ class MarkedPairs(Task):
                 not given.
 
         Raises:
-            ValueError: a length below min_length.
+            ValueError: a length below min_length, or no generator.
         """
+        checks.generator("rng", rng)
         if length is None:
             length = int(rng.integers(self.min_length, self.max_length + 1))
         length = checks.whole("length", length, self.min_length)
@@ -268,8 +269,12 @@ class MarkedPairs(Task):
 
         Returns:
             Batch with T = max_length: inputs (n, T, 2), lengths (n,), targets (n,).
+
+        Raises:
+            ValueError: n below 1, or no generator.
         """
         checks.whole("n", n, 1)
+        checks.generator("rng", rng)
         longest = self.max_length
         lengths = rng.integers(self.min_length, longest + 1, size=n)
         values = rng.random((n, longest), dtype=np.float32)

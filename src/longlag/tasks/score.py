@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from longlag import checks
+
 TOLERANCE = 0.04  # an answer is correct if its absolute error is below this (section 5.5)
 STRICT_SHARE = 13 / 2000  # the paper's second stopping point: fewer than 13 wrong of 2000
 LOOSE_SHARE = 140 / 2000  # and its first: fewer than 140
@@ -40,9 +42,11 @@ def score(predictions: np.ndarray, targets: np.ndarray) -> Score:
     """Scores predictions (n,) against targets (n,), in float64.
 
     Raises:
-        ValueError: the two differ in shape, are not one-dimensional, or are empty.
+        ValueError: the two are not made of numbers, differ in shape, are not one-dimensional, or
+            are empty.
     """
-    predictions, targets = np.asarray(predictions), np.asarray(targets)
+    predictions = checks.numbers("predictions", predictions)
+    targets = checks.numbers("targets", targets)
     if predictions.shape != targets.shape or predictions.ndim != 1 or len(targets) == 0:
         raise ValueError(
             "predictions and targets must be two vectors of one length, "

@@ -141,6 +141,7 @@ class Task(Part, ABC):
     def sample_in_order(self, n: int, rng: np.random.Generator) -> Batch:
         """n sequences of one common length, drawn one after another (the catalogue's order)."""
         checks.whole("n", n, 1)
+        checks.generator("rng", rng)
         length = int(rng.integers(self.min_length, self.max_length + 1))
         drawn = [self.sequence(rng, length) for _ in range(n)]
         inputs = np.stack([s.inputs for s in drawn])
@@ -159,7 +160,12 @@ class Task(Part, ABC):
         return super().with_settings(settings)
 
     def at_length(self, length: int) -> Self:
-        """The same task with sequences of exactly `length` steps."""
+        """The same task with sequences of exactly `length` steps.
+
+        Raises:
+            ValueError: a length that is no whole number, or too short for the rules.
+        """
+        checks.whole("length", length, self.shortest)
         return replace(self, min_length=length, max_length=length)
 
     @property

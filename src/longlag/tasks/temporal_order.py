@@ -126,6 +126,7 @@ class TemporalOrder(Task):
         Raises:
             ValueError: a length below min_length.
         """
+        checks.generator("rng", rng)
         if length is None:
             length = int(rng.integers(self.min_length, self.max_length + 1))
         length = checks.whole("length", length, self.min_length)
@@ -147,6 +148,7 @@ class TemporalOrder(Task):
             Batch with T = max_length: symbols (n, T), lengths (n,), targets (n, 4).
         """
         checks.whole("n", n, 1)
+        checks.generator("rng", rng)
         lengths = rng.integers(self.min_length, self.max_length + 1, size=n)
         inputs = rng.integers(*DISTRACTORS, size=(n, self.max_length))
         first, second = (rng.integers(w.start, w.stop, size=n) for w in self.windows)
