@@ -23,8 +23,10 @@ from longlag.cli import progress
 from longlag.cli.exit import exit_status
 from longlag.cli.flags import Parser
 from longlag.learning import engine
-from longlag.learning.recipe import ONLINE_RECIPES, Recipe, recipe
+from longlag.learning.recipe import RECIPES, Recipe, recipe
+from longlag.learning.rules import Minibatch
 from longlag.learning.training import Run, Training
+from longlag.runs import directory as runs
 from longlag.runs import session
 
 
@@ -40,6 +42,10 @@ def parser(script: str, about: str, max_iters: int = 6000) -> Parser:
     flags.value("--lr", float, "learning rate of the optimiser")
     flags.value("--batch-size", int, "sequences in a batch")
     flags.value("--target-test-mse", float, "stop below this test MSE")
+    flags.switch(
+        "--overwrite",
+        "replace another training's run and its pictures, and discard an unfinished training",
+    )
     flags.switch("--quiet", "no progress")
     return flags
 
@@ -65,13 +71,23 @@ def chosen(flags: Namespace, max_iters: int) -> Recipe:
 
 def named(flags: Namespace) -> str:
     """The recipe's name; these scripts train in mini-batches alone."""
-    if flags.recipe in ONLINE_RECIPES:
+    known = RECIPES.get(flags.recipe)
+    if known is not None and not isinstance(known.rule, Minibatch):
         raise ValueError(f"recipe {flags.recipe} learns on-line: run `longlag train` for it")
     return flags.recipe or "catalog"
 
 
-def trained(flags: Namespace, recipe: Recipe, snapshot_every: int | None = None) -> Run:
-    """A training that leaves no files."""
+def trained(
+    flags: Namespace, recipe: Recipe, pictures: Path, snapshot_every: int | None = None
+) -> Run:
+    """A training that leaves no files, for pictures in a folder.
+
+    Raises:
+        Refused: the folder holds the run of another training, and no --overwrite.
+    """
+    runs.writable(pictures)
+    asked = runs.identity(recipe, flags.seed or 0, "numpy")
+    runs.guard(pictures, asked, overwrite=flags.overwrite)
     training = Training(recipe, flags.seed or 0, engine.choose("numpy"), snapshot_every)
     with progress.of_training(flags.quiet) as observe:
         while training.stopped_by is None:
@@ -84,8 +100,9 @@ def main() -> int:
     flags = parser("multiplication_problem.py", "Train an LSTM on the multiplication problem.")
     flags.value("--save-dir", Path, "run directory", Path("run"))
     flags.switch("--resume", "continue the unfinished training in the directory")
-    flags.switch("--overwrite", "replace an unfinished training, or another finished run")
     args = flags.read(sys.argv[1:])
+    if args.resume and args.overwrite:
+        raise ValueError("--resume and --overwrite exclude each other: give one of them")
     given = settings(args)
     if args.resume:
         request = session.Request(args.recipe, given, args.seed, "numpy")
