@@ -167,10 +167,12 @@ class LSTM1997:
         if not isinstance(self.blocks, (int, np.integer)) or self.blocks < 1:
             raise ValueError(f"blocks must be a whole number of at least 1, not {self.blocks!r}")
         W, Wk = self.weights
-        wide = Wk.shape[-1] if Wk.ndim in (1, 2) else 0
+        fits = Wk.ndim == 1 or (Wk.ndim == 2 and len(Wk) > 1)
+        wide = Wk.shape[-1] if fits else 0
         if wide < 2 or (wide - 1) % self.blocks:
             raise ValueError(
-                f"Wk must have shape (C + 1,), C a multiple of {self.blocks} blocks, not {Wk.shape}"
+                f"Wk must have shape (C + 1,), or (K, C + 1) for K above 1, "
+                f"C a multiple of {self.blocks} blocks, not {Wk.shape}"
             )
         D = max(1, W.shape[-1] - (self.cells + 2 * self.blocks + 1))
         shape, _ = weight_shapes(self.blocks, self.block_size, D)
