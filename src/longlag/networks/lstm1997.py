@@ -274,8 +274,7 @@ class LSTM1997:
         units = np.zeros((T + 1, N, C + 2 * B), W.dtype)
         g = np.empty((T, N, C), W.dtype)
         s = np.zeros((T + 1, N, C), W.dtype)
-        symbols = np.issubdtype(inputs.dtype, np.integer)
-        v[:, :, :D] = (np.eye(D)[inputs] if symbols else inputs).swapaxes(0, 1)
+        v[:, :, :D] = (np.eye(D)[inputs] if inputs.ndim == 2 else inputs).swapaxes(0, 1)
         for t in range(T):
             v[t, :, D:-1] = units[t]
             g[t], s[t + 1], units[t + 1] = self.step(v[t], s[t])
