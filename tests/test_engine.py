@@ -53,7 +53,7 @@ def test_a_hundred_iterations_of_real_training_agree(name: str, changes: dict) -
 @needs_kernel
 def test_the_comparison_of_trainings_can_fail() -> None:
     recipe = longlag.recipe("robust", test_size=20, test_every=100)
-    other = recipe.with_settings({"learning_rate": recipe.learning_rate * 1.02})
+    other = recipe.with_settings({"learning_rate": recipe.rule.learning_rate * 1.02})
     with pytest.raises(AssertionError):
         np.testing.assert_allclose(
             hundred_losses(other, "native"), hundred_losses(recipe, "numpy"), rtol=2e-3, atol=1e-6

@@ -10,7 +10,8 @@ import pytest
 
 from longlag import machine
 from longlag.learning.optimizers import Adam, clip_by_global_norm
-from longlag.networks.lstm import LSTM, flatten, parameter_count, unflatten
+from longlag.networks.lstm import LSTM, parameter_count, unflatten
+from longlag.networks.network import flatten
 
 kernel = pytest.importorskip("longlag._kernel", reason="the kernel was not built")
 

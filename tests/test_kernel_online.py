@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from longlag.networks.lstm1997 import LSTM1997, flatten, initial_weights, unflatten, weight_count
+from longlag.networks.lstm1997 import LSTM1997, initial_weights, unflatten, weight_count
+from longlag.networks.network import flatten
 from longlag.tasks.marked_pairs import MarkedPairs
 
 kernel = pytest.importorskip("longlag._kernel", reason="the kernel was not built")
@@ -111,10 +112,11 @@ def reference(
     """One trial in float64: answers (K,), weights (P,)."""
     vector, answers = weights.astype(np.float64), []
     for x, length, target in zip(*given_data, strict=True):
-        net, x = LSTM1997(unflatten(vector, *shape), shape[0], reads), x[:length]
-        answers.append(net.predict(x[None])[0])
-        gradient = net.full_gradient if full else net.truncated_gradient_backward
-        vector = vector - rate * flatten(gradient(x, target))
+        net = LSTM1997(unflatten(vector, *shape), shape[0], reads, truncated=not full)
+        x = x[None, :length]
+        answers.append(net.predict(x)[0])
+        _, gradient = net.gradient(x, np.array([length]), np.array([target]))
+        vector = vector - rate * flatten(gradient)
     return np.array(answers), vector
 
 

@@ -14,13 +14,11 @@ from hypothesis import strategies as st
 from longlag.networks.lstm import (
     LSTM,
     Parameters,
-    check_lengths,
-    flatten,
     parameter_count,
     parameter_shapes,
-    sigmoid,
     unflatten,
 )
+from longlag.networks.network import check_lengths, flatten, sigmoid
 
 VARIANTS = [(output, gate) for output in ("linear", "sigmoid") for gate in (True, False)]
 
@@ -389,9 +387,20 @@ def test_parameters_that_do_not_fit_are_refused(name: str) -> None:
     p = network(3, 0).parameters
     good = getattr(p, name)
     wrong = np.zeros((*good.shape[:-1], good.shape[-1] + 1))
-    with pytest.raises(ValueError, match=rf"^{name} must have shape .*, not \(") as caught:
+    # The bias of the answers says how many there are: where it is wrong, Wy does not fit.
+    named, shape = ("Wy", p.Wy.shape) if name == "by" else (name, wrong.shape)
+    with pytest.raises(ValueError, match=rf"^{named} must have shape .*, not \(") as caught:
         LSTM(p._replace(**{name: wrong}))
-    assert str(wrong.shape) in str(caught.value)
+    assert str(shape) in str(caught.value)
+
+
+def test_an_axis_too_many_is_refused() -> None:
+    p = network(3, 0).parameters
+    for name in Parameters._fields:
+        wrong = getattr(p, name)[..., None]
+        with pytest.raises(ValueError, match=rf"^{name} must have shape .*, not \(") as caught:
+            LSTM(p._replace(**{name: wrong}))
+        assert str(wrong.shape) in str(caught.value)
 
 
 def test_an_unknown_output_is_refused() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
@@ -14,12 +15,12 @@ from hypothesis import strategies as st
 from longlag.networks.lstm1997 import (
     LSTM1997,
     Weights,
-    flatten,
     initial_weights,
     unflatten,
     weight_count,
     weight_shapes,
 )
+from longlag.networks.network import flatten
 
 SHAPES = [(2, 2), (1, 1), (1, 4), (3, 1), (2, 3)]
 READS = ["current", "previous"]
@@ -54,6 +55,12 @@ def differences(net: LSTM1997, x: np.ndarray, target: float, step: float = 1e-5)
     vector = flatten(net.weights)
     moves = step * np.eye(len(vector))
     return np.array([(error(vector + m) - error(vector - m)) / (2 * step) for m in moves])
+
+
+def backwards(net: LSTM1997, x: np.ndarray, target: float, truncated: bool) -> Weights:
+    """The gradient of one sequence, back through time."""
+    asked = replace(net, truncated=truncated)
+    return asked.gradient(x[None], np.array([len(x)]), np.array([target]))[1]
 
 
 def assert_close(got: Weights, reference: Weights, rtol: float, atol: float) -> None:
@@ -143,7 +150,7 @@ def test_gradients_are_those_of_autograd(
         truncated = autograd(torch, net, x, target, truncated=True)
         assert_close(net.truncated_gradient(x, target), truncated, rtol=1e-9, atol=1e-13)
         full = autograd(torch, net, x, target, truncated=False)
-        assert_close(net.full_gradient(x, target), full, rtol=1e-9, atol=1e-13)
+        assert_close(backwards(net, x, target, truncated=False), full, rtol=1e-9, atol=1e-13)
         assert np.abs(full.Wk).max() > 1e-4, "a gradient that a test can see"
     assert np.abs(full.W - truncated.W).max() > 1e-5, "truncation makes a difference"
 
@@ -169,8 +176,7 @@ def test_traces_and_backward_sum_are_one_gradient(
 ) -> None:
     net, (x, target) = network(*shape, seed, reads), sequence(L, seed)
     forwards = net.truncated_gradient(x, target)
-    backwards = net.truncated_gradient_backward(x, target)
-    assert_close(forwards, backwards, rtol=1e-10, atol=1e-14)
+    assert_close(forwards, backwards(net, x, target, truncated=True), rtol=1e-10, atol=1e-14)
 
 
 @pytest.mark.parametrize("reads", READS)
@@ -181,14 +187,15 @@ def test_the_full_gradient_is_that_of_finite_differences(
     for L in (1, 2, 9):
         net, (x, target) = network(blocks, block_size, L, reads), sequence(L, L)
         numeric = unflatten(differences(net, x, target), blocks, block_size)
-        assert_close(net.full_gradient(x, target), numeric, rtol=1e-6, atol=1e-9)
+        assert_close(backwards(net, x, target, truncated=False), numeric, rtol=1e-6, atol=1e-9)
 
 
 @given(shape=st.sampled_from(SHAPES), seed=st.integers(0, 2**32))
 def test_on_one_pair_nothing_is_truncated(shape: tuple[int, int], seed: int) -> None:
     net, (x, target) = network(*shape, seed), sequence(1, seed)
-    full = net.full_gradient(x, target)
-    assert_close(net.truncated_gradient(x, target), full, rtol=1e-12, atol=1e-15)
+    full = backwards(net, x, target, truncated=False)
+    for truncated in (net.truncated_gradient(x, target), backwards(net, x, target, True)):
+        assert_close(truncated, full, rtol=1e-12, atol=1e-15)
     assert not full.W[:, 2:-1].any(), "nothing has been active before"
 
 
@@ -259,8 +266,13 @@ def test_float32_stays_float32_and_near_float64() -> None:
     assert single.predict(x[None]).dtype == np.float32
     np.testing.assert_allclose(single.predict(x[None]), net.predict(x[None]), rtol=1e-5)
     assert all(a.dtype == np.float32 for a in single.states(x[None]).values())
-    for name in ("truncated_gradient", "truncated_gradient_backward", "full_gradient"):
-        got, wanted = (getattr(n, name)(x, target) for n in (single, net))
+    ways = (
+        lambda n: n.truncated_gradient(x, target),
+        lambda n: backwards(n, x, target, truncated=True),
+        lambda n: backwards(n, x, target, truncated=False),
+    )
+    for way in ways:
+        got, wanted = way(single), way(net)
         assert all(a.dtype == np.float32 for a in got)
         assert_close(got, wanted, rtol=1e-3, atol=1e-6)
 
@@ -269,8 +281,8 @@ def test_nothing_given_is_changed() -> None:
     net, (x, target) = network(2, 2, 2), sequence(6, 3)
     before = [x.copy(), flatten(net.weights)]
     net.truncated_gradient(x, target)
-    net.truncated_gradient_backward(x, target)
-    net.full_gradient(x, target)
+    backwards(net, x, target, truncated=True)
+    backwards(net, x, target, truncated=False)
     for a, b in zip(before, [x, flatten(net.weights)], strict=True):
         np.testing.assert_array_equal(a, b)
 
@@ -291,17 +303,28 @@ def test_what_does_not_fit_is_refused() -> None:
         LSTM1997(Weights(W, Wk[None]))
     with pytest.raises(ValueError, match=r"^Wk must have shape"):
         LSTM1997(Weights(W, Wk[:1]))
-    with pytest.raises(ValueError, match=r"^W must have shape \(8, 11\) .* not \(8, 12\)"):
-        LSTM1997(Weights(np.zeros((8, 12)), Wk))
-    with pytest.raises(ValueError, match=r"^W must have shape \(6, 9\) for 1 blocks of 4 cells"):
+    with pytest.raises(ValueError, match=r"^Wk must have shape .* not \(2, 2, 5\)"):
+        LSTM1997(Weights(W, np.zeros((2, 2, 5))))
+    with pytest.raises(ValueError, match=r"^W must have shape \(8, 11\) .* not \(9, 11\)"):
+        LSTM1997(Weights(np.zeros((9, 11)), Wk))
+    with pytest.raises(ValueError, match=r"^W must have shape \(8, 10\) .* not \(8, 9\)"):
+        LSTM1997(Weights(np.zeros((8, 9)), Wk))
+    with pytest.raises(ValueError, match=r"^W must have shape \(6, 11\) for 1 blocks of 4 cells"):
         LSTM1997(Weights(W, Wk), 1)
+    for output in ("tanh", None):
+        with pytest.raises(ValueError, match="output must be one of linear, sigmoid, not"):
+            LSTM1997(Weights(W, Wk), output=output)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="answered must be one of last, every, not 'first'"):
+        LSTM1997(Weights(W, Wk), answered="first")  # type: ignore[arg-type]
 
 
 def test_sequences_of_a_wrong_shape_are_refused() -> None:
     net = network(2, 2, 0)
-    for method in (net.truncated_gradient, net.truncated_gradient_backward, net.full_gradient):
-        for shape in ((4,), (0, 2), (4, 3), (1, 4, 2)):
+    for shape in ((4,), (0, 2), (4, 3), (1, 4, 2)):
+        with pytest.raises(ValueError, match=r"^inputs must have shape"):
+            net.truncated_gradient(np.zeros(shape), 0.5)
+        for truncated in (True, False):
             with pytest.raises(ValueError, match=r"^inputs must have shape"):
-                method(np.zeros(shape), 0.5)
+                backwards(net, np.zeros(shape), 0.5, truncated)
     with pytest.raises(ValueError, match=r"^lengths must lie between 1 and T = 4, not 1 to 5"):
         net.predict(np.zeros((2, 4, 2)), np.array([1, 5]))

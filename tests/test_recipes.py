@@ -4,30 +4,66 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import FrozenInstanceError, fields
-from typing import Any
+from dataclasses import FrozenInstanceError
+from typing import Any, NamedTuple, get_type_hints
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from longlag.learning.recipe import (
-    BATCH_RECIPES,
-    ONLINE_RECIPES,
-    RECIPES,
-    OnlineRecipe,
-    Recipe,
-    recipe,
-)
+from longlag.learning.recipe import PARTS, RECIPES, Recipe, recipe
+from longlag.learning.rules import Minibatch, OnLine
+from longlag.learning.stopping import Strict
 from longlag.learning.training import train
-from longlag.networks.lstm import flatten
+from longlag.networks.lstm import LSTM, ForgetGateLSTM
+from longlag.networks.network import flatten
+from longlag.settings import setting_fields
 from longlag.tasks.marked_pairs import MarkedPairs
 
-NAMES = list(BATCH_RECIPES)
-RANGED = [f for f in fields(Recipe) if f.metadata.get("low") is not None]
-INTEGERS = ["hidden", "batch_size", "max_iterations", "test_every", "test_size"]
-CHOICES = ["draw_order", "output", "gate_biases", "optimizer", "stop"]
+NAMES = [name for name, r in RECIPES.items() if isinstance(r.rule, Minibatch)]
+ONLINE = [name for name, r in RECIPES.items() if isinstance(r.rule, OnLine)]
+INTEGERS = {
+    *("hidden", "blocks", "block_size", "batch_size", "max_iterations", "max_sequences"),
+    *("test_every", "test_size", "window", "first_stop", "last_stop", "check_every"),
+}
+CHOICES = {
+    "task": ["rules", "first_mark"],
+    "network": ["output", "gate_biases", "gradient", "reads"],
+    "rule": ["draw_order", "optimizer", "error"],
+}
+SWITCHES = {"forget_gate"}
+
+
+class Setting(NamedTuple):
+    """A setting, and what a recipe needs for it to have it."""
+
+    name: str
+    kind: Any
+    low: float | None
+    high: float | None
+    needs: dict[str, Any]
+
+    def __str__(self) -> str:
+        return f"{'-'.join(map(str, self.needs.values()))}-{self.name}"
+
+
+def settings_of(sort: str) -> list[Setting]:
+    """All settings of the registered parts of a sort."""
+    found = []
+    for name in PARTS[sort].ready():
+        part = PARTS[sort][name]
+        needs = {sort: name} | ({"rule": "online"} if name == "recent" else {})
+        for f in setting_fields(type(part)):
+            alone = {"first_stop": 0} if f.name == "last_stop" else {}
+            kind, limits = get_type_hints(type(part))[f.name], f.metadata
+            found.append(Setting(f.name, kind, limits["low"], limits["high"], needs | alone))
+    return found
+
+
+SETTINGS = [one for sort in PARTS for one in settings_of(sort)]
+LENGTHS = {"min_length", "max_length"}  # their ranges depend on the task: below
+RANGED = [one for one in SETTINGS if one.low is not None and one.name not in LENGTHS]
 
 
 # -- the registry ------------------------------------------------------------------------------
@@ -36,6 +72,7 @@ CHOICES = ["draw_order", "output", "gate_biases", "optimizer", "stop"]
 def test_the_contracts_recipes_are_registered_under_their_own_names() -> None:
     assert {"catalog", "robust", "paper", "paper-adding"} <= set(RECIPES)
     assert all(RECIPES[name].name == name for name in RECIPES)
+    assert (set(NAMES), set(ONLINE)) == ({"catalog", "robust"}, {"paper", "paper-adding"})
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -51,24 +88,26 @@ def test_every_recipe_builds_and_trains(name: str) -> None:
 def test_catalog_is_the_described_system() -> None:
     expected: dict[str, Any] = {
         "task": "multiplication", "rules": "catalog", "min_length": 20, "max_length": 30,
-        "hidden": 8, "forget_gate": True, "output": "sigmoid", "gate_biases": "constant",
-        "forget_bias": 1.0, "input_bias": 0.0, "output_bias": 0.0, "batch_size": 32,
-        "optimizer": "adam", "learning_rate": 5e-3, "beta1": 0.9, "beta2": 0.999,
-        "epsilon": 1e-8, "clip": 1.0, "max_iterations": 6000, "stop": "mse",
-        "target_test_mse": 0.030, "test_every": 500, "test_size": 512,
+        "network": "lstm", "hidden": 8, "forget_gate": True, "output": "sigmoid",
+        "gate_biases": "constant", "forget_bias": 1.0, "input_bias": 0.0, "output_bias": 0.0,
+        "rule": "minibatch", "batch_size": 32, "optimizer": "adam", "learning_rate": 5e-3,
+        "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8, "clip": 1.0, "max_iterations": 6000,
+        "stop": "mse", "target_test_mse": 0.030, "test_every": 500, "test_size": 512,
     }  # fmt: skip
     settings = recipe("catalog").settings()
     assert {name: settings[name] for name in expected} == expected
     assert settings["average_decay"] == 0
-    assert recipe("catalog").evaluation_task == MarkedPairs("multiplication", "catalog", 30, 30)
+    tested = MarkedPairs(rules="catalog", min_length=30, max_length=30)
+    assert recipe("catalog").task.tested == tested
 
 
 def test_robust_stops_by_the_strict_rule_on_the_papers_task() -> None:
     r = recipe("robust")
-    assert r.task == MarkedPairs("multiplication", "paper", 100, 110)
-    assert (r.hidden, r.output, r.output_bias, r.stop) == (8, "linear", 0.25, "strict")
-    assert r.test_size == 2560
-    assert r.evaluation_task == r.task
+    assert r.task == MarkedPairs("multiplication", "paper", min_length=100, max_length=110)
+    assert isinstance(r.network, ForgetGateLSTM)
+    assert (r.network.hidden, r.network.output, r.network.output_bias) == (8, "linear", 0.25)
+    assert r.stop == Strict(test_size=2560)
+    assert r.task.tested == r.task
 
 
 # -- validation --------------------------------------------------------------------------------
@@ -89,55 +128,77 @@ def refused(words: list[str], **settings: Any) -> None:
         ("learning_rate", -1e-9), ("learning_rate", 1e4), ("beta1", 1.0), ("beta1", -0.1),
         ("beta2", 1), ("epsilon", 0), ("epsilon", -1e-8), ("clip", 0), ("clip", -1.0),
         ("average_decay", 1.0), ("average_decay", -0.5), ("max_iterations", 0),
-        ("max_iterations", 10**12), ("target_test_mse", -0.1), ("test_every", 0),
-        ("test_size", 0), ("forget_bias", math.inf), ("input_bias", -math.inf),
-        ("output_bias", 1e30),
+        ("max_iterations", 10**12), ("test_every", 0), ("test_size", 0),
+        ("forget_bias", math.inf), ("input_bias", -math.inf), ("output_bias", 1e30),
     ],
 )  # fmt: skip
 def test_values_without_sense_are_refused(name: str, value: Any) -> None:
     refused([name, "from", "to", repr(value)], **{name: value})
 
 
-@pytest.mark.parametrize("setting", RANGED, ids=lambda f: f.name)
-def test_ranges_hold_at_both_ends(setting: Any) -> None:
-    name, low, high = setting.name, setting.metadata["low"], setting.metadata["high"]
+def test_a_target_without_sense_is_refused() -> None:
+    words = ["target_test_mse", "from", "to", "-0.1"]
+    refused(words, stop="mse", target_test_mse=-0.1)
+
+
+@pytest.mark.parametrize("setting", RANGED, ids=str)
+def test_ranges_hold_at_both_ends(setting: Setting) -> None:
+    name, low, high = setting.name, setting.low, setting.high
+    assert low is not None
+    assert high is not None
     for good in (low, high):
-        assert recipe("robust", **{name: good}).settings()[name] == good
+        assert recipe("robust", **setting.needs, **{name: good}).settings()[name] == good
     step = 1 if name in INTEGERS else 1e-3 * max(abs(low), abs(high))
     for bad in (low - step, high + step):
-        refused([name, repr(bad)], **{name: bad})
+        refused([name, repr(bad)], **setting.needs, **{name: bad})
 
 
-@pytest.mark.parametrize("setting", RANGED, ids=lambda f: f.name)
+@pytest.mark.parametrize("setting", RANGED, ids=str)
 @pytest.mark.parametrize("bad", [math.nan, "8", None, True, [8], 2 + 0j])
-def test_what_is_no_number_is_refused(setting: Any, bad: Any) -> None:
-    refused([setting.name, "number", repr(bad)], **{setting.name: bad})
+def test_what_is_no_number_is_refused(setting: Setting, bad: Any) -> None:
+    refused([setting.name, "number", repr(bad)], **setting.needs, **{setting.name: bad})
 
 
-@pytest.mark.parametrize("name", INTEGERS)
-def test_whole_numbers_are_asked_for_by_that_name(name: str) -> None:
-    refused([name, "a whole number", "8.0"], **{name: 8.0})
-    refused([name, "a whole number", "nan"], **{name: np.float64("nan")})
-    assert recipe("robust", **{name: np.int64(8)}).settings()[name] == 8
-    assert recipe("robust", **{name: np.uint8(8)}).settings()[name] == 8
+@pytest.mark.parametrize("setting", [s for s in RANGED if s.name in INTEGERS], ids=str)
+def test_whole_numbers_are_asked_for_by_that_name(setting: Setting) -> None:
+    name, needs = setting.name, setting.needs
+    refused([name, "a whole number", "8.0"], **needs, **{name: 8.0})
+    refused([name, "a whole number", "nan"], **needs, **{name: np.float64("nan")})
+    fits = 8 if name != "first_stop" else 80
+    assert recipe("robust", **needs, **{name: np.int64(fits)}).settings()[name] == fits
+    assert recipe("robust", **needs, **{name: np.uint8(fits)}).settings()[name] == fits
 
 
 def test_every_setting_is_covered_here() -> None:
-    covered = {f.name for f in RANGED} | set(CHOICES) | {"forget_gate"}
-    assert covered | {"name", "task"} == {f.name for f in fields(Recipe)}
-    assert {f.name for f in fields(Recipe) if f.type == "int"} == set(INTEGERS)
+    choices = {name for names in CHOICES.values() for name in names}
+    covered = {one.name for one in RANGED} | choices | SWITCHES | LENGTHS
+    assert covered == {one.name for one in SETTINGS}
+    assert {one.name for one in RANGED if one.kind is int} == INTEGERS
+    assert {one.name for one in SETTINGS if one.kind is bool} == SWITCHES
 
 
 def test_numpy_numbers_are_numbers() -> None:
     r = recipe("robust", learning_rate=np.float64(0.5), clip=np.float32(2), forget_bias=3)
-    assert (r.learning_rate, r.clip, r.forget_bias) == (0.5, 2, 3)
+    settings = r.settings()
+    assert [settings[k] for k in ("learning_rate", "clip", "forget_bias")] == [0.5, 2, 3]
     assert recipe("robust", min_length=np.int64(300)).task.max_length == 330
 
 
-@pytest.mark.parametrize("name", CHOICES)
+CHOSEN = [(sort, name) for sort, names in CHOICES.items() for name in names]
+
+
+@pytest.mark.parametrize(("sort", "name"), CHOSEN)
 @pytest.mark.parametrize("bad", ["Strictly", 1, None, ["adam"]])
-def test_unknown_choices_are_refused(name: str, bad: Any) -> None:
-    refused([name, "one of", repr(bad)], **{name: bad})
+def test_unknown_choices_are_refused(sort: str, name: str, bad: Any) -> None:
+    needs = next(one.needs for one in settings_of(sort) if one.name == name)
+    refused([name, "one of", repr(bad)], **needs, **{name: bad})
+
+
+@pytest.mark.parametrize("sort", PARTS)
+@pytest.mark.parametrize("bad", ["xyzzy", 1, ["adam"]])
+def test_unknown_parts_are_refused(sort: str, bad: Any) -> None:
+    refused([f"unknown {sort} ", repr(bad), *PARTS[sort]], **{sort: bad})
+    refused([f"unknown {sort} None"], **{sort: None})
 
 
 @pytest.mark.parametrize("bad", [1, 0, None, "yes", 1.0])
@@ -190,33 +251,36 @@ def test_where_nothing_is_near_all_are_named() -> None:
     refused(["unknown setting 'xyzzy'", "hidden", "learning_rate"], xyzzy=1)
     with pytest.raises(ValueError, match="unknown recipe 'xyzzy'") as caught:
         recipe("xyzzy")
-    assert all(name in str(caught.value) for name in NAMES)
+    assert all(name in str(caught.value) for name in RECIPES)
 
 
-@pytest.mark.parametrize("bad", [-1, 2**63, 1.0, "0", None])
-def test_bad_seeds_are_refused(bad: Any) -> None:
+@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("bad", [-1, 2**63, 1.0, "0", None, True])
+def test_bad_seeds_are_refused(bad: Any, name: str) -> None:
     with pytest.raises(ValueError, match=r"^seed must be .*0 to 2\*\*63 - 1, not") as caught:
-        recipe("robust").streams(bad)
+        recipe(name).learner(bad)
     assert repr(bad) in str(caught.value)
 
 
-def test_the_largest_seed_works() -> None:
-    for name in NAMES:
-        recipe(name).streams(2**63 - 1)
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_largest_seed_works(name: str) -> None:
+    recipe(name).learner(2**63 - 1)
 
 
 @pytest.mark.parametrize(
-    "make",
+    ("changes", "says"),
     [
-        lambda: recipe("robust").streams(True),
-        lambda: Recipe(name="x", task="multiplication"),  # type: ignore[arg-type]
-        lambda: Recipe(name=3, task=MarkedPairs()),  # type: ignore[arg-type]
+        ({"name": 3}, "name must be a word, not 3"),
+        ({"task": "multiplication"}, "task must be a Task, not 'multiplication'"),
+        ({"network": Strict()}, "network must be a Network, not Strict"),
+        ({"rule": Strict()}, "rule must be a LearningRule, not Strict"),
+        ({"stop": Minibatch()}, "stop must be a StoppingRule, not Minibatch"),
     ],
-    ids=["seed", "task", "name"],
 )
-def test_wrong_types_outside_the_settings_are_refused(make: Any) -> None:
-    with pytest.raises(ValueError, match="must be"):
-        make()
+def test_parts_of_another_sort_are_refused(changes: dict[str, Any], says: str) -> None:
+    r = recipe("robust")
+    with pytest.raises(ValueError, match=f"^{says}"):
+        Recipe(**{"name": "x", **r.parts, **changes})
 
 
 # -- settings out and in -----------------------------------------------------------------------
@@ -230,7 +294,8 @@ def test_min_length_alone_implies_max_length(low: int) -> None:
 
 
 def test_max_length_alone_leaves_min_length() -> None:
-    assert recipe("catalog", max_length=60).task == MarkedPairs("multiplication", "catalog", 20, 60)
+    task = MarkedPairs(rules="catalog", min_length=20, max_length=60)
+    assert recipe("catalog", max_length=60).task == task
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -243,7 +308,7 @@ def test_settings_undo_themselves(name: str) -> None:
         name, min_length=57, max_length=58, hidden=3, clip=2.5, forget_gate=False, task="adding"
     )
     assert changed != r
-    for start in NAMES:
+    for start in RECIPES:
         rebuilt = recipe(start, **json.loads(json.dumps(changed.settings())))
         assert rebuilt.settings() == changed.settings()
     assert recipe(name) == r, "the registry is as it was"
@@ -270,10 +335,12 @@ def test_small_numpy_lengths_do_not_overflow(low: Any) -> None:
 
 def test_recipes_are_frozen() -> None:
     r = recipe("robust")
-    with pytest.raises(FrozenInstanceError):
-        r.hidden = 9  # type: ignore[misc]
-    with pytest.raises(FrozenInstanceError):
-        r.task.min_length = 50  # type: ignore[misc]
+    for thing, name in ((r, "task"), (r.task, "min_length"), (r.network, "words")):
+        with pytest.raises(FrozenInstanceError):
+            setattr(thing, name, 50)
+    for part in r.parts.values():
+        with pytest.raises(FrozenInstanceError):
+            setattr(part, next(iter(part.settings())), 9)
     assert len({r, recipe("robust"), recipe("robust", hidden=9)}) == 2
 
 
@@ -287,41 +354,61 @@ def test_recipes_are_frozen() -> None:
 )
 def test_a_block_divides_the_distance_of_tests(test_every: int, batch_size: int, low: int) -> None:
     r = recipe("robust", test_every=test_every, batch_size=batch_size, min_length=low)
-    one = batch_size * r.task.max_length
-    assert 1 <= r.block <= test_every
-    assert test_every % r.block == 0
-    assert r.block == 1 or r.block * one <= 2**18
-    larger = [d for d in range(r.block + 1, test_every + 1) if test_every % d == 0]
+    one, block = batch_size * r.task.max_length, r.learner(0).block
+    assert 1 <= block <= test_every
+    assert test_every % block == 0
+    assert block == 1 or block * one <= 2**18
+    larger = [d for d in range(block + 1, test_every + 1) if test_every % d == 0]
     assert all(d * one > 2**18 for d in larger), "the block is the largest that fits"
 
 
 def test_the_published_order_has_blocks_of_one_iteration() -> None:
-    assert recipe("catalog").block == 1
+    assert recipe("catalog").learner(0).block == 1
 
 
 def numbers(rng: np.random.Generator) -> tuple[float, ...]:
     return tuple(rng.random(4).tolist())
 
 
+def streams(r: Recipe, seed: int) -> list[np.random.Generator]:
+    """What a learner draws its training and its test sequences from."""
+    state = r.learner(seed).state()
+    found = [np.random.default_rng() for _ in range(2)]
+    for stream, name in zip(found, ("training_stream", "test_stream"), strict=True):
+        stream.bit_generator.state = json.loads(state[name])
+    return found
+
+
 def test_streams_are_independent_and_repeat() -> None:
     r = recipe("robust")
-    drawn = [numbers(stream) for seed in range(50) for stream in r.streams(seed)]
-    assert len(set(drawn)) == 150
-    assert [numbers(s) for s in r.streams(7)] == drawn[21:24]
+    drawn = [numbers(stream) for seed in range(50) for stream in streams(r, seed)]
+    assert len(set(drawn)) == 100
+    assert [numbers(s) for s in streams(r, 7)] == drawn[14:16]
+    weights, *others = (np.random.default_rng(s) for s in np.random.SeedSequence(7).spawn(3))
+    assert [numbers(s) for s in others] == drawn[14:16]
+    np.testing.assert_array_equal(r.learner(7).weights, r.network.start(r.task, weights))
+    assert numbers(weights) not in drawn
 
 
 def test_the_catalogues_streams_are_the_published_ones() -> None:
-    weights, training, test = recipe("catalog").streams(5)
-    assert numbers(weights) == numbers(np.random.default_rng(5))
+    r = recipe("catalog")
+    training, test = streams(r, 5)
     assert numbers(training) == numbers(np.random.default_rng(5))
     assert numbers(test) == numbers(np.random.default_rng(1_000_008))
+    weights = r.network.start(r.task, np.random.default_rng(5))
+    np.testing.assert_array_equal(r.learner(5).weights, weights)
 
 
 # -- initial weights ---------------------------------------------------------------------------
 
 
+def started(r: Recipe, rng: np.random.Generator) -> LSTM:
+    """The network with its initial weights."""
+    return r.network_of(r.network.start(r.task, rng))
+
+
 def test_the_catalogues_weights_drawn_by_hand() -> None:
-    net = recipe("catalog").network(np.random.default_rng(4))
+    net = started(recipe("catalog"), np.random.default_rng(4))
     rng = np.random.default_rng(4)
     a, b = math.sqrt(1 / 2), math.sqrt(1 / 8)
     p = net.parameters
@@ -338,10 +425,18 @@ def test_constant_biases_go_to_their_gates() -> None:
         "catalog", input_bias=-4.0, forget_bias=3.0, output_bias=0.5, output="linear",
         forget_gate=False, hidden=3,
     )  # fmt: skip
-    net = r.network(np.random.default_rng(0))
+    net = started(r, np.random.default_rng(0))
     np.testing.assert_array_equal(net.parameters.b, np.repeat([-4, 3, 0, 0], 3))
     assert net.parameters.by == 0.5
     assert (net.output, net.forget_gate) == ("linear", False)
+
+
+@pytest.mark.parametrize("T", [11, 100, 10_000])
+def test_lag_biases_close_the_gates_over_the_longest_sequence(T: int) -> None:
+    r = recipe("robust", min_length=T, max_length=T, hidden=2)
+    b = started(r, np.random.default_rng(0)).parameters.b
+    expected = np.repeat([-4 - math.log(T), 2 + math.log(T), 0, 0], 2)
+    np.testing.assert_allclose(b, expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize("T", [11, 100, 10_000])
@@ -356,7 +451,7 @@ def test_chrono_biases_follow_the_lag(T: int) -> None:
         forget_bias=0.0,
     )
     rng = np.random.default_rng(1)
-    biases = np.array([r.network(rng).parameters.b for _ in range(40)], dtype=float)
+    biases = np.array([started(r, rng).parameters.b for _ in range(40)], dtype=float)
     inputs, forget, outputs, candidate = np.split(biases, 4, axis=1)
     np.testing.assert_array_equal(inputs, -forget)
     assert not outputs.any()
@@ -371,18 +466,21 @@ def test_chrono_biases_follow_the_lag(T: int) -> None:
 
 def test_min_length_moves_the_chrono_biases() -> None:
     largest = [
-        recipe("robust", gate_biases="chrono", min_length=T)
-        .network(np.random.default_rng(0)).parameters.b.max()
+        started(
+            recipe("robust", gate_biases="chrono", min_length=T), np.random.default_rng(0)
+        ).parameters.b.max()
         for T in (30, 100, 1000)
-    ]  # fmt: skip
+    ]
     assert largest[0] < largest[1] < largest[2]
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_weights_stay_within_their_bounds(name: str) -> None:
-    r = recipe(name, hidden=64)
-    p = r.network(np.random.default_rng(2)).parameters
-    for array, bound in ((p.Wx, math.sqrt(1 / 2)), (p.Wh, 1 / 8), (p.Wy, 1 / 8)):
+@pytest.mark.parametrize("task", ["adding", "temporal-order"])
+def test_weights_stay_within_their_bounds(name: str, task: str) -> None:
+    r = recipe(name, hidden=64, task=task)
+    p = started(r, np.random.default_rng(2)).parameters
+    inputs = math.sqrt(1 / r.task.inputs)
+    for array, bound in ((p.Wx, inputs), (p.Wh, 1 / 8), (p.Wy, 1 / 8)):
         assert 0.9 * bound < np.abs(array).max() <= np.float32(bound)
         assert abs(array.mean()) < 4 * bound / math.sqrt(3 * array.size)
 
@@ -394,14 +492,15 @@ def test_paper_is_experiment_5() -> None:
     r = recipe("paper")
     expected: dict[str, Any] = {
         "task": "multiplication", "rules": "paper", "min_length": 100, "max_length": 110,
-        "first_mark": "hidden", "blocks": 2, "block_size": 2, "input_gate_bias": 0,
-        "learning_rate": 0.1, "error": "squared", "gradient": "truncated", "reads": "previous",
+        "first_mark": "hidden", "network": "lstm1997", "blocks": 2, "block_size": 2,
+        "input_gate_bias": 0, "rule": "online", "learning_rate": 0.1, "error": "squared",
+        "gradient": "truncated", "reads": "previous", "output": "sigmoid", "stop": "recent",
         "window": 2000, "first_stop": 140, "last_stop": 13, "tolerance": 0.04, "check_every": 1,
         "max_sequences": 3_000_000, "test_size": 2560,
     }  # fmt: skip
     assert {name: r.settings()[name] for name in expected} == expected
-    assert r.stops == (140, 13)
-    weights = r.initial(3)
+    assert r.learner(3).window.stops == (140, 13)
+    weights = r.learner(3).weights
     assert (len(weights), weights.dtype) == (93, np.float32)
     assert 0.08 < np.abs(weights).max() <= 0.1
 
@@ -413,21 +512,21 @@ def test_paper_adding_is_experiment_4() -> None:
         "first_stop": 0, "last_stop": 1, "mean_error": 0.01, "max_sequences": 3_000_000,
     }  # fmt: skip
     assert {name: r.settings()[name] for name in expected} == expected
-    assert r.stops == (1,)
-    W = r.network_of(r.initial(0)).weights.W
+    assert r.learner(0).window.stops == (1,)
+    W = r.network_of(r.learner(0).weights).weights.W
     np.testing.assert_array_equal(W[4:6, -1], [-3, -6])
     W[4:6, -1] = 0
     assert np.abs(W).max() <= 0.1
 
 
 def test_the_halved_error_is_half_the_rate() -> None:
-    assert recipe("paper", error="halved").rate == recipe("paper").rate / 2 == 0.05
+    assert OnLine(error="halved").rate == OnLine().rate / 2 == 0.05
 
 
-@pytest.mark.parametrize("name", list(ONLINE_RECIPES))
+@pytest.mark.parametrize("name", ONLINE)
 def test_settings_of_online_recipes_undo_themselves(name: str) -> None:
     changed = recipe(name, min_length=57, first_mark="shown", blocks=3, gradient="full")
-    assert isinstance(changed, OnlineRecipe)
+    assert isinstance(changed.rule, OnLine)
     assert recipe(name, **json.loads(json.dumps(changed.settings()))) == changed
     assert recipe(name) == RECIPES[name]
 
@@ -443,7 +542,11 @@ def test_settings_of_online_recipes_undo_themselves(name: str) -> None:
         ({"first_mark": "seen"}, "first_mark must be one of hidden, shown, not 'seen'"),
         (
             {"hidden": 3},
-            "paper has no setting 'hidden': it is a setting of catalog and robust",
+            "paper has no setting 'hidden': it is a setting of network lstm and network gru",
+        ),
+        (
+            {"test_every": 3},
+            "paper has no setting 'test_every': it is a setting of stop strict and stop mse",
         ),
         ({"blocs": 3}, "unknown setting 'blocs'; did you mean 'blocks'?"),
         ({"learning_rate": float("nan")}, "learning_rate must be a number"),
@@ -457,14 +560,35 @@ def test_bad_settings_of_online_recipes_are_refused(settings: Any, words: str) -
 @given(length=st.integers(11, 200_000))
 def test_a_block_of_online_data_is_bounded(length: int) -> None:
     r = recipe("paper", min_length=length)
-    assert 1 <= r.block <= 256
-    assert r.block == 1 or r.block * r.task.max_length <= 2**16
+    block = r.learner(0).block
+    assert 1 <= block <= 256
+    assert block == 1 or block * r.task.max_length <= 2**16
 
 
 def test_blocks_of_online_data_are_apart() -> None:
     r = recipe("paper")
-    drawn = [r.training_data(0, 0), r.training_data(0, 1), r.training_data(1, 0), r.test_data(0, 0)]
-    again = r.training_data(0, 1)
+    block = r.learner(0).block
+    tests = r.task.sample(5, r.learner(0).test_stream(0))
+    drawn = [r.learner(seed).draw(at, 1) for seed, at in ((0, 0), (0, block), (1, 0))]
+    again = r.learner(0).draw(block, 1)
     np.testing.assert_array_equal(again.inputs, drawn[1].inputs)
-    firsts = {float(batch.inputs[0, 0, 0]) for batch in drawn}
+    firsts = {float(batch.inputs[0, 0, 0]) for batch in [*drawn, tests]}
     assert len(firsts) == 4
+
+
+@given(at=st.integers(0, 2000), most=st.integers(1, 400))
+def test_a_piece_of_online_data_is_part_of_its_block(at: int, most: int) -> None:
+    """Whatever was drawn before, and however it is divided."""
+    r = recipe("paper", min_length=20, max_sequences=2001)
+    block = r.learner(0).block
+    piece = r.learner(3).draw(at, most)
+    number, start = divmod(at, block)
+    n = min(most, block - start, 2001 - at)
+    stream = np.random.default_rng(np.random.SeedSequence(3, spawn_key=(1, number)))
+    whole = r.task.sample(block, stream)
+    for got, wanted in zip(piece, whole, strict=True):
+        np.testing.assert_array_equal(got, wanted[start : start + n])
+    learner = r.learner(3)
+    learner.draw(0, 7)
+    learner.draw_ahead(at)
+    np.testing.assert_array_equal(learner.draw(at, most).inputs, piece.inputs)

@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from longlag.tasks.marked_pairs import Batch, MarkedPairs
+from longlag.tasks.marked_pairs import MarkedPairs
+from longlag.tasks.task import Batch
 
 SHORTEST = {"paper": 11, "catalog": 12}
 
@@ -26,7 +27,7 @@ def tasks(draw: st.DrawFn, longest: int = 70) -> MarkedPairs:
     high = draw(st.integers(low, low + 12))
     first_mark: Any = draw(st.sampled_from(["hidden", "shown"]))
     kind: Any = draw(st.sampled_from(["multiplication", "adding"]))
-    return MarkedPairs(kind, rules, low, high, first_mark)
+    return MarkedPairs(kind, rules, first_mark, min_length=low, max_length=high)
 
 
 def visible(inputs: np.ndarray) -> list[int]:
@@ -105,7 +106,7 @@ def test_a_batch_in_order_obeys_the_rules(task: MarkedPairs, n: int, seed: int) 
 
 @pytest.mark.parametrize("kind", ["multiplication", "adding"])
 def test_a_mark_on_the_first_pair_stays_hidden_and_neutral(kind: Any) -> None:
-    task = MarkedPairs(kind, "paper", 11, 12)
+    task = MarkedPairs(kind, "paper", min_length=11, max_length=12)
     rng = np.random.default_rng(5)
     hidden = {0: 0, 1: 0}
     for _ in range(300):
@@ -124,7 +125,10 @@ def test_a_mark_on_the_first_pair_stays_hidden_and_neutral(kind: Any) -> None:
 
 @pytest.mark.parametrize("kind", ["multiplication", "adding"])
 def test_a_first_mark_that_is_shown_changes_its_marker_alone(kind: Any) -> None:
-    hidden, shown = (MarkedPairs(kind, "paper", 11, 12, mark) for mark in ("hidden", "shown"))
+    hidden, shown = (
+        MarkedPairs(kind, "paper", mark, min_length=11, max_length=12)
+        for mark in ("hidden", "shown")
+    )
     for seed in range(60):
         one, other = (task.sequence(np.random.default_rng(seed)) for task in (hidden, shown))
         assert (one.target, one.marks) == (other.target, other.marks)
@@ -150,13 +154,13 @@ def test_the_second_mark_may_precede_the_first() -> None:
 @pytest.mark.parametrize("kind", ["multiplication", "adding"])
 def test_the_shortest_length_works_and_one_less_is_refused(kind: Any, rules: Any) -> None:
     shortest = SHORTEST[rules]
-    task = MarkedPairs(kind, rules, shortest, shortest)
+    task = MarkedPairs(kind, rules, min_length=shortest, max_length=shortest)
     rng = np.random.default_rng(1)
     batch = task.sample(500, rng)
     for row, target in zip(batch.inputs, batch.targets, strict=True):
         check_one(task, row, float(target), 2e-7)
     with pytest.raises(ValueError, match=rf"min_length .* at least {shortest}.*{shortest - 1}"):
-        MarkedPairs(kind, rules, shortest - 1, shortest)
+        MarkedPairs(kind, rules, min_length=shortest - 1, max_length=shortest)
 
 
 # -- distributions, against closed forms -------------------------------------------------------
@@ -219,7 +223,7 @@ def unordered(probabilities: dict[tuple[int, int], float]) -> dict[tuple[int, ..
 
 @pytest.mark.parametrize(("rules", "length"), [("paper", 17), ("paper", 40), ("catalog", 31)])
 def test_both_forms_draw_marks_with_the_exact_probabilities(rules: Any, length: int) -> None:
-    task = MarkedPairs("multiplication", rules, length, length)
+    task = MarkedPairs("multiplication", rules, min_length=length, max_length=length)
     exact = mark_probabilities(rules, length, length)
 
     rng = np.random.default_rng(11)
@@ -232,7 +236,7 @@ def test_both_forms_draw_marks_with_the_exact_probabilities(rules: Any, length: 
 
 
 def test_the_catalogues_second_mark_follows_each_sequences_own_length() -> None:
-    task = MarkedPairs("multiplication", "catalog", 20, 30)
+    task = MarkedPairs("multiplication", "catalog", min_length=20, max_length=30)
     batch = task.sample(60_000, np.random.default_rng(3))
     for length in (20, 23, 24, 30):
         rows = batch.inputs[batch.lengths == length, :, 1]
@@ -266,7 +270,7 @@ def test_lengths_are_uniform(low: int, high: int) -> None:
 @pytest.mark.parametrize("rules", ["paper", "catalog"])
 @pytest.mark.parametrize("kind", ["multiplication", "adding"])
 def test_both_forms_draw_targets_and_values_from_the_closed_form(kind: Any, rules: Any) -> None:
-    task = MarkedPairs(kind, rules, 14, 16)
+    task = MarkedPairs(kind, rules, min_length=14, max_length=16)
     w = 14 // 2 - 1
     hidden = 0.0 if rules == "catalog" else 1 / 10 + 9 / 10 / w
 
@@ -296,7 +300,8 @@ def test_both_forms_draw_targets_and_values_from_the_closed_form(kind: Any, rule
 
 
 def test_chance_level_has_the_published_values() -> None:
-    assert MarkedPairs("multiplication", "catalog", 20, 30).chance_mse == pytest.approx(7 / 144)
+    catalog = MarkedPairs(rules="catalog", min_length=20, max_length=30)
+    assert catalog.chance_mse == pytest.approx(7 / 144)
     figures = {
         0.0592: MarkedPairs(min_length=100, max_length=110),
         0.0629: MarkedPairs(min_length=30, max_length=33),
@@ -312,7 +317,7 @@ def test_chance_level_has_the_published_values() -> None:
 @pytest.mark.parametrize("rules", ["paper", "catalog"])
 @pytest.mark.parametrize("kind", ["multiplication", "adding"])
 def test_chance_level_agrees_with_monte_carlo(kind: Any, rules: Any, low: int) -> None:
-    task = MarkedPairs(kind, rules, low, low + 3)
+    task = MarkedPairs(kind, rules, min_length=low, max_length=low + 3)
     n = 60_000
     batch = task.sample(n, np.random.default_rng(low))
     targets = batch.targets.astype(float)
@@ -347,17 +352,16 @@ def test_the_papers_minimal_lag_is_half_the_minimal_length() -> None:
 
 
 def test_at_length_fixes_both_ends() -> None:
-    task = MarkedPairs("adding", "catalog", 20, 30)
-    assert task.at_length(25) == MarkedPairs("adding", "catalog", 25, 25)
+    task = MarkedPairs("adding", "catalog", min_length=20, max_length=30)
+    assert task.at_length(25) == MarkedPairs("adding", "catalog", min_length=25, max_length=25)
 
 
 # -- the order in which random numbers are drawn -----------------------------------------------
 
 
 def test_the_catalogues_order_drawn_by_hand() -> None:
-    batch = MarkedPairs("multiplication", "catalog", 20, 30).sample_in_order(
-        6, np.random.default_rng(7)
-    )
+    task = MarkedPairs(rules="catalog", min_length=20, max_length=30)
+    batch = task.sample_in_order(6, np.random.default_rng(7))
     rng = np.random.default_rng(7)
     length = int(rng.integers(20, 31))
     assert batch.lengths.tolist() == [length] * 6
@@ -371,7 +375,8 @@ def test_the_catalogues_order_drawn_by_hand() -> None:
 
 
 def test_the_papers_order_drawn_by_hand() -> None:
-    batch = MarkedPairs("adding", "paper", 40, 44).sample_in_order(30, np.random.default_rng(7))
+    task = MarkedPairs("adding", "paper", min_length=40, max_length=44)
+    batch = task.sample_in_order(30, np.random.default_rng(7))
     rng = np.random.default_rng(7)
     length = int(rng.integers(40, 45))
     for row in batch.inputs:
@@ -385,7 +390,8 @@ def test_the_papers_order_drawn_by_hand() -> None:
 def test_a_block_drawn_by_hand() -> None:
     n, low, high = 50, 24, 30
     for rules in ("paper", "catalog"):
-        batch = MarkedPairs("multiplication", rules, low, high).sample(n, np.random.default_rng(3))
+        task = MarkedPairs("multiplication", rules, min_length=low, max_length=high)
+        batch = task.sample(n, np.random.default_rng(3))
         rng = np.random.default_rng(3)
         lengths = rng.integers(low, high + 1, size=n)
         values = rng.random((n, high), dtype=np.float32)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
@@ -13,15 +14,20 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from longlag.learning.steps import Run, snapshot_due
 
 import longlag.learning.training as module
-from longlag.learning.engine import Learner, NumpyEngine, choose
+from longlag.learning.engine import NumpyEngine, choose
+from longlag.learning.judging import measure
 from longlag.learning.recipe import Recipe, recipe
-from longlag.learning.training import Training, evaluate, measure, train
-from longlag.networks.lstm import LSTM, flatten
-from longlag.tasks.marked_pairs import Batch, MarkedPairs
+from longlag.learning.rules import Learned, Minibatch
+from longlag.learning.training import Run, Training, evaluate, train
+from longlag.networks.lstm import LSTM
+from longlag.networks.network import flatten
+from longlag.tasks.marked_pairs import MarkedPairs
 from longlag.tasks.score import score
+from longlag.tasks.task import Batch
+
+snapshot_due = Minibatch().snapshot_due
 
 
 def finish(training: Training) -> Run:
@@ -33,7 +39,7 @@ def finish(training: Training) -> Run:
 def assert_same_run(a: Run, b: Run) -> None:
     """Everything but the time, to the bit."""
     np.testing.assert_array_equal(a.history.train_losses, b.history.train_losses)
-    assert a.history.test_curve == b.history.test_curve
+    assert a.history.tests == b.history.tests
     np.testing.assert_array_equal(flatten(a.network.parameters), flatten(b.network.parameters))
     assert (a.score, a.stopped_by, a.recipe, a.seed) == (b.score, b.stopped_by, b.recipe, b.seed)
     assert list(a.snapshots) == list(b.snapshots)
@@ -46,7 +52,7 @@ def assert_same_run(a: Run, b: Run) -> None:
 
 @dataclass
 class Scripted:
-    """Answers test sets as a script says; a learned parameter counts the updates.
+    """Answers test sets as a script says; the weights count the updates.
 
     script: the wrong answers of each test set, in order (the last repeats). The right answers are
     read from the inputs, by the paper's rules. nan_at: the iteration whose loss is NaN.
@@ -56,6 +62,8 @@ class Scripted:
     nan_at: int | None = None
     name: str = "scripted"
     isa: str | None = None
+    lanes: int = 1
+    most: int = 16
     tests: list[np.ndarray] = field(default_factory=list)
     batches: list[np.ndarray] = field(default_factory=list)
     judged: list[float] = field(default_factory=list)
@@ -68,21 +76,34 @@ class Scripted:
         answers[:wrong] += 1
         return answers
 
-    def learn(self, learner: Learner, recipe: Recipe, data: Batch) -> tuple[np.ndarray, int]:
+    def learn(
+        self, recipe: Recipe, learners: Sequence[Any], data: Sequence[Batch]
+    ) -> list[Learned]:
+        return [self._learn(*pair) for pair in zip(learners, data, strict=True)]
+
+    def _learn(self, learner: Any, data: Batch) -> Learned:
         losses: list[float] = []
         for inputs in data.inputs:
             self.batches.append(inputs)
             if len(self.batches) == self.nan_at:
-                return np.array([*losses, np.nan]), len(losses)
+                return Learned(np.array([*losses, np.nan]), len(losses))
             learner.optimizer.step += 1
-            learner.parameters[:] = learner.optimizer.step
+            learner.weights[:] = learner.optimizer.step
             losses.append(float(learner.optimizer.step))
-        return np.array(losses), len(losses)
+        return Learned(np.array(losses), len(losses))
 
 
 def scripted(tiny: Recipe, *script: int, nan_at: int | None = None, **changes: Any) -> Training:
     r = tiny.with_settings({"test_size": 2560, **changes})
     return Training(r, 0, Scripted(list(script), nan_at))
+
+
+def streams(r: Recipe, seed: int) -> list[np.random.Generator]:
+    """Where a trial's weights, training sequences and test sequences come from."""
+    seeds: list[Any] = list(np.random.SeedSequence(seed).spawn(3))
+    if r.name == "catalog":
+        seeds = [seed, seed, seed + 1_000_003]
+    return [np.random.default_rng(s) for s in seeds]
 
 
 # -- what is learned ---------------------------------------------------------------------------
@@ -121,15 +142,18 @@ def test_a_training_is_pytorchs(name: str, changes: dict[str, Any]) -> None:
     N = 12
     r = recipe(name, max_iterations=N, test_every=N, test_size=64, hidden=4, **changes)
     run = train(r, seed=9, engine="numpy")
+    settings: Any = r.settings()
+    rate, decay = settings["learning_rate"], settings["average_decay"]
 
-    streams = r.streams(9)
-    start = r.network(streams.weights).parameters
+    weights, training, testing = streams(r, 9)
+    start = r.network_of(r.network.start(r.task, weights)).parameters
     p = [torch.tensor(a.astype(np.float64), requires_grad=True) for a in start]
     average = [a.detach().clone() for a in p]
-    if r.optimizer == "adam":
-        peer = torch.optim.Adam(p, r.learning_rate, betas=(r.beta1, r.beta2), eps=r.epsilon)
+    if settings["optimizer"] == "adam":
+        betas = settings["beta1"], settings["beta2"]
+        peer = torch.optim.Adam(p, rate, betas=betas, eps=settings["epsilon"])
     else:
-        peer = torch.optim.SGD(p, r.learning_rate)
+        peer = torch.optim.SGD(p, rate)
 
     def predict(p: list[Any], x: Any, lengths: np.ndarray) -> Any:
         Wx, Wh, b, Wy, by = p
@@ -137,46 +161,46 @@ def test_a_training_is_pytorchs(name: str, changes: dict[str, Any]) -> None:
         ends = []
         for t in range(x.shape[1]):
             i, f, o, g = (x[:, t] @ Wx + h @ Wh + b).chunk(4, dim=1)
-            f = torch.sigmoid(f) if r.forget_gate else torch.ones_like(f)
+            f = torch.sigmoid(f) if settings["forget_gate"] else torch.ones_like(f)
             c = f * c + torch.sigmoid(i) * torch.tanh(g)
             h = torch.sigmoid(o) * torch.tanh(c)
             ends.append(h)
         last = torch.stack(ends)[torch.from_numpy(lengths - 1), torch.arange(len(x))]
         y = (last @ Wy)[:, 0] + by
-        return torch.sigmoid(y) if r.output == "sigmoid" else y
+        return torch.sigmoid(y) if settings["output"] == "sigmoid" else y
 
     B = r.batch_size
     losses: list[float] = []
     while len(losses) < N:
         if name == "catalog":
-            data = r.task.sample_in_order(B, streams.training)
+            data = r.task.sample_in_order(B, training)
         else:
-            data = r.task.sample(B * r.block, streams.training)
+            data = r.task.sample(B * r.learner(9).block, training)
         for k in range(0, len(data.targets), B):
             x = torch.from_numpy(data.inputs[k : k + B].astype(np.float64))
             targets = torch.from_numpy(data.targets[k : k + B].astype(np.float64))
             peer.zero_grad()
             error = torch.mean((predict(p, x, data.lengths[k : k + B]) - targets) ** 2)
             error.backward()
-            torch.nn.utils.clip_grad_norm_(p, r.clip)
+            torch.nn.utils.clip_grad_norm_(p, settings["clip"])
             peer.step()
             losses.append(error.item())
             for a, q in zip(average, p, strict=True):
-                a.mul_(r.average_decay).add_((1 - r.average_decay) * q.detach())
+                a.mul_(decay).add_((1 - decay) * q.detach())
     np.testing.assert_allclose(run.history.train_losses, losses, rtol=2e-4, atol=1e-7)
     assert len(set(np.round(losses, 3))) > 3, "the losses differ enough to tell orders apart"
 
-    judged = average if r.average_decay else [a.detach() for a in p]
+    judged = average if decay else [a.detach() for a in p]
     for ours, theirs, before in zip(run.network.parameters, judged, start, strict=True):
         np.testing.assert_allclose(ours, theirs.numpy(), rtol=2e-3, atol=2e-5)
-        assert r.learning_rate > 0
+        assert rate > 0
         assert np.abs(ours - before).max() > 1e-4
 
     # and the test: fresh sequences from the test stream, judged by the same weights
     if name == "catalog":
-        tests = r.evaluation_task.sample_in_order(64, streams.test)
+        tests = r.task.tested.sample_in_order(64, testing)
     else:
-        tests = r.evaluation_task.sample(64, streams.test)
+        tests = r.task.tested.sample(64, testing)
     y = predict(judged, torch.from_numpy(tests.inputs.astype(np.float64)), tests.lengths)
     expected = score(y.detach().numpy(), tests.targets).mse
     assert run.history.test_curve == [(N, pytest.approx(expected, rel=1e-3))]
@@ -186,9 +210,9 @@ def test_a_gradient_longer_than_the_limit_is_clipped(tiny: Recipe) -> None:
     changes = {"optimizer": "sgd", "learning_rate": 1.0, "clip": 1e-3, "output_bias": 5.0}
     r = tiny.with_settings({**changes, "max_iterations": 1})
     training = Training(r, 0, choose("numpy"))
-    before = training.learner.parameters.astype(float)
+    before = training.learner.weights.astype(float)
     training.advance()
-    moved = np.linalg.norm(training.learner.parameters.astype(float) - before)
+    moved = np.linalg.norm(training.learner.weights.astype(float) - before)
     assert moved == pytest.approx(1e-3, rel=1e-3)
 
 
@@ -208,7 +232,7 @@ def test_snapshots_do_not_change_the_bits(tiny: Recipe) -> None:
     usual = finish(Training(r, 1, choose("numpy")))
     every = finish(Training(r, 1, choose("numpy"), snapshot_every=1))
     np.testing.assert_array_equal(usual.history.train_losses, every.history.train_losses)
-    assert (usual.score, usual.history.test_curve) == (every.score, every.history.test_curve)
+    assert (usual.score, usual.history.tests) == (every.score, every.history.tests)
     assert list(every.snapshots) == list(range(24))
     for k, vector in usual.snapshots.items():
         np.testing.assert_array_equal(vector, every.snapshots[k])
@@ -367,8 +391,8 @@ def test_blocks_and_single_batches_hold_the_same_data(tiny: Recipe) -> None:
     finish(training)
     engine: Any = training.engine
     r = training.recipe
-    rng = r.streams(0).training
-    sizes = [r.block] * (23 // r.block) + [23 % r.block] * (23 % r.block > 0)
+    rng, block = streams(r, 0)[1], training.learner.block
+    sizes = [block] * (23 // block) + [23 % block] * (23 % block > 0)
     expected = np.concatenate([r.task.sample(4 * n, rng).inputs for n in sizes])
     np.testing.assert_array_equal(np.concatenate(engine.batches), expected)
 
@@ -389,7 +413,7 @@ def test_a_training_that_goes_on_has_no_run(tiny: Recipe) -> None:
 @pytest.mark.parametrize("nan_at", [1, 2, 6, 7, 16, 23])
 def test_a_loss_that_is_no_number_ends_the_run(tiny: Recipe, nan_at: int, stop: str) -> None:
     training = scripted(tiny, 2560, nan_at=nan_at, stop=stop)
-    start = training.learner.parameters.copy()
+    start = training.learner.weights.copy()
     run = finish(training)
     engine: Any = training.engine
     done = nan_at - 1
@@ -420,19 +444,18 @@ def test_a_real_divergence_keeps_finite_weights(tiny: Recipe, seed: int, decay: 
 
 
 def test_the_engine_stops_before_the_update(tiny: Recipe) -> None:
-    learner = Learner.start(tiny, tiny.network(np.random.default_rng(0)))
+    learner, reference = tiny.learner(0), tiny.learner(0)
     data = tiny.task.sample(12, np.random.default_rng(1))
     batches = Batch(*(a.reshape(3, 4, *a.shape[1:]) for a in data))
     batches.targets[1, 2] = np.nan
-    reference = Learner.start(tiny, tiny.network(np.random.default_rng(0)))
-    NumpyEngine().learn(reference, tiny, Batch(*(a[:1] for a in batches)))
-    losses, updates = NumpyEngine().learn(learner, tiny, batches)
+    NumpyEngine().learn(tiny, [reference], [Batch(*(a[:1] for a in batches))])
+    ((losses, updates),) = NumpyEngine().learn(tiny, [learner], [batches])
     assert updates == 1
     assert learner.optimizer.step == 1
     assert len(losses) == 2
     assert np.isfinite(losses[0])
     assert np.isnan(losses[1])
-    np.testing.assert_array_equal(learner.parameters, reference.parameters)
+    np.testing.assert_array_equal(learner.weights, reference.weights)
 
 
 # -- snapshots ---------------------------------------------------------------------------------
@@ -450,7 +473,7 @@ def test_snapshots_are_about_thirty_and_spaced_geometrically(iterations: int) ->
 
 def test_snapshots_hold_the_weights_of_their_iteration(tiny: Recipe) -> None:
     training = scripted(tiny, 2560, test_every=50, max_iterations=137)
-    start = training.learner.parameters.copy()
+    start = training.learner.weights.copy()
     run = finish(training)
     assert list(run.snapshots) == sorted(run.snapshots)
     assert {0, 1, 137} <= set(run.snapshots)
@@ -528,7 +551,8 @@ def test_evaluation_takes_the_recipes_task_or_another(runs: list[Run], recorder:
 def test_sequences_are_answered_in_chunks_of_bounded_memory(length: int) -> None:
     engine, task = Scripted(), MarkedPairs(min_length=length, max_length=length)
     n = 2 * (2**20 // length) + 5
-    network = recipe("robust").network(np.random.default_rng(0))
+    robust = recipe("robust")
+    network = robust.network_of(robust.learner(0).weights)
     got = measure(partial(engine.predict, network), task, n, np.random.default_rng(0))
     assert got.n == n
     assert got.wrong == 0
@@ -541,7 +565,7 @@ def test_the_catalogues_tests_are_drawn_in_order_and_go_on_from_test_to_test() -
     engine = Scripted([512])
     finish(Training(recipe("catalog", max_iterations=3, test_every=1), 7, engine))
     rng = np.random.default_rng(7 + 1_000_003)
-    task = MarkedPairs("multiplication", "catalog", 30, 30)
+    task = MarkedPairs(rules="catalog", min_length=30, max_length=30)
     for test in engine.tests:
         np.testing.assert_array_equal(test, task.sample_in_order(512, rng).inputs)
     assert len(engine.tests) == 3

@@ -90,12 +90,14 @@ class Recipe:
         left = {name: value for name, value in settings.items() if name not in PARTS}
         parts: dict[str, Any] = {}
         for sort, part in self.parts.items():
+            kept: dict[str, Scalar] = {}
             if sort in settings and settings[sort] != PARTS[sort].kind(part):
-                other = PARTS[sort][settings[sort]]
-                kept = part.settings()
-                part = replace(other, **{k: kept[k] for k in other.settings() if k in kept})
+                kept, part = part.settings(), PARTS[sort][settings[sort]]
             own = {name: left.pop(name) for name in part.settings() if name in left}
-            parts[sort] = part.with_settings(own)
+            if "min_length" in own:
+                kept.pop("max_length", None)  # it follows from the new one, or is given
+            common = {name: kept[name] for name in part.settings() if name in kept}
+            parts[sort] = part.with_settings({**common, **own})
         if left:
             raise ValueError(_unknown(self.name, next(iter(left)), settings, parts))
         return replace(self, **parts)

@@ -49,14 +49,27 @@ def snapshot_due(iteration: int, ratio: float) -> bool:
     )
 
 
+@dataclass(frozen=True)
+class LearningRule(Part):
+    """What a learning rule says of itself.
+
+    Attributes:
+        loss_every: iterations that a training loss is the mean of.
+        unit: what an iteration is, in a word.
+    """
+
+    loss_every: ClassVar[int]
+    unit: ClassVar[str]
+
+
 # -- in batches -----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True)
-class Minibatch(Part):
+class Minibatch(LearningRule):
     """Gradient descent on the mean squared error of batches."""
 
-    loss_every: ClassVar[int] = 1  # iterations that a training loss is the mean of
+    loss_every: ClassVar[int] = 1
     unit: ClassVar[str] = "iteration"
 
     draw_order: DrawOrder = setting("blocks", "training data: whole blocks, or the published order")
@@ -177,7 +190,7 @@ SNAPSHOT_UNIT, SNAPSHOT_RATIO = 4096, 1.1  # sequences, a multiple of any block
 
 
 @dataclass(frozen=True, kw_only=True)
-class OnLine(Part):
+class OnLine(LearningRule):
     """Plain gradient descent on the error of one sequence after another, as the paper did."""
 
     loss_every: ClassVar[int] = 1000
@@ -289,4 +302,4 @@ class OnlineLearner:
 
 
 Learner = MinibatchLearner | OnlineLearner
-RULES: Registry[Part] = Registry("rule", Part, Minibatch(), OnLine())
+RULES: Registry[LearningRule] = Registry("rule", LearningRule, Minibatch(), OnLine())

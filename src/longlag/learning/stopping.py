@@ -13,8 +13,13 @@ from longlag.tasks.score import TOLERANCE, Score, is_strict
 Test = tuple[int, Score]  # an iteration, and the score on fresh sequences there
 
 
+@dataclass(frozen=True)
+class StoppingRule(Part):
+    """What the stopping rules have in common."""
+
+
 @dataclass(frozen=True, kw_only=True)
-class Tested(Part):
+class Tested(StoppingRule):
     """Stops by tests on fresh sequences, every so many iterations.
 
     Attributes:
@@ -64,7 +69,7 @@ class Below(Tested):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recent(Part):
+class Recent(StoppingRule):
     """The paper's rule: few errors among the most recent training sequences.
 
     A trial stops for the first time when fewer than `first_stop` and for good when fewer than
@@ -105,7 +110,7 @@ class Recent(Part):
 # No window: what the kernel and the reference get where tests decide.
 NEVER = Recent(window=1, first_stop=0, last_stop=1, mean_error=1e-9, check_every=checks.LARGEST)
 
-STOPS: Registry[Part] = Registry("stop", Part, Strict(), Below(), Recent())
+STOPS: Registry[StoppingRule] = Registry("stop", StoppingRule, Strict(), Below(), Recent())
 
 
 @dataclass(frozen=True)

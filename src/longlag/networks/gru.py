@@ -121,7 +121,7 @@ class GRU:
         *_, Wy, by = self.parameters
         (B, T), H = inputs.shape[:2], self.hidden
         x = np.ascontiguousarray(inputs.swapaxes(0, 1))
-        x = x if np.issubdtype(x.dtype, np.integer) else x.astype(by.dtype, copy=False)
+        x = x if x.ndim == 2 else x.astype(by.dtype, copy=False)  # symbols stay as they are
         gates, m = np.empty((T, B, 3 * H), by.dtype), np.empty((T, B, H), by.dtype)
         h = np.zeros((T + 1, B, H), by.dtype)
         for t in range(T):

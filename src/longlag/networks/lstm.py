@@ -183,7 +183,7 @@ class LSTM:
         *_, b, Wy, by = self.parameters
         (B, T), H = inputs.shape[:2], self.hidden
         x = np.ascontiguousarray(inputs.swapaxes(0, 1))  # (T, B, D)
-        x = x if np.issubdtype(x.dtype, np.integer) else x.astype(b.dtype, copy=False)
+        x = x if x.ndim == 2 else x.astype(b.dtype, copy=False)  # symbols stay as they are
         gates = np.empty((T, B, 4 * H), b.dtype)
         c, h = (np.zeros((T + 1, B, H), b.dtype) for _ in range(2))
         for t in range(T):

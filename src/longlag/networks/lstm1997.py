@@ -167,10 +167,12 @@ class LSTM1997:
         if not isinstance(self.blocks, (int, np.integer)) or self.blocks < 1:
             raise ValueError(f"blocks must be a whole number of at least 1, not {self.blocks!r}")
         W, Wk = self.weights
-        wide = Wk.shape[-1] if Wk.ndim in (1, 2) else 0
+        fits = Wk.ndim == 1 or (Wk.ndim == 2 and len(Wk) > 1)
+        wide = Wk.shape[-1] if fits else 0
         if wide < 2 or (wide - 1) % self.blocks:
             raise ValueError(
-                f"Wk must have shape (C + 1,), C a multiple of {self.blocks} blocks, not {Wk.shape}"
+                f"Wk must have shape (C + 1,), or (K, C + 1) for K above 1, "
+                f"C a multiple of {self.blocks} blocks, not {Wk.shape}"
             )
         D = max(1, W.shape[-1] - (self.cells + 2 * self.blocks + 1))
         shape, _ = weight_shapes(self.blocks, self.block_size, D)
@@ -272,8 +274,7 @@ class LSTM1997:
         units = np.zeros((T + 1, N, C + 2 * B), W.dtype)
         g = np.empty((T, N, C), W.dtype)
         s = np.zeros((T + 1, N, C), W.dtype)
-        symbols = np.issubdtype(inputs.dtype, np.integer)
-        v[:, :, :D] = (np.eye(D)[inputs] if symbols else inputs).swapaxes(0, 1)
+        v[:, :, :D] = (np.eye(D)[inputs] if inputs.ndim == 2 else inputs).swapaxes(0, 1)
         for t in range(T):
             v[t, :, D:-1] = units[t]
             g[t], s[t + 1], units[t + 1] = self.step(v[t], s[t])
