@@ -91,7 +91,7 @@ class ForgetGate:
             (*head, "95 % interval (strict)", "sequences to strict"),
             *(
                 (
-                    *(str(row["T"]), row["gate"], _output(row), f"{row['retention']:.3g}"),
+                    *(str(row["T"]), row["gate"], _output(row), _kept(row)),
                     *(in_share(row["mse"]), in_share(row["strict"]), in_interval(row["strict"])),
                     in_spread(row["strict"]["sequences"]),
                 )
@@ -125,7 +125,7 @@ class ForgetGate:
             lines = []
             for gate in dict.fromkeys(row["gate"] for row in here):
                 of = {_output(row): row for row in here if row["gate"] == gate}
-                note = f"{of[DESCRIBED[1]]['retention']:.2g}"
+                note = _kept(of[DESCRIBED[1]])
                 points = {
                     k: (row["strict"]["rate"], row["strict"]["interval"]) for k, row in of.items()
                 }
@@ -158,6 +158,11 @@ def _case(request: Request, T: int, gate: str, output: str, start: float) -> Cas
         function = "longlag.modern1997:train"
         return Case(about, "catalog", changes, trials, function=function, engine="numpy")
     return Case(about, "catalog", changes, trials)
+
+
+def _kept(row: Row) -> str:
+    """Of a value, in words that table and figure share."""
+    return f"{row['retention']:.3g}"
 
 
 def _retention(case: Case) -> Row:
