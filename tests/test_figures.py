@@ -389,6 +389,16 @@ def test_the_papers_results_stand_on_the_papers_task_alone() -> None:
     assert squares(task="adding") == squares(min_length=50) == squares(rules="catalog") == []
 
 
+def test_the_papers_stop_that_comes_a_little_later_is_on_the_curve(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = longlag.train(longlag.recipe("paper", max_sequences=64, test_size=16), 0, engine="numpy")
+    for later, shown in ((1.05, True), (1.5, False)):
+        monkeypatch.setattr(training_curve, "PAPER_SEQUENCES", (32, later * run.iterations))
+        end = panel(training_curve.draw(run), "curve").get_xlim()[1]
+        assert (end > later * run.iterations) == shown
+
+
 def test_training_curve_shows_the_history(paper: Run) -> None:
     lines = {line.get_label(): line for line in panel(training_curve.draw(paper), "curve").lines}
     batch = lines["one batch (4 sequences)"]

@@ -94,7 +94,7 @@ class ForgetGate:
             (*head, "95 % interval (strict)", "sequences to strict"),
             *(
                 (
-                    *(str(row["T"]), row["gate"], _output(row), f"{row['retention']:.3g}"),
+                    *(str(row["T"]), row["gate"], _output(row), _kept(row)),
                     *(in_share(row["mse"]), in_share(row["strict"]), in_interval(row["strict"])),
                     in_spread(row["strict"]["sequences"]),
                 )
@@ -128,7 +128,7 @@ class ForgetGate:
             lines = []
             for gate in dict.fromkeys(row["gate"] for row in here):
                 of = {_output(row): row for row in here if row["gate"] == gate}
-                note = f"{of[DESCRIBED[1]]['retention']:.2g}"
+                note = _kept(of[DESCRIBED[1]])
                 points = {
                     k: (row["strict"]["rate"], row["strict"]["interval"]) for k, row in of.items()
                 }
@@ -160,6 +160,11 @@ def _case(request: Request, T: int, gate: str, output: str, start: float) -> Cas
     if gate == CELL_1997:
         return Case(about, "catalog", changes, trials, engine="numpy")
     return Case(about, "catalog", changes, trials)
+
+
+def _kept(row: Row) -> str:
+    """Of a value, in words that table and figure share."""
+    return f"{row['retention']:.3g}"
 
 
 def _retention(case: Case) -> Row:
