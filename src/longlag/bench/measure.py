@@ -68,8 +68,9 @@ def median(rounds: Sequence[Took]) -> Took:
 
 def core_peak() -> float:
     """The processor's measured multiply-adds, in 10^9 operations a second on one core."""
-    isa = engines.choose("native").isa
-    return load_kernel().peak(isa)  # type: ignore[union-attr]
+    kernel, isa = load_kernel(), engines.choose("native").isa
+    assert kernel is not None
+    return max(kernel.peak(isa) for _ in range(3))  # others may have had a part of the core
 
 
 def alternate(entrants: Sequence[Entrant], plan: Plan) -> None:
