@@ -40,7 +40,7 @@ from longlag.learning import engine as engines
 from longlag.learning.recipe import Recipe
 from longlag.networks.lstm import LSTM, parameter_count
 from longlag.networks.lstm1997 import LSTM1997, Weights, initial_weights
-from longlag.tasks.marked_pairs import Batch
+from longlag.tasks.task import Batch
 
 pytest.importorskip("longlag.benchmarks")
 

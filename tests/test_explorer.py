@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from longlag.learning.steps import Run
 
 import longlag
 from browser import chromium, numbers, opened, settled, until
 from longlag import cli, explorer
 from longlag.files import to_json
+from longlag.learning.training import Run
 from longlag.networks.lstm import LSTM, Parameters, flatten, parameter_shapes
 from longlag.runs import directory as runs
 from longlag.tasks.marked_pairs import SHORTEST, MarkedPairs
@@ -253,7 +253,7 @@ def test_windows_follow_a_change_of_length(calculator) -> None:
 @pytest.mark.parametrize("name", VARIANTS)
 def test_the_scatter_and_the_surface_are_the_references(browser, files, variants, name) -> None:
     run = variants[name]
-    network, task = doubled(run.network), run.recipe.evaluation_task
+    network, task = doubled(run.network), run.recipe.task.tested
     with opened(browser, files[name]) as page:
         fresh = drawn(page, "app.task", task.min_length, 512, 1)
         answers, targets, *responds = (

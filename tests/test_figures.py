@@ -15,7 +15,6 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import pytest
-from longlag.learning.steps import History, Run
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -39,6 +38,7 @@ from longlag.figures import (
     write_figures,
 )
 from longlag.learning.recipe import Recipe
+from longlag.learning.training import History, Run
 from longlag.networks.lstm import LSTM, parameter_count, unflatten
 from longlag.tasks.marked_pairs import Kind, MarkedPairs, Sequence
 from longlag.tasks.score import TOLERANCE, score
@@ -510,7 +510,7 @@ def test_what_a_formula_prints_has_the_result_that_it_prints(task: Kind) -> None
 
 def test_scatter_shows_all_answers_and_marks_the_wrong(paper: Run) -> None:
     fig = pred_vs_target.draw(paper)
-    task, rng = paper.recipe.evaluation_task, examples.stream(paper, "scatter")
+    task, rng = paper.recipe.task.tested, examples.stream(paper, "scatter")
     drawn = [task.sequence(rng) for _ in range(256)]
     targets = np.array([s.target for s in drawn])
     result = score(examples.answers(paper.network, drawn), targets)

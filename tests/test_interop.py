@@ -25,14 +25,13 @@ onnx = pytest.importorskip("onnx")
 ort = pytest.importorskip("onnxruntime")
 safetensors_numpy = pytest.importorskip("safetensors.numpy")
 
-from longlag.learning.steps import History, Run  # noqa: E402
-
 import longlag  # noqa: E402
 from longlag import cli, files, interop  # noqa: E402
 from longlag.files import DamagedFile  # noqa: E402
 from longlag.interop import metadata, onnx_file, safetensors_file, torch_file  # noqa: E402
 from longlag.interop.torch_module import LSTMModule, from_run  # noqa: E402
 from longlag.learning.recipe import recipe  # noqa: E402
+from longlag.learning.training import History, Run  # noqa: E402
 from longlag.networks.lstm import LSTM, Parameters, parameter_shapes  # noqa: E402
 from longlag.runs import directory as runs  # noqa: E402
 

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from longlag.learning.steps import History, Run
 
 import longlag
 from longlag import cli, studies
 from longlag.learning.recipe import recipe
+from longlag.learning.training import History, Run
 from longlag.studies.result import Result
 
 ROOT = Path(__file__).parents[1]

@@ -56,7 +56,7 @@ def test_a_runs_directory_is_a_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", longlag.RECIPES)
 def test_a_recipes_name_is_its_task(name: str) -> None:
     made = longlag.RECIPES[name]
-    want = longlag.judge(half, made.evaluation_task, 20)
+    want = longlag.judge(half, made.task.tested, 20)
     assert longlag.judge(half, made, 20) == longlag.judge(half, name, 20) == want
     assert longlag.evaluate(RUN, 20, task=name) == longlag.evaluate(RUN, 20, task=made)
 

@@ -202,11 +202,9 @@ def test_a_callable_and_a_module_are_judged_as_a_run_is(name: str, capsys: Any) 
     got = longlag.judge(run.network.predict, made, 1000, 7, batch_size=300, show=True)
     assert got.wrong == want.wrong
     assert got.mse == pytest.approx(want.mse, rel=1e-6)  # matrix products, by batch size
-    assert capsys.readouterr().out.strip() == report.scores(made.evaluation_task, got)
-    assert report.scores(made.evaluation_task, got) in report.evaluation(
-        run, made.evaluation_task, got
-    )
-    module = longlag.judge(Peer(run.network), made.evaluation_task, 1000, 7)
+    assert capsys.readouterr().out.strip() == report.scores(made.task.tested, got)
+    assert report.scores(made.task.tested, got) in report.evaluation(run, made.task.tested, got)
+    module = longlag.judge(Peer(run.network), made.task.tested, 1000, 7)
     assert module.mse == pytest.approx(want.mse, rel=1e-5)
 
 
