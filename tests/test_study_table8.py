@@ -11,7 +11,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -20,7 +21,8 @@ from longlag import cli, files
 from longlag.kernel import load_kernel
 from longlag.learning import side_by_side as online
 from longlag.learning.recipe import recipe
-from longlag.learning.side_by_side import Stop, Trial
+from longlag.learning.stopping import Stop
+from longlag.learning.training import Run
 from longlag.statistics import bootstrap_mean, clopper_pearson
 from longlag.studies import online_rows, online_study, table7, table8
 from longlag.studies.online_study import Request
@@ -40,11 +42,13 @@ def call(capsys: pytest.CaptureFixture[str], *args: Any) -> tuple[int, str, str]
 # -- arithmetic --------------------------------------------------------------------------------
 
 
-def made(seed: int, sequences: int, reached: bool, wrong: int, ended_by: Any = "target") -> Trial:
+def made(seed: int, sequences: int, reached: bool, wrong: int, ended_by: str = "target") -> Run:
     mse = wrong * 1e-5
     fresh = Score(n=2560, mse=mse, rmse=mse**0.5, mae=mse / 2, wrong=wrong, max_error=0.3)
     window = (4e-4, 0.015) if reached else (math.nan, math.nan)
-    return Trial(seed, ended_by, sequences, (Stop(140, reached, sequences, *window, fresh),) * 2)
+    stop = Stop(140, reached, sequences, *window, fresh)
+    known = {"seed": seed, "stopped_by": ended_by, "sequences": sequences, "stops": (stop, stop)}
+    return cast(Run, SimpleNamespace(**known))
 
 
 def test_a_row_of_trials_that_all_stopped() -> None:
@@ -71,7 +75,7 @@ def test_a_row_of_trials_that_all_stopped() -> None:
 def test_trials_that_did_not_stop_count_with_the_whole_budget() -> None:
     trials = [
         made(0, 1_000_000, True, 10),
-        made(1, 3_000_000, False, 900, "max_sequences"),
+        made(1, 3_000_000, False, 900, "max_iterations"),
         made(2, 50, False, 2000, "diverged"),
     ]
     row = online_rows.row(recipe("paper"), trials, 1, table8.PAPER[1])
@@ -85,7 +89,7 @@ def test_trials_that_did_not_stop_count_with_the_whole_budget() -> None:
 
 def test_a_row_without_a_stop_has_no_errors() -> None:
     row = online_rows.row(
-        recipe("paper"), [made(0, 7, False, 9, "max_sequences")], 0, table8.PAPER[0]
+        recipe("paper"), [made(0, 7, False, 9, "max_iterations")], 0, table8.PAPER[0]
     )
     assert row["solved"] == 0
     assert math.isnan(row["mse"])
@@ -217,15 +221,15 @@ def results(directory: Path) -> list[bytes]:
 def test_ctrl_c_and_once_more_gives_the_same_table(tmp_path: Path, capsys, monkeypatch) -> None:
     words = ("study", "table8", "--quick", "--max-sequences", "20000", "--out")
     assert call(capsys, *words, tmp_path / "whole")[0] == 0
-    advance, rounds = online.Trials.advance, []
+    one_round, rounds = online._round, []
 
-    def interrupted(trials: online.Trials, pool: Any) -> None:
-        advance(trials, pool)
+    def interrupted(trainings: Any, pool: Any) -> None:
+        one_round(trainings, pool)
         rounds.append(1)
         if len(rounds) == 3:
             os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr(online.Trials, "advance", interrupted)
+    monkeypatch.setattr(online, "_round", interrupted)
     status, out, err = call(capsys, *words, tmp_path / "cut")
     assert (status, out) == (130, "")
     assert "the same command goes on" in err

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from longlag.learning.recipe import Recipe
-from longlag.learning.stopping import Stop
+from longlag.learning.stopping import Recent, Stop
 from longlag.learning.training import Run
 from longlag.statistics import bootstrap_mean, clopper_pearson
 
@@ -34,13 +34,14 @@ def row(recipe: Recipe, trials: Sequence[Run], s: int, paper: Published) -> Row:
     A trial that did not get there within the budget counts, with the whole budget, among the
     sequences: their mean is then the restricted mean. Errors are those of the trials that did.
     """
+    assert isinstance(recipe.stop, Recent)
     stops = [trial.stops[s] for trial in trials]
     reached = [stop for stop in stops if stop.reached]
     counted = [stop.sequences if stop.reached else recipe.rule.budget for stop in stops]
     solved, n = len(reached), len(stops)
     return {
         "min_length": recipe.task.min_length,
-        "n_seq": stops[0].n_seq,
+        "n_seq": recipe.stop.stops[s],
         "solved": solved,
         "solved_interval": clopper_pearson(solved, n),
         "unsolved": n - solved,
