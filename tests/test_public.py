@@ -228,16 +228,27 @@ CALLS = {
         {"rng": DRAWN["rng"], "length": 20},
         {"rng": "generator", "length": "length"},
     ),
+    "task": Call(
+        longlag.task,
+        {"name": "adding", "min_length": 20},
+        {"name": "word", "min_length": "count"},
+        {"name": "task"},
+    ),
     "Recipe.with_settings": Call(
         tiny().with_settings,
         {"settings": {"hidden": 4}},
         {"settings": "settings"},
         {"settings": "setting|hidden"},
     ),
-    "Recipe.streams": Call(tiny().streams, {"seed": 0}, {"seed": "seed"}),
-    "Recipe.network": Call(tiny().network, {"rng": DRAWN["rng"]}, {"rng": "generator"}),
+    "Recipe.of": Call(
+        Recipe.of,
+        {"name": "robust", "settings": tiny().settings()},
+        {"name": "word", "settings": "settings"},
+        {"settings": "lack|unknown"},
+    ),
+    "Recipe.learner": Call(tiny().learner, {"seed": 0}, {"seed": "seed"}),
     "Recipe.network_of": Call(
-        tiny().network_of, {"vector": RUN.snapshots[0]}, {"vector": "vector"}
+        tiny().network_of, {"weights": RUN.snapshots[0]}, {"weights": "vector"}
     ),
     "Run.network_at": Call(RUN.network_at, {"iteration": 0}, {"iteration": "snapshot"}),
     **{
@@ -247,7 +258,18 @@ CALLS = {
     },
 }
 # Containers, registries, and what a computation is made of while it is measured.
-APART = {"RECIPES", "Batch", "History", "Run", "Score", "Recipe", "interop", "movement"}
+APART = {
+    "RECIPES",
+    "TASKS",
+    "Task",
+    "Batch",
+    "History",
+    "Run",
+    "Score",
+    "Recipe",
+    "interop",
+    "movement",
+}
 APART |= {f"movement.{name}" for name in ("VARIANT", "Movement", "Recorder", "Scalar", "Trace")}
 
 
@@ -318,13 +340,15 @@ def test_a_run_of_a_module_is_not_saved_as_a_run(here: Path) -> None:
         lambda: runs.save(run, here / "saved"),
         lambda: runs.put(run, "new"),
         lambda: interop.write(run, "new", "torch"),
-        lambda: longlag.evaluate(run),
-        lambda: figures.write_figures(run, here / "new"),
     ):
-        with pytest.raises(ValueError, match=r"^run must be a run of longlag.train.*state_dict$"):
+        with pytest.raises(
+            ValueError,
+            match=r"^run is of the module Mean, which .* cannot name: keep .*state_dict$",
+        ):
             refusing()
     assert not (here / "new").exists()
     assert longlag.load("saved").score == RUN.score
+    assert longlag.evaluate(run, 50).n == 50
     for wrong in WRONG["recipe"]:
         with pytest.raises(ValueError, match="recipe") as caught:
             longlag.train_torch(Mean(), wrong)
@@ -333,7 +357,7 @@ def test_a_run_of_a_module_is_not_saved_as_a_run(here: Path) -> None:
         with pytest.raises(ValueError, match="module must be a PyTorch module") as caught:
             longlag.train_torch(wrong, tiny())
         assert "\n" not in str(caught.value)
-    data = longlag.torch.MarkedPairs
+    data = longlag.torch.Sequences
     assert data("catalog").task == longlag.RECIPES["catalog"].task
     for wrong in (3, "nonsense", "", ["robust"], PLANE, RUN, *ODD):
         with pytest.raises(ValueError, match=r"task|recipe"):

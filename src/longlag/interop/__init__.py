@@ -57,7 +57,7 @@ def write(run: Run, path: str | os.PathLike[str], format: Format) -> Path:
             weights that are not finite float32 numbers, or a directory in the file's place.
         MissingExtra: the format's library is not installed.
     """
-    check_run(run)
+    check_run(run, for_file=True)
     path = checks.path("path", path)
     if path.is_dir():
         raise ValueError(f"{path} is a directory; name a file to write")

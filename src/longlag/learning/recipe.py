@@ -87,6 +87,7 @@ class Recipe:
         Raises:
             ValueError: an unknown setting (the nearest is suggested) or a value out of range.
         """
+        _check_settings(settings)
         left = {name: value for name, value in settings.items() if name not in PARTS}
         parts: dict[str, Any] = {}
         for sort, part in self.parts.items():
@@ -113,6 +114,7 @@ class Recipe:
         Raises:
             ValueError: a setting that is missing, unknown or out of range.
         """
+        _check_settings(settings)
         parts = {
             sort: registry[settings[sort]] if trusted else registry.from_file(settings.get(sort))
             for sort, registry in PARTS.items()
@@ -136,6 +138,12 @@ class Recipe:
     def network_of(self, weights: np.ndarray) -> Any:
         """The network with flat weights (P,)."""
         return self.network.of(weights, self.task)
+
+
+def _check_settings(settings: Any) -> None:
+    if not isinstance(settings, Mapping):
+        shown = checks.shown(settings)
+        raise ValueError(f"settings must be a dict of values by name, not {shown}")
 
 
 def _unknown(recipe: str, name: Any, settings: Mapping[str, Any], parts: Mapping[str, Part]) -> str:

@@ -93,19 +93,37 @@ class Run:
         return np.minimum(ends, self.iterations)
 
     def network_at(self, iteration: int) -> Any:
-        """The network as it was at one of the snapshots."""
+        """The network as it was at one of the snapshots.
+
+        Raises:
+            ValueError: there is no snapshot of that iteration.
+        """
+        checks.whole("iteration", iteration, 0)
+        if iteration not in self.snapshots:
+            raise ValueError(
+                f"iteration must be one of the snapshots', {', '.join(map(str, self.snapshots))}, "
+                f"not {iteration}"
+            )
         return self.recipe.network_of(self.snapshots[iteration])
 
 
-def check_run(run: Any) -> Run:
+def check_run(run: Any, *, for_file: bool = False) -> Run:
     """The run as it is.
 
+    Args:
+        for_file: it is to be written to a file, which must be able to name its network.
+
     Raises:
-        ValueError: it is something else.
+        ValueError: it is something else, or of a PyTorch module.
     """
-    if isinstance(run, Run):
-        return run
-    raise ValueError(f"run must be a run of longlag.train, not {checks.shown(run)}")
+    if not isinstance(run, Run):
+        raise ValueError(f"run must be a run of longlag.train, not {checks.shown(run)}")
+    if for_file and not run.recipe.network.can_be_named:
+        raise ValueError(
+            f"run is of the module {run.recipe.network.words}, which a file of longlag's cannot "
+            "name: keep the module's state_dict"
+        )
+    return run
 
 
 class Training:

@@ -118,7 +118,7 @@ def views(vector: np.ndarray, shapes: Iterable[Any]) -> list[np.ndarray]:
     shapes = list(shapes)
     size = sum(math.prod(shape) for shape in shapes)
     if np.shape(vector) != (size,):
-        raise ValueError(f"vector must hold {size} parameters, not {checks.shown(vector)}")
+        raise ValueError(f"weights must be a vector of {size} numbers, not {checks.shown(vector)}")
     found, start = [], 0
     for shape in shapes:
         size = math.prod(shape)

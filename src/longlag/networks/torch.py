@@ -27,6 +27,7 @@ try:
 except ImportError as _missing:
     raise ImportError("longlag.torch needs PyTorch: pip install 'longlag[torch]'") from _missing
 
+from longlag import checks
 from longlag.networks.network import Network, Shapes, counted, views
 from longlag.settings import setting
 from longlag.tasks.task import Task
@@ -175,7 +176,7 @@ class TorchModule(TorchNetwork):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not isinstance(self.module, nn.Module):
-            raise ValueError(f"module must be a PyTorch module, not {self.module!r}")
+            raise ValueError(f"module must be a PyTorch module, not {checks.shown(self.module)}")
         object.__setattr__(self, "module", copy.deepcopy(self.module))
         own = trainable(self.module).values()
         if any(isinstance(p, nn.parameter.UninitializedParameter) for p in own):

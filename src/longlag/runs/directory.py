@@ -58,12 +58,7 @@ def save(run: Run, directory: Path) -> None:
     Raises:
         ValueError: no run, or that of a PyTorch module, which a file cannot name.
     """
-    check_run(run)
-    if not run.recipe.network.can_be_named:
-        raise ValueError(
-            f"run is of the module {run.recipe.network.words}, which a run directory cannot name: "
-            "keep the state_dict of run.network.module"
-        )
+    check_run(run, for_file=True)
     for name in (HISTORY, *DERIVED, *([] if run.snapshots else [SNAPSHOTS])):
         with suppress(FileNotFoundError):
             (directory / name).unlink()
@@ -91,7 +86,7 @@ def put(run: Run, directory: str | os.PathLike[str], *, overwrite: bool = False)
         Refused: the directory is not free, or cannot be written to.
         DamagedFile: a run's files that cannot be read, and no `overwrite`.
     """
-    check_run(run)
+    check_run(run, for_file=True)
     checks.flag("overwrite", overwrite)
     directory = writable(checks.path("directory", directory))
     with locked(directory):
