@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from longlag.learning.online_training import OnlineTraining
 from PIL import Image
 
 import longlag
@@ -21,9 +20,11 @@ from longlag import cli, files
 from longlag.figures import training_curve
 from longlag.judging import evaluate
 from longlag.kernel import load_kernel
-from longlag.learning import side_by_side as online
-from longlag.learning.recipe import OnlineRecipe, recipe
+from longlag.learning.engine import choose
+from longlag.learning.recipe import Recipe, recipe
 from longlag.learning.side_by_side import Trials
+from longlag.learning.streams import stream
+from longlag.learning.training import Training
 from longlag.networks.lstm1997 import LSTM1997, unflatten
 from longlag.runs import directory as runs
 from longlag.runs import session
@@ -41,8 +42,12 @@ EASY: dict[str, Any] = {
 WRITTEN = {"weights.npz", "history.json", "snapshots.npz", "checkpoint.npz"}
 
 
-def easy(**changes: Any) -> OnlineRecipe:
+def easy(**changes: Any) -> Recipe:
     return recipe("paper", **{**EASY, **changes})
+
+
+def begun(r: Recipe, seed: int, who: str = "auto") -> Training:
+    return Training(r, seed, choose(who, recipe=r))
 
 
 def flags(**settings: Any) -> list[str]:
@@ -54,7 +59,7 @@ def same_bits(a: longlag.Run, b: longlag.Run) -> None:
     """All but the time that they took."""
     assert (a.recipe, a.seed, a.score, a.stopped_by) == (b.recipe, b.seed, b.score, b.stopped_by)
     assert repr(a.stops) == repr(b.stops)  # a NaN is itself here
-    assert a.history.test_curve == b.history.test_curve
+    assert a.history.tests == b.history.tests
     np.testing.assert_array_equal(a.history.train_losses, b.history.train_losses)
     np.testing.assert_array_equal(a.network.weights.W, b.network.weights.W)
     np.testing.assert_array_equal(a.network.weights.Wk, b.network.weights.Wk)
@@ -69,31 +74,32 @@ def same_bits(a: longlag.Run, b: longlag.Run) -> None:
 @pytest.mark.parametrize("who", ENGINES)
 @pytest.mark.parametrize("seed", [OPEN, SOLVED])
 def test_it_is_the_studys_trial_of_that_seed(who: str, seed: int) -> None:
-    study = Trials(easy(), [5, seed], online.choose(who), 2)
-    study.run()
-    trial, run = study.results()[1], longlag.train(easy(), seed, engine=who)
-    assert repr(run.stops) == repr(trial.stops)
-    assert run.iterations == run.sequences == trial.sequences
+    study = Trials(easy(), [5, seed], who, 2)
+    for _ in study.rounds():
+        pass
+    trial, run = study.trainings[1], longlag.train(easy(), seed, engine=who)
+    same_bits(study.runs()[1], run)
+    assert run.iterations == run.sequences == trial.iteration
     vector = np.concatenate([array.ravel() for array in run.network.weights])
-    np.testing.assert_array_equal(vector, study.arrays.weights[1])
+    np.testing.assert_array_equal(vector, trial.learner.weights)
     assert (run.engine, run.seed, run.score) == (who, seed, trial.stops[-1].fresh)
     assert run.stopped_by == {OPEN: "max_iterations", SOLVED: "target"}[seed]
     reached = [stop for stop in run.stops if stop.reached]
     assert len(reached) == {OPEN: 1, SOLVED: 2}[seed]
     for k, stop in enumerate(reached):
         there = run.snapshots[stop.sequences]
-        np.testing.assert_array_equal(there, study.arrays.stop_weights[1, k])
-        fresh = run.recipe.test_data(seed, k)
+        np.testing.assert_array_equal(there, trial.learner.stop_weights[k])
+        fresh = run.recipe.task.sample(50, stream(seed, 2, k))
         answers = run.network_at(stop.sequences).predict(fresh.inputs, fresh.lengths)
         assert score(answers, fresh.targets).wrong == stop.fresh.wrong
 
 
 @needs_kernel
 def test_a_loss_is_the_mean_over_a_thousand_sequences() -> None:
-    training = OnlineTraining(easy(max_sequences=2300, window=2300), OPEN, online.choose())
+    training = begun(easy(max_sequences=2300, window=2300), OPEN)
     while training.stopped_by is None:
         training.advance()
-    run, squares = training.run(), training.trial.arrays.recent[0].astype(float) ** 2
+    run, squares = training.run(), training.learner.recent.astype(float) ** 2
     means = [squares[:1000].mean(), squares[1000:2000].mean(), squares[2000:].mean()]
     np.testing.assert_allclose(run.history.train_losses, means, rtol=1e-12)
     assert run.loss_iterations.tolist() == [1000, 2000, 2300]
@@ -202,7 +208,7 @@ def test_a_damaged_file_is_named(tmp_path: Path, finished: Path, name: str, chan
 @pytest.mark.parametrize("seed", [OPEN, SOLVED])
 def test_a_resumed_training_goes_on_to_the_same_bits(tmp_path: Path, who: str, seed: int) -> None:
     whole = longlag.train(easy(), seed, engine=who)
-    training = OnlineTraining(easy(), seed, online.choose(who))
+    training = begun(easy(), seed, who)
     half = False
     while training.stopped_by is None:
         training.advance()
@@ -217,10 +223,10 @@ def test_a_resumed_training_goes_on_to_the_same_bits(tmp_path: Path, who: str, s
 
 
 def test_a_checkpoint_of_another_trial_is_refused(tmp_path: Path) -> None:
-    training = OnlineTraining(easy(), SOLVED, online.choose())
-    state = training.state() | {"iteration": 7}
+    training = begun(easy(), SOLVED)
+    state = training.state() | {"iteration": 7, "waiting": np.zeros(7)}
     with pytest.raises(ValueError, match="not at iteration 7"):
-        OnlineTraining(easy(), SOLVED, online.choose()).restore(state)
+        begun(easy(), SOLVED).restore(state)
     runs.save_checkpoint(training, tmp_path)
     with pytest.raises(ValueError, match="was started with recipe 'paper', not 'robust'"):
         session.resume(session.Request("robust"), tmp_path)
@@ -260,7 +266,7 @@ def test_json_of_train(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     out, err = capsys.readouterr()
     told, run = json.loads(out), runs.load(directory)
     contract = "recipe seed engine isa iterations sequences stopped_by elapsed_sec run_dir score"
-    assert set(told) == {*contract.split(), "stops"}
+    assert set(told) == {*contract.split(), "threads", "stops"}
     assert (told["recipe"], told["seed"], told["run_dir"]) == ("paper", SOLVED, str(directory))
     assert told["iterations"] == told["sequences"] == run.sequences
     assert (told["stopped_by"], told["score"]) == ("target", run.score.as_dict())
@@ -310,10 +316,10 @@ def test_bad_flags_are_refused(
 
 
 def test_a_trial_that_diverges_is_a_result(tmp_path: Path) -> None:
-    training = OnlineTraining(easy(learning_rate=1000), 0, online.choose())
+    training = begun(easy(learning_rate=1000), 0)
     # Cells without input: the answer is 1/2, and the first one's error is huge.
-    training.trial.arrays.weights[0] = 0
-    training.trial.arrays.weights[0, -5] = 1e38
+    training.learner.weights[:] = 0
+    training.learner.weights[-5] = 1e38
     while training.stopped_by is None:
         training.advance()
     run = training.run()
@@ -361,7 +367,7 @@ def test_evaluate_and_compare(
 @pytest.mark.parametrize("format", ["torch", "onnx"])
 def test_no_other_format_has_such_a_network(finished: Path, tmp_path: Path, format: str) -> None:
     pytest.importorskip(format)
-    with pytest.raises(ValueError, match="recipe paper trains the LSTM of 1997"):
+    with pytest.raises(ValueError, match="recipe paper trains network lstm1997, for which"):
         longlag.interop.write(runs.load(finished), tmp_path / "file", format)
     assert not list(tmp_path.iterdir())
 

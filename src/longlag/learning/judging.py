@@ -38,10 +38,11 @@ def measure(
 
     in_order draws them one after another, of one common length (the catalogue's order).
     """
-    parts = []
+    parts, asked = [], []
     chunk = n if in_order else max(LANES, PREDICTION_VALUES // task.max_length)
     draw = task.sample_in_order if in_order else task.sample
     for start in range(0, n, chunk):
         batch = draw(min(chunk, n - start), rng)
         parts.append(task.score(predict(batch.inputs, batch.lengths), batch))
-    return joined(parts)
+        asked.append(task.asked(batch))
+    return joined(parts, asked)

@@ -15,10 +15,11 @@ Dimension legend: `tasks/task.py`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import numpy as np
 
+from longlag import checks
 from longlag.networks.network import (
     Network,
     Output,
@@ -48,6 +49,13 @@ class Parameters(NamedTuple):
     by: np.ndarray
 
 
+def parameter_shapes(hidden: int, inputs: int, outputs: int) -> Parameters:
+    """Shapes of the parameters for H = `hidden` units, D inputs and K outputs, by name."""
+    H, D, K = hidden, inputs, outputs
+    shapes = ((D, 3 * H), (H, 3 * H), (3 * H,), (3 * H,), (H, K), (K,))
+    return Parameters(*shapes)  # type: ignore[arg-type]
+
+
 class Trace(NamedTuple):
     """What the backward pass needs, a step along the first axis.
 
@@ -65,11 +73,26 @@ class Trace(NamedTuple):
 
 @dataclass(frozen=True)
 class GRU:
-    """A network: its parameters and its variant, as in `lstm.LSTM`."""
+    """A network: its parameters and its variant, as in `lstm.LSTM`.
+
+    Raises:
+        ValueError: an unknown output or way to answer, or parameters whose shapes do not fit
+            together.
+    """
 
     parameters: Parameters
     output: Output = "linear"
     answered: Answered = "last"
+
+    def __post_init__(self) -> None:
+        checks.one_of("output", self.output, get_args(Output))
+        checks.one_of("answered", self.answered, get_args(Answered))
+        shapes = parameter_shapes(self.hidden, len(self.parameters.Wx), len(self.parameters.by))
+        for name, array, shape in zip(Parameters._fields, self.parameters, shapes, strict=True):
+            if array.shape != shape:
+                raise ValueError(
+                    f"{name} must have shape {shape} for {self.hidden} units, not {array.shape}"
+                )
 
     @property
     def titles(self) -> dict[str, str]:
@@ -191,9 +214,7 @@ class GatedRecurrentUnit(Network):
         return counted(self.hidden, "unit")
 
     def shapes(self, task: Task) -> Shapes:
-        H, D, K = self.hidden, task.inputs, task.outputs
-        shapes = ((D, 3 * H), (H, 3 * H), (3 * H,), (3 * H,), (H, K), (K,))
-        return dict(zip(Parameters._fields, shapes, strict=True))
+        return parameter_shapes(self.hidden, task.inputs, task.outputs)._asdict()
 
     def of(self, weights: np.ndarray, task: Task) -> GRU:
         parameters = Parameters(*views(weights, list(self.shapes(task).values())))

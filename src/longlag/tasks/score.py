@@ -69,17 +69,16 @@ def of_errors(error: np.ndarray, wrong: np.ndarray) -> Score:
     )
 
 
-def joined(parts: Sequence[Score]) -> Score:
-    """The score of several sets of sequences together."""
+def joined(parts: Sequence[Score], asked: Sequence[int]) -> Score:
+    """The score of several sets of sequences together; asked: how many numbers each asks for."""
     if len(parts) == 1:
         return parts[0]
-    n = [part.n for part in parts]
-    mse = float(np.average([part.mse for part in parts], weights=n))
+    mse = float(np.average([part.mse for part in parts], weights=asked))
     return Score(
-        n=sum(n),
+        n=sum(part.n for part in parts),
         mse=mse,
         rmse=float(np.sqrt(mse)),
-        mae=float(np.average([part.mae for part in parts], weights=n)),
+        mae=float(np.average([part.mae for part in parts], weights=asked)),
         wrong=sum(part.wrong for part in parts),
         max_error=float(np.max([part.max_error for part in parts])),
     )

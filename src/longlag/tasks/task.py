@@ -207,6 +207,11 @@ class Task(Part, ABC):
         alive = np.arange(batch.targets.shape[1]) < batch.lengths[:, None]
         return alive.reshape(alive.shape + (1,) * (axes - 2))
 
+    def asked(self, batch: Batch) -> int:
+        """How many numbers a batch asks for; none after a sequence's end."""
+        n = len(batch.lengths) if self.answered == "last" else int(np.sum(batch.lengths))
+        return n * self.outputs
+
     def score(self, answers: np.ndarray, batch: Batch) -> Score:
         """Scores answers, which have the shape of the targets, by the task's own rule.
 
