@@ -169,6 +169,14 @@ std::string choice(nb::handle object, const char* name, const std::vector<std::s
   refuse(name, described(object), (allowed.size() > 1 ? "one of " : "") + names);
 }
 
+std::vector<std::string> isa_names() {
+  std::vector<std::string> names;
+  for (const Isa& isa : usable_isas()) names.push_back(isa.name);
+  return names;
+}
+
+const Isa& chosen_isa(nb::handle object) { return isa_of(choice(object, "isa", isa_names())); }
+
 double real(nb::handle object, const char* name, bool (*accepts)(double), const char* allowed) {
   const bool number = !PyBool_Check(object.ptr()) && PyNumber_Check(object.ptr()) &&
                       !PyObject_CheckBuffer(object.ptr());

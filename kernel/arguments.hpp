@@ -12,6 +12,8 @@
 #include <string>
 #include <vector>
 
+#include "isas.hpp"
+
 namespace longlag {
 
 namespace nb = nanobind;
@@ -55,6 +57,9 @@ class Array {
 std::int64_t integer(nb::handle object, const char* name, std::int64_t least, std::int64_t most);
 bool flag(nb::handle object, const char* name);
 std::string choice(nb::handle object, const char* name, const std::vector<std::string>& allowed);
+
+std::vector<std::string> isa_names();
+const Isa& chosen_isa(nb::handle object);  // the argument "isa"
 
 // A real number for which `accepts` holds; `allowed` says in words which those are.
 double real(nb::handle object, const char* name, bool (*accepts)(double), const char* allowed);

@@ -8,6 +8,7 @@
 
 #include "arguments.hpp"
 #include "driver.hpp"
+#include "isas.hpp"
 #include "movement_bindings.hpp"
 #include "online_bindings.hpp"
 #include "peak.hpp"
@@ -23,8 +24,7 @@ Setting setting_of(nb::handle hidden, nb::handle sigmoid_output, nb::handle forg
   const int cells = static_cast<int>(integer(hidden, "hidden", 1, kMaxHidden));
   const Network network{cells, flag(sigmoid_output, "sigmoid_output"),
                         flag(forget_gate, "forget_gate")};
-  const Kernel& kernel = kernel_of(choice(isa, "isa", usable_isas()));
-  return {network, &kernel, static_cast<int>(integer(threads, "threads", 1, 1024))};
+  return {network, chosen_isa(isa).kernel, static_cast<int>(integer(threads, "threads", 1, 1024))};
 }
 
 // What predict, states and gradient share.
@@ -216,9 +216,9 @@ int py_threads_used(nb::handle hidden, nb::handle batch, nb::handle steps, nb::h
 }
 
 double py_peak(nb::handle isa) {
-  const std::string name = choice(isa, "isa", usable_isas());
+  const PeakLoop& loop = *chosen_isa(isa).peak_loop;
   const nb::gil_scoped_release release;
-  return peak(name);
+  return peak(loop);
 }
 
 constexpr const char* kThreadsDoc =
@@ -256,7 +256,7 @@ NB_MODULE(_kernel, module) {
   module.doc() =
       "Native kernels, in float32: the forget-gate LSTM, and the LSTM of 1997 learning on-line.";
   // Handles instead of types: the checks are this module's, and say what is wrong in a sentence.
-  module.def("isas", &usable_isas,
+  module.def("isas", &isa_names,
              "The instruction sets this machine can run, best first.");
   module.def("peak", &py_peak, "isa"_a.none(),
              "Measured multiply-adds of one core, in GFLOP/s (2 operations each); takes 50 ms.");

@@ -1,9 +1,10 @@
 // Forward and backward pass of the forget-gate LSTM, and the update: compiled once for each
 // instruction set. The reference is src/longlag/networks/lstm.py; this is the same mathematics.
 //
-// A group's sixteen lanes are kPasses vectors; a lane's arithmetic is the same in all of them.
+// A group's sixteen lanes are one, two or four vectors; a lane's arithmetic is the same in all of them.
 #include "bptt.hpp"
 
+#include "lanes.hpp"
 #include "simd.hpp"
 
 namespace longlag::LONGLAG_ISA {
@@ -76,44 +77,19 @@ void pack_backward(int hidden, const float* parameters, float* packed) {
 void pack(const Network& network, const float* parameters, const Packed& packed) {
   pack_forward(network.hidden, parameters, packed.forward);
   if (packed.backward) pack_backward(network.hidden, parameters, packed.backward);
+  for (int k = 0; k <= network.hidden; ++k)
+    packed.output[k] = parameters[gate_weights(network.hidden) + k];
 }
 
 // ---------------------------------------------------------------------------------------------
 // Forward
 
-typedef float Quad __attribute__((vector_size(16), aligned(4), may_alias));
-
-// Four values of four lanes, from lane by lane to value by value.
-LONGLAG_INLINE void transpose(const float* const from[4], std::int64_t s, float* to) {
-  Quad row[4], *out = reinterpret_cast<Quad*>(to);
-  for (int n = 0; n < 4; ++n) row[n] = *reinterpret_cast<const Quad*>(from[n] + s);
-  const Quad a = __builtin_shufflevector(row[0], row[1], 0, 4, 1, 5);
-  const Quad b = __builtin_shufflevector(row[0], row[1], 2, 6, 3, 7);
-  const Quad c = __builtin_shufflevector(row[2], row[3], 0, 4, 1, 5);
-  const Quad d = __builtin_shufflevector(row[2], row[3], 2, 6, 3, 7);
-  out[0] = __builtin_shufflevector(a, c, 0, 1, 4, 5);
-  out[4] = __builtin_shufflevector(a, c, 2, 3, 6, 7);
-  out[8] = __builtin_shufflevector(b, d, 0, 1, 4, 5);
-  out[12] = __builtin_shufflevector(b, d, 2, 3, 6, 7);
-}
-
-// Batch-first inputs to lanes; zero beyond a sequence's end and in lanes without one.
-void gather_inputs(const Group& group, float* x) {
-  const std::int64_t together = 2 * group.shortest / 4 * 4;
-  for (int first = 0; first < kGroup; first += 4) {
-    const float* from[4];
-    for (int n = 0; n < 4; ++n)
-      from[n] = group.inputs + (first + n < group.lanes ? first + n : 0) * group.steps * 2;
-    std::int64_t begin = 0;
-    if (first + 4 <= group.lanes)
-      for (; begin < together; begin += 4) transpose(from, begin, x + begin * kRow + first);
-    for (int n = 0; n < 4; ++n) {
-      const int lane = first + n;
-      const std::int64_t own = lane < group.lanes ? 2 * group.lengths[lane] : 0;
-      for (std::int64_t s = begin; s < own; ++s) x[s * kRow + lane] = from[n][s];
-      for (std::int64_t s = own; s < 2 * group.longest; ++s) x[s * kRow + lane] = 0.0f;
-    }
-  }
+// Sequences to lanes; zero beyond a sequence's end and in lanes without one.
+void gather_inputs(const Lineup& lineup, float* x) {
+  Run runs[kGroup];
+  for (int lane = 0; lane < kGroup; ++lane)
+    runs[lane] = {lineup.inputs[lane], 0, 2 * lineup.lengths[lane]};
+  lay_out(runs, 2 * lineup.longest, x);
 }
 
 // The gates of COUNT vectors of cells, from z; cell n lies at offset `at[n]` in the cache and in
@@ -201,15 +177,15 @@ LONGLAG_INLINE void forward_step(int runtime_hidden, const float* weights, const
   }
 }
 
-void take_final(const Group& group, std::int64_t length, int hidden, const float* h,
+void take_final(const Lineup& lineup, std::int64_t length, int hidden, const float* h,
                 float* final_h) {
-  for (int lane = 0; lane < group.lanes; ++lane)
-    if (group.lengths[lane] == length)
+  for (int lane = 0; lane < kGroup; ++lane)
+    if (lineup.lengths[lane] == length)
       for (int k = 0; k < hidden; ++k) final_h[k * kRow + lane] = h[k * kRow + lane];
 }
 
 template <int H, bool FORGET>
-void forward_steps(const Network& network, const Packed& packed, const Group& group,
+void forward_steps(const Network& network, const Packed& packed, const Lineup& lineup,
                    const Workspace& work, bool keep) {
   const int hidden = H ? H : network.hidden;
   const std::int64_t stride = cache_step(hidden);
@@ -218,11 +194,11 @@ void forward_steps(const Network& network, const Packed& packed, const Group& gr
   const float* previous = work.cache;
   for (std::int64_t k = 0; k < stride; ++k) work.cache[k] = 0.0f;
   for (int k = 0; k < hidden * kRow; ++k) h[k] = work.final_h[k] = 0.0f;
-  for (std::int64_t t = 0; t < group.longest; ++t) {
+  for (std::int64_t t = 0; t < lineup.longest; ++t) {
     float* cache = work.cache + (1 + (keep ? t : t & 1)) * stride;
     forward_step<H, FORGET>(hidden, packed.forward, work.x + 2 * t * kRow, h, previous, cache,
                             h_out);
-    if (t + 1 >= group.shortest) take_final(group, t + 1, hidden, h_out, work.final_h);
+    if (t + 1 >= lineup.shortest) take_final(lineup, t + 1, hidden, h_out, work.final_h);
     previous = cache;
     float* swap = h;
     h = h_out;
@@ -230,9 +206,7 @@ void forward_steps(const Network& network, const Packed& packed, const Group& gr
   }
 }
 
-void predict_group(const Network& network, const float* output, const Workspace& work,
-                   int lanes, float* predictions) {
-  float y[kGroup];
+void answer(const Network& network, const float* output, const Workspace& work) {
   for (int part = 0; part < kRow; part += kWidth) {
     Lanes sum[1] = {broadcast(output[network.hidden])};
     for (int k = 0; k < network.hidden; ++k)
@@ -241,28 +215,27 @@ void predict_group(const Network& network, const float* output, const Workspace&
       sum[0] = mul(sum[0], broadcast(kSigmoidScale));
       sigmoid_of_scaled(sum);
     }
-    store(y + part, sum[0]);
+    store(work.answers + part, sum[0]);
   }
-  for (int lane = 0; lane < lanes; ++lane) predictions[lane] = y[lane];
 }
 
 template <bool FORGET>
-void forward_by_size(const Network& network, const Packed& packed, const Group& group,
+void forward_by_size(const Network& network, const Packed& packed, const Lineup& lineup,
                      const Workspace& work, bool keep) {
   switch (network.hidden) {
-    case 8: return forward_steps<8, FORGET>(network, packed, group, work, keep);
-    default: return forward_steps<0, FORGET>(network, packed, group, work, keep);
+    case 8: return forward_steps<8, FORGET>(network, packed, lineup, work, keep);
+    default: return forward_steps<0, FORGET>(network, packed, lineup, work, keep);
   }
 }
 
-void forward(const Network& network, const Packed& packed, const Group& group,
-             const Workspace& work, bool keep, float* predictions) {
-  gather_inputs(group, work.x);
+void forward(const Network& network, const Packed& packed, const Lineup& lineup,
+             const Workspace& work, bool keep) {
+  gather_inputs(lineup, work.x);
   if (network.forget_gate)
-    forward_by_size<true>(network, packed, group, work, keep);
+    forward_by_size<true>(network, packed, lineup, work, keep);
   else
-    forward_by_size<false>(network, packed, group, work, keep);
-  predict_group(network, packed.output, work, group.lanes, predictions);
+    forward_by_size<false>(network, packed, lineup, work, keep);
+  answer(network, packed.output, work);
 }
 
 // ---------------------------------------------------------------------------------------------
@@ -327,11 +300,11 @@ LONGLAG_INLINE void backward_tiles(int hidden, int first, int part, const float*
 }
 
 // dLoss/dh of sequences that end at this step.
-void inject(const Group& group, std::int64_t length, const float* output, const float* error,
+void inject(const Lineup& lineup, std::int64_t length, const float* output, const float* error,
             int hidden, float* dh) {
   float here[kGroup] = {};
-  for (int lane = 0; lane < group.lanes; ++lane)
-    if (group.lengths[lane] == length) here[lane] = error[lane];
+  for (int lane = 0; lane < kGroup; ++lane)
+    if (lineup.lengths[lane] == length) here[lane] = error[lane];
   for (int part = 0; part < kRow; part += kWidth)
     for (int k = 0; k < hidden; ++k) {
       float* row = dh + k * kRow + part;
@@ -482,18 +455,18 @@ std::int64_t chunk_steps(std::int64_t steps) {
 }
 
 template <int H, bool FORGET>
-void backward_steps(const Network& network, const Packed& packed, const Group& group,
-                    const Workspace& work, const float* error) {
+void backward_steps(const Network& network, const Packed& packed, const Lineup& lineup,
+                    const Workspace& work) {
   const int hidden = H ? H : network.hidden;
   const bool lane_sums = hidden <= kLaneSumsUpTo;
   const std::int64_t stride = cache_step(hidden);
-  const std::int64_t size = chunk_steps(group.longest);
+  const std::int64_t size = chunk_steps(lineup.longest);
   for (int k = 0; k < hidden * kRow; ++k) work.dh[k] = work.dc[k] = 0.0f;
-  for (std::int64_t t = group.longest - 1, last = t; t >= 0; --t) {
-    if (t + 1 >= group.shortest) inject(group, t + 1, packed.output, error, hidden, work.dh);
+  for (std::int64_t t = lineup.longest - 1, last = t; t >= 0; --t) {
+    if (t + 1 >= lineup.shortest) inject(lineup, t + 1, packed.output, work.error, hidden, work.dh);
     backward_step<H, FORGET>(hidden, packed, work, t, t % size);
     if (t % size) continue;
-    const bool fresh = last == group.longest - 1;
+    const bool fresh = last == lineup.longest - 1;
     const Chunk chunk = {t, last, fresh, hidden, work.x, work.cache + stride, work.chunk_h, stride};
     if (lane_sums)
       gradient_chunk<FORGET, true>(chunk, work.sums);
@@ -533,41 +506,44 @@ void output_gradient(int hidden, const float* final_h, const float* error, float
 }
 
 template <bool FORGET>
-void backward_by_size(const Network& network, const Packed& packed, const Group& group,
-                      const Workspace& work, const float* error) {
+void backward_by_size(const Network& network, const Packed& packed, const Lineup& lineup,
+                      const Workspace& work) {
   switch (network.hidden) {
-    case 8: return backward_steps<8, FORGET>(network, packed, group, work, error);
-    default: return backward_steps<0, FORGET>(network, packed, group, work, error);
+    case 8: return backward_steps<8, FORGET>(network, packed, lineup, work);
+    default: return backward_steps<0, FORGET>(network, packed, lineup, work);
   }
 }
 
-void backward(const Network& network, const Packed& packed, const Group& group,
-              const Workspace& work, const float* error, float* gradient) {
+void backward(const Network& network, const Packed& packed, const Lineup& lineup,
+              const Workspace& work, float* gradient) {
   if (network.forget_gate)
-    backward_by_size<true>(network, packed, group, work, error);
+    backward_by_size<true>(network, packed, lineup, work);
   else
-    backward_by_size<false>(network, packed, group, work, error);
+    backward_by_size<false>(network, packed, lineup, work);
   spread_gradient(network.hidden, work.sums, gradient);
-  output_gradient(network.hidden, work.final_h, error, gradient + gate_weights(network.hidden));
+  output_gradient(network.hidden, work.final_h, work.error,
+                  gradient + gate_weights(network.hidden));
 }
 
-void output_error(const Network& network, const float* predictions, const float* targets,
-                  int lanes, float scale, float* error) {
-  for (int lane = 0; lane < kGroup; ++lane) error[lane] = 0.0f;
-  for (int lane = 0; lane < lanes; ++lane) {
-    const float y = predictions[lane];
+void output_error(const Network& network, const Lineup& lineup, const Workspace& work,
+                  const float* targets, float scale) {
+  for (int lane = 0; lane < kGroup; ++lane) {
+    work.error[lane] = 0.0f;
+    if (!lineup.lengths[lane]) continue;
+    const float y = work.answers[lane];
     const float d = scale * (y - targets[lane]);
-    error[lane] = network.sigmoid_output ? d * (y * (1.0f - y)) : d;
+    work.error[lane] = network.sigmoid_output ? d * (y * (1.0f - y)) : d;
   }
 }
 
 // ---------------------------------------------------------------------------------------------
 // The update
 
-double combine(const float* groups, int count, std::int64_t parameters, float* gradient) {
-  for (std::int64_t p = 0; p < parameters; ++p) gradient[p] = groups[p];
-  for (int n = 1; n < count; ++n) {
-    const float* group = groups + n * parameters;
+double combine(const Learning& learning, std::int64_t groups, std::int64_t parameters) {
+  float* gradient = learning.gradient;
+  for (std::int64_t p = 0; p < parameters; ++p) gradient[p] = learning.groups[p];
+  for (std::int64_t n = 1; n < groups; ++n) {
+    const float* group = learning.groups + n * parameters;
     for (std::int64_t p = 0; p < parameters; ++p) gradient[p] += group[p];
   }
   double squares[16] = {};  // parameter p goes to sum p mod 16, so that the order is fixed
@@ -621,8 +597,10 @@ void adam(const Update& update, std::int64_t parameters, const float* __restrict
   }
 }
 
-bool update(const Update& update, std::int64_t parameters, const float* gradient, double norm,
-            const float* current, const float* first, const float* second, float* next) {
+bool update(const Update& update, std::int64_t parameters, const Learning& learning, double norm,
+            const float* current, const float* first, const float* second) {
+  const float* gradient = learning.gradient;
+  float* next = learning.next;
   const float scale = norm > update.clip ? static_cast<float>(update.clip / norm) : 1.0f;
   if (update.adam) {
     adam(update, parameters, gradient, scale, current, first, second, next);
@@ -644,7 +622,6 @@ void average(double decay, std::int64_t parameters, const float* current, float*
 }  // namespace
 
 extern const Kernel kKernel;
-const Kernel kKernel = {pack, forward, backward, output_error,
-                        combine, update, average, all_finite};
+const Kernel kKernel = {pack, forward, output_error, backward, combine, update, average};
 
 }  // namespace longlag::LONGLAG_ISA

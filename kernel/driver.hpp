@@ -2,16 +2,10 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
-#include <vector>
 
 #include "bptt.hpp"
 
 namespace longlag {
-
-// The instruction sets this machine can run, best first.
-const std::vector<std::string>& usable_isas();
-const Kernel& kernel_of(const std::string& isa);
 
 struct Setting {
   Network network;
@@ -32,7 +26,8 @@ int threads_used(int hidden, std::int64_t batch, std::int64_t steps, int threads
 
 void predict(const Setting&, const float* parameters, const Sequences&, float* predictions);
 
-// cells[n] (B, T, H): cell state, hidden state, input, forget and output gate, candidate.
+// cells[n] (B, T, H), zero before: cell state, hidden state, input, forget and output gate,
+// candidate.
 void states(const Setting&, const float* parameters, const Sequences&, float* const cells[6]);
 
 double gradient(const Setting&, const float* parameters, const Sequences&, const float* targets,

@@ -5,6 +5,7 @@
 // Weights and states are kept in units in which 1/(1 + 2^x) is the logistic function (simd.hpp).
 #include "online1997.hpp"
 
+#include "lanes.hpp"
 #include "simd.hpp"
 
 namespace longlag::LONGLAG_ISA {
@@ -40,6 +41,18 @@ struct Shape {
 
 // ---------------------------------------------------------------------------------------------
 // Forward
+
+// Sequences to lanes, aligned at their ends; zero before a start, and after the end.
+void gather_inputs(const Lineup& lineup, const OnlineWorkspace& work) {
+  Run runs[kGroup];
+  for (int lane = 0; lane < kGroup; ++lane) {
+    const std::int64_t start = lineup.longest - lineup.lengths[lane];
+    runs[lane] = {lineup.inputs[lane], 2 * start, 2 * lineup.longest};
+    for (std::int64_t t = 0; t < lineup.longest - lineup.shortest; ++t)
+      work.live[t * kRow + lane] = t < start ? 0.0f : 1.0f;
+  }
+  lay_out(runs, 2 * (lineup.longest + 1), work.x);
+}
 
 // f(net) of the first `count` of x.
 template <bool FIXED, int N>
@@ -115,9 +128,9 @@ LONGLAG_INLINE Lanes answer(const Shape<B, S>& shape, const float* weights, cons
 
 // Of the lanes from `part` on.
 template <int B, int S>
-void forward_lanes(const Shape<B, S>& shape, const Span& span, const OnlineWorkspace& work,
-                   int part, float* answers) {
-  const int units = shape.units(), rows = record_rows(shape.runtime, span.full);
+void forward_lanes(const Shape<B, S>& shape, const Lineup& lineup, Record kept,
+                   const OnlineWorkspace& work, int part) {
+  const int units = shape.units(), rows = record_rows(shape.runtime, kept.full);
   const float* weights = work.scaled + part;
   const float* x = work.x + part;
   float* before = work.record + part;
@@ -129,30 +142,31 @@ void forward_lanes(const Shape<B, S>& shape, const Span& span, const OnlineWorks
   for (int k = 0; k < shape.cells(); ++k) hidden[k] = state[k] = broadcast(0.0f);
   begin_sums(shape, weights, x, gates, net);
   const auto run = [&](std::int64_t t, auto staggered) LONGLAG_LAMBDA {
-    float* record = work.record + part + (span.keep ? 1 + t : 1) * rows * kRow;
-    float* h = span.full ? record + (units + shape.cells()) * kRow : squashed;
+    float* record = work.record + part + (kept.keep ? 1 + t : 1) * rows * kRow;
+    float* h = kept.full ? record + (units + shape.cells()) * kRow : squashed;
     step<B, S, decltype(staggered)::value>(shape, weights, x + (t + 1) * 2 * kRow,
                                            work.live + t * kRow + part, hidden, state, net,
                                            record, h);
   };
   std::int64_t t = 0;
-  for (; t < span.staggered; ++t) run(t, Flag<true>{});
-  for (; t < span.steps; ++t) run(t, Flag<false>{});
-  store(answers + part, answer(shape, weights, hidden));
+  for (; t < lineup.longest - lineup.shortest; ++t) run(t, Flag<true>{});
+  for (; t < lineup.longest; ++t) run(t, Flag<false>{});
+  store(work.answers + part, answer(shape, weights, hidden));
 }
 
 template <int B, int S>
-void forward_shape(Cells cells, const Span& span, const OnlineWorkspace& work, float* answers) {
+void forward_shape(Cells cells, const Lineup& lineup, Record kept, const OnlineWorkspace& work) {
   const Shape<B, S> shape{cells};
   for (int part = 0; part < kRow; part += kWidth)
-    forward_lanes(shape, span, work, part, answers);
+    forward_lanes(shape, lineup, kept, work, part);
 }
 
-void forward(Cells cells, const Span& span, const OnlineWorkspace& work, float* answers) {
+void forward(Cells cells, const Lineup& lineup, Record kept, const OnlineWorkspace& work) {
+  gather_inputs(lineup, work);
   if (cells.blocks == 2 && cells.size == 2)
-    forward_shape<2, 2>(cells, span, work, answers);
+    forward_shape<2, 2>(cells, lineup, kept, work);
   else
-    forward_shape<0, 0>(cells, span, work, answers);
+    forward_shape<0, 0>(cells, lineup, kept, work);
 }
 
 // ---------------------------------------------------------------------------------------------
@@ -163,9 +177,9 @@ LONGLAG_INLINE Lanes slope(Lanes f) { return fnma(f, f, f); }  // of f, from its
 // What the gradient of a group goes through, for the lanes from `part` on.
 struct Backward {
   Cells network;
-  const Span& span;
+  std::int64_t steps;
+  bool full;
   const OnlineWorkspace& work;
-  const float* weights;
   int part;
 
   int cells() const { return cell_count(network); }
@@ -173,7 +187,7 @@ struct Backward {
   int columns() const { return column_count(network); }
   // Of the step before t.
   float* record(std::int64_t t) const {
-    return work.record + part + t * record_rows(network, span.full) * kRow;
+    return work.record + part + t * record_rows(network, full) * kRow;
   }
   const float* x(std::int64_t t) const { return work.x + part + t * 2 * kRow; }
   float* gradient(int row) const { return work.gradient + part + row * columns() * kRow; }
@@ -200,12 +214,11 @@ void add_outer(const Backward& at, std::int64_t t, Lanes delta, float* row) {
 }
 
 // The output unit's gradient; dE/dy_c at the last step to `d_hidden` (C,).
-void output_gradient(const Backward& at, const float* answers, const float* targets,
-                     Lanes* d_hidden) {
-  const Lanes y = load(answers + at.part), target = load(targets + at.part);
+void output_gradient(const Backward& at, Lanes* d_hidden) {
+  const Lanes y = load(at.work.answers + at.part), target = load(at.work.targets + at.part);
   const Lanes error = mul(mul(broadcast(2.0f), sub(y, target)), slope(y));
-  const float* own = at.weights + at.part + at.units() * at.columns() * kRow;
-  const float* hidden = at.record(at.span.steps);
+  const float* own = at.work.weights + at.part + at.units() * at.columns() * kRow;
+  const float* hidden = at.record(at.steps);
   float* gradient = at.gradient(at.units());
   for (int k = 0; k < at.cells(); ++k) {
     store(gradient + k * kRow, mul(error, load(hidden + k * kRow)));
@@ -217,7 +230,7 @@ void output_gradient(const Backward& at, const float* answers, const float* targ
 // The output gates' gradient, from the last step alone, and the errors of the states.
 void last_step(const Backward& at, const Lanes* d_hidden, StateErrors& errors) {
   const int size = at.network.size, blocks = at.network.blocks;
-  const float* record = at.record(at.span.steps);
+  const float* record = at.record(at.steps);
   for (int block = 0; block < blocks; ++block) {
     const int row = at.cells() + blocks + block;
     const Lanes y_out = load(record + row * kRow);
@@ -230,7 +243,7 @@ void last_step(const Backward& at, const Lanes* d_hidden, StateErrors& errors) {
       out = fma(d_hidden[k], h, out);
     }
     errors.block[block] = total;
-    add_outer(at, at.span.steps - 1, mul(out, slope(y_out)), at.gradient(row));
+    add_outer(at, at.steps - 1, mul(out, slope(y_out)), at.gradient(row));
   }
 }
 
@@ -278,7 +291,7 @@ void full_deltas(const Backward& at, std::int64_t t) {
     store(deltas + out * kRow, mul(d_out, slope(y_out)));
   }
   for (int k = 0; k < units; ++k) {
-    const float* column = at.weights + at.part + (2 + k) * kRow;
+    const float* column = at.work.weights + at.part + (2 + k) * kRow;
     Lanes sum = broadcast(0.0f);
     for (int r = 0; r < units; ++r)
       sum = fma(load(column + r * at.columns() * kRow), load(deltas + r * kRow), sum);
@@ -349,7 +362,7 @@ LONGLAG_INLINE void sum_rows(const Backward& at, const Chunk& inputs, const Chun
 // Adds the steps first..last to the gradient of the first `rows` units.
 void sum_chunk(const Backward& at, std::int64_t first, std::int64_t last, int rows) {
   const int delta_stride = at.units() * kRow;
-  const int record_stride = record_rows(at.network, at.span.full) * kRow;
+  const int record_stride = record_rows(at.network, at.full) * kRow;
   const Chunk inputs{first, last, at.deltas(last), delta_stride, at.x(last), 2 * kRow, 2};
   const Chunk units{first,          last, at.deltas(last), delta_stride, at.record(last),
                     record_stride, at.units()};
@@ -361,13 +374,13 @@ void clear(const Backward& at, float* rows, int count) {
 }
 
 template <int B, int S>
-void truncated_gradient(const Backward& at, const float* answers, const float* targets) {
+void truncated_gradient(const Backward& at) {
   const Shape<B, S> shape{at.network};
   Lanes d_hidden[kMaxUnits];
   StateErrors errors;
-  output_gradient(at, answers, targets, d_hidden);
+  output_gradient(at, d_hidden);
   last_step(at, d_hidden, errors);
-  for (std::int64_t t = at.span.steps - 1, last = t; t >= 0; --t) {
+  for (std::int64_t t = at.steps - 1, last = t; t >= 0; --t) {
     truncated_deltas(shape, at, errors, t);
     if (t % kOnlineChunk) continue;
     sum_chunk(at, t, last, shape.cells() + shape.blocks());
@@ -375,12 +388,12 @@ void truncated_gradient(const Backward& at, const float* answers, const float* t
   }
 }
 
-void full_gradient(const Backward& at, const float* answers, const float* targets) {
+void full_gradient(const Backward& at) {
   Lanes d_hidden[kMaxUnits];
-  output_gradient(at, answers, targets, d_hidden);
+  output_gradient(at, d_hidden);
   clear(at, at.work.carried, at.units() + at.cells());
   for (int k = 0; k < at.cells(); ++k) store(at.work.carried + at.part + k * kRow, d_hidden[k]);
-  for (std::int64_t t = at.span.steps - 1, last = t; t >= 0; --t) {
+  for (std::int64_t t = at.steps - 1, last = t; t >= 0; --t) {
     full_deltas(at, t);
     if (t % kOnlineChunk) continue;
     sum_chunk(at, t, last, at.units());
@@ -388,42 +401,40 @@ void full_gradient(const Backward& at, const float* answers, const float* target
   }
 }
 
-void gradient(Cells network, const Span& span, const OnlineWorkspace& work, const float* weights,
-              const float* answers, const float* targets) {
+void gradient(Cells network, const Lineup& lineup, Record kept, const OnlineWorkspace& work) {
   for (int part = 0; part < kRow; part += kWidth) {
-    const Backward at{network, span, work, weights, part};
+    const Backward at{network, lineup.longest, kept.full, work, part};
     clear(at, work.gradient, at.units() * at.columns());
-    if (span.full)
-      full_gradient(at, answers, targets);
+    if (kept.full)
+      full_gradient(at);
     else if (network.blocks == 2 && network.size == 2)
-      truncated_gradient<2, 2>(at, answers, targets);
+      truncated_gradient<2, 2>(at);
     else
-      truncated_gradient<0, 0>(at, answers, targets);
+      truncated_gradient<0, 0>(at);
   }
 }
 
 // ---------------------------------------------------------------------------------------------
 // The update
 
-void scale(std::int64_t weights_count, const float* weights, float* scaled) {
+void scale(Cells network, const float* weights, float* scaled) {
   const Lanes factor = broadcast(kSigmoidScale);
-  for (std::int64_t k = 0; k < weights_count * kRow; k += kWidth)
+  for (std::int64_t k = 0; k < weight_count(network) * kRow; k += kWidth)
     store(scaled + k, mul(factor, load(weights + k)));
 }
 
-void update(std::int64_t weights_count, const OnlineWorkspace& work, const float* rates,
-            const float* weights, float* next, float* faults) {
+void update(Cells network, const OnlineWorkspace& work) {
   for (int part = 0; part < kRow; part += kWidth) {
-    const Lanes rate = load(rates + part), factor = broadcast(kSigmoidScale);
+    const Lanes rate = load(work.rates + part), factor = broadcast(kSigmoidScale);
     const Lanes zero = broadcast(0.0f);
     Lanes fault = zero;
-    for (std::int64_t k = part; k < weights_count * kRow; k += kRow) {
-      const Lanes weight = fnma(rate, load(work.gradient + k), load(weights + k));
+    for (std::int64_t k = part; k < weight_count(network) * kRow; k += kRow) {
+      const Lanes weight = fnma(rate, load(work.gradient + k), load(work.weights + k));
       fault = fma(weight, zero, fault);
-      store(next + k, weight);
+      store(work.next + k, weight);
       store(work.scaled + k, mul(factor, weight));
     }
-    store(faults + part, fault);
+    store(work.faults + part, fault);
   }
 }
 

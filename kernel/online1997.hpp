@@ -13,7 +13,7 @@
 
 #include <cstdint>
 
-#include "bptt.hpp"  // kGroup, LONGLAG_SHARED
+#include "group.hpp"
 
 namespace longlag {
 
@@ -45,37 +45,58 @@ LONGLAG_SHARED double online_step_operations(Cells c, bool back) {
   return kGroup * (forward + (back ? products : 0.0));
 }
 
-struct Span {
-  std::int64_t steps;    // of the longest lane, at least 1
-  std::int64_t staggered;  // up to this step, some lane has not started yet
-  bool full;             // what to record: for the full gradient, or for the truncated one
-  bool keep;             // the record of every step, or of the last one alone
+// What `forward` records.
+struct Record {
+  bool full;  // for the full gradient, or for the truncated one
+  bool keep;  // every step, or the last one alone
 };
 
-// What one thread works in; rows of sixteen floats.
+// What one thread works in; all but the shapes is rows of sixteen floats.
 struct OnlineWorkspace {
-  float* x;         // (1 + steps, 2)
-  float* live;      // (staggered,): 0 before a sequence's start, 1 from then on
+  float* x;         // (steps + 1, 2)
+  float* live;      // (steps,): up to the latest start, 0 before a sequence's start and then 1
   float* record;    // (1 + steps, record_rows), or (2, record_rows); the first is zero
   float* squashed;  // (C,): h(state) at the end
   float* scaled;    // (P,): the weights as `forward` needs them
+  float* answers;   // (1,)
+  float* targets;   // (1,), and what follows: where the record is kept
+  float* rates;     // (1,)
+  float* weights;   // (P,)
   float* gradient;  // (P,)
+  float* next;      // (P,): the weights after the update
+  float* faults;    // (1,): zero where all of a lane's new weights are finite, else NaN
   float* deltas;    // (kOnlineChunk, U): dE/dnet
   float* carried;   // (U + C,): dE/d(unit's output) and dE/d(state), for the full gradient
+
+  static LONGLAG_SHARED OnlineWorkspace in(Arrays& arrays, Cells c, std::int64_t steps,
+                                           Record record) {
+    const std::int64_t learning = record.keep ? 1 : 0, weights = weight_count(c);
+    return {arrays.rows(2 * (steps + 1)),
+            arrays.rows(steps),
+            arrays.rows((1 + (record.keep ? steps : 1)) * record_rows(c, record.full)),
+            arrays.rows(cell_count(c)),
+            arrays.rows(weights),
+            arrays.rows(1),
+            arrays.rows(learning),
+            arrays.rows(learning),
+            arrays.rows(learning * weights),
+            arrays.rows(learning * weights),
+            arrays.rows(learning * weights),
+            arrays.rows(learning),
+            arrays.rows(learning * kOnlineChunk * unit_count(c)),
+            arrays.rows(learning * (unit_count(c) + cell_count(c)))};
+  }
 };
 
 struct OnlineKernel {
   // Makes `scaled` from weights (P, 16).
-  void (*scale)(std::int64_t weights_count, const float* weights, float* scaled);
-  // Writes answers (16,).
-  void (*forward)(Cells, const Span&, const OnlineWorkspace&, float* answers);
+  void (*scale)(Cells, const float* weights, float* scaled);
+  // Writes the answers. Sequences end together: a shorter one starts later.
+  void (*forward)(Cells, const Lineup&, Record, const OnlineWorkspace&);
   // Gradient of (target - answer)², after a `forward` that kept its record.
-  void (*gradient)(Cells, const Span&, const OnlineWorkspace&, const float* weights,
-                   const float* answers, const float* targets);
-  // next = weights - rate·gradient, and `scaled` from it; rates (16,). Writes faults (16,): zero
-  // where all of a lane's new weights are finite, else NaN.
-  void (*update)(std::int64_t weights_count, const OnlineWorkspace&, const float* rates,
-                 const float* weights, float* next, float* faults);
+  void (*gradient)(Cells, const Lineup&, Record, const OnlineWorkspace&);
+  // next = weights - rate·gradient, and `scaled` from it; and the faults.
+  void (*update)(Cells, const OnlineWorkspace&);
 };
 
 }  // namespace longlag

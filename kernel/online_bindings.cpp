@@ -6,7 +6,6 @@
 #include <limits>
 
 #include "arguments.hpp"
-#include "driver.hpp"
 #include "online_driver.hpp"
 #include "results.hpp"
 
@@ -24,7 +23,7 @@ OnlineSetting setting_of(nb::handle blocks, nb::handle block_size, nb::handle re
                              " blocks, which are " + std::to_string(unit_count(cells)) + " units",
            "such that blocks·(block_size + 2) is at most " + std::to_string(kMaxUnits));
   return {cells, flag(reads_current, "reads_current"),
-          &online_kernel_of(choice(isa, "isa", usable_isas())),
+          chosen_isa(isa).online_kernel,
           static_cast<int>(integer(threads, "threads", 1, 1024))};
 }
 

@@ -2,228 +2,98 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
-#include <cstring>
 #include <limits>
-#include <memory>
-#include <stdexcept>
 #include <vector>
 
 #include "denormals.hpp"
-#include "isas.hpp"
-#include "threads.hpp"
+#include "team.hpp"
 
 namespace longlag {
-
-#define LONGLAG_DECLARE(isa)               \
-  namespace isa {                          \
-  extern const OnlineKernel kOnlineKernel; \
-  }
-LONGLAG_EACH_ISA(LONGLAG_DECLARE)
-
-const OnlineKernel& online_kernel_of(const std::string& name) {
-#define LONGLAG_CHOOSE(isa) \
-  if (name == #isa) return isa::kOnlineKernel;
-  LONGLAG_EACH_ISA(LONGLAG_CHOOSE)
-  std::abort();  // the bindings have checked the name
-}
-
 namespace {
 
-struct alignas(4 * kGroup) Row {
-  float lane[kGroup];
-};
-static_assert(sizeof(Row) == sizeof(float) * kGroup);
-
-class Rows {
- public:
-  explicit Rows(std::int64_t count) : rows_(static_cast<std::size_t>(count)) {}
-  float* data() { return rows_.data()->lane; }
-  Row& operator[](std::int64_t k) { return rows_[static_cast<std::size_t>(k)]; }
-  void clear_lane(int lane) {
-    for (Row& row : rows_) row.lane[lane] = 0.0f;
-  }
-
- private:
-  std::vector<Row> rows_;
-};
-
-typedef float Quad __attribute__((vector_size(16), aligned(4), may_alias));
-
-// The next four floats of each of four sequences, to four rows.
-void transpose(const float* (&from)[4], float* to) {
-  const auto load = [&](int n) {
-    const Quad four = *reinterpret_cast<const Quad*>(from[n]);
-    from[n] += 4;
-    return four;
-  };
-  const auto row = [&](int n) -> Quad& { return *reinterpret_cast<Quad*>(to + n * kGroup); };
-  const Quad a = load(0), b = load(1), c = load(2), d = load(3);
-  const Quad ab = __builtin_shufflevector(a, b, 0, 4, 1, 5);
-  const Quad cd = __builtin_shufflevector(c, d, 0, 4, 1, 5);
-  const Quad ab_high = __builtin_shufflevector(a, b, 2, 6, 3, 7);
-  const Quad cd_high = __builtin_shufflevector(c, d, 2, 6, 3, 7);
-  row(0) = __builtin_shufflevector(ab, cd, 0, 1, 4, 5);
-  row(1) = __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
-  row(2) = __builtin_shufflevector(ab_high, cd_high, 0, 1, 4, 5);
-  row(3) = __builtin_shufflevector(ab_high, cd_high, 2, 3, 6, 7);
+// An output unit that reads the previous step's cells never sees the last pair.
+void seat(const OnlineSetting& setting, int lane, const float* inputs, std::int64_t length,
+          Lineup& lineup) {
+  lineup.inputs[lane] = inputs;
+  lineup.lengths[lane] = length - (setting.reads_current ? 0 : 1);
+  lineup.longest = std::max(lineup.longest, lineup.lengths[lane]);
+  lineup.shortest = std::min(lineup.shortest, lineup.lengths[lane]);
 }
 
-// One sequence for each of up to sixteen lanes, aligned at their ends.
-struct Lineup {
-  const float* inputs[kGroup];
-  std::int64_t lengths[kGroup];
-  bool used[kGroup];
-};
-
-// What one thread works in: a group's data, and the kernel's memory.
-class Desk {
- public:
-  Desk(const OnlineSetting& setting, std::int64_t steps, bool full, bool keep)
-      : setting_(setting),
-        full_(full),
-        keep_(keep),
-        x_(2 * (1 + steps)),
-        live_(steps),
-        record_((1 + (keep ? steps : 1)) * record_rows(setting.cells, full)),
-        squashed_(cell_count(setting.cells)),
-        scaled_(weight_count(setting.cells)),
-        gradient_(keep ? weight_count(setting.cells) : 1),
-        deltas_(keep ? std::int64_t{kOnlineChunk} * unit_count(setting.cells) : 1),
-        carried_(unit_count(setting.cells) + cell_count(setting.cells)) {}
-
-  OnlineWorkspace workspace() {
-    return {x_.data(),      live_.data(),     record_.data(), squashed_.data(),
-            scaled_.data(), gradient_.data(), deltas_.data(), carried_.data()};
-  }
-
-  // Lanes that were used and are not any more keep a sequence of zeros.
-  void free_lane(int lane) {
-    x_.clear_lane(lane);
-    scaled_.clear_lane(lane);
-  }
-
-  Span gather(const Lineup& lineup) {
-    // An output unit that reads the previous step's cells never sees the last pair.
-    const std::int64_t unread = setting_.reads_current ? 0 : 1;
-    std::int64_t longest = 1, shortest = std::numeric_limits<std::int64_t>::max();
-    for (int lane = 0; lane < kGroup; ++lane)
-      if (lineup.used[lane]) {
-        longest = std::max(longest, lineup.lengths[lane] - unread);
-        shortest = std::min(shortest, lineup.lengths[lane] - unread);
-      }
-    const Span span{longest, longest - std::min(longest, shortest), full_, keep_};
-    std::int64_t starts[kGroup] = {};
-    for (int lane = 0; lane < kGroup; ++lane) {
-      if (lineup.used[lane]) starts[lane] = longest - (lineup.lengths[lane] - unread);
-      for (std::int64_t t = 0; t < span.staggered; ++t)
-        live_[t].lane[lane] = t < starts[lane] ? 0.0f : 1.0f;
-    }
-    for (int lane = 0; lane < kGroup; lane += 4) place(lineup, starts, lane, longest);
-    return span;
-  }
-
- private:
-  // The inputs of four lanes from their starts on; zeros before.
-  void place(const Lineup& lineup, const std::int64_t* starts, int first, std::int64_t end) {
-    const std::int64_t together = 2 * *std::max_element(starts + first, starts + first + 4);
-    const float* from[4] = {};  // what comes next in each lane
-    bool all = true;
-    for (int n = 0; n < 4; ++n) {
-      const int lane = first + n;
-      all = all && lineup.used[lane];
-      if (!lineup.used[lane]) continue;
-      from[n] = lineup.inputs[lane];
-      for (std::int64_t k = 0; k < 2 * starts[lane]; ++k) input(k)[lane] = 0.0f;
-      for (std::int64_t k = 2 * starts[lane]; k < together; ++k) input(k)[lane] = *from[n]++;
-    }
-    std::int64_t k = together;
-    for (; all && k + 4 <= 2 * end; k += 4) transpose(from, input(k) + first);
-    for (; k < 2 * end; ++k)
-      for (int n = 0; n < 4; ++n)
-        if (lineup.used[first + n]) input(k)[first + n] = *from[n]++;
-  }
-
-  float* input(std::int64_t k) { return x_[k].lane; }
-
-  const OnlineSetting& setting_;
-  bool full_, keep_;
-  Rows x_, live_, record_, squashed_, scaled_, gradient_, deltas_, carried_;
-};
+Lineup no_lineup() {
+  Lineup lineup{};
+  lineup.longest = 1;
+  lineup.shortest = std::numeric_limits<std::int64_t>::max();
+  return lineup;
+}
 
 // Sixteen trials on one thread, sequence by sequence.
 class TrialGroup {
  public:
-  TrialGroup(const OnlineSetting& setting, const OnlineTraining& training)
+  TrialGroup(const OnlineSetting& setting, const OnlineTraining& training, std::int64_t group,
+             OnlineWorkspace& work)
       : setting_(setting),
+        kernel_(*setting.kernel),
         training_(training),
         weights_count_(weight_count(setting.cells)),
-        desk_(setting, training.steps, training.full_gradient, true),
-        weights_(weights_count_),
-        next_(weights_count_) {}
+        first_(group * kGroup),
+        work_(work) {}
 
-  void run(std::int64_t first) {
-    start(first);
+  void run() {
+    start();
     for (std::int64_t k = 0; k < training_.sequences && learning_ > 0; ++k) learn(k);
     for (int lane = 0; lane < kGroup; ++lane)
-      if (lineup_.used[lane]) retire(lane, weights_);
+      if (used_[lane]) retire(lane, work_.weights);
   }
 
  private:
   std::int64_t trial(int lane) const { return first_ + lane; }
 
-  void start(std::int64_t first) {
-    first_ = first;
-    learning_ = 0;
+  void start() {
     const std::int64_t last_stop = training_.stopping.count - 1;
     for (int lane = 0; lane < kGroup; ++lane) {
-      const bool used = trial(lane) < training_.trials &&
-                        training_.stops[trial(lane) * training_.stopping.count + last_stop] < 0;
-      lineup_.used[lane] = used;
-      rates_.lane[lane] = used ? training_.rate : 0.0f;
-      targets_.lane[lane] = 0.0f;
-      learning_ += used;
-      weights_.clear_lane(lane);
-      desk_.free_lane(lane);
-      if (used)
-        for (std::int64_t p = 0; p < weights_count_; ++p)
-          weights_[p].lane[lane] = training_.weights[trial(lane) * weights_count_ + p];
+      used_[lane] = trial(lane) < training_.trials &&
+                    training_.stops[trial(lane) * training_.stopping.count + last_stop] < 0;
+      learning_ += used_[lane];
+      work_.rates[lane] = used_[lane] ? training_.rate : 0.0f;
+      work_.targets[lane] = 0.0f;
+      for (std::int64_t p = 0; p < weights_count_; ++p)
+        work_.weights[p * kGroup + lane] =
+            used_[lane] ? training_.weights[trial(lane) * weights_count_ + p] : 0.0f;
     }
-    setting_.kernel->scale(weights_count_, weights_.data(), desk_.workspace().scaled);
+    kernel_.scale(setting_.cells, work_.weights, work_.scaled);
   }
 
   void learn(std::int64_t k) {
+    Lineup lineup = no_lineup();
     for (int lane = 0; lane < kGroup; ++lane)
-      if (lineup_.used[lane]) {
+      if (used_[lane]) {
         const std::int64_t at = trial(lane) * training_.sequences + k;
-        lineup_.inputs[lane] = training_.inputs + at * training_.steps * 2;
-        lineup_.lengths[lane] = training_.lengths[at];
-        targets_.lane[lane] = training_.targets[at];
+        seat(setting_, lane, training_.inputs + at * training_.steps * 2, training_.lengths[at],
+             lineup);
+        work_.targets[lane] = training_.targets[at];
       }
-    const Span span = desk_.gather(lineup_);
-    const OnlineWorkspace work = desk_.workspace();
-    setting_.kernel->forward(setting_.cells, span, work, answers_.lane);
-    setting_.kernel->gradient(setting_.cells, span, work, weights_.data(), answers_.lane,
-                              targets_.lane);
-    setting_.kernel->update(weights_count_, work, rates_.lane, weights_.data(), next_.data(),
-                            faults_.lane);
+    const Record record{training_.full_gradient, true};
+    kernel_.forward(setting_.cells, lineup, record, work_);
+    kernel_.gradient(setting_.cells, lineup, record, work_);
+    kernel_.update(setting_.cells, work_);
     for (int lane = 0; lane < kGroup; ++lane)
-      if (lineup_.used[lane]) settle(lane, k);
-    std::swap(weights_, next_);
+      if (used_[lane]) settle(lane, k);
+    std::swap(work_.weights, work_.next);
   }
 
-  // Books the sequence that `next_` has been made from.
+  // Books the sequence that `next` has been made from.
   void settle(int lane, std::int64_t k) {
-    if (!(faults_.lane[lane] == 0.0f)) return retire(lane, weights_);  // it never happened
+    if (!(work_.faults[lane] == 0.0f)) return retire(lane, work_.weights);  // it never happened
     const std::int64_t n = trial(lane);
-    const float error = answers_.lane[lane] - targets_.lane[lane];
-    training_.outputs[n * training_.sequences + k] = answers_.lane[lane];
+    const float error = work_.answers[lane] - work_.targets[lane];
+    training_.outputs[n * training_.sequences + k] = work_.answers[lane];
     float& oldest = training_.recent[n * training_.ring + training_.seen[n] % training_.ring];
     training_.wrong[n] += is_wrong(error) - is_wrong(oldest);
     oldest = error;
     const std::int64_t seen = ++training_.seen[n];
     if (seen >= training_.ring && seen % training_.stopping.check_every == 0 && stop(lane))
-      retire(lane, next_);
+      retire(lane, work_.next);
   }
 
   bool is_wrong(float error) const {
@@ -243,7 +113,7 @@ class TrialGroup {
       if (!(mean[1] < training_.stopping.mean_error_below)) return false;
       std::copy(mean, mean + 2, errors);
       when = training_.seen[n];
-      take(lane, next_, training_.stop_weights + (n * count + s) * weights_count_);
+      take(lane, work_.next, training_.stop_weights + (n * count + s) * weights_count_);
     }
     return true;
   }
@@ -259,80 +129,69 @@ class TrialGroup {
     for (int m = 0; m < 2; ++m) mean[m] /= static_cast<double>(training_.ring);
   }
 
-  void take(int lane, Rows& from, float* to) const {
-    for (std::int64_t p = 0; p < weights_count_; ++p) to[p] = from[p].lane[lane];
+  void take(int lane, const float* from, float* to) const {
+    for (std::int64_t p = 0; p < weights_count_; ++p) to[p] = from[p * kGroup + lane];
   }
 
   // Hands the trial's weights back; its lane rests from now on.
-  void retire(int lane, Rows& from) {
+  void retire(int lane, const float* from) {
     take(lane, from, training_.weights + trial(lane) * weights_count_);
-    lineup_.used[lane] = false;
-    rates_.lane[lane] = 0.0f;
-    weights_.clear_lane(lane);
-    next_.clear_lane(lane);
-    desk_.free_lane(lane);
+    used_[lane] = false;
+    work_.rates[lane] = 0.0f;
+    for (float* weights : {work_.weights, work_.next, work_.scaled})
+      for (std::int64_t p = 0; p < weights_count_; ++p) weights[p * kGroup + lane] = 0.0f;
     --learning_;
   }
 
   const OnlineSetting& setting_;
+  const OnlineKernel& kernel_;
   const OnlineTraining& training_;
-  std::int64_t weights_count_;
-  Desk desk_;
-  Rows weights_, next_;
-  Lineup lineup_{};
-  Row rates_{}, targets_{}, answers_{}, faults_{};
-  std::int64_t first_ = 0;
+  const std::int64_t weights_count_, first_;
+  OnlineWorkspace& work_;
+  bool used_[kGroup];
   int learning_ = 0;
 };
+
+int threads_for(const OnlineSetting& setting, std::int64_t groups, std::int64_t steps, bool back) {
+  return useful_threads(setting.threads, groups,
+                        static_cast<double>(steps) * online_step_operations(setting.cells, back));
+}
 
 }  // namespace
 
 void learn_online(const OnlineSetting& setting, const OnlineTraining& training) {
   std::fill_n(training.outputs, training.trials * training.sequences,
               std::numeric_limits<float>::quiet_NaN());
-  const std::int64_t groups = (training.trials + kGroup - 1) / kGroup;
-  const int threads = useful_threads(
-      setting.threads, groups,
-      static_cast<double>(training.sequences * training.steps) *
-          online_step_operations(setting.cells, true));
-  std::vector<std::unique_ptr<TrialGroup>> own;
-  for (int n = 0; n < threads; ++n)
-    own.push_back(std::make_unique<TrialGroup>(setting, training));
-  Crew(threads, groups, [&](int thread, std::int64_t n) {
-    own[thread]->run(n * kGroup);
-  }).round();
+  const std::int64_t groups = group_count(training.trials);
+  Team<OnlineWorkspace> team(
+      threads_for(setting, groups, training.sequences * training.steps, true), groups,
+      setting.cells, training.steps, Record{training.full_gradient, true});
+  team.round([&](OnlineWorkspace& work, std::int64_t group) {
+    TrialGroup(setting, training, group, work).run();
+  });
 }
 
 void predict_online(const OnlineSetting& setting, const float* weights, const float* inputs,
                     const std::int64_t* lengths, std::int64_t batch, std::int64_t steps,
                     float* predictions) {
-  const DenormalsAreZero guard;
-  const std::int64_t groups = (batch + kGroup - 1) / kGroup;
+  const DenormalsAreZero denormals_are_zero;
+  const Record record{false, false};
   const std::int64_t count = weight_count(setting.cells);
-  Rows broadcast(count);
-  for (std::int64_t p = 0; p < count; ++p) std::fill_n(broadcast[p].lane, kGroup, weights[p]);
-  const int threads =
-      useful_threads(setting.threads, groups,
-                     static_cast<double>(steps) * online_step_operations(setting.cells, false));
-  std::vector<std::unique_ptr<Desk>> own;
-  for (int n = 0; n < threads; ++n) {
-    own.push_back(std::make_unique<Desk>(setting, steps, false, false));
-    setting.kernel->scale(count, broadcast.data(), own.back()->workspace().scaled);
-  }
-  Crew(threads, groups, [&](int thread, std::int64_t n) {
-    Lineup lineup{};
-    const std::int64_t first = n * kGroup;
+  std::vector<float> broadcast(count * kGroup);
+  for (std::int64_t p = 0; p < count; ++p)
+    std::fill_n(broadcast.data() + p * kGroup, kGroup, weights[p]);
+  Team<OnlineWorkspace> team(threads_for(setting, group_count(batch), steps, false),
+                             group_count(batch), setting.cells, steps, record);
+  team.round([&](OnlineWorkspace& work, std::int64_t group) {
+    const std::int64_t first = group * kGroup;
     const int lanes = static_cast<int>(std::min<std::int64_t>(kGroup, batch - first));
-    for (int lane = 0; lane < lanes; ++lane) {
-      lineup.inputs[lane] = inputs + (first + lane) * steps * 2;
-      lineup.lengths[lane] = lengths[first + lane];
-      lineup.used[lane] = true;
-    }
-    Row answers;
-    const Span span = own[thread]->gather(lineup);
-    setting.kernel->forward(setting.cells, span, own[thread]->workspace(), answers.lane);
-    std::copy(answers.lane, answers.lane + lanes, predictions + first);
-  }).round();
+    Lineup lineup = no_lineup();
+    for (int lane = 0; lane < lanes; ++lane)
+      seat(setting, lane, inputs + (first + lane) * steps * 2, lengths[first + lane], lineup);
+    setting.kernel->scale(setting.cells, broadcast.data(), work.scaled);
+    setting.kernel->forward(setting.cells, lineup, record, work);
+    std::copy_n(work.answers, lanes, predictions + first);
+  });
 }
 
 }  // namespace longlag

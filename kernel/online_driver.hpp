@@ -3,19 +3,16 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
 
 #include "online1997.hpp"
 
 namespace longlag {
 
-const OnlineKernel& online_kernel_of(const std::string& isa);
-
 struct OnlineSetting {
   Cells cells;
   bool reads_current;  // the output unit reads this step's cells, not the previous step's
   const OnlineKernel* kernel;
-  int threads;
+  int threads;  // at most; small work takes fewer
 };
 
 struct Stopping {

@@ -3,21 +3,16 @@
 // Compiled once for each instruction set, for the loop, and once without, for the stopwatch.
 #include "peak.hpp"
 
-#include <cstdint>
-
 #if defined(LONGLAG_ISA)
 
 #include "simd.hpp"
 
 namespace longlag::LONGLAG_ISA {
+namespace {
 
 // Independent sums: more than latency times units asks for on the processors we know (4 x 2), and
 // few enough that they and the two factors stay in 16 registers.
 constexpr int kSums = 12;
-
-// Operations of a round, for every lane of every sum a multiplication and an addition.
-extern const int kPeakRound;
-const int kPeakRound = 2 * kSums * kWidth;
 
 float multiply_add(std::int64_t rounds, float factor, float term) {
   const Lanes a = broadcast(factor), b = broadcast(term);
@@ -33,43 +28,24 @@ float multiply_add(std::int64_t rounds, float factor, float term) {
   return lanes[0];
 }
 
+}  // namespace
+
+extern const PeakLoop kPeakLoop;
+// For every lane of every sum a multiplication and an addition.
+const PeakLoop kPeakLoop = {multiply_add, 2 * kSums * kWidth};
+
 }  // namespace longlag::LONGLAG_ISA
 
 #else
 
-#include "isas.hpp"
-
 #include <algorithm>
 #include <array>
 #include <chrono>
-#include <cstdlib>
 
 namespace longlag {
-
-#define LONGLAG_DECLARE(isa)                             \
-  namespace isa {                                        \
-  extern const int kPeakRound;                           \
-  float multiply_add(std::int64_t rounds, float, float); \
-  }
-LONGLAG_EACH_ISA(LONGLAG_DECLARE)
-
 namespace {
 
-struct Loop {
-  const char* isa;
-  float (*run)(std::int64_t rounds, float factor, float term);
-  int operations;  // of a round
-};
-
-Loop loop_of(const std::string& isa) {
-#define LONGLAG_LOOP(isa) {#isa, &isa::multiply_add, isa::kPeakRound},
-  const Loop loops[] = {LONGLAG_EACH_ISA(LONGLAG_LOOP)};
-  for (const Loop& loop : loops)
-    if (isa == loop.isa) return loop;
-  std::abort();  // the bindings have checked the name
-}
-
-double seconds_of(const Loop& loop, std::int64_t rounds) {
+double seconds_of(const PeakLoop& loop, std::int64_t rounds) {
   volatile float factor = 0.5f, term = 1.0f, result;  // the compiler must not know
   const auto start = std::chrono::steady_clock::now();
   result = loop.run(rounds, factor, term);
@@ -79,9 +55,8 @@ double seconds_of(const Loop& loop, std::int64_t rounds) {
 
 }  // namespace
 
-double peak(const std::string& isa) {
+double peak(const PeakLoop& loop) {
   constexpr double kSeconds = 0.004;  // of one measurement; with nine of them and the search, some 50 ms
-  const Loop loop = loop_of(isa);
   std::int64_t rounds = 1000;
   while (seconds_of(loop, rounds) < kSeconds) rounds *= 2;
   std::array<double, 9> rates;

@@ -25,8 +25,8 @@ constexpr double kOperationsAThread = 2e6;
 // How many threads a round is worth: no more than asked for, than there are items, and than this
 // process has cores.
 inline int useful_threads(int asked, std::int64_t items, double operations_an_item) {
+  static const double cores = std::max(1u, std::thread::hardware_concurrency());  // 8 µs
   const double worth = static_cast<double>(items) * operations_an_item / kOperationsAThread;
-  const double cores = std::max(1u, std::thread::hardware_concurrency());
   return std::max(1, static_cast<int>(std::min(
                          {static_cast<double>(asked), static_cast<double>(items), worth, cores})));
 }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "driver.hpp"
+#include "isas.hpp"
 #include "online_driver.hpp"
 
 namespace {
@@ -46,7 +47,7 @@ void train() {
   training.parameters = parameters.data();
   training.first_moment = first.data();
   training.second_moment = second.data();
-  const longlag::Setting setting{network, &longlag::kernel_of("neon"), 1};
+  const longlag::Setting setting{network, longlag::isa_of("neon").kernel, 1};
   if (longlag::train(setting, training, losses.data()).updates != N) std::exit(4);
   give(losses);
   give(parameters);
@@ -61,7 +62,7 @@ void predict_1997() {
   const auto inputs = taken<float>(B * T * 2);
   const auto lengths = taken<std::int64_t>(B);
   std::vector<float> predictions(B);
-  const longlag::OnlineSetting setting{cells, true, &longlag::online_kernel_of("neon"), 1};
+  const longlag::OnlineSetting setting{cells, true, longlag::isa_of("neon").online_kernel, 1};
   longlag::predict_online(setting, weights.data(), inputs.data(), lengths.data(), B, T,
                           predictions.data());
   give(predictions);

@@ -264,6 +264,17 @@ def test_same_bits_after_training(hidden: int, B: int) -> None:
     assert len(set.union(*(results[isa] for isa in FUSED), set())) <= 1
 
 
+@pytest.mark.parametrize("T", [40, 900])  # memory that is small, and large enough to be kept
+def test_what_memory_held_before_changes_nothing(T: int) -> None:
+    p = problem(8, 20, T)
+    loud = p.inputs * np.float32(3e38)  # leaves infinities and NaN behind
+    first = kernel.gradient(p.parameters, *p.batch, **p.variant, isa=ISAS[0])
+    kernel.gradient(p.parameters, loud, *p.batch[1:], **p.variant, isa=ISAS[0])
+    again = kernel.gradient(p.parameters, *p.batch, **p.variant, isa=ISAS[0])
+    for a, b in zip(first, again, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 def test_a_sequence_does_not_depend_on_its_company() -> None:
     p = problem(8, 33, 30)
     together = kernel.predict(p.parameters, p.inputs, p.lengths, **p.variant, isa=ISAS[0])

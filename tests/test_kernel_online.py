@@ -260,6 +260,20 @@ def test_padding_is_never_read() -> None:
     others.assert_same_bits(trials)
 
 
+@pytest.mark.parametrize("full", [False, True])
+@pytest.mark.parametrize("T", [14, 1500])  # memory that is small, and large enough to be kept
+def test_what_memory_held_before_changes_nothing(full: bool, T: int) -> None:
+    given_data, done = data(3, 4, T), []
+    for inputs in (given_data.inputs, given_data.inputs * np.float32(3e38), given_data.inputs):
+        trials = start(3)
+        answers = learn(trials, given_data._replace(inputs=inputs), full_gradient=full)
+        done.append((trials, answers))
+    (first, before), (loud, _), (again, after) = done
+    assert (loud.weights != first.weights).any()
+    again.assert_same_bits(first)
+    np.testing.assert_array_equal(before, after)
+
+
 # The stopping rule -----------------------------------------------------------------------------
 
 
