@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+import longlag
+
 
 def quick(settings: Mapping[str, Any], seed: int, engine: str) -> dict[str, Any]:
     """A trial of some milliseconds whose result follows from its seed; some go wrong."""
+    if "begun" in settings:
+        (Path(settings["begun"]) / str(seed)).touch()
     time.sleep(settings.get("sleep", 0))
     what = settings.get("wrong", {}).get(str(seed))
     if what == "raises":
@@ -21,10 +28,28 @@ def quick(settings: Mapping[str, Any], seed: int, engine: str) -> dict[str, Any]
     if what == "kills once" and not (flag := Path(settings["flag"])).exists():
         flag.touch()
         os.kill(os.getpid(), signal.SIGKILL)
+    if what == "exits":
+        raise SystemExit(3)
     if what == "prints":
         print("words that are no row")
+        os.write(1, b"and words past Python\n")
+    if what == "no JSON":
+        return {"status": "target", "sequences": 7, "score": {"mse": np.float32(0.5)}}
+    if what == "nothing":
+        return None  # type: ignore[return-value]
     if what in ("nonsense", "half a result"):
         return {"status": "target" if what == "half a result" else "solved", "sequences": 7}
     status = "diverged" if what == "diverges" else "target"
     score = {"n": 10, "mse": seed / 7, "wrong": seed % 3}
     return {"status": status, "sequences": 7 * seed, "score": score, "curve": [[1, 0.5, 3]]}
+
+
+def tells(settings: Mapping[str, Any], seed: int, engine: str) -> dict[str, Any]:
+    """What a worker finds around it, in place of a curve."""
+    found = {
+        "threads": os.environ["OPENBLAS_NUM_THREADS"],
+        "session": os.getsid(0) == os.getpid(),
+        "longlag": longlag.__file__,
+        "imported": sorted({name.partition(".")[0] for name in sys.modules}),
+    }
+    return {"status": "target", "sequences": 1, "score": {"mse": 0.0}, "curve": found}

@@ -18,7 +18,7 @@ import sys
 import tempfile
 import traceback
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -28,7 +28,8 @@ import longlag
 from longlag import bench, cli
 from longlag.learning.training import Training
 from longlag.runs import directory as runs
-from longlag.sweeps import sweep as sweeps
+from longlag.sweeps import executor
+from longlag.sweeps.bundles import Row, Supply
 from longlag.sweeps.trial import perform
 
 SECONDS = 3.0  # a command that takes longer is interrupted, as a user would
@@ -54,7 +55,7 @@ LEDGER = "sweep/ledger.sqlite"
 EXECUTED = "executed"  # what code hidden in a file would create
 
 # All that a command may import, so that neither its seconds nor its memory go there.
-OTHERS = ("matplotlib.pyplot", "torch", "onnx", "onnxruntime", "safetensors.torch", "distributed")
+OTHERS = ("matplotlib.pyplot", "torch", "onnx", "onnxruntime", "safetensors.torch")
 OURS = [part.name for part in pkgutil.walk_packages(longlag.__path__, "longlag.")]
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload([*OURS, *OTHERS])
@@ -132,22 +133,22 @@ def within(directory: Path) -> Iterator[None]:
 def inline_workers() -> Iterator[None]:
     """Sweeps whose trials are a few iterations each in this process: thousands must be quick."""
 
-    class Inline:
-        def __init__(self, workers: int) -> None:
-            processes(workers)  # checks the number
+    def inline(
+        supply: Supply, workers: int, scheduler: str | None
+    ) -> Generator[list[Row], None, None]:
+        if scheduler is not None:
+            yield from rows(supply, workers, scheduler)
+        while bundle := supply.take(workers):
+            short = {k: SHORT.get(k, value) for k, value in bundle.work["settings"].items()}
+            for seed, key in bundle.trials:
+                row = perform({**bundle.work, "settings": short, "seed": seed})
+                yield [{**row, "settings": bundle.work["settings"], "key": key}]
 
-        def rows(self, work: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-            for task in work:
-                short = {k: SHORT.get(k, value) for k, value in task["settings"].items()}
-                row = perform({**task, "settings": short})
-                yield [{**row, "settings": task["settings"], "key": task["key"]}]
-
-    processes = sweeps.Processes
-    sweeps.Processes = Inline  # type: ignore[misc, assignment]
+    rows, executor.rows = executor.rows, inline
     try:
         yield
     finally:
-        sweeps.Processes = processes
+        executor.rows = rows
 
 
 def call(words: Sequence[str], seconds: float = SECONDS) -> Outcome:

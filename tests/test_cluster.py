@@ -12,31 +12,30 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import distributed
 import pytest
 
-from longlag.sweeps.cluster import Cluster
-from test_sweeps import coordinator, quick, sweep, table
+from longlag.sweeps import executor
+from test_sweeps import around, coordinator, quick, surroundings, sweep, table
 
-TESTS = Path(__file__).parent
+__all__ = ["around"]
+
 DASK = Path(sys.executable).parent / "dask"
 
-pytest.importorskip("distributed")
 pytestmark = pytest.mark.skipif(not DASK.exists(), reason="needs the dask command")
 
 Starter = Callable[..., subprocess.Popen[bytes]]
 
 
 @pytest.fixture
-def start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Starter]:
+def start(tmp_path: Path) -> Iterator[Starter]:
     """Starts `dask ...`; what is still running at the end is killed."""
-    monkeypatch.syspath_prepend(str(TESTS))
     running: list[subprocess.Popen[bytes]] = []
 
     def dask(*words: str) -> subprocess.Popen[bytes]:
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
         process = subprocess.Popen(
             [str(DASK), *words],
-            env=environment,
+            env=surroundings(),
             cwd=tmp_path,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -120,8 +119,20 @@ def test_a_worker_of_another_version_is_refused(tmp_path: Path, start, scheduler
     add_worker(start, address, "--preload", str(tmp_path / "older.py"))
     status, _, err = finish(coordinator(tmp_path / "ledger", 5, address, wait=False))
     assert status == 2
-    assert "runs longlag 0.0.9+r0" in err
+    assert "has longlag 0.0.9+r0, not" in err
     assert "install the same version everywhere" in err
+
+
+def test_a_worker_that_cannot_do_the_work_is_refused(tmp_path: Path, start, scheduler) -> None:
+    address, _ = scheduler
+    (tmp_path / "without.py").write_text("import sys\nsys.modules['longlag.sweeps'] = None\n")
+    add_worker(start, address, "--preload", str(tmp_path / "without.py"))
+    with distributed.Client(address, set_as_default=False) as client:
+        client.wait_for_workers(1, 60)
+    status, _, err = finish(coordinator(tmp_path / "ledger", 5, address, wait=False))
+    assert status == 2
+    assert "has no such longlag, not" in err
+    assert err.count("\n") == 1
 
 
 def test_no_scheduler_is_said(tmp_path: Path, start, monkeypatch) -> None:
@@ -134,4 +145,4 @@ def test_no_scheduler_is_said(tmp_path: Path, start, monkeypatch) -> None:
 @pytest.mark.parametrize("address", ["127.0.0.1", "tcp://127.0.0.1", "foo://here:1", "tcp://h:x"])
 def test_what_is_no_address_is_refused_at_once(address: str) -> None:
     with pytest.raises(ValueError, match=f"such as tcp://host:8786, not '{address}'"):
-        Cluster(address)
+        executor.check_address(address)

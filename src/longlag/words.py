@@ -29,7 +29,7 @@ from longlag.tasks.score import Score
 from longlag.version import __version__
 
 LOG_SECONDS = 5.0  # between two progress lines in a log
-EXTRAS = ("torch", "jax", "safetensors", "onnx", "onnxruntime", "distributed", "pandas", "pyarrow")
+EXTRAS = ("torch", "jax", "safetensors", "onnx", "onnxruntime", "pandas", "pyarrow")
 # Root mean squared errors at the paper's two stopping points (table 8, its "MSE" column).
 PAPER_RMSE = (0.0223, 0.0139)
 

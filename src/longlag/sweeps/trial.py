@@ -126,8 +126,9 @@ def perform(work: Mapping[str, Any]) -> dict[str, Any]:
     try:
         module, name = work["function"].split(":")
         function = getattr(importlib.import_module(module), name)
-        outcome = function(work["settings"], work["seed"], work["engine"])
-    except Exception as error:
+        outcome = {**function(work["settings"], work["seed"], work["engine"])}
+        json.dumps(outcome)  # it travels as JSON
+    except (Exception, SystemExit) as error:
         outcome = {"status": "failed", "error": f"{type(error).__name__}: {error}"}
     seconds = time.perf_counter() - start
     return {

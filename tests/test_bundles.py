@@ -1,0 +1,123 @@
+"""How trials are put into bundles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from longlag.sweeps import bundles
+from longlag.sweeps.bundles import Bundle, Supply
+from longlag.sweeps.trial import Trial
+
+
+def trials(count: int, **settings: Any) -> list[tuple[str, Trial]]:
+    """Trials alike but for their seeds, with keys."""
+    made = [Trial("quick", settings, seed, "numpy", "faulty:quick") for seed in range(count)]
+    return [(trial.key, trial) for trial in made]
+
+
+def taken(supply: Supply, workers: int, seconds: float) -> list[Bundle]:
+    """All bundles, one after another, where every trial takes so long."""
+    found = []
+    while bundle := supply.take(workers):
+        supply.note(bundle, seconds * len(bundle.trials))
+        found.append(bundle)
+    return found
+
+
+def sizes(found: list[Bundle]) -> list[int]:
+    return [len(bundle.trials) for bundle in found]
+
+
+def test_short_trials_are_put_together_and_long_ones_are_not() -> None:
+    assert max(sizes(taken(Supply(iter(trials(2000))), 2, 0.01))) == bundles.SECONDS / 0.01
+    assert set(sizes(taken(Supply(iter(trials(20))), 2, 60.0))) == {1}
+
+
+def test_of_a_kind_of_which_nothing_is_known_one_trial_goes_first() -> None:
+    given = [*trials(200), *trials(200, hidden=3)]
+    found = taken(Supply(iter(given)), 2, 0.01)
+    first = next(k for k, bundle in enumerate(found) if bundle.work["settings"])
+    assert (len(found[0].trials), len(found[first].trials)) == (1, 1)
+    assert len(found[first - 1].trials) + len(found[first + 1].trials) > 2
+
+
+def test_bundles_become_smaller_towards_the_end() -> None:
+    found = sizes(taken(Supply(iter(trials(400))), 2, 0.001))
+    assert found[1:] == sorted(found[1:], reverse=True)
+    assert found[-4:] == [1, 1, 1, 1]
+    left = 400
+    for size in found:
+        assert size <= max(1, (left + 3) // 4), "no worker takes half of what is left"
+        left -= size
+
+
+def test_kinds_that_alternate_are_put_together_all_the_same() -> None:
+    mixed = [one for pair in zip(trials(300), trials(300, hidden=3), strict=True) for one in pair]
+    found = taken(Supply(iter(mixed)), 1, 0.001)
+    assert len(found) < 40
+    assert all(len({bundle.kind}) == 1 for bundle in found)
+
+
+@given(
+    counts=st.lists(st.integers(0, 90), max_size=4),
+    workers=st.integers(1, 5),
+    seconds=st.floats(0, 2),
+)
+def test_every_trial_is_taken_once(counts: list[int], workers: int, seconds: float) -> None:
+    all_ = [one for k, count in enumerate(counts) for one in trials(count, hidden=k + 1)]
+    found = taken(Supply(iter(all_)), workers, seconds)
+    back = [
+        (key, Trial(**bundle.work, seed=seed)) for bundle in found for seed, key in bundle.trials
+    ]
+    assert sorted(back, key=str) == sorted(all_, key=str)
+
+
+def test_trials_are_read_as_they_are_needed() -> None:
+    read = 0
+
+    def endless() -> Iterator[tuple[str, Trial]]:
+        nonlocal read
+        while True:
+            read += 1
+            yield str(read), Trial("quick", {}, read, "numpy")
+
+    supply = Supply(endless())
+    for _ in range(50):
+        bundle = supply.take(2)
+        assert bundle is not None
+        supply.note(bundle, 1e-6)
+    assert read <= supply.waiting + 50 * bundles.MOST
+    assert supply.waiting <= 2 * bundles.AHEAD
+
+
+def test_the_trials_of_a_bundle_that_died_are_tried_singly_and_three_times() -> None:
+    supply = Supply(iter(trials(40)))
+    supply.note(first := some(supply.take(1)), 1e-3)
+    assert len(first.trials) == 1
+    bundle = some(supply.take(1))
+    assert len(bundle.trials) > 3
+    assert supply.died(bundle, 1) == []
+    again = [some(supply.take(1)) for _ in bundle.trials]
+    assert [one.trials for one in again] == [[trial] for trial in bundle.trials]
+    for _ in range(bundles.LIVES - 1):
+        assert supply.died(again[0], 1) == []
+        again[0] = some(supply.take(1))
+    (row,) = supply.died(again[0], 1)
+    assert row["key"] == bundle.trials[0].key
+    assert row["error"] == "its worker died, 3 times in a row"
+    assert len(some(supply.take(1)).trials) > 1, "the others go on as before"
+
+
+def test_a_scheduler_that_tried_often_enough_is_not_asked_again() -> None:
+    supply = Supply(iter(trials(1)))
+    (row,) = supply.died(some(supply.take(1)), 4)
+    assert row["error"] == "its worker died, 4 times in a row"
+
+
+def some(bundle: Bundle | None) -> Bundle:
+    assert bundle is not None
+    return bundle
