@@ -37,7 +37,7 @@ PAGES = sorted(
 )
 SCRIPTS = [path.name for path in ROOT.glob("*.py")]
 NO_COMMANDS = {"text", "json", "csv"}
-EXTRAS = {"torch", "jax", "distributed", "onnx", "onnxruntime", "safetensors", "pandas"}
+EXTRAS = {"torch", "jax", "onnx", "onnxruntime", "safetensors", "pandas"}
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 RUN = ("longlag", "python3", "for")  # a command that begins so is run
@@ -97,7 +97,6 @@ def check_parsed(command: str) -> None:
 
 def check_dask(command: str) -> None:
     """The parser of dask's command takes it."""
-    pytest.importorskip("distributed")
     name, *words = shlex.split(command)[1:]
     module = importlib.import_module(f"distributed.cli.dask_{name}")
     module.main.make_context(f"dask {name}", words)

@@ -18,7 +18,7 @@ from longlag.learning import engine
 from longlag.learning.recipe import RECIPES
 from longlag.version import __version__
 
-EXTRAS = ("torch", "jax", "safetensors", "onnx", "onnxruntime", "distributed", "pandas", "pyarrow")
+EXTRAS = ("torch", "jax", "safetensors", "onnx", "onnxruntime", "pandas", "pyarrow")
 
 
 def bench(args: Namespace) -> int:

@@ -171,13 +171,12 @@ def _cluster(address: str) -> Iterator[Any]:
     """A client of the scheduler at an address."""
     with _quiet():
         try:
-            client = distributed.Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
+            client: Any = distributed.Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
         except (OSError, ValueError) as error:
             raise ValueError(f"no Dask scheduler answers at {address}") from error
         try:
-            versions: Any = client.run(_version, on_error="return")
             # Later ones are asked with their first bundle; one without longlag ends at it.
-            for worker, version in versions.items():
+            for worker, version in client.run(_version, on_error="return").items():
                 if version != CODE_VERSION:
                     raise _refusal(worker, version)
             yield client
@@ -229,12 +228,14 @@ def _close(cluster: Any) -> None:
     """Ends the workers at once, in the midst of a trial too, and the scheduler."""
 
     async def end() -> None:
-        for nanny in cluster.workers.values():
+        nannies = cluster.workers.values()
+        for nanny in nannies:
             nanny.close_gracefully()  # it is not to start another
-            with suppress(ProcessLookupError):
-                if nanny.pid is not None:
+            # One that is starting is left to its nanny, which would wait for it without end.
+            if nanny.pid and nanny.process.status == distributed.Status.running:
+                with suppress(ProcessLookupError):
                     os.kill(nanny.pid, signal.SIGKILL)
-        await asyncio.gather(*(nanny.close() for nanny in cluster.workers.values()))
+        await asyncio.gather(*(nanny.close() for nanny in nannies))
 
     cluster.sync(end)
     cluster.close()

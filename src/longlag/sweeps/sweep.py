@@ -62,7 +62,8 @@ def run(
     Raises:
         ValueError: a number of workers or a cluster that will not do.
         KeyboardInterrupt: by Ctrl-C or a termination signal; what was finished is recorded.
-        OSError: a full disk, a scheduler that is gone; what was recorded is safe.
+        OSError: a full disk, workers that do not start, a scheduler that is gone; what was
+            recorded is safe.
     """
     workers = machine.cores() if workers is None else checks.whole("workers", workers, 1, 1024)
     from longlag.sweeps import executor  # here: Dask takes half a second to import
