@@ -7,7 +7,6 @@ has its data from beforehand, as the peers have.
 
 from __future__ import annotations
 
-from longlag.bench.cases import Case
 from longlag.learning import engine as engines
 from longlag.learning.recipe import Recipe
 from longlag.tasks.marked_pairs import Batch
@@ -15,13 +14,13 @@ from longlag.tasks.marked_pairs import Batch
 from .data import Train, draw
 
 
-def prepare(case: Case[Recipe], threads: int = 1, variant: str = "") -> Train:
+def prepare(recipe: Recipe, threads: int = 1, seeds: int = 1, variant: str = "") -> Train:
     """Training, block by block.
 
     Raises:
         ValueError: there is no kernel.
     """
-    recipe, engine = case.recipe, engines.choose("native", threads)
+    engine = engines.choose("native", threads)
     streams = recipe.streams(0)
     learner = engines.Learner.start(recipe, recipe.network(streams.weights))
     drawn = draw(recipe, streams.training) if variant == "drawn" else None

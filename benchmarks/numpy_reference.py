@@ -6,7 +6,6 @@ from itertools import cycle
 
 import numpy as np
 
-from longlag.bench.cases import Case
 from longlag.learning import engine as engines
 from longlag.learning.recipe import Recipe
 from longlag.tasks.marked_pairs import Batch
@@ -14,9 +13,8 @@ from longlag.tasks.marked_pairs import Batch
 from .data import Train, batches, each
 
 
-def prepare(case: Case[Recipe], threads: int = 1, variant: str = "") -> Train:
+def prepare(recipe: Recipe, threads: int = 1, seeds: int = 1, variant: str = "") -> Train:
     """Threads are numpy's own, by the environment."""
-    recipe = case.recipe
     learner = engines.Learner.start(recipe, recipe.network(recipe.streams(0).weights))
     engine = engines.NumpyEngine()
 

@@ -14,7 +14,6 @@ import math
 import numpy as np
 from numba import njit
 
-from longlag.bench.cases import Case
 from longlag.learning.recipe import OnlineRecipe
 from longlag.networks.lstm1997 import Weights, unflatten
 
@@ -113,8 +112,7 @@ def room(longest: int) -> tuple[np.ndarray, ...]:
     return tuple(np.empty(shape, np.float32) for shape in shapes)
 
 
-def prepare(case: Case[OnlineRecipe], threads: int = 1, variant: str = "") -> Train:
-    recipe = case.recipe
+def prepare(recipe: OnlineRecipe, threads: int = 1, seeds: int = 1, variant: str = "") -> Train:
     start: Weights = unflatten(recipe.initial(0), BLOCKS, SIZE)
     rate, space = np.float32(recipe.rate), room(recipe.task.max_length)
     data = recipe.training_data(0, 0)

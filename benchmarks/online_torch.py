@@ -15,7 +15,6 @@ from itertools import cycle
 import torch
 from torch import nn
 
-from longlag.bench.cases import Case
 from longlag.learning.recipe import OnlineRecipe
 from longlag.networks.lstm1997 import Weights, unflatten
 
@@ -61,9 +60,8 @@ def update(
     return answer.detach()
 
 
-def prepare(case: Case[OnlineRecipe], threads: int = 1, variant: str = "") -> Train:
+def prepare(recipe: OnlineRecipe, threads: int = 1, seeds: int = 1, variant: str = "") -> Train:
     torch.set_num_threads(threads)
-    recipe = case.recipe
     start = unflatten(recipe.initial(0), recipe.blocks, recipe.block_size)
     network = Network(start, recipe.blocks)
     optimizer = torch.optim.SGD(network.parameters(), lr=recipe.rate)

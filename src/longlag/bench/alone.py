@@ -9,12 +9,11 @@ from typing import Any
 from longlag.bench.cases import OURS, Case, Plan, in_batches
 from longlag.bench.measure import Entrant, alternate, median
 from longlag.bench.process import PREPARE_SECONDS, Failed, Took, processes, run
-from longlag.learning.recipe import Recipe
 
 
-def _steps(case: Case[Recipe]) -> float:
+def _steps(case: Case) -> float:
     """Steps of all sequences of a batch, on average."""
-    return case.recipe.batch_size * case.recipe.task.mean_length
+    return case.size["batch"] * case.recipe.task.mean_length
 
 
 def cost_per_step(plan: Plan) -> dict[str, Any]:
@@ -61,7 +60,7 @@ def two_seeds(plan: Plan) -> dict[str, Any]:
     }
 
 
-def memory(case: Case[Recipe], threads: int) -> dict[str, Any]:
+def memory(case: Case, threads: int) -> dict[str, Any]:
     """Peak memory of an iteration against the activations that BPTT must keep.
 
     Those are 6H + 2 floats a step of a sequence: four gates, the cell state and its tanh, and the
@@ -73,7 +72,7 @@ def memory(case: Case[Recipe], threads: int) -> dict[str, Any]:
         process.ask(run, 1, seconds=PREPARE_SECONDS)  # what Python and threads need once
         process.prepare(case)
         used = process.ask(added_memory)
-    needed = round(4 * (6 * case.recipe.hidden + 2) * _steps(case))
+    needed = round(4 * (6 * case.size["hidden"] + 2) * _steps(case))
     return {"threads": threads, "bytes": used, "needed_bytes": needed, "ratio": used / needed}
 
 

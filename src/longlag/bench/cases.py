@@ -5,15 +5,13 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from longlag.bench import floor
 from longlag.kernel import load_kernel
 from longlag.learning.recipe import OnlineRecipe, Recipe, recipe
 from longlag.learning.side_by_side import LANES
 from longlag.networks.lstm1997 import weight_count
-
-AnyRecipe = TypeVar("AnyRecipe", Recipe, OnlineRecipe)
 
 
 @dataclass(frozen=True)
@@ -36,7 +34,7 @@ def unit_of(row: Mapping[str, Any]) -> Unit:
 
 
 @dataclass(frozen=True)
-class Case(Generic[AnyRecipe]):
+class Case:
     """A training that all contestants do; nothing is left to a recipe that may change.
 
     size: what tells it from others of its unit, for JSON; in_iteration: units in an iteration of
@@ -45,7 +43,7 @@ class Case(Generic[AnyRecipe]):
 
     name: str
     size: dict[str, int]
-    recipe: AnyRecipe
+    recipe: Recipe | OnlineRecipe
     unit: Unit
     in_iteration: float
     operations: float
@@ -59,7 +57,7 @@ class Case(Generic[AnyRecipe]):
         return self.unit.per_second * self.operations / (1e9 * gflops)
 
 
-def in_batches(min_length: int, hidden: int = 8, batch: int = 32) -> Case[Recipe]:
+def in_batches(min_length: int, hidden: int = 8, batch: int = 32) -> Case:
     """The LSTM with a forget gate: sequences of T to 1.1 T steps, T = min_length."""
     settings = recipe(
         "robust",
@@ -86,7 +84,7 @@ def in_batches(min_length: int, hidden: int = 8, batch: int = 32) -> Case[Recipe
     )
 
 
-def on_line(min_length: int) -> Case[OnlineRecipe]:
+def on_line(min_length: int) -> Case:
     """The network of 1997 in the paper's regime: one sequence, one update, 93 weights.
 
     An iteration is one sequence; it never stops, since every answer counts as wrong.
@@ -124,7 +122,7 @@ class Contestant:
     """A program in `benchmarks/`.
 
     family: its name for --against, empty for ours; needs: modules that must be installed; seeds:
-    trainings that one iteration of the program advances.
+    trainings that it does side by side.
     """
 
     who: str
@@ -145,7 +143,6 @@ class Contestant:
 
 
 PEERS = ("numpy", "torch", "jax", "numba")
-VMAP_SEEDS = 16
 TORCH, JAX = ("torch",), ("jax", "optax")
 # By unit; the first is what the ratios refer to.
 CONTESTANTS = {
@@ -156,7 +153,7 @@ CONTESTANTS = {
         Contestant("PyTorch eager", "torch_lstm", "torch", needs=TORCH),
         Contestant("PyTorch torch.compile", "torch_lstm", "torch", "compile", TORCH),
         Contestant("JAX jit", "jax_lstm", "jax", needs=JAX),
-        Contestant("JAX vmap, a seed of 16", "jax_lstm", "jax", "vmap", JAX, VMAP_SEEDS),
+        Contestant("JAX vmap, a seed of 16", "jax_lstm", "jax", needs=JAX, seeds=16),
     ),
     TRIAL_STEP: (
         Contestant("longlag kernel, data included", "online_kernel", seeds=LANES),
@@ -175,12 +172,12 @@ class Plan:
     short, long: the cases for the cost of a step; the latter for the memory as well.
     """
 
-    cases: tuple[Case[Any], ...]
+    cases: tuple[Case, ...]
     rounds: int
     seconds: float
     all_cores: bool
-    short: Case[Recipe] = in_batches(30)
-    long: Case[Recipe] = in_batches(1000)
+    short: Case = in_batches(30)
+    long: Case = in_batches(1000)
 
 
 FULL = Plan(
