@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from longlag.learning.recipe import Recipe
+from longlag.networks.lstm import ForgetGateLSTM
 from longlag.tasks.task import Batch
 
 Train = Callable[[int], None]
@@ -22,6 +23,12 @@ def each(update: Callable[..., Any], data: Iterator[tuple[Any, ...]]) -> Train:
             update(*next(data))
 
     return train
+
+
+def hidden_of(recipe: Recipe) -> int:
+    """H, where the network has forget gates."""
+    assert isinstance(recipe.network, ForgetGateLSTM)
+    return recipe.network.hidden
 
 
 def batches(recipe: Recipe, seed: int = 0) -> list[Batch]:

@@ -1,4 +1,4 @@
-"""JAX: jit, lax.scan and optax; one seed, or (variant `vmap`) many seeds side by side."""
+"""JAX: jit, lax.scan and optax; one seed, or many side by side under vmap."""
 
 # pyright: reportMissingImports=false
 # (JAX is optional.)
@@ -11,9 +11,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from longlag.bench.cases import VMAP_SEEDS, Case
+from longlag.learning.recipe import Recipe
 
-from .data import Train, batches
+from .data import Train, batches, hidden_of
 
 optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(5e-3))
 
@@ -63,22 +63,22 @@ def update(parameters: dict, state, batch):
     return optax.apply_updates(parameters, updates), state, value
 
 
-def prepare(case: Case, threads: int = 1, variant: str = "") -> Train:
+def prepare(recipe: Recipe, threads: int = 1, seeds: int = 1, variant: str = "") -> Train:
     """Threads are XLA's own, by the environment."""
-    recipe, key = case.recipe, jax.random.key(0)
-    if variant == "vmap":
-        parameters = jax.vmap(lambda key: initial(key, case.hidden))(
-            jax.random.split(key, VMAP_SEEDS)
+    key = jax.random.key(0)
+    if seeds > 1:
+        parameters = jax.vmap(lambda key: initial(key, hidden_of(recipe)))(
+            jax.random.split(key, seeds)
         )
         state = jax.vmap(optimizer.init)(parameters)
         step = jax.jit(jax.vmap(update))
-        streams = [batches(recipe, seed) for seed in range(VMAP_SEEDS)]
+        streams = [batches(recipe, seed) for seed in range(seeds)]
         drawn = [
             tuple(jnp.stack(arrays) for arrays in zip(*of_seeds, strict=True))
             for of_seeds in zip(*streams, strict=True)
         ]
     else:
-        parameters = initial(key, case.hidden)
+        parameters = initial(key, hidden_of(recipe))
         state = optimizer.init(parameters)
         step = jax.jit(update)
         drawn = [tuple(map(jnp.asarray, batch)) for batch in batches(recipe)]

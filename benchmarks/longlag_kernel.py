@@ -7,20 +7,20 @@ has its data from beforehand, as the peers have.
 
 from __future__ import annotations
 
-from longlag.bench.cases import Case
 from longlag.learning import engine as engines
+from longlag.learning.recipe import Recipe
 from longlag.tasks.task import Batch
 
 from .data import Train
 
 
-def prepare(case: Case, threads: int = 1, variant: str = "") -> Train:
+def prepare(recipe: Recipe, threads: int = 1, seeds: int = 1, variant: str = "") -> Train:
     """Training, block by block.
 
     Raises:
         ValueError: there is no kernel.
     """
-    recipe, engine = case.recipe, engines.choose("native", threads)
+    engine = engines.choose("native", threads)
     learner = recipe.learner(0)
     drawn = learner.draw(0, 0) if variant == "drawn" else None
 

@@ -6,16 +6,15 @@ from itertools import cycle
 
 import numpy as np
 
-from longlag.bench.cases import Case
 from longlag.learning import engine as engines
+from longlag.learning.recipe import Recipe
 from longlag.tasks.task import Batch
 
 from .data import Train, batches, each
 
 
-def prepare(case: Case, threads: int = 1, variant: str = "") -> Train:
+def prepare(recipe: Recipe, threads: int = 1, seeds: int = 1, variant: str = "") -> Train:
     """Threads are numpy's own, by the environment."""
-    recipe = case.recipe
     learner = recipe.learner(0)
     engine = engines.NumpyEngine()
 

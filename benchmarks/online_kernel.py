@@ -6,49 +6,51 @@ The variant `drawn` is the kernel alone: its data are drawn and laid out beforeh
 
 from __future__ import annotations
 
-from longlag.bench.cases import Case
+from collections.abc import Sequence
+
 from longlag.learning import engine as engines
-from longlag.learning.native import LANES
-from longlag.learning.side_by_side import side_by_side
-from longlag.learning.training import begin
+from longlag.learning.recipe import Recipe
+from longlag.learning.side_by_side import Trials
 
 from .data import Train
 
 
-def prepare(case: Case, threads: int = 1, variant: str = "") -> Train:
+def prepare(recipe: Recipe, threads: int = 1, seeds: int = 1, variant: str = "") -> Train:
     """Training, block by block of every trial.
 
     Raises:
         ValueError: there is no kernel.
     """
-    engines.choose("native")
-    return alone(case) if variant == "drawn" else with_data(case, threads)
+    if variant == "drawn":
+        return alone(recipe, range(seeds))
+    return with_data(recipe, range(seeds), threads)
 
 
-def with_data(case: Case, threads: int) -> Train:
+def with_data(recipe: Recipe, seeds: Sequence[int], threads: int) -> Train:
     """Trials as a study has them; every block of data is new."""
-    trials = [begin(case.recipe, seed, engine="native") for seed in range(LANES)]
-    rounds = side_by_side(trials, threads)
+    trials = Trials(recipe, seeds, "native", threads)
+    rounds, block = trials.rounds(), recipe.learner(0).block
 
     def train(iterations: int) -> None:
-        for _ in range(0, iterations, case.block):
+        for _ in range(0, iterations, block):
             next(rounds)
-            if any(trial.stopped_by for trial in trials):
+            if trials.left < len(seeds):
                 raise RuntimeError("the training diverged")
 
     return train
 
 
-def alone(case: Case) -> Train:
+def alone(recipe: Recipe, seeds: Sequence[int]) -> Train:
     """The kernel on the first block of every trial, again and again."""
-    recipe, engine = case.recipe, engines.choose("native")
-    learners = [recipe.learner(seed) for seed in range(LANES)]
-    drawn = [learner.draw(0, engine.most) for learner in learners]
+    engine = engines.choose("native", recipe=recipe)
+    learners = [recipe.learner(seed) for seed in seeds]
+    block = learners[0].block
+    drawn = [learner.draw(0, block) for learner in learners]
 
     def train(iterations: int) -> None:
-        for _ in range(0, iterations, case.block):
+        for _ in range(0, iterations, block):
             learned = engine.learn(recipe, learners, drawn)
-            if any(one.updates < len(drawn[0].lengths) for one in learned):
+            if any(one.updates < block for one in learned):
                 raise RuntimeError("the training diverged")
 
     return train

@@ -14,7 +14,7 @@ import math
 import numpy as np
 from numba import njit
 
-from longlag.bench.cases import Case
+from longlag.learning.recipe import Recipe
 from longlag.learning.rules import OnLine
 from longlag.networks.lstm1997 import Weights, unflatten
 from longlag.tasks.task import Batch
@@ -114,8 +114,7 @@ def room(longest: int) -> tuple[np.ndarray, ...]:
     return tuple(np.empty(shape, np.float32) for shape in shapes)
 
 
-def prepare(case: Case, threads: int = 1, variant: str = "") -> Train:
-    recipe = case.recipe
+def prepare(recipe: Recipe, threads: int = 1, seeds: int = 1, variant: str = "") -> Train:
     learner, rule = recipe.learner(0), recipe.rule
     assert isinstance(rule, OnLine)
     start: Weights = unflatten(learner.weights, BLOCKS, SIZE)

@@ -15,7 +15,7 @@ from itertools import cycle
 import torch
 from torch import nn
 
-from longlag.bench.cases import Case
+from longlag.learning.recipe import Recipe
 from longlag.learning.rules import OnLine
 from longlag.networks.lstm1997 import BlockLSTM, Weights, unflatten
 
@@ -61,9 +61,8 @@ def update(
     return answer.detach()
 
 
-def prepare(case: Case, threads: int = 1, variant: str = "") -> Train:
+def prepare(recipe: Recipe, threads: int = 1, seeds: int = 1, variant: str = "") -> Train:
     torch.set_num_threads(threads)
-    recipe = case.recipe
     architecture, rule = recipe.network, recipe.rule
     assert isinstance(architecture, BlockLSTM)
     assert isinstance(rule, OnLine)

@@ -16,9 +16,9 @@ from itertools import cycle
 import torch
 from torch import nn
 
-from longlag.bench.cases import Case
+from longlag.learning.recipe import Recipe
 
-from .data import Train, batches, each
+from .data import Train, batches, each, hidden_of
 
 
 class Network(nn.Module):
@@ -53,11 +53,11 @@ def update(
     return loss.detach()
 
 
-def prepare(case: Case, threads: int = 1, variant: str = "") -> Train:
+def prepare(recipe: Recipe, threads: int = 1, seeds: int = 1, variant: str = "") -> Train:
     torch.set_num_threads(threads)
     torch.manual_seed(0)
-    network = Network(case.hidden)
+    network = Network(hidden_of(recipe))
     model = torch.compile(network, fullgraph=True) if variant == "compile" else network
     optimizer = torch.optim.Adam(network.parameters(), lr=5e-3)
-    data = [tuple(map(torch.from_numpy, batch)) for batch in batches(case.recipe)]
+    data = [tuple(map(torch.from_numpy, batch)) for batch in batches(recipe)]
     return each(partial(update, network, model, optimizer), cycle(data))

@@ -193,7 +193,7 @@ def test_against_is_a_list_of_peers() -> None:
     assert bench.parse_against("numpy,torch,jax") == ("numpy", "torch", "jax")
     assert bench.parse_against(" jax , numpy,jax") == ("jax", "numpy")
     assert bench.parse_against("numba") == ("numba",)
-    assert bench.parse_against(cli.Bench().against) == bench.PEERS
+    assert bench.parse_against("numpy,torch,jax,numba") == bench.PEERS
 
 
 @pytest.mark.parametrize("bad", ["keras", "numpy,tensorflow", "", "numpy,"])
@@ -332,24 +332,16 @@ def test_the_text_has_figures_ratios_and_floors_in_80_columns() -> None:
     row = {
         "who": OURS.who,
         "what": "T = 30, H = 8, 1 thread",
-        "threads": 1,
-        **{"us_per_iteration": 60.0, "min": 48.0, "max": 72.0, "ratio": 1.0},
-        **{"processor_us": 45.0, "processor_ratio": 1.0},
+        **{"us_per_iteration": 60.0, "min": 48.0, "max": 72.0, "ratio": 1.0, "floors": 2.0},
+        **{"processor_us": 45.0, "processor_ratio": 1.0, "processor_floors": 1.5},
     }
     peer = row | {"who": "a peer", "us_per_iteration": 123456.4, "ratio": 2057.3}
     nobody = row | {"who": "nobody", "error": "not here"}
-    trial = {name: value for name, value in row.items() if "us" not in name}
-    trial |= {"what": "on-line, 1 thread", "ns_per_trial_step": 15.0, "processor_ns": 20.0}
-    floors = {
-        "gflops": 100.0,
-        "cases": [
-            {"what": "T = 30, H = 8", "us_per_iteration": 30.0},
-            {"what": "on-line", "ns_per_trial_step": 5.0},
-        ],
-    }
-    rows = [row, peer, nobody, row | {"what": "T = 30, H = 8, 2 threads", "threads": 2}, trial]
-    measure.add_floors(rows, floors)
-    one, two, online = words.sections(rows, floors)
+    trial = {name: value for name, value in row.items() if name != "us_per_iteration"}
+    trial |= {"what": "on-line, 1 thread", "ns_per_trial_step": 15.0}
+    rows = [row, peer, nobody, row | {"what": "T = 30, H = 8, 2 threads"}, trial]
+    del rows[3]["floors"]
+    one, two, online = words.sections(rows, 100.0)
     head, _, _, _, least, ours, theirs, nobodys = one.splitlines()
     assert head == "T = 30, H = 8, 1 thread: µs an iteration"
     assert cells(least) == ["floor, at 100 GFLOP/s", "30.0", "1", "1"]
@@ -358,7 +350,7 @@ def test_the_text_has_figures_ratios_and_floors_in_80_columns() -> None:
     assert nobodys == "nobody: not here"
     assert "floor," not in two
     assert online.splitlines()[0] == "on-line, 1 thread: ns a trial-step"
-    assert cells(online.splitlines()[-1])[1:] == ["15.0", "160 %", "1.00", "3.00", "1.00", "4.00"]
+    assert cells(online.splitlines()[-1])[1:] == ["15.0", "160 %", "1.00", "2.00", "1.00", "1.50"]
     assert max(map(len, f"{one}\n{two}\n{online}\n{words.NOTE}".splitlines())) <= 80
 
 
@@ -399,9 +391,19 @@ def test_what_a_contestant_raises_is_a_line_and_it_goes_on(process: Process) -> 
 def test_who_fails_in_a_round_has_no_figures(process: Process) -> None:
     entrant = Entrant(process, in_batches(11), rounds=[Took(1.0, 1.0)])
     entrant.attempt(process.ask, os._exit, 3)
-    (row,) = measure.rows([entrant])
+    (row,) = measure.rows([entrant], 100.0)
     assert row["error"] == "its process ended with status 3"
     assert (row["rounds"], math.isnan(row["us_per_iteration"])) == (0, True)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_ours_stands_beside_its_floor_on_one_thread(threads: int) -> None:
+    with processes([OURS], threads) as (process,):
+        entrant = Entrant(process, in_batches(30), rounds=[Took(1e-6, 2e-6), Took(3e-6, 2e-6)])
+        (row,) = measure.rows([entrant], 100.0)
+    assert (row["us_per_iteration"], row["processor_us"]) == pytest.approx((2, 2))
+    expected = [2 / in_batches(30).floor(100.0)] if threads == 1 else []
+    assert [row[name] for name in ("floors",) if name in row] == pytest.approx(expected)
 
 
 def test_what_a_contestant_prints_is_no_result(capfd) -> None:
@@ -567,7 +569,7 @@ def test_every_contestant_prepares_and_trains(unit: Unit, contestant: Contestant
         pytest.skip("not here")
     module = importlib.import_module(f"longlag.benchmarks.{contestant.module}")
     case = on_line(11) if unit == TRIAL_STEP else in_batches(11, 2, 4)
-    train = module.prepare(case, 1, contestant.variant)
+    train = module.prepare(case.recipe, 1, contestant.seeds, contestant.variant)
     assert train(3) is None
 
 

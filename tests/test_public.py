@@ -270,6 +270,8 @@ APART = {
     "interop",
     "movement",
 }
+# What figures ask a task about a sequence that it drew.
+APART |= {f"MarkedPairs.{name}" for name in ("explain", "drawing", "is_special", "is_telling")}
 APART |= {f"movement.{name}" for name in ("VARIANT", "Movement", "Recorder", "Scalar", "Trace")}
 
 

@@ -130,7 +130,9 @@ class Registry(Mapping[str, P], Generic[P]):
         if isinstance(known, str):
             return self._imported(known)
         if known is None:
-            raise ValueError(f"unknown {self.sort} {checks.shown(name)}{checks.nearest(name, self._parts)}")
+            raise ValueError(
+                f"unknown {self.sort} {checks.shown(name)}{checks.nearest(name, self._parts)}"
+            )
         return known
 
     def from_file(self, name: Any) -> P:

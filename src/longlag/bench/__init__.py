@@ -25,7 +25,6 @@ from longlag.bench.cases import (
     OURS,
     PEERS,
     QUICK,
-    Contestant,
     Plan,
     Unit,
 )
@@ -67,44 +66,37 @@ def run(against: Sequence[str] = PEERS, quick: bool = False) -> dict[str, Any]:
         raise ValueError("bench needs the benchmarks that come with longlag: install it anew")
     plan = QUICK if quick else FULL
     cores = machine.cores()
-    rows: list[dict[str, Any]] = []
-    peaks: list[float] = []
-    for unit, threads in _passes(plan, cores):
-        chosen = [c for c in CONTESTANTS[unit] if not c.family or c.family in against]
-        for entrants in _measured(plan, unit, chosen, threads):
-            rows += measure.rows(entrants)
-            peaks += entrants[0].peaks
-    floors = measure.floors(plan.cases, max(peaks, default=math.nan))
-    measure.add_floors(rows, floors)
+    done: list[list[Entrant]] = []
+    for unit, threads in _parts(plan, cores):
+        done += _measured(plan, against, unit, threads)
+    gflops = max((peak for entrants in done for peak in entrants[0].peaks), default=math.nan)
     return {
-        "rows": rows,
-        "floor": floors,
+        "rows": [row for entrants in done for row in measure.rows(entrants, gflops)],
+        "floor": measure.floors(plan.cases, gflops),
         "checks": _checks(plan, cores),
         "machine": _machine(cores),
     }
 
 
-def _passes(plan: Plan, cores: int) -> Iterator[tuple[Unit, int]]:
+def _parts(plan: Plan, cores: int) -> Iterator[tuple[Unit, int]]:
     """Which cases are done with how many threads; the on-line network on one."""
-    units = dict.fromkeys(case.unit for case in plan.cases)
-    for unit in units:
+    for unit in dict.fromkeys(case.unit for case in plan.cases):
         for threads in sorted({1, cores}) if plan.all_cores and unit == ITERATION else [1]:
             yield unit, threads
 
 
 def _measured(
-    plan: Plan, unit: Unit, chosen: Sequence[Contestant], threads: int
-) -> list[list[Entrant]]:
+    plan: Plan, against: Sequence[str], unit: Unit, threads: int
+) -> Iterator[list[Entrant]]:
     """The contestants after the rounds of each case of a unit."""
-    done = []
+    chosen = [c for c in CONTESTANTS[unit] if not c.family or c.family in against]
     with processes(chosen, threads) as started:
         for case in plan.cases:
             if case.unit == unit:
                 say(f"bench: {case.name}, {measure.threads(threads)}")
                 entrants = [Entrant(process, case) for process in started]
                 measure.alternate(entrants, plan)
-                done.append(entrants)
-    return done
+                yield entrants
 
 
 def _checks(plan: Plan, cores: int) -> dict[str, Any]:

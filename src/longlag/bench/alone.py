@@ -13,7 +13,7 @@ from longlag.bench.process import PREPARE_SECONDS, Failed, Took, processes, run
 
 def _steps(case: Case) -> float:
     """Steps of all sequences of a batch, on average."""
-    return case.recipe.batch_size * case.recipe.task.mean_length
+    return case.size["batch"] * case.recipe.task.mean_length
 
 
 def cost_per_step(plan: Plan) -> dict[str, Any]:
@@ -72,7 +72,7 @@ def memory(case: Case, threads: int) -> dict[str, Any]:
         process.ask(run, 1, seconds=PREPARE_SECONDS)  # what Python and threads need once
         process.prepare(case)
         used = process.ask(added_memory)
-    needed = round(4 * (6 * case.hidden + 2) * _steps(case))
+    needed = round(4 * (6 * case.size["hidden"] + 2) * _steps(case))
     return {"threads": threads, "bytes": used, "needed_bytes": needed, "ratio": used / needed}
 
 

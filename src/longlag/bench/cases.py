@@ -49,11 +49,6 @@ class Case:
     operations: float
 
     @property
-    def hidden(self) -> int:
-        """H, where the network has forget gates."""
-        return self.size["hidden"]
-
-    @property
     def block(self) -> int:
         """Iterations whose data are drawn together."""
         return self.recipe.learner(0).block
@@ -132,7 +127,7 @@ class Contestant:
     """A program in `benchmarks/`.
 
     family: its name for --against, empty for ours; needs: modules that must be installed; seeds:
-    trainings that one iteration of the program advances.
+    trainings that it does side by side.
     """
 
     who: str
@@ -153,7 +148,6 @@ class Contestant:
 
 
 PEERS = ("numpy", "torch", "jax", "numba")
-VMAP_SEEDS = 16
 TORCH, JAX = ("torch",), ("jax", "optax")
 # By unit; the first is what the ratios refer to.
 CONTESTANTS = {
@@ -164,7 +158,7 @@ CONTESTANTS = {
         Contestant("PyTorch eager", "torch_lstm", "torch", needs=TORCH),
         Contestant("PyTorch torch.compile", "torch_lstm", "torch", "compile", TORCH),
         Contestant("JAX jit", "jax_lstm", "jax", needs=JAX),
-        Contestant("JAX vmap, a seed of 16", "jax_lstm", "jax", "vmap", JAX, VMAP_SEEDS),
+        Contestant("JAX vmap, a seed of 16", "jax_lstm", "jax", needs=JAX, seeds=16),
     ),
     TRIAL_STEP: (
         Contestant("longlag kernel, data included", "online_kernel", seeds=LANES),

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from longlag.bench.cases import CONTESTANTS, Case, Plan, unit_of
+from longlag.bench.cases import Case, Plan
 from longlag.bench.process import PREPARE_SECONDS, Failed, Process, Took, run
 from longlag.kernel import load_kernel
 from longlag.learning import engine as engines
@@ -84,13 +84,16 @@ def alternate(entrants: Sequence[Entrant], plan: Plan) -> None:
                 entrant.attempt(entrant.peak)
 
 
-def rows(entrants: Sequence[Entrant]) -> list[dict[str, Any]]:
-    """A row an entrant of a case; ratios are to the first one."""
+def rows(entrants: Sequence[Entrant], gflops: float) -> list[dict[str, Any]]:
+    """A row an entrant of a case; ratios are to the first one.
+
+    gflops: the core's peak; ours has beside it how many times its floor it takes.
+    """
     ours = entrants[0].figures()
-    return [_row(entrant, ours) for entrant in entrants]
+    return [_row(entrant, ours, gflops) for entrant in entrants]
 
 
-def _row(entrant: Entrant, ours: Took) -> dict[str, Any]:
+def _row(entrant: Entrant, ours: Took, gflops: float) -> dict[str, Any]:
     case, process, figures = entrant.case, entrant.process, entrant.figures()
     samples = [case.figure(took.clock) for took in entrant.rounds]
     row = {
@@ -107,6 +110,9 @@ def _row(entrant: Entrant, ours: Took) -> dict[str, Any]:
         "iterations": entrant.iterations,
         "case": case.size,
     }
+    if not process.contestant.family and process.threads == 1:
+        row["floors"] = figures.clock / case.floor(gflops)
+        row["processor_floors"] = figures.processor / case.floor(gflops)
     return row | ({"error": entrant.error} if entrant.error else {})
 
 
@@ -124,19 +130,3 @@ def floors(cases: Sequence[Case], gflops: float) -> dict[str, Any]:
         for case in cases
     ]
     return {"gflops": gflops, **each[0], "cases": each}
-
-
-def least(floors: dict[str, Any]) -> dict[str, float]:
-    """The floors by what the rows on one core say they are about, in the unit of these rows."""
-    return {f"{at['what']}, {threads(1)}": at[unit_of(at).name] for at in floors["cases"]}
-
-
-def add_floors(rows: Sequence[dict[str, Any]], floors: dict[str, Any]) -> None:
-    """Adds to our rows on one core how many times the floor they take."""
-    ours = {c.who for of_unit in CONTESTANTS.values() for c in of_unit if not c.family}
-    floor = least(floors)
-    for row in rows:
-        if row["who"] in ours and row["threads"] == 1:
-            unit = unit_of(row)
-            row["floors"] = row[unit.name] / floor[row["what"]]
-            row["processor_floors"] = row[unit.processor] / floor[row["what"]]

@@ -60,7 +60,8 @@ class Process:
     def prepare(self, case: Case) -> None:
         """Builds a case, for `run`."""
         who = self.contestant
-        self.ask(_prepare, who.module, case, self.threads, who.variant, seconds=PREPARE_SECONDS)
+        how = {"threads": self.threads, "seeds": who.seeds, "variant": who.variant}
+        self.ask(_prepare, who.module, case.recipe, how, seconds=PREPARE_SECONDS)
 
     def ask(
         self, function: Callable[..., Any], *arguments: Any, seconds: float = RUN_SECONDS
@@ -163,11 +164,10 @@ def _in_one_line(function: Callable[..., Any], *arguments: Any) -> Any:
         raise Failed(f"{type(error).__name__}: {lines[0] if lines else ''}"[:300]) from None
 
 
-def _prepare(module: str, case: Case, threads: int, variant: str) -> None:
+def _prepare(module: str, recipe: Any, how: dict[str, Any]) -> None:
     global _train
     _train = _untrained  # the old case's memory goes before the new one's comes
-    contestant = importlib.import_module(f"longlag.benchmarks.{module}")
-    _train = contestant.prepare(case, threads, variant)
+    _train = importlib.import_module(f"longlag.benchmarks.{module}").prepare(recipe, **how)
 
 
 def run(iterations: int) -> Took:

@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import Any
 
 from longlag.bench.cases import unit_of
-from longlag.bench.measure import least, threads
+from longlag.bench.measure import threads
 from longlag.learning.native import LANES
 from longlag.words import table
 
@@ -30,7 +30,7 @@ def render(result: dict[str, Any]) -> str:
     """The tables, the kernel by itself, and the machine."""
     online = any("ns_per_trial_step" in at for at in result["floor"]["cases"])
     parts = [
-        *sections(result["rows"], result["floor"]),
+        *sections(result["rows"], result["floor"]["gflops"]),
         checks_text(result["checks"]),
         NOTE + (ONLINE_NOTE if online else ""),
         _machine(result["machine"]),
@@ -38,23 +38,18 @@ def render(result: dict[str, Any]) -> str:
     return "\n\n".join(parts)
 
 
-def sections(rows: Sequence[dict[str, Any]], floors: dict[str, Any]) -> Iterator[str]:
+def sections(rows: Sequence[dict[str, Any]], gflops: float) -> Iterator[str]:
     """A table for each case and number of threads; who has no figures stands below it."""
     for what, group in groupby(rows, key=lambda row: row["what"]):
         of_case = list(group)
-        lines = [GROUPS, HEADINGS, *_floor_line(what, floors)]
+        unit, ours = unit_of(of_case[0]), of_case[0]
+        lines = [GROUPS, HEADINGS]
+        if "floors" in ours and "error" not in ours:
+            time = _figure(ours[unit.name] / ours["floors"])
+            lines.append((f"floor, at {gflops:.0f} GFLOP/s", time, "", "", "1", "", "1"))
         lines += [(row["who"], *_figures(row)) for row in of_case if "error" not in row]
         failed = [f"{row['who']}: {row['error']}" for row in of_case if "error" in row]
-        head = f"{what}: {unit_of(of_case[0]).words}"
-        yield "\n".join([head, "", table(lines, keys=1), *failed])
-
-
-def _floor_line(what: str, floors: dict[str, Any]) -> list[tuple[str, ...]]:
-    """The floor's line in a section that has one."""
-    time = least(floors).get(what, math.nan)
-    if math.isnan(time):
-        return []
-    return [(f"floor, at {floors['gflops']:.0f} GFLOP/s", _figure(time), "", "", "1", "", "1")]
+        yield "\n".join([f"{what}: {unit.words}", "", table(lines, keys=1), *failed])
 
 
 def _figures(row: dict[str, Any]) -> tuple[str, ...]:
