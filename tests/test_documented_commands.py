@@ -306,11 +306,18 @@ def test_commands_within_the_text_exist(page: str) -> None:
             check_target(" ".join(words))
         elif words[0] == "pip":
             check_extras(command)
-        elif words[0] == "longlag":
-            refused = refusal(words[1:])
+        elif (ours := our_words(words)) is not None:
+            refused = refusal(ours)
             assert "is missing" in refused or not refused, f"{page}: `{command}`: {refused}"
         else:
             assert (ROOT / words[1]).is_file(), f"{page}: `{command}`: no such file"
+
+
+def our_words(words: list[str]) -> list[str] | None:
+    """What follows `longlag`, or `python -m longlag`; None for another program."""
+    if words[:3] == ["python", "-m", "longlag"]:
+        return words[3:]
+    return words[1:] if words[0] == "longlag" else None
 
 
 def refusal(words: list[str]) -> str:
