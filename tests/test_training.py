@@ -15,10 +15,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import longlag.learning.training as module
+from longlag.judging import evaluate
 from longlag.learning.engine import Learner, NumpyEngine, choose
 from longlag.learning.recipe import Recipe, recipe
 from longlag.learning.steps import Run, snapshot_due
-from longlag.learning.training import Training, evaluate, measure, train
+from longlag.learning.training import Training, measure, train
 from longlag.networks.lstm import LSTM, flatten
 from longlag.tasks.marked_pairs import Batch, MarkedPairs
 from longlag.tasks.score import score
