@@ -26,15 +26,12 @@ if TYPE_CHECKING:
     from torch import nn  # pyright: ignore[reportMissingImports]  # an extra
 
 
-Asked = MarkedPairs | Settings | Run | str | os.PathLike[str]  # see `asked`
-
-
 def evaluate(
     run: Run | str | os.PathLike[str],
     n: int = 2560,
     seed: int = 0,
     *,
-    task: Asked | None = None,
+    task: MarkedPairs | Settings | Run | str | os.PathLike[str] | None = None,
     engine: str = "auto",
     threads: int = 1,
 ) -> Score:
@@ -65,7 +62,7 @@ def evaluate(
 
 def judge(
     predict: Callable[[np.ndarray, np.ndarray], Any] | nn.Module,
-    task: Asked | None = None,
+    task: MarkedPairs | Settings | Run | str | os.PathLike[str] | None = None,
     n: int = 2560,
     seed: int = 0,
     *,
@@ -98,7 +95,7 @@ def judge(
     return judged
 
 
-def asked(task: Asked) -> MarkedPairs:
+def asked(task: Any) -> MarkedPairs:
     """The task, or the one on which a recipe's runs are tested.
 
     Args:

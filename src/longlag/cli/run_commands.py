@@ -50,7 +50,7 @@ class Train:
     resume: bool = False
     """Continue the unfinished training in the directory."""
     overwrite: bool = False
-    """Discard the unfinished training in the directory."""
+    """Replace another training's run, and discard an unfinished training, in the directory."""
     quiet: bool = False
     """No progress."""
     json: bool = False
@@ -255,7 +255,7 @@ class Import:
     out: Path
     """Run directory to write."""
     overwrite: bool = False
-    """Discard the unfinished training in the directory."""
+    """Replace another training's run, and discard an unfinished training, in the directory."""
     json: bool = False
     """Print one JSON object."""
 
