@@ -178,7 +178,8 @@ def test_a_module_of_double_precision_is_trained_too() -> None:
         (lambda x, n: x, short(), 0, "module must be a PyTorch module"),
         (nn.ReLU(), short(), 0, "no parameters that can be trained"),
         (nn.LazyLinear(1), short(), 0, "lazy parameters"),
-        (Small(), "robust", 0, r"recipe must be one from longlag.recipe\(name\), not 'robust'"),
+        (Small(), 3, 0, r"recipe must be one from longlag.recipe\(name\), or its name, not 3"),
+        (Small(), "robus", 0, "unknown recipe 'robus'; did you mean 'robust'"),
         (Small(), recipe("paper"), 0, "learns on-line"),
         (Small(), short(), -1, "seed must be a whole number"),
     ],
@@ -255,7 +256,7 @@ class Mean(nn.Module):
         (lambda x, n: n, {"n": 0}, "n must be a whole number from 1"),
         (lambda x, n: n, {"seed": -1}, "seed must be a whole number from 0"),
         (lambda x, n: n, {"batch_size": 0}, "batch_size must be a whole number from 1"),
-        (lambda x, n: n, {"task": "robust"}, "task must be a MarkedPairs or a recipe"),
+        (lambda x, n: n, {"task": "robus"}, "task must be a recipe's name or a run's directory"),
         (Small("(B, 1)"), {}, r"shape \(512,\), not with shape \(512, 1\)"),
     ],
 )
@@ -321,7 +322,7 @@ def test_the_data_of_recipes() -> None:
 @pytest.mark.parametrize(
     ("given_", "says"),
     [
-        ({"task": 3}, "task must be a MarkedPairs or a recipe, not 3"),
+        ({"task": 3}, "task must be a MarkedPairs, a recipe or its name, not 3"),
         ({"seed": -1}, "seed must be"),
         ({"batch_size": 0}, "batch_size must be"),
         ({"batches": 0}, "batches must be"),

@@ -116,7 +116,7 @@ def numbers(name: str, value: Any) -> np.ndarray:
     except (TypeError, ValueError, RuntimeError):  # lists of several lengths, a foreign array
         found = None
     if found is None or found.dtype.kind not in "fiu":
-        raise ValueError(f"{name} must be an array of numbers, not {shown(value)}")
+        raise ValueError(f"{name} must be an array of real numbers, not {shown(value)}")
     return found
 
 
