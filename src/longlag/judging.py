@@ -34,7 +34,7 @@ def evaluate(
     n: int = 2560,
     seed: int = 0,
     *,
-    task: MarkedPairs | Settings | Run | str | os.PathLike[str] | None = None,
+    task: Task | Recipe | Run | str | os.PathLike[str] | None = None,
     engine: str = "auto",
     threads: int = 1,
 ) -> Score:
@@ -65,7 +65,7 @@ def evaluate(
 
 def judge(
     predict: Callable[[np.ndarray, np.ndarray], Any] | nn.Module,
-    task: MarkedPairs | Settings | Run | str | os.PathLike[str] | None = None,
+    task: Task | Recipe | Run | str | os.PathLike[str] | None = None,
     n: int = 2560,
     seed: int = 0,
     *,
