@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from torch import nn  # pyright: ignore[reportMissingImports]  # an extra
 
 
-Asked = Task | Recipe | Run | str | os.PathLike[str]  # see `asked`
-
 
 def evaluate(
     run: Run | str | os.PathLike[str],
@@ -98,7 +96,7 @@ def judge(
     return judged
 
 
-def asked(task: Asked) -> Task:
+def asked(task: Any) -> Task:
     """The task, or the one on which a recipe's runs are tested.
 
     Args:
