@@ -283,7 +283,7 @@ def test_words_of_train(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert err == ""
     assert "budget was used up before the target after 400 sequences" in out
     assert "fewer than 26 of the latest 40 wrong  not by 400" in out
-    assert cli.main(["train", *arguments[:-1], str(SOLVED)]) == 0
+    assert cli.main(["train", *arguments[:-1], str(SOLVED), "--overwrite"]) == 0
     assert "the target was reached" in capsys.readouterr().out
 
 
