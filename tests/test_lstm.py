@@ -422,7 +422,7 @@ def test_inputs_of_a_wrong_shape_are_refused(shape: tuple[int, ...]) -> None:
         ([[1, 2, 3, 4]], ["4 whole numbers", "(1, 4)"]),
         (3, ["4 whole numbers", "()"]),
         ([1.0, 2.0, 3.0, 4.0], ["4 whole numbers", "float64"]),
-        ([True, True, True, True], ["4 whole numbers", "bool"]),
+        ([True, True, True, True], ["an array of numbers", "True"]),
         ([1, 2, 3, 8], ["between 1 and T = 7", "1 to 8"]),
         ([0, 2, 3, 7], ["between 1 and T = 7", "0 to 7"]),
         ([-1, 2, 3, 7], ["between 1 and T = 7", "-1 to 7"]),
