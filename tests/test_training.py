@@ -15,12 +15,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import longlag.learning.training as module
+from longlag.judging import evaluate
+from longlag.learning import engine as engines
 from longlag.learning.engine import NumpyEngine, choose
 from longlag.learning.judging import measure
 from longlag.learning.recipe import Recipe, recipe
 from longlag.learning.rules import Learned, Minibatch
-from longlag.learning.training import Run, Training, evaluate, train
+from longlag.learning.training import Run, Training, train
 from longlag.networks.lstm import LSTM
 from longlag.networks.network import flatten
 from longlag.tasks.marked_pairs import MarkedPairs
@@ -497,7 +498,7 @@ def test_the_network_at_a_snapshot(tiny: Recipe) -> None:
 def recorder(monkeypatch: pytest.MonkeyPatch) -> Scripted:
     """The engine that `evaluate` gets, whatever it asks for."""
     engine = Scripted()
-    monkeypatch.setattr(module.engines, "choose", lambda *_args, **_kw: engine)
+    monkeypatch.setattr(engines, "choose", lambda *_args, **_kw: engine)
     return engine
 
 
