@@ -34,6 +34,7 @@ from longlag.studies import online_page, online_rows
 from longlag.studies.online_rows import Published, Row
 from longlag.studies.result import Result
 from longlag.version import REVISION
+from longlag.words import seconds
 
 FORMAT = "longlag trials 1"
 READING = ("error", "gradient", "reads", "first_mark", "check_every")
@@ -168,7 +169,7 @@ def _progress(case: Case, trials: Trials) -> str:
     what = f"{case.label}: " if case.label else ""
     return (
         f"{what}{done} of {n} trials have ended, "
-        f"{trials.arrays.seen.sum():,} sequences learned in {trials.elapsed:.0f} s"
+        f"{trials.arrays.seen.sum():,} sequences learned in {seconds(trials.elapsed)}"
     )
 
 
