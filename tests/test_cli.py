@@ -309,6 +309,12 @@ def test_ways_to_write_an_argument(words: list[str], name: str, value: object) -
     assert getattr(cli.parse(words), name) == value
 
 
+def test_what_argparse_alone_refuses_is_a_sentence_too() -> None:
+    (doctor,) = (command for command in cli.parser().leaves() if command.prog == "longlag doctor")
+    with pytest.raises(ValueError, match=r"^unrecognized arguments: --what$"):
+        doctor.parse_args(["--what"])
+
+
 def test_every_setting_of_every_recipe_is_a_flag_in_one_part_of_the_help() -> None:
     shown = [one.name for part in settings_by_part().values() for one in part]
     assert len(set(shown)) == len(shown)
@@ -453,6 +459,7 @@ def test_version(capsys) -> None:
         (["evaluate", "a", "b"], "'b' is a word too many; usage: longlag evaluate RUN [options]"),
         (["evaluate", "-1"], "-1 is not a run directory"),
         (["evaluate", "--", "--n"], "--n is not a run directory"),
+        (["evaluate", "--", "--help"], "--help is not a run directory"),
         (["completion", "fis"], "SHELL must be one of bash, zsh, fish, not 'fis'; did you mean"),
         (["evaluate", "nowhere"], "nowhere is not a run directory: there is no such directory"),
         (["evaluate", "."], ". is not a run directory: it has no history.json"),

@@ -121,3 +121,50 @@ def test_ledger_show_gives_reasons_in_eighty_columns(
     out = capsys.readouterr().out
     assert "robust, seed 4: E: e" in out
     assert max(map(len, out.splitlines())) <= 80
+
+
+def test_ledger_show_tells_apart_lines_that_differ_in_a_setting(
+    book: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["ledger", "show", str(book)]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.split("\n\n")[1].splitlines()]
+    assert lines[0][:4] == ["recipe", "hidden", "seed", "status"]
+    assert lines[1][:4] == ["robust", "4", "3", "target"]
+    told = [tuple(line[:3]) for line in lines[1:]]
+    assert len(set(told)) == len(told) == 9
+    assert cli.main(["ledger", "show", str(book), "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)["rows"]
+    assert shown[0]["settings"] == {"clip": 0.1, "hidden": 4}
+
+
+def test_trials_of_one_kind_are_shown_without_their_settings(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Ledger.open(tmp_path / "ledger") as ledger:
+        ledger.record(trial(k, k, 800, clip=1.0, hidden=8) for k in range(3))
+    assert cli.main(["ledger", "show", str(tmp_path / "ledger")]) == 0
+    head = capsys.readouterr().out.split("\n\n")[1].splitlines()[0]
+    assert head.split()[:3] == ["recipe", "seed", "status"]
+
+
+@pytest.mark.parametrize("command", ["show", "rates", "export"])
+def test_the_directory_of_a_study_will_do_for_its_ledger(
+    command: str, book: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["ledger", command, str(book)]) == 0
+    of_the_file = capsys.readouterr().out
+    (tmp_path / "study").mkdir()
+    book.rename(tmp_path / "study" / "ledger.sqlite")
+    assert cli.main(["ledger", command, str(tmp_path / "study")]) == 0
+    assert capsys.readouterr().out == of_the_file
+
+
+def test_an_export_does_not_replace_the_ledger_of_a_directory(
+    book: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "study").mkdir()
+    path = book.rename(tmp_path / "study" / "ledger.sqlite")
+    held = path.read_bytes()
+    assert cli.main(["ledger", "export", str(path.parent), "--out", str(path)]) == 2
+    assert "is what is read: choose another --out" in capsys.readouterr().err
+    assert path.read_bytes() == held

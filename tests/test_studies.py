@@ -239,7 +239,7 @@ def book(tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_ledger_show(book: Path, capsys) -> None:
-    status, out, _ = call(capsys, "ledger", "show", book, "--last", "2")
+    status, out, _ = call(capsys, "ledger", "show", book.parent, "--last", "2")
     assert status == 0
     assert out.splitlines()[1].split()[:2] == ["robust", "6"]
     assert len(out.splitlines()) == 6

@@ -1,19 +1,20 @@
 """A command line: what a command takes, its help, and one sentence for every mistake.
 
-`argparse` converts the values and lays out the help. What is wrong with the words themselves (a
+`argparse` holds the arguments and converts their values. What is wrong with the words themselves (a
 flag that there is not, a value that is missing, a word too many) is found by `Parser.read`, which
-knows all commands and can say what was meant.
+knows all commands and can say what was meant; the help is laid out here, the same on every Python.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import shutil
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args, get_origin
+from typing import Any, Literal, NamedTuple, NoReturn, get_args, get_origin
 
 from longlag import checks
 
@@ -236,7 +237,7 @@ class Parser(argparse.ArgumentParser):
         """
         if self.commands:
             return self._chosen(words)
-        if set(HELP) & set(words):
+        if set(HELP) & set(itertools.takewhile(lambda word: word != "--", words)):
             return self.parse_args(["--help"])
         flags, free = self._sorted(words)
         self._check_number(flags, free)
@@ -244,6 +245,14 @@ class Parser(argparse.ArgumentParser):
             return self.parse_args([*flags, *(["--", *free] if free else [])])
         except argparse.ArgumentError as error:
             raise ValueError(f"{error.argument_name} {error.message}") from None
+
+    def error(self, message: str) -> NoReturn:
+        """Refuses what `argparse` alone has noticed.
+
+        Raises:
+            ValueError: with its own words.
+        """
+        raise ValueError(message)
 
     def _chosen(self, words: Sequence[str]) -> argparse.Namespace:
         """What the command that the first word names reads from the others."""

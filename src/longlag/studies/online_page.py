@@ -9,6 +9,7 @@ from typing import Any
 from longlag.learning.training import Run
 from longlag.studies.page import bullets, engine, markdown, setting
 from longlag.version import __version__
+from longlag.words import seconds
 
 HEAD = (
     *("stop", "who", "solved", "sequences: mean", "95 % interval", "median", "range"),
@@ -132,5 +133,5 @@ def page(title: str, command: str, content: Mapping[str, Any]) -> str:
         "have 95 % bootstrap intervals.\n\n"
         f"{bullets(remarks(content))}\n\n![Share of trials that have stopped](solved.png)\n\n"
         f"Command: `{command}`  \nlonglag {__version__}, {engine(content)}, {content['threads']} "
-        f"threads, {setting()}; learning took {content['elapsed_sec']:.0f} s.\n"
+        f"threads, {setting()}; learning took {seconds(content['elapsed_sec'])}.\n"
     )

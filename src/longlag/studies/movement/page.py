@@ -8,6 +8,7 @@ from typing import Any
 from longlag.studies.movement.cases import ALGORITHMS, KINDS, WIDTHS, Case
 from longlag.studies.page import bullets, setting
 from longlag.version import __version__
+from longlag.words import seconds
 
 PARTS = ("T", "hidden", "batch", "reads", "forward", "backward", "update", "cost")
 
@@ -60,8 +61,8 @@ def page(content: Mapping[str, Any], results: Any, command: str) -> str:
         f"## Against cells and batch\n\n{_size_tables(results)}\n\n![Against size](size.png)\n\n"
         f"Command: `{command}`  \nlonglag {__version__}, stack distances by "
         f"{'the native kernel' if content['native'] else 'plain Python'}, {setting()}; "
-        f"{content['elapsed_sec']:.0f} s. The numbers do not depend on the machine. Every case is "
-        "in movement.csv.\n"
+        f"{seconds(content['elapsed_sec'])}. The numbers do not depend on the machine. Every case "
+        "is in movement.csv.\n"
     )
 
 
