@@ -88,6 +88,7 @@ WRONG: dict[str, list[Any]] = {
     "seed": [None, -1, 2.5, "0", [0], True, 10**30, PLANE, *ODD],
     "count": [None, 0, -1, 2.5, np.nan, "3", [3], True, 10**30, PLANE, *ODD],
     "length": [0, 5, 2.5, "20", [20], True, PLANE, *ODD],
+    "lengths or one": ["30", "nonsense", ["a"], RAGGED, half, True, *ODD],
     "flag": [0, 1, "no", [True], PLANE, *ODD],
     "word": [None, 3, "", "nonsense", ["numpy"], PLANE, *ODD],
     "callable": [None, 3, "nonsense", [half], PLANE, RUN, *ODD],
@@ -157,7 +158,8 @@ CALLS = {
         lambda **options: longlag.study(**{"name": "lag", **options}),
         {},  # takes seconds; test_studies.py has it
         {"name": "word", "trials": "count", "seed": "seed", "out": "path", "ledger": "path"}
-        | {"engine": "word", "quick": "flag", "full": "flag", "max_sequences": "count"},
+        | {"engine": "word", "quick": "flag", "full": "flag", "max_sequences": "count"}
+        | {"lengths": "lengths or one"},
         {"name": "study"},
     ),
     "movement.measure": Call(

@@ -93,12 +93,12 @@ def path(name: str, value: Any) -> Path:
 
 
 def generator(name: str, value: Any) -> np.random.Generator:
-    """`value`, which must be a source of random numbers.
+    """`value`, which must be a source of random numbers: numpy's, or one that stands for it.
 
     Raises:
-        ValueError: it is something else, such as a seed.
+        ValueError: it is something else, such as a seed, or numpy's old RandomState.
     """
-    if isinstance(value, np.random.Generator):
+    if callable(getattr(value, "integers", None)):
         return value
     raise ValueError(
         f"{name} must be a generator, such as numpy.random.default_rng(0), not {shown(value)}"

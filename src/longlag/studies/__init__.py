@@ -42,9 +42,6 @@ def study(name: str, **options: Any) -> Result:
 
 def _option(name: str, value: Any) -> Any:
     """An option's value, refused where its type is wrong; numbers are checked by their study."""
-    if name == "lengths":
-        given = () if value is None else checks.numbers(name, value)
-        return tuple(np.atleast_1d(given).tolist())
     if value is None:
         return None
     if name in ("out", "ledger"):
@@ -53,6 +50,8 @@ def _option(name: str, value: Any) -> Any:
         return checks.flag(name, value)
     if name == "scheduler" and not isinstance(value, str):
         raise ValueError(f"scheduler must be an address, not {checks.shown(value)}")
+    if name == "lengths":
+        checks.numbers(name, value)
     return value
 
 
@@ -80,7 +79,9 @@ def _sweep_request(name: str, options: Mapping[str, Any]) -> Request:
     from longlag.studies import frame as sweep_study
 
     _check(name, options, _names(sweep_study.Request))
-    return sweep_study.Request(**options, command=_call(name, options))
+    given = options.get("lengths")
+    lengths = () if given is None else tuple(np.atleast_1d(given).tolist())
+    return sweep_study.Request(**{**options, "lengths": lengths, "command": _call(name, options)})
 
 
 def _register(name: str, options: Mapping[str, Any]) -> Result:
