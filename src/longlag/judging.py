@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from torch import nn  # pyright: ignore[reportMissingImports]  # an extra
 
 
-
 def evaluate(
     run: Run | str | os.PathLike[str],
     n: int = 2560,

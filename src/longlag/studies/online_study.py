@@ -34,7 +34,6 @@ from longlag.studies import online_page, online_rows
 from longlag.studies.online_rows import Published, Row
 from longlag.studies.result import Result
 from longlag.version import REVISION
-from longlag.words import seconds
 
 FORMAT = "longlag trials 1"
 READING = ("error", "gradient", "reads", "first_mark", "check_every")
