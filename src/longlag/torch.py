@@ -6,7 +6,9 @@ A module that is trained or judged here has
 
 with inputs (B, T, 2): value and marker of every step, zeros after the end of a sequence; lengths
 (B,) int64, each from 1 to T; answers (B,), one number a sequence, read at its *own* last step,
-`lengths - 1`. Both tensors are on the device of the module's parameters; inputs have their type.
+`lengths - 1`. Both tensors are on the device of the module's first real parameter; inputs have its
+type. B may be 1. In evaluation mode a module must answer each sequence by itself: one that takes
+time first, reads padding or mixes sequences is refused before any work (`networks.checking`).
 
 Needs the extra: pip install 'longlag[torch]'. `longlag.judge` scores a module.
 """
@@ -17,7 +19,7 @@ import copy
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
@@ -28,6 +30,9 @@ try:
         IterableDataset,
         get_worker_info,
     )
+    from torch.utils.data._utils.collate import (  # pyright: ignore[reportMissingImports]
+        default_collate_fn_map,
+    )
 except ImportError as _missing:
     raise ImportError("longlag.torch needs PyTorch: pip install 'longlag[torch]'") from _missing
 
@@ -36,6 +41,7 @@ from longlag.foreign import ForeignTraining
 from longlag.learning.engine import Learner, descend
 from longlag.learning.recipe import Recipe, Settings, check_seed, recipe
 from longlag.learning.steps import History, StoppedBy
+from longlag.networks.checking import check_answers, check_form
 from longlag.tasks import marked_pairs as tasks
 from longlag.tasks.marked_pairs import Batch
 from longlag.tasks.score import Score
@@ -43,10 +49,31 @@ from longlag.tasks.score import Score
 DATASET_STREAM = 5  # spawn key of a dataset's batches: apart from every trial's streams
 
 
-class MarkedPairs(IterableDataset[tuple[Tensor, Tensor, Tensor]]):
-    """Batches of the task without end: inputs (B, T, 2), lengths (B,), targets (B,).
+class TorchBatch(NamedTuple):
+    """B sequences: inputs (B, T, 2) float32, zeros after the end; lengths (B,) int64;
+    targets (B,) float32."""
 
-    Batches are made already: `DataLoader(MarkedPairs(...), batch_size=None, num_workers=...)`.
+    inputs: Tensor
+    lengths: Tensor
+    targets: Tensor
+
+
+def _refuse_to_collate(batches: Any, *, collate_fn_map: Any = None) -> NoReturn:
+    raise ValueError(
+        "the items of longlag.torch.MarkedPairs are whole batches already: give its DataLoader "
+        "batch_size=None"
+    )
+
+
+# PyTorch's way to extend `default_collate`, which a loader with a batch_size applies to items.
+default_collate_fn_map[TorchBatch] = _refuse_to_collate
+
+
+class MarkedPairs(IterableDataset[TorchBatch]):
+    """Batches of the task without end, each a `TorchBatch` (inputs, lengths, targets).
+
+    Batches are made already: `DataLoader(MarkedPairs(...), batch_size=None, num_workers=...)`. A
+    loader that would collate them into batches of batches raises a ValueError.
     Batch k depends on the task, the seed and k alone, and the workers of a loader share the
     batches out among them, so that the same batches come in the same order whatever the number of
     workers. Every iteration starts again at the first.
@@ -87,7 +114,7 @@ class MarkedPairs(IterableDataset[tuple[Tensor, Tensor, Tensor]]):
         self.seed = check_seed(seed)
         self._in_order = isinstance(task, Recipe) and task.draw_order == "published"
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    def __iter__(self) -> Iterator[TorchBatch]:
         worker = get_worker_info()
         first, every = (0, 1) if worker is None else (worker.id, worker.num_workers)
         numbers = itertools.count() if self.batches is None else range(self.batches)
@@ -95,8 +122,7 @@ class MarkedPairs(IterableDataset[tuple[Tensor, Tensor, Tensor]]):
             stream = np.random.SeedSequence(self.seed, spawn_key=(DATASET_STREAM, k))
             draw = self.task.sample_in_order if self._in_order else self.task.sample
             batch = draw(self.batch_size, np.random.default_rng(stream))
-            inputs, lengths, targets = map(torch.from_numpy, batch)
-            yield inputs, lengths, targets
+            yield TorchBatch(*map(torch.from_numpy, batch))
 
 
 @dataclass(frozen=True)
@@ -136,18 +162,24 @@ def train_torch(module: nn.Module, recipe: Recipe, seed: int = 0) -> TorchRun:
 
     Args:
         module: see `longlag.torch`. It is copied and stays as it is; what has
-            `requires_grad=False` is not trained. Parameters are kept in float32.
+            `requires_grad=False` is not trained. Parameters are kept in float32. All its parts are
+            trained in training mode and tested in evaluation mode; buffers, such as BatchNorm's
+            running statistics, are not averaged.
         recipe: of the kind that learns in batches, from `longlag.recipe`.
         seed: 0 .. 2**63 - 1. Also of what the module draws itself, such as dropout, on the CPU.
 
     Raises:
-        ValueError: no such module or recipe, a seed that is not allowed, or answers that have
-            another shape or no gradient.
+        ValueError: no such module or recipe, a seed that is not allowed, answers that have
+            another shape or no gradient, or answers that depend on more than the sequence.
     """
     if not isinstance(recipe, Settings):
         raise ValueError(f"recipe must be one from longlag.recipe(name), not {recipe!r}")
     engine = TorchEngine(module)
     training = ForeignTraining(recipe, check_seed(seed), engine)
+    task = recipe.task
+    if recipe.draw_order == "published":  # a batch has one length, and no padding
+        task = task.at_length(task.max_length)
+    check_module(_awake(engine.module), task)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         while training.stopped_by is None or training.score is None:
@@ -169,6 +201,48 @@ def answers(module: nn.Module, inputs: np.ndarray, lengths: np.ndarray) -> np.nd
             part.training = training
 
 
+def check_module(module: nn.Module, task: tasks.MarkedPairs) -> None:
+    """Refuses a module that does not answer each sequence by itself, in evaluation mode.
+
+    See `longlag.networks.checking`. What it does in training mode is not looked at: there dropout
+    draws, and BatchNorm mixes the sequences of a batch. The module's buffers and the random
+    numbers on the CPU stay as they are.
+
+    Raises:
+        ValueError: its answers to a few sequences change, or have another shape.
+    """
+    buffers = [
+        (part, name, buffer, buffer.clone())
+        for part in module.modules()
+        for name, buffer in part.named_buffers(recurse=False)
+        if not nn.parameter.is_lazy(buffer)
+    ]
+    with torch.random.fork_rng(devices=[]):
+        try:
+            check_answers(lambda inputs, lengths: answers(module, inputs, lengths), task)
+        finally:
+            for part, name, buffer, was in buffers:
+                if not torch.equal(buffer, was):
+                    buffer.data.copy_(was)
+                setattr(part, name, buffer)
+
+
+def _awake(module: nn.Module) -> nn.Module:
+    """A copy in which nothing that is trained is all zeros.
+
+    A read-out or a gate that starts at zero hides from the check what lies behind it.
+    """
+    module = copy.deepcopy(module)
+    numbers = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            if parameter.requires_grad and not parameter.any():
+                width = parameter.shape[-1] if parameter.ndim else 1
+                noise = 2 * torch.rand(parameter.shape, generator=numbers) - 1
+                parameter.copy_(noise / width**0.5)
+    return module
+
+
 class TorchEngine:
     """A copy of a module, as who does the arithmetic of a training; see `longlag.learning.engine`.
 
@@ -188,6 +262,8 @@ class TorchEngine:
         self.trainable = [p for p in self.module.parameters() if p.requires_grad]
         if any(isinstance(p, nn.parameter.UninitializedParameter) for p in self.trainable):
             raise ValueError("module has lazy parameters: call it once on a batch before training")
+        if any(p.is_complex() for p in self.trainable):
+            raise ValueError("module has complex parameters: keep their two parts as real ones")
         if not self.trainable:
             raise ValueError("module has no parameters that can be trained")
 
@@ -236,14 +312,11 @@ class TorchEngine:
 
 def _forward(module: nn.Module, inputs: np.ndarray, lengths: np.ndarray) -> Tensor:
     """What a module answers, refused where it is not (B,)."""
-    like = next(module.parameters(), torch.empty(0))
+    like = next((p for p in module.parameters() if p.is_floating_point()), torch.empty(0))
     # Copies: a module may write into what it is given.
     x = torch.tensor(inputs, dtype=like.dtype, device=like.device)
     given = module(x, torch.tensor(lengths, device=like.device))
-    if not isinstance(given, Tensor) or given.shape != (len(lengths),):
-        what = f"shape {tuple(given.shape)}" if isinstance(given, Tensor) else f"{type(given)}"
-        raise ValueError(
-            f"module must answer {len(lengths)} sequences with a tensor of shape "
-            f"({len(lengths)},), not with {what}"
-        )
+    check_form(given, *inputs.shape[:2])
+    if not isinstance(given, Tensor):
+        raise ValueError(f"module must answer with a tensor, not with a {type(given).__name__}")
     return given
