@@ -71,6 +71,9 @@ def judge(
 ) -> Score:
     """Scores any model on n fresh sequences, the same that `longlag evaluate` draws.
 
+    Before that it shows the model a few sequences in three calls of eight at most, and refuses
+    one that does not answer each by itself (`longlag.networks.checking`).
+
     Args:
         predict: a callable that takes inputs (B, T, 2) float32, with zeros after the end of a
             sequence, and lengths (B,) int64, and gives B numbers; or a PyTorch module of that
@@ -83,7 +86,8 @@ def judge(
         show: print the score card, beside chance and the paper.
 
     Raises:
-        ValueError: an argument that is not allowed, or answers of another shape.
+        ValueError: an argument that is not allowed, answers of another shape, or answers that
+            depend on more than the sequence.
     """
     where = asked("robust" if task is None else task)
     checks.whole("batch_size", batch_size, 1)
@@ -133,33 +137,42 @@ def _function(predict: Any) -> Callable[[np.ndarray, np.ndarray], Any]:
     if loaded is not None and isinstance(predict, loaded.nn.Module):
         from longlag.networks.torch import answers
 
+        check_module(predict, task)
         return lambda inputs, lengths: answers(predict, inputs, lengths)
     if not callable(predict):
         raise ValueError(
             "predict must be a callable, such as run.network.predict, or a PyTorch module, "
             f"not {type(predict).__name__}"
         )
-    return predict
+    answer = _as_arrays(predict)
+    check_answers(answer, task)
+    return answer
 
 
-def _asker(predict: Callable[[np.ndarray, np.ndarray], Any], batch_size: int) -> Predict:
-    """Asks for batch_size answers at a time, and looks at what comes back."""
+def _in_batches(answer: Predict, batch_size: int) -> Predict:
+    """Asks for batch_size answers at a time."""
 
     def ask(inputs: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-        given = []
-        for start in range(0, len(lengths), batch_size):
-            part = slice(start, start + batch_size)
-            given.append(_checked(predict(inputs[part], lengths[part]), len(lengths[part])))
-        return np.concatenate(given)
+        starts = range(0, len(lengths), batch_size)
+        parts = [slice(start, start + batch_size) for start in starts]
+        return np.concatenate([answer(inputs[part], lengths[part]) for part in parts])
 
     return ask
 
 
-def _checked(answers: Any, batch: int) -> np.ndarray:
-    answers = np.asarray(answers)
-    if answers.shape != (batch,) or answers.dtype.kind not in "fiu":
-        raise ValueError(
-            f"predict must answer {batch} sequences with real numbers of shape ({batch},), "
-            f"not with {answers.dtype} of shape {answers.shape}"
-        )
-    return answers.astype(np.float64)
+def _as_arrays(predict: Callable[[np.ndarray, np.ndarray], Any]) -> Predict:
+    """A callable's answers as an array (B,) float64, refused where they have another form."""
+
+    def answer(inputs: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        given, size = predict(inputs, lengths), inputs.shape[:2]
+        try:
+            array = np.asarray(given)
+        except Exception as error:  # a ragged list, a tensor with a gradient or on a GPU
+            check_form(given, *size)
+            kind = type(given).__name__
+            raise ValueError(f"the model's answers, a {kind}, are no array: {error}") from error
+        parts = isinstance(given, tuple) and array.shape != lengths.shape
+        check_form(given if parts or array.dtype == object else array, *size)
+        return array.astype(np.float64)
+
+    return answer

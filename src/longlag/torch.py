@@ -102,8 +102,8 @@ def train_torch(module: nn.Module, recipe: Recipe | str, seed: int = 0) -> Run:
         recipe has one).
 
     Raises:
-        ValueError: no such module or recipe, a seed that is not allowed, or answers that have
-            another shape or no gradient.
+        ValueError: no such module or recipe, a seed that is not allowed, answers that have
+            another shape or no gradient, or answers that depend on more than the sequence.
     """
     made = replace(as_recipe(recipe), network=TorchModule(module=module))
     with torch.random.fork_rng(devices=[]):
