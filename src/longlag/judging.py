@@ -18,6 +18,7 @@ from longlag.learning import engine as engines
 from longlag.learning.judging import Predict, on_fresh
 from longlag.learning.recipe import RECIPES, Recipe, recipe
 from longlag.learning.training import Run, check_run
+from longlag.networks.checking import check_answers, check_form
 from longlag.runs import directory as runs
 from longlag.tasks.score import Score
 from longlag.tasks.task import Task
@@ -92,8 +93,8 @@ def judge(
     where = asked("robust" if task is None else task)
     checks.whole("batch_size", batch_size, 1)
     checks.flag("show", show)
-    answer = _asker(_function(predict), batch_size)
-    judged = on_fresh(answer, where, n, seed)
+    answer = _model(predict, where)
+    judged = on_fresh(_in_batches(answer, batch_size), where, n, seed)
     if show:
         print(report.scores(where, judged))
     return judged
@@ -131,20 +132,20 @@ def _directory(path: str | os.PathLike[str]) -> Run:
     return runs.load(path)
 
 
-def _function(predict: Any) -> Callable[[np.ndarray, np.ndarray], Any]:
-    """What to call: the thing itself, or what wraps a PyTorch module."""
+def _model(predict: Any, task: Task) -> Predict:
+    """What gives a model's answers, after a look at how it comes to them."""
     loaded = sys.modules.get("torch")  # a module of PyTorch's cannot exist without it
     if loaded is not None and isinstance(predict, loaded.nn.Module):
-        from longlag.networks.torch import answers
+        from longlag.networks.torch import answers, check_module
 
         check_module(predict, task)
-        return lambda inputs, lengths: answers(predict, inputs, lengths)
+        return lambda inputs, lengths: answers(predict, inputs, lengths, task)
     if not callable(predict):
         raise ValueError(
             "predict must be a callable, such as run.network.predict, or a PyTorch module, "
             f"not {type(predict).__name__}"
         )
-    answer = _as_arrays(predict)
+    answer = _as_arrays(predict, task)
     check_answers(answer, task)
     return answer
 
@@ -160,19 +161,19 @@ def _in_batches(answer: Predict, batch_size: int) -> Predict:
     return ask
 
 
-def _as_arrays(predict: Callable[[np.ndarray, np.ndarray], Any]) -> Predict:
-    """A callable's answers as an array (B,) float64, refused where they have another form."""
+def _as_arrays(predict: Callable[[np.ndarray, np.ndarray], Any], task: Task) -> Predict:
+    """A callable's answers as an array, float64, refused where they have another form."""
 
     def answer(inputs: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-        given, size = predict(inputs, lengths), inputs.shape[:2]
+        given, form = predict(inputs, lengths), (task, *inputs.shape[:2])
         try:
             array = np.asarray(given)
         except Exception as error:  # a ragged list, a tensor with a gradient or on a GPU
-            check_form(given, *size)
+            check_form(given, *form)
             kind = type(given).__name__
             raise ValueError(f"the model's answers, a {kind}, are no array: {error}") from error
-        parts = isinstance(given, tuple) and array.shape != lengths.shape
-        check_form(given if parts or array.dtype == object else array, *size)
+        parts = isinstance(given, tuple) and array.shape != task.answers_shape(*inputs.shape[:2])
+        check_form(given if parts or array.dtype == object else array, *form)
         return array.astype(np.float64)
 
     return answer

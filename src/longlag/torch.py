@@ -9,14 +9,18 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+
+from torch.utils.data._utils.collate import (  # pyright: ignore[reportMissingImports]
+    default_collate_fn_map,
+)
 
 from longlag import checks
 from longlag.learning.recipe import Recipe, as_recipe
 from longlag.learning.rules import Minibatch
 from longlag.learning.streams import stream
 from longlag.learning.training import Run, train
-from longlag.networks.torch import TorchModule, torch
+from longlag.networks.torch import TorchModule, awake, check_module, torch
 from longlag.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -25,10 +29,31 @@ if TYPE_CHECKING:
 DATASET_STREAM = 5  # spawn key of a dataset's batches: apart from every trial's streams
 
 
-class Sequences(torch.utils.data.IterableDataset):
-    """Batches of a task without end: inputs (B, T, D) or symbols (B, T), lengths (B,), targets.
+class TorchBatch(NamedTuple):
+    """B sequences: inputs (B, T, D) float32 or symbols (B, T) int64, zeros after the end; lengths
+    (B,) int64; targets float32."""
 
-    Batches are made already: `DataLoader(Sequences(...), batch_size=None, num_workers=...)`.
+    inputs: Tensor
+    lengths: Tensor
+    targets: Tensor
+
+
+def _refuse_to_collate(batches: Any, *, collate_fn_map: Any = None) -> NoReturn:
+    raise ValueError(
+        "the items of longlag.torch.Sequences are whole batches already: give its DataLoader "
+        "batch_size=None"
+    )
+
+
+# PyTorch's way to extend `default_collate`, which a loader with a batch_size applies to items.
+default_collate_fn_map[TorchBatch] = _refuse_to_collate
+
+
+class Sequences(torch.utils.data.IterableDataset):
+    """Batches of a task without end, each a `TorchBatch` (inputs, lengths, targets).
+
+    Batches are made already: `DataLoader(Sequences(...), batch_size=None, num_workers=...)`. A
+    loader that would collate them into batches of batches raises a ValueError.
     Batch k depends on the task, the seed and k alone, and the workers of a loader share the
     batches out among them, so that the same batches come in the same order whatever the number of
     workers. Every iteration starts again at the first.
@@ -72,15 +97,14 @@ class Sequences(torch.utils.data.IterableDataset):
         self.seed = checks.whole("seed", seed, 0, 2**63 - 1)
         self._in_order = isinstance(rule, Minibatch) and rule.draw_order == "published"
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    def __iter__(self) -> Iterator[TorchBatch]:
         worker = torch.utils.data.get_worker_info()
         first, every = (0, 1) if worker is None else (worker.id, worker.num_workers)
         numbers = itertools.count() if self.batches is None else range(self.batches)
         for k in itertools.islice(numbers, first, None, every):
             draw = self.task.sample_in_order if self._in_order else self.task.sample
             batch = draw(self.batch_size, stream(self.seed, DATASET_STREAM, k))
-            inputs, lengths, targets = map(torch.from_numpy, batch)
-            yield inputs, lengths, targets
+            yield TorchBatch(*map(torch.from_numpy, batch))
 
 
 def train_torch(module: nn.Module, recipe: Recipe | str, seed: int = 0) -> Run:
@@ -93,7 +117,9 @@ def train_torch(module: nn.Module, recipe: Recipe | str, seed: int = 0) -> Run:
 
     Args:
         module: see `longlag.networks.torch`. It is copied and stays as it is; what has
-            `requires_grad=False` is not trained. Parameters are kept in float32.
+            `requires_grad=False` is not trained. Parameters are kept in float32. All its parts are
+            trained in training mode and tested in evaluation mode; buffers, such as BatchNorm's
+            running statistics, are not averaged.
         recipe: from `longlag.recipe`.
         seed: 0 .. 2**63 - 1. Also of what the module draws itself, such as dropout, on the CPU.
 
@@ -105,7 +131,12 @@ def train_torch(module: nn.Module, recipe: Recipe | str, seed: int = 0) -> Run:
         ValueError: no such module or recipe, a seed that is not allowed, answers that have
             another shape or no gradient, or answers that depend on more than the sequence.
     """
-    made = replace(as_recipe(recipe), network=TorchModule(module=module))
+    own = TorchModule(module=module)
+    made = replace(as_recipe(recipe), network=own)
+    task, rule = made.task, made.rule
+    if isinstance(rule, Minibatch) and rule.draw_order == "published":
+        task = task.at_length(task.max_length)  # a batch has one length, and no padding
+    check_module(awake(own.module), task)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(checks.whole("seed", seed, 0, 2**63 - 1))
         run = train(made, seed, engine="numpy")

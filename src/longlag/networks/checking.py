@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from longlag.tasks.marked_pairs import MarkedPairs
+from longlag.tasks.task import Task
 
 SHOWN = 4  # sequences whose answers are compared; fewer than the steps of the shortest task
 ORDER = [4, 7, 0, 2, 1, 6, 5, 3]  # of eight lengths from short to long: those shown, then others
@@ -67,25 +67,26 @@ PADDED_LENGTH = (
 )
 
 
-def check_answers(
-    answer: Callable[[np.ndarray, np.ndarray], np.ndarray], task: MarkedPairs
-) -> None:
+def check_answers(answer: Callable[[np.ndarray, np.ndarray], np.ndarray], task: Task) -> None:
     """Refuses a model whose answer to a sequence depends on more than that sequence.
 
-    It is asked for at most eight sequences at a time, of the task's own lengths; padding is looked
-    at where the task has any. Answers may change by what rounding can do: by 1e-6 and 1e-4 of the
+    Only models of tasks with real inputs and one number at the end are looked at. A model is asked
+    for at most eight sequences at a time, of the task's own lengths; padding is looked at where the
+    task has any. Answers may change by what rounding can do: by 1e-6 and 1e-4 of the
     largest (2**-6 where all have the precision of float16 or bfloat16) and, in a model that
     magnifies differences, by ten times what small changes of the inputs' values do. A sequence
     whose answer is not finite is not compared.
 
     Args:
-        answer: takes inputs (B, T, 2) float32, which it may write into, and lengths (B,) int64;
+        answer: takes inputs (B, T, D) float32, which it may write into, and lengths (B,) int64;
             gives real numbers (B,).
         task: what the model will be asked.
 
     Raises:
         ValueError: the answers change; the message names the trap and what to do about it.
     """
+    if task.symbols or task.answers_shape(1, 2) != (1,):
+        return
     drawn = _draw(task, np.random.default_rng(0))
 
     def ask(batch: _Shown) -> np.ndarray:
@@ -131,7 +132,7 @@ def _trap(ask: Callable[[_Shown], np.ndarray], drawn: _Shown, want: np.ndarray) 
 
 
 class _Shown(NamedTuple):
-    """Sequences to show: inputs (B, T, 2) float32, zeros after the end; lengths (B,) int64."""
+    """Sequences to show: inputs (B, T, D) float32, zeros after the end; lengths (B,) int64."""
 
     inputs: np.ndarray
     lengths: np.ndarray
@@ -172,11 +173,11 @@ class _Shown(NamedTuple):
         return np.random.default_rng(seed).random(self.inputs.shape[:2], dtype=np.float32)
 
 
-def _draw(task: MarkedPairs, rng: np.random.Generator) -> _Shown:
-    """Eight sequences (8, T, 2) of the task's lengths, T the longest: those shown come first."""
+def _draw(task: Task, rng: np.random.Generator) -> _Shown:
+    """Eight sequences (8, T, D) of the task's lengths, T the longest: those shown come first."""
     lengths = np.linspace(task.min_length, task.max_length, len(ORDER)).round().astype(np.int64)
     lengths = lengths[ORDER]
-    inputs = np.zeros((len(ORDER), task.max_length, 2), dtype=np.float32)
+    inputs = np.zeros((len(ORDER), task.max_length, task.inputs), dtype=np.float32)
     for row, length in zip(inputs, lengths, strict=True):
         row[:length] = task.sequence(rng, int(length)).inputs
     return _Shown(inputs, lengths)
@@ -200,7 +201,7 @@ def _rounding(answers: np.ndarray) -> float:
 
 
 def _change(got: np.ndarray, want: np.ndarray) -> float:
-    """How far answers went from the finite ones wanted; infinite where they became infinite or NaN."""
+    """How far answers went from the finite ones wanted; infinite where one is finite no more."""
     finite = np.isfinite(want)
     with np.errstate(over="ignore"):  # of float64
         change = np.abs(got[finite] - want[finite])
@@ -210,25 +211,27 @@ def _change(got: np.ndarray, want: np.ndarray) -> float:
 # -- the form of the answers ----------------------------------------------------------------------
 
 
-def check_form(given: Any, batch: int, steps: int) -> None:
-    """Refuses what is not one real number for each sequence.
+def check_form(given: Any, task: Task, batch: int, steps: int) -> None:
+    """Refuses what is not real numbers in the shape of the task's answers.
 
     Args:
         given: an array or tensor, of any library, or whatever a model gave in its place.
+        task: what was asked.
         batch, steps: B and T of the inputs that it was given.
 
     Raises:
         ValueError: another shape or type; the message says what to return.
     """
-    wrong = _misfit(given, batch, steps)
+    wanted = task.answers_shape(batch, steps)
+    wrong = _misfit(given, wanted, batch, steps)
     if wrong is not None:
         raise ValueError(
-            f"the model must answer {batch} sequences with real numbers of shape ({batch},), "
+            f"the model must answer {batch} sequences with real numbers of shape {wanted}, "
             f"not with {wrong}"
         )
 
 
-def _misfit(given: Any, batch: int, steps: int) -> str | None:
+def _misfit(given: Any, wanted: tuple[int, ...], batch: int, steps: int) -> str | None:
     """What was given instead, and what to do about it."""
     if isinstance(given, tuple):
         return (
@@ -241,7 +244,9 @@ def _misfit(given: Any, batch: int, steps: int) -> str | None:
     shape, dtype = tuple(given.shape), getattr(given.dtype, "name", str(given.dtype))
     if not re.match(r"(torch\.)?(u?int|b?float)", dtype):
         return f"{dtype} of shape {shape}: return real numbers"
-    return None if shape == (batch,) else f"shape {shape}{_advice(shape, batch, steps)}"
+    if shape == wanted:
+        return None
+    return f"shape {shape}" + (_advice(shape, batch, steps) if wanted == (batch,) else "")
 
 
 def _advice(shape: tuple[int, ...], batch: int, steps: int) -> str:

@@ -6,7 +6,9 @@ A module has
 
 with inputs (B, T, D), zeros after the end of a sequence, or symbols (B, T); lengths (B,) int64,
 each from 1 to T; answers in the shape of the task's targets, read at a sequence's *own* last step,
-`lengths - 1`. Tensors are on the device of the module's parameters; real inputs have their type.
+`lengths - 1`. Tensors are on the device of the module's first real parameter; real inputs have its
+type. B may be 1. In evaluation mode a module must answer each sequence by itself: one that takes
+time first, reads padding or mixes sequences is refused before any work (`networks.checking`).
 
 Needs the extra: pip install 'longlag[torch]'.
 """
@@ -28,6 +30,7 @@ except ImportError as _missing:
     raise ImportError("longlag.torch needs PyTorch: pip install 'longlag[torch]'") from _missing
 
 from longlag import checks
+from longlag.networks.checking import check_answers, check_form
 from longlag.networks.network import Network, Shapes, counted, views
 from longlag.settings import setting
 from longlag.tasks.task import Task
@@ -40,8 +43,8 @@ class TorchModel:
 
     module: nn.Module
 
-    def __init__(self, module: nn.Module, weights: np.ndarray) -> None:
-        self.module, self._weights = module, weights
+    def __init__(self, module: nn.Module, weights: np.ndarray, task: Task) -> None:
+        self.module, self._weights, self._task = module, weights, task
         self._trainable = trainable(module)
 
     @property
@@ -64,7 +67,7 @@ class TorchModel:
     def predict(self, inputs: np.ndarray, lengths: np.ndarray | None = None) -> np.ndarray:
         """Answers, in evaluation mode and without gradients."""
         given = np.full(len(inputs), inputs.shape[1]) if lengths is None else lengths
-        return answers(self.load(), inputs, given)
+        return answers(self.load(), inputs, given, self._task)
 
     def states(
         self, inputs: np.ndarray, lengths: np.ndarray | None = None
@@ -77,7 +80,7 @@ class TorchModel:
     ) -> tuple[float, list[np.ndarray]]:
         """The mean squared error of a batch and its gradient, by autograd, in training mode."""
         self.load().train()
-        given = forward(self.module, inputs, lengths)
+        given = forward(self.module, inputs, lengths, self._task)
         if not given.requires_grad:
             raise ValueError("module must give answers with a gradient, not detached ones")
         wanted = torch.from_numpy(targets).to(given)
@@ -98,31 +101,70 @@ def trainable(module: nn.Module) -> dict[str, nn.Parameter]:
     return {name: p for name, p in module.named_parameters() if p.requires_grad}
 
 
-def answers(module: nn.Module, inputs: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+def answers(module: nn.Module, inputs: np.ndarray, lengths: np.ndarray, task: Task) -> np.ndarray:
     """A module's answers, float64, in evaluation mode and without gradients."""
     was = [(part, part.training) for part in module.modules()]
     module.eval()
     try:
         with torch.no_grad():
-            return forward(module, inputs, lengths).cpu().double().numpy()
+            return forward(module, inputs, lengths, task).cpu().double().numpy()
     finally:
         for part, training in was:
             part.training = training
 
 
-def forward(module: nn.Module, inputs: np.ndarray, lengths: np.ndarray) -> Tensor:
-    """What a module answers, refused where it is no tensor of a row a sequence."""
-    like = next(module.parameters(), torch.empty(0))
+def check_module(module: nn.Module, task: Task) -> None:
+    """Refuses a module that does not answer each sequence by itself, in evaluation mode.
+
+    See `longlag.networks.checking`. What it does in training mode is not looked at: there dropout
+    draws, and BatchNorm mixes the sequences of a batch. The module's buffers and the random
+    numbers on the CPU stay as they are.
+
+    Raises:
+        ValueError: its answers to a few sequences change, or have another shape.
+    """
+    buffers = [
+        (part, name, buffer, buffer.clone())
+        for part in module.modules()
+        for name, buffer in part.named_buffers(recurse=False)
+        if not nn.parameter.is_lazy(buffer)
+    ]
+    with torch.random.fork_rng(devices=[]):
+        try:
+            check_answers(lambda inputs, lengths: answers(module, inputs, lengths, task), task)
+        finally:
+            for part, name, buffer, was in buffers:
+                if not torch.equal(buffer, was):
+                    buffer.data.copy_(was)
+                setattr(part, name, buffer)
+
+
+def awake(module: nn.Module) -> nn.Module:
+    """A copy in which nothing that is trained is all zeros.
+
+    A read-out or a gate that starts at zero hides from the check what lies behind it.
+    """
+    module = copy.deepcopy(module)
+    numbers = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            if parameter.requires_grad and not parameter.any():
+                width = parameter.shape[-1] if parameter.ndim else 1
+                noise = 2 * torch.rand(parameter.shape, generator=numbers) - 1
+                parameter.copy_(noise / width**0.5)
+    return module
+
+
+def forward(module: nn.Module, inputs: np.ndarray, lengths: np.ndarray, task: Task) -> Tensor:
+    """What a module answers, refused where it is not in the shape of the task's answers."""
+    like = next((p for p in module.parameters() if p.is_floating_point()), torch.empty(0))
     symbols = np.issubdtype(inputs.dtype, np.integer)
     # Copies: a module may write into what it is given.
     x = torch.tensor(inputs, dtype=torch.int64 if symbols else like.dtype, device=like.device)
     given = module(x, torch.tensor(lengths, device=like.device))
-    if not isinstance(given, Tensor) or given.shape[:1] != (len(lengths),):
-        what = f"shape {tuple(given.shape)}" if isinstance(given, Tensor) else f"{type(given)}"
-        raise ValueError(
-            f"module must answer {len(lengths)} sequences with a tensor of shape "
-            f"({len(lengths)},), not with {what}"
-        )
+    check_form(given, task, *inputs.shape[:2])
+    if not isinstance(given, Tensor):
+        raise ValueError(f"module must answer with a tensor, not with a {type(given).__name__}")
     return given
 
 
@@ -146,7 +188,7 @@ class TorchNetwork(Network):
             return vector(trainable(self.built(task)).values())
 
     def of(self, weights: np.ndarray, task: Task) -> TorchModel:
-        return TorchModel(copy.deepcopy(_prototype(self, task)), weights)
+        return TorchModel(copy.deepcopy(_prototype(self, task)), weights, task)
 
 
 @functools.cache
@@ -181,6 +223,8 @@ class TorchModule(TorchNetwork):
         own = trainable(self.module).values()
         if any(isinstance(p, nn.parameter.UninitializedParameter) for p in own):
             raise ValueError("module has lazy parameters: call it once on a batch before training")
+        if any(p.is_complex() for p in own):
+            raise ValueError("module has complex parameters: keep their two parts as real ones")
         if not own:
             raise ValueError("module has no parameters that can be trained")
 
@@ -197,7 +241,7 @@ class TorchModule(TorchNetwork):
 
     def of(self, weights: np.ndarray, task: Task) -> TorchModel:
         """The copy itself: what it keeps in buffers between batches belongs to the training."""
-        return TorchModel(self.module, weights)
+        return TorchModel(self.module, weights, task)
 
     def start(self, task: Task, rng: np.random.Generator) -> np.ndarray:
         return vector(trainable(self.module).values())

@@ -178,6 +178,11 @@ class Task(Part, ABC):
         """Steps of a sequence, on average."""
         return (self.min_length + self.max_length) / 2
 
+    def answers_shape(self, batch: int, steps: int) -> tuple[int, ...]:
+        """Shape of the answers to B = `batch` sequences of T = `steps` steps."""
+        shape = (batch, steps) if self.answered == "every" else (batch,)
+        return shape if self.outputs == 1 else (*shape, self.outputs)
+
     # -- answers --------------------------------------------------------------------------------
 
     @property
