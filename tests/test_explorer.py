@@ -17,7 +17,7 @@ from browser import chromium, numbers, opened, settled, until
 from longlag import cli, explorer
 from longlag.files import to_json
 from longlag.learning.training import Run
-from longlag.networks.lstm import LSTM, Parameters, flatten, parameter_shapes
+from longlag.networks.lstm import LSTM, Parameters, flatten
 from longlag.runs import directory as runs
 from longlag.tasks.marked_pairs import SHORTEST, MarkedPairs
 
@@ -98,18 +98,19 @@ def shown(page: Any) -> tuple[np.ndarray, list[int]]:
 # -- the arithmetic ---------------------------------------------------------------------------
 
 
-class Replay:
-    """Stands for a random generator: gives out draws, refusing those that are out of range."""
+class Replay(np.random.Generator):
+    """A random generator that gives out draws, refusing those that are out of range."""
 
     def __init__(self, values: np.ndarray, *whole: int) -> None:
+        super().__init__(np.random.PCG64())
         self.values, self.whole = values, list(whole)
 
-    def uniform(self, low: float, high: float, size: int) -> np.ndarray:
+    def uniform(self, low: float, high: float, size: int) -> np.ndarray:  # type: ignore[override]
         assert len(self.values) == size
         assert np.all((low <= self.values) & (self.values <= high))
         return self.values
 
-    def integers(self, low: int, high: int | None = None) -> int:
+    def integers(self, low: int, high: int | None = None) -> int:  # type: ignore[override]
         low, high = (0, low) if high is None else (low, high)
         drawn = self.whole.pop(0)
         assert low <= drawn < high
@@ -121,7 +122,7 @@ def replayed(task: MarkedPairs, values: np.ndarray, marks: list[int], length: in
     uniform = (values + 1) / 2 if task.kind == "adding" else values
     first, second = marks
     drawn = second - (second > first) if task.rules == "paper" else second
-    return task.sequence(Replay(uniform, first, drawn), length)  # type: ignore[arg-type]
+    return task.sequence(Replay(uniform, first, drawn), length)
 
 
 DRAW = """
@@ -216,7 +217,7 @@ def legal_marks(task: MarkedPairs) -> set[tuple[int, int]]:
     for first in range(10):
         for second in range(length):
             try:
-                found.add(task.sequence(Replay(values, first, second), length).marks)  # type: ignore[arg-type]
+                found.add(task.sequence(Replay(values, first, second), length).marks)
             except AssertionError:
                 continue
     return found
@@ -276,7 +277,7 @@ def test_the_scatter_and_the_surface_are_the_references(browser, files, variants
     last = network.forward(padded, lengths).c[lengths, np.arange(512)]
     score = longlag.score(answers, targets)
     assert caption.startswith(f"{512 - score.wrong} of 512 within 0.04")
-    for j in range(run.recipe.hidden):
+    for j in range(run.network.hidden):
         expected = np.corrcoef(last[:, j], targets)[0, 1]
         assert responds[2][j] == pytest.approx(expected, abs=1e-9)
     values = np.linspace(-1 if task.kind == "adding" else 0, 1, 21)
@@ -810,18 +811,20 @@ def test_long_sequences_are_drawn_with_all_their_spikes(browser, tmp_path: Path)
 
 def large(run: Run, hidden: int, moments: int) -> Run:
     """A run of many cells, many snapshots and a long curve."""
-    recipe = replace(run.recipe, hidden=hidden)
+    recipe = run.recipe.with_settings({"hidden": hidden})
     rng = np.random.default_rng(0)
-    shapes = parameter_shapes(hidden)
-    arrays = Parameters(*(rng.uniform(-0.1, 0.1, s).astype(np.float32) for s in shapes))  # type: ignore[arg-type]
+    vector = rng.uniform(-0.1, 0.1, recipe.network.size(recipe.task)).astype(np.float32)
     losses = rng.uniform(0.001, 0.1, 50_000)
-    tests = [(k, 0.01) for k in range(1, 50_001, 5)]
-    history = replace(run.history, train_losses=losses, test_curve=tests)
-    vector = flatten(arrays)
+    tests = [(k, replace(run.score, mse=0.01)) for k in range(1, 50_001, 5)]
     at = np.unique(np.geomspace(1, 50_000, moments).astype(int))
-    snapshots = {0: vector} | {int(k): vector for k in at}
-    network = LSTM(arrays, recipe.output, recipe.forget_gate)
-    return replace(run, recipe=recipe, network=network, history=history, snapshots=snapshots)
+    return replace(
+        run,
+        recipe=recipe,
+        network=recipe.network_of(vector),
+        history=replace(run.history, train_losses=losses, tests=tests),
+        iterations=50_000,
+        snapshots={0: vector} | {int(k): vector for k in at},
+    )
 
 
 @pytest.mark.parametrize(("hidden", "least"), [(8, 50), (32, 20), (128, 1)])
@@ -893,7 +896,7 @@ def test_the_command_refuses_in_one_sentence(saved: Path, tmp_path: Path, capsys
         ((tmp_path / "none",), "no such directory"),
         ((damaged,), "weights.npz is damaged"),
         ((saved, later), "its format is 'longlag run 9'"),
-        ((saved, paper), "recipe paper trains the LSTM of 1997, which the page cannot show"),
+        ((saved, paper), "the page cannot show network lstm1997"),
         ((saved, "--out", tmp_path), "is a directory"),
         ((saved, "--out", saved / "weights.npz"), "choose another --out"),
         ((saved, "--out", blocked / "page.html"), "cannot write into"),
