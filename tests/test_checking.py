@@ -20,11 +20,12 @@ from longlag.networks.checking import check_answers, check_form
 from longlag.networks.lstm1997 import LSTM1997, initial_weights
 from longlag.tasks.marked_pairs import MarkedPairs
 
+ONE = MarkedPairs()  # asks for one number
 Model = Callable[[np.ndarray, np.ndarray], Any]
 TASKS = {
     "short": MarkedPairs(min_length=11, max_length=12),
     "usual": MarkedPairs(min_length=100, max_length=110),
-    "adding": MarkedPairs("adding", "catalog", 30, 60),
+    "adding": MarkedPairs("adding", "catalog", min_length=30, max_length=60),
 }
 
 
@@ -325,7 +326,7 @@ FORMS: list[tuple[Any, str]] = [
 @pytest.mark.parametrize(("given_", "says"), FORMS)
 def test_answers_of_another_form_are_refused_with_what_to_return(given_: Any, says: str) -> None:
     with pytest.raises(ValueError, match=says) as caught:
-        check_form(given_, 5, 30)
+        check_form(given_, ONE, 5, 30)
     assert "must answer 5 sequences with real numbers of shape (5,), not with" in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -338,4 +339,4 @@ def test_real_numbers_of_any_kind_and_library_will_do() -> None:
         for name in ("torch.float32", "torch.bfloat16", "bfloat16", "torch.int64")
     ]
     for one in itertools.chain(arrays, tensors):
-        check_form(one, 5, 30)
+        check_form(one, ONE, 5, 30)

@@ -18,14 +18,14 @@ import longlag
 from longlag import words as report
 from longlag.judging import evaluate
 from longlag.learning.recipe import Recipe, recipe
-from longlag.learning.training import train
+from longlag.learning.training import Run, train
 from longlag.networks.lstm import LSTM
 
 torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 from torch.utils.data import DataLoader  # noqa: E402
 
-from longlag.torch import MarkedPairs, TorchRun, train_torch  # noqa: E402
+from longlag.torch import Sequences, train_torch  # noqa: E402
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -72,10 +72,26 @@ class Small(nn.Module):
         self.drop, self.shape = nn.Dropout(0.5), shape
 
     def forward(self, inputs: Any, lengths: Any) -> Any:
-        y = self.read(self.drop(inputs.sum(1) / lengths[:, None]))
+        mask = torch.arange(inputs.shape[1]) < lengths[:, None]
+        y = self.read(self.drop((inputs * mask[:, :, None]).sum(1) / lengths[:, None]))
         if self.shape == "(B,)":
             return y[:, 0] * self.frozen
-        return {"(B, 1)": y, "none": None, "detached": y[:, 0].detach()}[self.shape]
+        numbers = y[:, 0].tolist()
+        return {
+            "(B, 1)": y,
+            "none": None,
+            "detached": y[:, 0].detach(),
+            "tuple": (y[:, 0], y),
+            "list": numbers,
+            "array": np.array(numbers),
+            "complex": y[:, 0] + 0j,
+        }[self.shape]
+
+
+class Complex(Small):
+    def __init__(self) -> None:
+        super().__init__()
+        self.phase = nn.Parameter(torch.ones(2, dtype=torch.complex64))
 
 
 def weights(module: nn.Module) -> list[np.ndarray]:
@@ -118,7 +134,7 @@ def test_it_stops_when_two_successive_tests_are_strict() -> None:
     assert run.stopped_by == ours.stopped_by == "target"
     assert run.sequences == pytest.approx(ours.sequences, abs=2 * 8 * 100)
     assert run.score.wrong <= 2 * 16  # a third set: it took no part in stopping
-    assert longlag.judge(run.module, made, seed=1).wrong <= 2 * 16
+    assert longlag.judge(run.network.module, made, seed=1).wrong <= 2 * 16
 
 
 def test_a_loss_that_is_not_finite_ends_it() -> None:
@@ -140,7 +156,7 @@ def test_the_module_stays_as_it_is_and_a_training_can_be_repeated() -> None:
     module = Small()
     module.drop.eval()
     before, stream = weights(module), torch.get_rng_state()
-    runs: list[TorchRun] = [train_torch(module, short(), seed) for seed in (1, 1, 2)]
+    runs: list[Run] = [train_torch(module, short(), seed) for seed in (1, 1, 2)]
     assert torch.equal(stream, torch.get_rng_state())
     assert all(np.array_equal(a, b) for a, b in zip(before, weights(module), strict=True))
     assert (module.training, module.drop.training) == (True, False)
@@ -165,21 +181,25 @@ def test_the_judged_module_has_the_averaged_weights() -> None:
 
 def test_a_module_of_double_precision_is_trained_too() -> None:
     run = train_torch(Small(dtype=torch.float64), short())
-    assert run.module.read.weight.dtype == torch.float64
+    assert run.network.module.read.weight.dtype == torch.float64
     assert np.isfinite(run.score.mse)
 
 
 @pytest.mark.parametrize(
     ("module", "asked", "seed", "says"),
     [
-        (Small("(B, 1)"), short(), 0, r"shape \(4,\), not with shape \(4, 1\)"),
-        (Small("none"), short(), 0, r"shape \(4,\), not with <class 'NoneType'>"),
+        (Small("(B, 1)"), short(), 0, r"\(4,\), not with shape \(4, 1\): squeeze the last axis"),
+        (Small("none"), short(), 0, r"\(4,\), not with None: return the answers alone"),
+        (Small("tuple"), short(), 0, r"\(4,\), not with a tuple of 2: .* nn.LSTM"),
+        (Small("list"), short(), 0, r"\(4,\), not with a list: "),
+        (Small("array"), short(), 0, "must answer with a tensor, not with a ndarray"),
+        (Small("complex"), short(), 0, "complex64 of shape .*: return real numbers"),
         (Small("detached"), short(), 0, "answers with a gradient"),
+        (Complex(), short(), 0, "module has complex parameters"),
         (lambda x, n: x, short(), 0, "module must be a PyTorch module"),
         (nn.ReLU(), short(), 0, "no parameters that can be trained"),
         (nn.LazyLinear(1), short(), 0, "lazy parameters"),
-        (Small(), 3, 0, r"recipe must be one from longlag.recipe\(name\), or its name, not 3"),
-        (Small(), "robus", 0, "unknown recipe 'robus'; did you mean 'robust'"),
+        (Small(), "robust", 0, r"recipe must be one from longlag.recipe\(name\), not 'robust'"),
         (Small(), recipe("paper"), 0, "learns on-line"),
         (Small(), short(), -1, "seed must be a whole number"),
     ],
@@ -217,14 +237,15 @@ def test_a_judge_gives_the_model_bounded_batches() -> None:
         assert lengths.shape == inputs.shape[:1]
         return [0.25] * len(lengths)
 
+    checks = [4, 8, 1]  # see test_checking.py
     got = longlag.judge(predict, longlag.MarkedPairs(min_length=5000, max_length=5000), 300)
     assert got.n == 300
-    assert [n for n, _, _ in seen] == [209, 91]  # a million values are drawn at a time
+    assert [n for n, _, _ in seen] == [*checks, 209, 91]  # a million values are drawn at a time
     seen.clear()
     again = longlag.judge(
         predict, longlag.MarkedPairs(min_length=5000, max_length=5000), 300, batch_size=100
     )
-    assert [n for n, _, _ in seen] == [100, 100, 9, 91]
+    assert [n for n, _, _ in seen] == [*checks, 100, 100, 9, 91]
     assert again == got
 
 
@@ -238,26 +259,36 @@ def test_a_module_is_judged_in_evaluation_mode() -> None:
     module = Small()
     assert longlag.judge(module, n=50) == longlag.judge(module, n=50)
     assert module.drop.training
-    assert longlag.judge(Mean(), n=50).n == 50  # one without parameters
+    assert longlag.judge(LastValue(), n=50).n == 50  # one without parameters
 
 
-class Mean(nn.Module):
+class LastValue(nn.Module):
     def forward(self, inputs: Any, lengths: Any) -> Any:
-        return inputs.mean((1, 2))
+        return inputs[torch.arange(len(lengths)), lengths - 1, 0]
 
 
 @pytest.mark.parametrize(
     ("predict", "more", "says"),
     [
         (3, {}, r"predict must be a callable, such as .* or a PyTorch module, not int"),
-        (lambda x, n: x[:, 0], {}, r"shape \(512,\), not with float32 of shape \(512, 2\)"),
-        (lambda x, n: 0.25, {}, r"not with float64 of shape \(\)"),
-        (lambda x, n: ["a"] * len(n), {}, r"not with <U1"),
+        (lambda x, n: x[:, 0], {}, r"shape \(4,\), not with shape \(4, 2\): read one number out"),
+        (lambda x, n: 0.25, {}, r"not with shape \(\): return one for each"),
+        (lambda x, n: x[:, 0, 0].squeeze(), {}, r"\(1,\), not with shape \(\): .* squeeze\(\)"),
+        (lambda x, n: ["a"] * len(n), {}, "not with str.* return real numbers"),
+        (lambda x, n: [[0.25]] * len(n), {}, r"shape \(4, 1\): squeeze the last axis"),
+        (lambda x, n: [[0.25], [0.5, 1.0]], {}, "not with a list: return the answers alone"),
+        (lambda x, n: (x[:, 0, 0], x[:, 0]), {}, "not with a tuple of 2: return the answers alone"),
+        (lambda x, n: (x[:, 0], x[:, 0]), {}, "not with a tuple of 2: return the answers alone"),
+        (lambda x, n: {"answers": x[:, 0, 0]}, {}, "not with a dict: return the answers alone"),
+        (lambda x, n: None, {}, "not with None: return the answers alone"),
+        (lambda x, n: torch.ones(len(n), requires_grad=True), {}, "a Tensor, are no array: .*grad"),
+        (lambda x, n: torch.ones(len(n), 1, requires_grad=True), {}, "squeeze the last axis"),
         (lambda x, n: n, {"n": 0}, "n must be a whole number from 1"),
         (lambda x, n: n, {"seed": -1}, "seed must be a whole number from 0"),
         (lambda x, n: n, {"batch_size": 0}, "batch_size must be a whole number from 1"),
-        (lambda x, n: n, {"task": "robus"}, "task must be a recipe's name or a run's directory"),
-        (Small("(B, 1)"), {}, r"shape \(512,\), not with shape \(512, 1\)"),
+        (lambda x, n: n, {"task": "robust"}, "task must be a MarkedPairs or a recipe"),
+        (Small("(B, 1)"), {}, r"shape \(4,\), not with shape \(4, 1\): squeeze the last axis"),
+        (Small("tuple"), {}, "not with a tuple of 2: return the answers alone; nn.LSTM"),
     ],
 )
 def test_what_cannot_be_judged_is_refused(predict: Any, more: dict[str, Any], says: str) -> None:
@@ -280,14 +311,14 @@ def same(a: list[list[np.ndarray]], b: list[list[np.ndarray]]) -> bool:
 
 @pytest.mark.filterwarnings("ignore:This DataLoader", "ignore:.*multi-threaded")
 def test_the_batches_do_not_depend_on_the_number_of_workers() -> None:
-    data = MarkedPairs(recipe("robust", min_length=20), seed=4, batch_size=3, batches=7)
+    data = Sequences(recipe("robust", min_length=20), seed=4, batch_size=3, batches=7)
     alone = arrays(data)
     assert same(alone, arrays(data))
     assert len({batch[0].tobytes() for batch in alone}) == 7
     for workers in (1, 2):
         loader = DataLoader(data, batch_size=None, num_workers=workers)
         assert same(alone, arrays(loader))
-    other = MarkedPairs(recipe("robust", min_length=20), seed=5, batch_size=3, batches=7)
+    other = Sequences(recipe("robust", min_length=20), seed=5, batch_size=3, batches=7)
     assert not same(alone, arrays(other))
 
 
@@ -297,7 +328,7 @@ def test_the_batches_do_not_depend_on_the_number_of_workers() -> None:
 @settings(max_examples=15)
 def test_batches_are_the_tasks(kind: Any, T: int, B: int) -> None:
     task = longlag.MarkedPairs(kind, min_length=T, max_length=T + 4)
-    inputs, lengths, targets = next(iter(MarkedPairs(task, batch_size=B)))
+    inputs, lengths, targets = next(iter(Sequences(task, batch_size=B)))
     assert (inputs.shape, lengths.shape, targets.shape) == ((B, T + 4, 2), (B,), (B,))
     assert (inputs.dtype, lengths.dtype) == (torch.float32, torch.int64)
     for x, n, target in zip(inputs.numpy(), lengths.tolist(), targets.tolist(), strict=True):
@@ -311,10 +342,10 @@ def test_batches_are_the_tasks(kind: Any, T: int, B: int) -> None:
 
 
 def test_the_data_of_recipes() -> None:
-    assert MarkedPairs().task == recipe("robust").task
-    assert next(iter(MarkedPairs()))[0].shape == (recipe("robust").batch_size, 110, 2)
-    assert next(iter(MarkedPairs(recipe("paper"))))[0].shape == (32, 110, 2)
-    lengths = [set(batch[1].tolist()) for batch in MarkedPairs(recipe("catalog"), batches=20)]
+    assert Sequences().task == recipe("robust").task
+    assert next(iter(Sequences()))[0].shape == (recipe("robust").batch_size, 110, 2)
+    assert next(iter(Sequences(recipe("paper"))))[0].shape == (32, 110, 2)
+    lengths = [set(batch[1].tolist()) for batch in Sequences(recipe("catalog"), batches=20)]
     assert all(len(one) == 1 for one in lengths)  # the catalogue's: one length a batch
     assert len(set.union(*lengths)) > 5
 
@@ -322,7 +353,7 @@ def test_the_data_of_recipes() -> None:
 @pytest.mark.parametrize(
     ("given_", "says"),
     [
-        ({"task": 3}, "task must be a MarkedPairs, a recipe or its name, not 3"),
+        ({"task": 3}, "task must be a MarkedPairs or a recipe, not 3"),
         ({"seed": -1}, "seed must be"),
         ({"batch_size": 0}, "batch_size must be"),
         ({"batches": 0}, "batches must be"),
@@ -330,7 +361,7 @@ def test_the_data_of_recipes() -> None:
 )
 def test_bad_data_sets_are_refused(given_: dict[str, Any], says: str) -> None:
     with pytest.raises(ValueError, match=says):
-        MarkedPairs(**given_)
+        Sequences(**given_)
 
 
 # -- without PyTorch, and the page of the manual -------------------------------------------------
@@ -359,7 +390,7 @@ def test_everything_else_works_without_pytorch() -> None:
 
 def test_the_names_of_the_package() -> None:
     assert longlag.train_torch is train_torch
-    assert longlag.torch.MarkedPairs is MarkedPairs
+    assert longlag.torch.Sequences is Sequences
 
 
 def test_the_worked_example_of_the_manual(capsys: Any) -> None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
+import longlag
 from longlag.learning.recipe import recipe
 from longlag.sweeps.trial import perform, trial
 
 torch = pytest.importorskip("torch")
 
-from longlag import torch_baselines  # noqa: E402
+from longlag.networks.torch import IdentityRNN, Recurrent, TorchGRU, trainable, vector  # noqa: E402
 from longlag.torch import train_torch  # noqa: E402
 
 CHANGES: dict[str, Any] = {
@@ -21,8 +23,8 @@ CHANGES: dict[str, Any] = {
 
 
 def run(name: str, seed: int = 1) -> dict[str, Any]:
-    function = f"longlag.torch_baselines:{name}"
-    return perform(vars(trial("robust", seed, "torch", function=function, fresh=50, **CHANGES)))
+    settings = {"network": f"torch-{name}", **CHANGES}
+    return perform(vars(trial("robust", seed, "numpy", fresh=50, **settings)))
 
 
 @pytest.mark.parametrize("name", ["gru", "irnn"])
@@ -31,7 +33,7 @@ def test_a_trial_is_a_function_of_recipe_and_seed(name: str) -> None:
     first, again, other = run(name), run(name), run(name, 2)
     assert torch.equal(stream, torch.get_rng_state())
     assert first["status"] == "max_iterations", first["error"]
-    assert (first["sequences"], first["engine"], first["isa"]) == (320, "torch", None)
+    assert (first["sequences"], first["engine"], first["isa"]) == (320, "numpy", None)
     assert [k for k, _, _ in first["curve"]] == [20, 40]
     assert first["versions"]["torch"] == torch.__version__
     assert first["fresh"]["n"] == 50
@@ -42,16 +44,17 @@ def test_a_trial_is_a_function_of_recipe_and_seed(name: str) -> None:
 
 def test_a_trial_is_train_torch_of_the_network() -> None:
     outcome = run("gru")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(1)
-        module = torch_baselines.Recurrent(torch_baselines.gated(5), 0.25)
-    theirs = train_torch(module, recipe("robust", **CHANGES), 1)
+    made = recipe("robust", network="torch-gru", **CHANGES)
+    module = made.network_of(made.learner(1).weights).load()
+    theirs = train_torch(module, made, 1)
     assert [(k, mse) for k, mse, _ in outcome["curve"]] == theirs.history.test_curve
     assert outcome["score"] == theirs.score.as_dict()
 
 
 def test_the_relu_network_starts_at_the_identity() -> None:
-    module = torch_baselines.Recurrent(torch_baselines.identity(4), 0.25)
+    made = recipe("robust", network="torch-irnn", hidden=4)
+    module = made.network_of(made.learner(1).weights).load()
+    assert isinstance(module, Recurrent)
     own = dict(module.units.named_parameters())
     assert torch.equal(own["weight_hh_l0"], torch.eye(4))
     assert not own["bias_ih_l0"].any()
@@ -65,7 +68,23 @@ def test_the_relu_network_starts_at_the_identity() -> None:
 
 
 def test_an_answer_is_read_at_each_sequences_own_end() -> None:
-    module = torch_baselines.Recurrent(torch_baselines.gated(4), 0.0)
+    module = TorchGRU(hidden=4).built(recipe("robust").task)
     x = torch.rand(2, 9, 2)
     both = module(x, torch.tensor([9, 4]))
     torch.testing.assert_close(both[1:], module(x[1:, :4], torch.tensor([4])))
+
+
+@pytest.mark.parametrize("network", [TorchGRU(hidden=3), IdentityRNN(hidden=3)])
+@pytest.mark.parametrize("name", ["adding", "temporal-order"])
+def test_a_gradient_is_that_of_finite_differences(network: Any, name: str) -> None:
+    task, rng = longlag.task(name, min_length=12), np.random.default_rng(0)
+    weights = network.start(task, rng)
+    assert (
+        len(weights) == network.size(task) == len(vector(trainable(network.built(task)).values()))
+    )
+    batch = task.sample(3, rng)
+    _, parts = network.of(weights, task).gradient(*batch)
+    gradient = np.concatenate([part.ravel() for part in parts])
+    direction = rng.normal(size=len(weights)).astype(np.float32)
+    ends = [network.of(weights + s * direction, task).gradient(*batch)[0] for s in (1e-3, -1e-3)]
+    assert (ends[0] - ends[1]) / 2e-3 == pytest.approx(float(gradient @ direction), rel=2e-2)
