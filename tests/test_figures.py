@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
 import subprocess
 import sys
@@ -37,9 +38,9 @@ from longlag.figures import (
     write_animation,
     write_figures,
 )
+from longlag.learning import streams
 from longlag.learning.recipe import Recipe
 from longlag.learning.training import History, Run
-from longlag.networks.lstm import LSTM, parameter_count, unflatten
 from longlag.tasks.marked_pairs import Kind, MarkedPairs, Sequence
 from longlag.tasks.score import TOLERANCE, score
 
@@ -49,8 +50,12 @@ DRAW = [training_curve.draw, sample_sequences.draw, cell_state.draw, pred_vs_tar
 SHORT = {"max_iterations": 40, "test_every": 20, "test_size": 32, "batch_size": 4}
 
 
+SHORT_ONLINE = {"max_sequences": 2048, "test_size": 32, "min_length": 12}
+
+
 def trained(name: str = "robust", seed: int = 0, **settings: object) -> Run:
-    recipe = longlag.recipe(name, **(SHORT | settings))
+    short = SHORT_ONLINE if name == "paper" else SHORT
+    recipe = longlag.recipe(name, **(short | settings))
     return longlag.train(recipe, seed, engine="numpy")
 
 
@@ -64,11 +69,11 @@ def catalog() -> Run:
     return trained("catalog", hidden=3)
 
 
-def constant_network(recipe: Recipe, value: float) -> LSTM:
+def constant_network(recipe: Recipe, value: float) -> Any:
     """A network that answers `value` to everything."""
-    parameters = unflatten(np.zeros(parameter_count(recipe.hidden)), recipe.hidden)
-    parameters.by[:] = value
-    return LSTM(parameters, "linear")
+    weights = np.zeros(recipe.network.size(recipe.task))
+    weights[-recipe.task.outputs :] = value  # by
+    return recipe.network_of(weights)
 
 
 def diverged(run: Run) -> Run:
@@ -77,10 +82,11 @@ def diverged(run: Run) -> Run:
     nan = float("nan")
     return replace(
         run,
-        network=LSTM(unflatten(vector, run.recipe.hidden), run.recipe.output),
+        network=run.recipe.network_of(vector),
         history=History(np.array([]), [], 0.0),
         score=replace(run.score, mse=nan, rmse=nan, mae=nan, max_error=nan, wrong=run.score.n),
         stopped_by="diverged",
+        iterations=0,
         snapshots={0: vector},
     )
 
@@ -223,6 +229,20 @@ def assert_legible(fig: Figure, monkeypatch: pytest.MonkeyPatch) -> None:
             assert apart, (texts[i], texts[j])
 
 
+# What any task and any network may be, beside the LSTM with numbers as inputs and one answer.
+OTHERS: list[tuple[str, dict[str, object]]] = [
+    ("robust", {"task": "temporal-order", "network": "gru", "min_length": 20}),
+    ("robust", {"network": "lstm1997", "min_length": 20}),
+    ("paper", {}),
+    ("robust", {"network": "torch-gru", "min_length": 20}),
+]
+
+
+def in_words(made: tuple[str, dict[str, object]]) -> str:
+    name, settings = made
+    return " ".join([name, *(f"{k}={v}" for k, v in settings.items())])
+
+
 @pytest.fixture(
     scope="module",
     params=[
@@ -235,11 +255,14 @@ def assert_legible(fig: Figure, monkeypatch: pytest.MonkeyPatch) -> None:
         ("catalog", {"min_length": 12, "max_length": 12, "max_iterations": 1}),
         ("robust", {"optimizer": "sgd", "learning_rate": 1000.0, "clip": 1000.0}),
         ("diverged", {}),
+        *OTHERS,
     ],
-    ids=lambda p: " ".join([p[0], *(f"{k}={v}" for k, v in p[1].items())]),
+    ids=in_words,
 )
 def any_run(request: pytest.FixtureRequest) -> Run:
     name, settings = request.param
+    if settings.get("network") == "torch-gru":
+        pytest.importorskip("torch")
     return diverged(trained()) if name == "diverged" else trained(name, **settings)
 
 
@@ -311,12 +334,19 @@ def test_tests_of_averaged_weights_are_said_to_be(decay: float) -> None:
 # -- one time axis -----------------------------------------------------------------------------
 
 
+SHOWN = {
+    "lstm": ["cell", "hidden", "input_gate", "forget_gate", "output_gate"],
+    "lstm1997": ["cell", "hidden", "input_gate", "output_gate"],
+    "gru": ["hidden", "candidate", "reset_gate", "update_gate"],
+    "torch-gru": [],
+}
+
+
 def test_all_panels_of_cell_state_share_one_time_axis(any_run: Run) -> None:
     fig = cell_state.draw(any_run)
     fig.draw_without_rendering()
     timed = [ax for ax in fig.axes if ax.get_label() != "colour bar"]
-    names = ["input", "cell", "hidden", "input_gate", "forget_gate", "output_gate"]
-    assert [ax.get_label() for ax in timed] == names
+    assert [ax.get_label() for ax in timed] == ["input", *SHOWN[any_run.recipe.network.name]]
     steps = len(examples.one_sequence(any_run).inputs)
     for ax in timed:
         place = ax.get_position()
@@ -443,13 +473,13 @@ def test_sample_sequences_are_judged_by_the_tolerance(paper: Run) -> None:
     far = replace(paper, network=constant_network(paper.recipe, sequences[1].target + 0.041))
     for run, off, sign in ((near, "0.039", "✓"), (far, "0.041", "✗")):
         left, right = titles(panel(sample_sequences.draw(run), "sequence 2"))
-        assert left == examples.formula(run.recipe.task, sequences[1])
+        assert left == run.recipe.task.explain(sequences[1])
         assert right.endswith(f"off by {off}  {sign}")
 
 
 def test_hidden_marks_are_shown_where_rules_hide_them(paper: Run, catalog: Run) -> None:
-    assert [examples.is_hidden(s) for s in examples.five_sequences(paper)] == [False] * 4 + [True]
-    assert not any(examples.is_hidden(s) for s in examples.five_sequences(catalog))
+    for run, hidden in ((paper, [False] * 4 + [True]), (catalog, [False] * 5)):
+        assert [run.recipe.task.is_special(s) for s in examples.five_sequences(run)] == hidden
     for run, expected in ((paper, [0, 0, 0, 0, 1]), (catalog, [0] * 5)):
         fig = sample_sequences.draw(run)
         outlined = [
@@ -479,28 +509,28 @@ def test_bars_are_the_sequence(paper: Run) -> None:
 
 
 def test_formula_adds_up() -> None:
-    product = MarkedPairs("multiplication", "paper", 20, 22)
-    total = MarkedPairs("adding", "paper", 20, 22)
+    product = MarkedPairs("multiplication", min_length=20, max_length=22)
+    total = MarkedPairs("adding", min_length=20, max_length=22)
     inputs = np.zeros((20, 2))
     inputs[[0, 3, 7], 0] = 0.9, 0.5, -0.25
-    said = examples.formula(product, Sequence(abs(inputs), 0.125, (7, 3)))
+    said = product.explain(Sequence(abs(inputs), 0.125, (7, 3)))
     assert said == "0.500 × 0.250 = 0.125"
-    said = examples.formula(product, Sequence(inputs, 0.5, (0, 3)))
+    said = product.explain(Sequence(inputs, 0.5, (0, 3)))
     assert said == "1 (hidden) × 0.500 = 0.500"
-    said = examples.formula(total, Sequence(inputs, 0.5625, (3, 7)))
+    said = total.explain(Sequence(inputs, 0.5625, (3, 7)))
     assert said == "½ + (0.500 − 0.250) / 4 = 0.562"
-    said = examples.formula(total, Sequence(inputs, 0.4375, (7, 0)))
+    said = total.explain(Sequence(inputs, 0.4375, (7, 0)))
     assert said == "½ + (0 (hidden) − 0.250) / 4 = 0.438"
 
 
 @pytest.mark.parametrize("task", ["multiplication", "adding"])
 def test_what_a_formula_prints_has_the_result_that_it_prints(task: Kind) -> None:
     """0.99 × 0.19 = 0.191 would be wrong, whatever was rounded."""
-    marked, rng = MarkedPairs(task, "paper", 20, 22), np.random.default_rng(0)
+    marked, rng = MarkedPairs(task, min_length=20, max_length=22), np.random.default_rng(0)
     half = Decimal("0.0005")
     for _ in range(300):
         sequence = marked.sequence(rng)
-        left, result = examples.formula(marked, sequence).split(" = ")
+        left, result = marked.explain(sequence).split(" = ")
         assert result == f"{sequence.target:.3f}"
         numbers = re.findall(r"[−-]? ?[\d.]+", left.replace("½", "").replace("/ 4", ""))
         x1, x2 = (Decimal(x.replace("−", "-").replace(" ", "")) for x in numbers)
@@ -513,7 +543,7 @@ def test_scatter_shows_all_answers_and_marks_the_wrong(paper: Run) -> None:
     task, rng = paper.recipe.task.tested, examples.stream(paper, "scatter")
     drawn = [task.sequence(rng) for _ in range(256)]
     targets = np.array([s.target for s in drawn])
-    result = score(examples.answers(paper.network, drawn), targets)
+    result = score(examples.answers(paper.network, task, drawn), targets)
     ax = panel(fig, "answers")
     assert ax.get_aspect() == 1
     counts: dict[tuple[str, bool], int] = {}
@@ -525,7 +555,7 @@ def test_scatter_shows_all_answers_and_marks_the_wrong(paper: Run) -> None:
             assert np.all((abs(y - x) > TOLERANCE) == (line.get_color() == style.MARK))
     assert sum(counts.values()) == 256
     assert sum(n for (colour, _), n in counts.items() if colour == style.MARK) == result.wrong
-    hidden = sum(examples.is_hidden(s) for s in drawn)
+    hidden = sum(task.is_special(s) for s in drawn)
     assert sum(n for (_, diamond), n in counts.items() if diamond) == hidden > 0
     assert fig.texts[0].get_text().startswith(f"{256 - result.wrong} of 256")
     (said,) = (t.get_text() for t in ax.texts)
@@ -554,6 +584,106 @@ def test_heat_map_shows_the_states_on_a_symmetric_scale(paper: Run) -> None:
         assert image.get_clim() == pytest.approx((-largest, largest))
     line = panel(fig, "forget_gate").lines[0]
     np.testing.assert_allclose(line.get_ydata(), states["forget_gate"][0].mean(axis=1), rtol=1e-5)
+
+
+def stage_of(run: Run) -> tuple[animation.Stage, list[animation.Frame]]:
+    sequences = [examples.one_sequence(run), *examples.spread_sequences(run, 6)]
+    frames = animation.film(run, sorted(run.snapshots), sequences)
+    return animation.Stage(run, sequences, frames), frames
+
+
+@pytest.mark.parametrize(("name", "settings"), OTHERS, ids=map(in_words, OTHERS))
+def test_any_task_and_network_is_drawn(name: str, settings: dict, tmp_path: Path) -> None:
+    """Pictures and film are written, and what they show inside is what the network says."""
+    if settings.get("network") == "torch-gru":
+        pytest.importorskip("torch")
+    run = trained(name, **settings)
+    written = write_figures(run, tmp_path)
+    assert sorted(path.stem for path in written if path.suffix == ".png") == sorted(NAMES)
+    with Image.open(write_animation(run, tmp_path / "a.gif", n_frames=3)) as gif:
+        assert (gif.size, gif.n_frames) == ((830, 550), min(3, len(run.snapshots)))
+
+    states = run.network.states(examples.one_sequence(run).inputs[None])
+    fig = cell_state.draw(run)
+    assert set(states) <= {ax.get_label() for ax in fig.axes}
+    for label, values in states.items():
+        ax = panel(fig, label)
+        assert ax.get_title(loc="left") == run.network.titles[label]
+        if label.endswith("_gate"):
+            drawn = np.mean([line.get_ydata() for line in data_lines(ax)], axis=0)
+            np.testing.assert_allclose(drawn, values[0].mean(axis=1), rtol=1e-5)
+        else:
+            np.testing.assert_allclose(ax.images[0].get_array(), values[0].T, rtol=1e-5)
+
+    stage, frames = stage_of(run)
+    for frame in (frames[0], frames[-1]):
+        stage.show(frame)
+        if stage.heat is None:
+            assert states == {}
+            assert "shows no states" in stage.cells.texts[0].get_text()
+        else:
+            memory = examples.memory(
+                run.network_at(frame.iteration).states(examples.one_sequence(run).inputs[None])
+            )
+            np.testing.assert_allclose(stage.heat.get_array(), memory[0].T, rtol=1e-5)
+
+
+def data_lines(ax: Axes) -> list[Any]:
+    """The lines of a panel that are no marks."""
+    return [line for line in ax.lines if len(np.asarray(line.get_xdata())) > 2]
+
+
+@pytest.fixture(scope="module")
+def order() -> Run:
+    return trained(**OTHERS[0][1])
+
+
+def test_several_outputs_are_judged_by_the_tasks_rule(order: Run) -> None:
+    task = order.recipe.task
+    for value in (0.29, 0.71):  # no answer is right with one output alone
+        run = replace(order, network=constant_network(order.recipe, value))
+        assert all(titles(ax)[1].endswith("✗") for ax in sample_sequences.draw(run).axes)
+        assert pred_vs_target.draw(run).texts[0].get_text().startswith("0 of 256")
+    weights = np.zeros(order.recipe.network.size(task))
+    weights[-4:] = 0.29, 0.29, 0.29, 0.71  # by: YY, and just so
+    run = replace(order, network=order.recipe.network_of(weights))
+    shown = examples.five_sequences(run)
+    assert 0 < sum(s.target[3] for s in shown) < 5
+    for ax, sequence in zip(sample_sequences.draw(run).axes, shown, strict=True):
+        said, verdict = titles(ax)
+        assert said == task.explain(sequence)
+        off, mark = ("0.290", "✓") if sequence.target[3] else ("0.710", "✗")
+        assert verdict == f"network: YY, off by {off}  {mark}"
+        letters = [text.get_text() for text in ax.texts]
+        assert letters == [*task.explain(sequence)[-2:], "E", "B"]
+
+    fig, rng = pred_vs_target.draw(run), examples.stream(run, "scatter")
+    drawn = [task.sequence(rng) for _ in range(256)]
+    solved = sum(int(s.target[3]) for s in drawn)
+    assert fig.texts[0].get_text() == f"{solved} of 256 answers lie within 0.3 of the truth"
+    dots = [line for line in panel(fig, "answers").lines if line.get_linestyle() == "None"]
+    assert sum(len(np.asarray(line.get_xdata())) for line in dots) == 4 * 256
+    wrong = [line for line in dots if line.get_color() == style.MARK]
+    assert sum(len(np.asarray(line.get_xdata())) for line in wrong) == 2 * (256 - solved)
+
+
+def test_bars_of_several_outputs_are_those_that_should_be_one(order: Run) -> None:
+    stage, frames = stage_of(order)
+    stage.show(frames[-1])
+    wanted = [
+        a[np.argmax(s.target)] for a, s in zip(frames[-1].answers, stage.sequences, strict=True)
+    ]
+    heights = [bar.get_height() for bar in stage.given]
+    assert heights == pytest.approx(np.array(wanted)[stage.order])
+    said = style.answer(order.recipe.task.classes[int(np.argmax(frames[-1].answers[0]))])
+    assert stage.answer.get_text() == said
+
+
+@pytest.mark.parametrize(("value", "words"), [(np.nan, "not a number"), (np.inf, "infinite")])
+def test_an_answer_that_is_no_number_is_not_named(order: Run, value: float, words: str) -> None:
+    run = replace(order, network=constant_network(order.recipe, value))
+    assert titles(panel(cell_state.draw(run), "input"))[1] == f"network: {words}"
+    assert all(f"network: {words}" in titles(ax)[1] for ax in sample_sequences.draw(run).axes)
 
 
 def test_colours_show_one_large_cell_and_the_small_ones() -> None:
@@ -634,19 +764,32 @@ def test_sequences_depend_on_the_seed_and_not_on_the_network(paper: Run) -> None
 
 
 def test_streams_meet_no_other_stream(paper: Run, catalog: Run) -> None:
+    seed = paper.seed
     numbers = [examples.stream(paper, name).random() for name in examples.STREAMS]
-    numbers += [rng.random() for rng in paper.recipe.streams(paper.seed)]
-    numbers += [catalog.recipe.streams(catalog.seed).training.random()]
-    evaluation = np.random.SeedSequence(paper.seed, spawn_key=(4,))
-    numbers += [np.random.default_rng(evaluation).random()]
+    numbers += [streams.stream(seed, streams.WEIGHTS).random()]
+    for run, names in (
+        (paper, ("training_stream", "test_stream")),
+        (catalog, ("training_stream",)),
+    ):
+        state = run.recipe.learner(seed).state()
+        for name in names:
+            rng = np.random.default_rng()
+            rng.bit_generator.state = json.loads(state[name])
+            numbers.append(rng.random())
+    online = longlag.recipe("paper").learner(seed)
+    numbers += [online.test_stream(k).random() for k in range(2)]
+    numbers += [streams.stream(seed, streams.TRAINING, k).random() for k in range(2)]
+    numbers += [streams.stream(seed, streams.EVALUATION_STREAM).random()]
     assert len(set(numbers)) == len(numbers)
 
 
 def test_answers_do_not_depend_on_the_chunk(paper: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     sequences = examples.five_sequences(paper)
-    together = examples.answers(paper.network, sequences)
+    task = paper.recipe.task
+    together = examples.answers(paper.network, task, sequences)
     monkeypatch.setattr(examples, "FORWARD_VALUES", 1)
-    np.testing.assert_allclose(examples.answers(paper.network, sequences), together, rtol=1e-5)
+    apart = examples.answers(paper.network, task, sequences)
+    np.testing.assert_allclose(apart, together, rtol=1e-5)
 
 
 def test_shown_sequence_is_clear(paper: Run, catalog: Run) -> None:
@@ -662,7 +805,8 @@ def learned_late(paper: Run) -> Run:
     steps = np.arange(1, 1001)
     losses = 0.06 * 10.0 ** (-2 * np.clip((steps - 900) / 50, 0, 1))
     snapshots = dict.fromkeys(range(0, 1001, 5), paper.snapshots[0])
-    return replace(paper, history=History(losses, [], 0.0), snapshots=snapshots)
+    history = History(losses, [], 0.0)
+    return replace(paper, history=history, iterations=1000, snapshots=snapshots)
 
 
 def test_frames_dwell_on_the_moment_of_learning(paper: Run) -> None:
@@ -700,7 +844,8 @@ def test_title_counts_sequences(paper: Run) -> None:
     stage = animation.Stage(paper, sequences, frames)
     stage.show(frames[1])
     assert re.split(r"\s+·\s+", stage.title.get_text()) == ["Iteration 40", "160 sequences seen"]
-    assert stage.answer.get_text() == style.answer(frames[1].answers[0])
+    said = style.answer(paper.recipe.task.say(frames[1].answers[0]))
+    assert stage.answer.get_text() == said
     np.testing.assert_array_equal(stage.batch_line.get_ydata(), paper.history.train_losses)
     heights = [bar.get_height() for bar in stage.given]
     assert heights == pytest.approx(frames[1].answers[stage.order])

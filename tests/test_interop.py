@@ -32,7 +32,7 @@ from longlag.interop import metadata, onnx_file, safetensors_file, torch_file  #
 from longlag.interop.torch_module import LSTMModule, from_run  # noqa: E402
 from longlag.learning.recipe import recipe  # noqa: E402
 from longlag.learning.training import History, Run  # noqa: E402
-from longlag.networks.lstm import LSTM, Parameters, parameter_shapes  # noqa: E402
+from longlag.networks.lstm import LSTM, Parameters  # noqa: E402
 from longlag.runs import directory as runs  # noqa: E402
 
 FORMATS = get_args(interop.Format)
@@ -50,15 +50,25 @@ def made(hidden: int = 3, output: str = "linear", forget_gate: bool = True, seed
     rng = np.random.default_rng(seed)
     settings = {"hidden": hidden, "output": output, "forget_gate": forget_gate, "min_length": 11}
     its = recipe("robust", **settings)
-    weights = [draw(rng, shape) for shape in parameter_shapes(hidden)]
+    shapes = its.network.shapes(its.task).values()
+    weights = np.concatenate([draw(rng, shape).ravel() for shape in shapes])
     losses = 10.0 ** rng.uniform(-12, 3, int(rng.integers(1, 40)))
     losses[rng.random(len(losses)) < 0.05] = np.nan
-    curve = [(k, float(loss)) for k, loss in enumerate(losses)]
     score = longlag.score(rng.random(9), rng.random(9))
-    network = LSTM(Parameters(*weights), its.output, forget_gate)
-    history = History(losses, curve, float(rng.random()))
-    env = {"longlag": "0.0.9", "cores": 3}
-    return Run(its, seed, network, history, score, "target", {}, "native", "avx2", env=env)
+    tests = [(k, dataclasses.replace(score, mse=float(loss))) for k, loss in enumerate(losses)]
+    return Run(
+        recipe=its,
+        seed=seed,
+        network=its.network_of(weights),
+        history=History(losses, tests, float(rng.random())),
+        score=score,
+        stopped_by="target",
+        iterations=len(losses),
+        snapshots={},
+        engine="native",
+        isa="avx2",
+        env={"longlag": "0.0.9", "cores": 3},
+    )
 
 
 def draw(rng: np.random.Generator, shape: Any) -> np.ndarray:
@@ -103,7 +113,7 @@ def refusal(path: Path) -> str:
 def test_a_round_trip_keeps_every_bit(format, hidden, variant, seed, tmp_path_factory) -> None:
     run = made(hidden, *variant, seed)
     path = tmp_path_factory.getbasetemp() / f"round_trip.{format}"
-    if format == "onnx" and not run.recipe.forget_gate:
+    if format == "onnx" and not run.network.forget_gate:
         with pytest.raises(ValueError, match="ONNX cannot express a forget gate fixed at 1"):
             interop.write(run, path, format)
         return
@@ -121,7 +131,7 @@ def test_the_lstm_of_1997_goes_into_safetensors_alone(format, tmp_path: Path) ->
     run = longlag.train(its, seed=5, engine="numpy")
     path = tmp_path / "file"
     if format != "safetensors":
-        with pytest.raises(ValueError, match="the LSTM of 1997, for which neither PyTorch nor"):
+        with pytest.raises(ValueError, match="network lstm1997, for which neither PyTorch nor"):
             interop.write(run, path, format)
         assert not path.exists()
         return
@@ -135,6 +145,68 @@ def test_the_lstm_of_1997_goes_into_safetensors_alone(format, tmp_path: Path) ->
     assert b'"gate_order":"cells, input gates, output gates"' in path.read_bytes()
     path.write_bytes(path.read_bytes().replace(b"cells, input gates, output gates", b" " * 32))
     assert "its gate order is" in refusal(path)
+
+
+OTHERS: dict[str, tuple[dict[str, Any], str, str]] = {  # settings, gate order, why others refuse
+    "gru": ({"network": "gru"}, "reset, update, candidate", "trains network gru, for which"),
+    "lstm1997": (
+        {"network": "lstm1997", "output": "linear"},
+        "cells, input gates, output gates",
+        "trains network lstm1997, for which",
+    ),
+    "order": (
+        {"task": "temporal-order"},
+        "input, forget, output, candidate",
+        "task temporal-order has 8 symbols and 4 outputs, read at the last step, but",
+    ),
+    "order by gru": (
+        {"task": "temporal-order", "network": "gru"},
+        "reset, update, candidate",
+        "trains network gru, for which",
+    ),
+    "torch-gru": (
+        {"network": "torch-gru"},
+        "the network's own",
+        "trains network torch-gru, for which",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_any_task_and_network_goes_into_safetensors_alone(name: str, tmp_path: Path) -> None:
+    changes, gate_order, refused = OTHERS[name]
+    small = {"max_iterations": 20, "test_every": 20, "test_size": 20, "min_length": 18}
+    run = longlag.train(recipe("robust", **small | changes), seed=3, engine="numpy")
+    path = interop.write(run, tmp_path / "file", "safetensors")
+    back = interop.read(path)
+    assert same(run, back)
+    assert back.recipe == run.recipe
+    inputs, lengths, _ = run.recipe.task.sample(9, np.random.default_rng(0))
+    answers = run.network.predict(inputs, lengths)
+    assert np.array_equal(answers, back.network.predict(inputs, lengths))
+
+    weights, texts = safetensors_numpy.load_file(path), safetensors_metadata(path)
+    assert texts["gate_order"] == gate_order
+    shapes = run.recipe.network.shapes(run.recipe.task)
+    assert {n: array.shape for n, array in weights.items()} == shapes
+    for another in {order for _, order, _ in OTHERS.values()} - {gate_order}:
+        data = safetensors_numpy.save(weights, metadata.describe(run, another))
+        (tmp_path / "other").write_bytes(data)
+        assert "its gate order is" in refusal(tmp_path / "other")
+
+    for format in ("torch", "onnx"):
+        with pytest.raises(ValueError, match=refused) as caught:
+            interop.write(run, tmp_path / "new", format)
+        assert "export to safetensors" in str(caught.value)
+        assert "\n" not in str(caught.value)
+    assert not (tmp_path / "new").exists()
+
+
+def safetensors_metadata(path: Path) -> dict[str, str]:
+    from safetensors import safe_open
+
+    with safe_open(path, "np") as file:
+        return file.metadata()
 
 
 def test_the_largest_network_goes_out_and_in(tmp_path: Path) -> None:
@@ -155,14 +227,11 @@ def test_a_run_directory_comes_back_byte_for_byte(format, tmp_path: Path) -> Non
 
 def test_the_settings_can_be_read_without_longlag(tmp_path: Path) -> None:
     """What another program sees: named arrays and texts."""
-    from safetensors import safe_open
-
     run = made()
-    interop.write(run, tmp_path / "file", "safetensors")
-    with safe_open(tmp_path / "file", "np") as file:
-        texts = file.metadata()
-        assert set(file.keys()) == set(Parameters._fields)
-        assert np.array_equal(file.get_tensor("Wh"), run.network.parameters.Wh)
+    path = interop.write(run, tmp_path / "file", "safetensors")
+    arrays, texts = safetensors_numpy.load_file(path), safetensors_metadata(path)
+    assert set(arrays) == set(Parameters._fields)
+    assert np.array_equal(arrays["Wh"], run.network.parameters.Wh)
     about = json.loads(texts["run"])
     assert about["recipe"] == "robust"
     assert about["config"] == run.recipe.settings()

@@ -33,10 +33,11 @@ LAST_FRAME_MS = 3000
 
 @dataclass(frozen=True)
 class Frame:
-    """A network at one iteration: cell states (T, H) and its answers to the sequences."""
+    """A network at one iteration: cell states (T, H), None where it shows none, and its answers to
+    the sequences."""
 
     iteration: int
-    cells: np.ndarray
+    cells: np.ndarray | None
     answers: np.ndarray
 
 
@@ -109,7 +110,7 @@ class Stage:
     bars: Axes
     error: Axes
     answer: Text
-    heat: AxesImage
+    heat: AxesImage | None
     order: np.ndarray
     given: BarContainer
     losses: tuple[np.ndarray, np.ndarray]
@@ -160,12 +161,19 @@ class Stage:
 
     def _cells(self, frames: list[Frame]) -> None:
         """The heat map; its colours mean the same in all frames, and suit the last one best."""
-        ax, cells = self.cells, frames[-1].cells
-        norm = panels.colour_norm(*(frame.cells for frame in frames))
+        ax, every = self.cells, [frame.cells for frame in frames if frame.cells is not None]
+        self.heat = None
+        if not every:
+            for blank in (ax, self.colour_bar):
+                blank.set_axis_off()
+            self.input.tick_params(labelbottom=True)
+            self.input.set_xlabel("step")
+            style.note(ax, "the network shows no states")
+            return
+        cells, norm = every[-1], panels.colour_norm(*every)
         block_size = panels.block_size(self.run.network)
         self.heat = panels.heat_map(ax, self.colour_bar, cells, norm, block_size)
-        titles = self.run.network.titles
-        ax.set_title(titles.get("cell") or titles["hidden"])
+        ax.set_title(examples.memory(self.run.network.titles))
         ax.set_xlabel("step")
         panels.time_axis(ax, len(cells))
         panels.mark_lines(ax, self.run.recipe.task.drawing(self.sequences[0]))
@@ -210,7 +218,8 @@ class Stage:
         alike = self.run.stops  # on-line, an iteration is a sequence
         self.title.set_text(seen if alike else f"Iteration {frame.iteration:,}   ·   {seen}")
         self.answer.set_text(style.answer(self.run.recipe.task.say(frame.answers[0])))
-        self.heat.set_data(frame.cells.T)
+        if self.heat is not None and frame.cells is not None:
+            self.heat.set_data(frame.cells.T)
         given = examples.marked(self.targets, frame.answers)
         heights = np.nan_to_num(given[self.order], nan=0.0, posinf=2.0, neginf=-2.0)
         for bar, height in zip(self.given, np.clip(heights, -2, 2), strict=True):

@@ -6,6 +6,7 @@ training, tests and `evaluate`; which of them are shown never depends on the net
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from collections.abc import Sequence as Seq
 from typing import Any
 
@@ -90,16 +91,10 @@ def answers(network: Any, task: Task, sequences: Seq[Sequence]) -> np.ndarray:
     return np.concatenate(given).astype(np.float64)
 
 
-def memory(states: dict[str, np.ndarray]) -> np.ndarray:
-    """What a network carries along: its cell states, or its hidden ones where it has no cells.
-
-    Raises:
-        ValueError: it shows nothing of the kind.
-    """
-    for name in ("cell", "hidden"):
-        if name in states:
-            return states[name]
-    raise ValueError("the network shows no states: its picture and animation need some")
+def memory(states: Mapping[str, Any]) -> Any:
+    """What a network carries along: what it says of its cell states, or of its hidden ones where
+    it has no cells; None where it shows neither."""
+    return states.get("cell", states.get("hidden"))
 
 
 def marked(targets: np.ndarray, values: np.ndarray) -> np.ndarray:

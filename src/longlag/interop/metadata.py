@@ -25,6 +25,7 @@ from longlag import files
 from longlag.learning.recipe import Recipe
 from longlag.learning.training import Run
 from longlag.networks.lstm import LSTM, ForgetGateLSTM
+from longlag.networks.network import counted
 from longlag.runs import directory as runs
 
 FORMAT = "longlag export 1"
@@ -45,12 +46,21 @@ def modern(run: Run) -> LSTM:
     """A run's network, where other programs have such a layer.
 
     Raises:
-        ValueError: it is no LSTM with a forget gate, or its task has symbols.
+        ValueError: it is no LSTM with a forget gate, or its task asks for more than one number
+            at the end of sequences of two numbers a step.
     """
     if not isinstance(run.network, LSTM):
         raise ValueError(
             f"recipe {run.recipe.name} trains network {run.recipe.network.name}, for which neither "
             "PyTorch nor ONNX is given a layer here; export to safetensors"
+        )
+    task = run.recipe.task
+    if task.symbols or task.inputs != 2 or task.outputs != 1 or task.answered != "last":
+        inputs = f"{task.inputs} {'symbols' if task.symbols else 'inputs'}"
+        raise ValueError(
+            f"task {task.name} has {inputs} and {counted(task.outputs, 'output')}, read at the "
+            f"{task.answered} step, but PyTorch's and ONNX's files hold networks of 2 inputs and "
+            "1 output, read at the last step; export to safetensors"
         )
     return run.network
 

@@ -13,10 +13,14 @@ from safetensors.numpy import load, save
 from longlag.interop import metadata
 from longlag.learning.recipe import Recipe
 from longlag.learning.training import Run
-from longlag.networks.lstm1997 import BlockLSTM
 
 GATE_ORDER = "input, forget, output, candidate"
-ORDER_1997 = "cells, input gates, output gates"
+GATE_ORDERS = {
+    "lstm": GATE_ORDER,
+    "lstm1997": "cells, input gates, output gates",
+    "gru": "reset, update, candidate",
+}
+OWN_ORDER = "the network's own"  # of any other
 
 
 def encode(run: Run) -> bytes:
@@ -38,7 +42,7 @@ def decode(data: bytes) -> Run:
         raise ValueError(f"safetensors cannot read it ({error})") from error
     size = int.from_bytes(data[:8], "little")
     texts = json.loads(data[8 : 8 + size]).get("__metadata__", {})
-    metadata.check(texts, GATE_ORDER, ORDER_1997)
+    metadata.check(texts, *GATE_ORDERS.values(), OWN_ORDER)
     run = metadata.assemble(texts, {name: weights[name] for name in sorted(weights)})
     metadata.check(texts, gate_order(run.recipe))
     return run
@@ -46,4 +50,4 @@ def decode(data: bytes) -> Run:
 
 def gate_order(recipe: Recipe) -> str:
     """How the gates of a recipe's network stand in its arrays."""
-    return ORDER_1997 if isinstance(recipe.network, BlockLSTM) else GATE_ORDER
+    return GATE_ORDERS.get(recipe.settings()["network"], OWN_ORDER)

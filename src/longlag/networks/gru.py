@@ -99,6 +99,7 @@ class GRU:
         """What the states are, in words."""
         return {
             "hidden": "Hidden state h of each unit",
+            "candidate": "Candidate n of each unit: what is let in",
             "reset_gate": "Reset gate: how much of the past makes a candidate",
             "update_gate": "Update gate: what is kept",
         }

@@ -254,6 +254,8 @@ class Task(Part, ABC):
     def say(self, answer: Any) -> str:
         """An answer in words: a number, or the name of the most active output."""
         answer = np.asarray(answer)
+        if not np.all(np.isfinite(answer)):
+            return "not a number" if np.any(np.isnan(answer)) else "infinite"
         if answer.ndim == 0:
             return f"{float(answer):.3f}" if abs(answer) < 1e4 else f"{float(answer):.2e}"
         return self.classes[int(np.argmax(answer))] if self.classes else str(np.argmax(answer))
