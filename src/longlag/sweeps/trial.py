@@ -6,12 +6,12 @@ and takes (settings, seed, engine).
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import importlib
 import json
 import platform
 import socket
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -142,10 +142,11 @@ def lost(work: Mapping[str, Any], reason: str) -> dict[str, Any]:
     }
 
 
-@functools.cache
 def versions() -> dict[str, str]:
-    """Of Python, numpy and longlag."""
-    return {"longlag": __version__, "python": platform.python_version(), "numpy": np.__version__}
+    """Of Python, numpy and longlag, and of PyTorch where it is in use."""
+    own = {"longlag": __version__, "python": platform.python_version(), "numpy": np.__version__}
+    torch = sys.modules.get("torch")
+    return own | ({"torch": str(torch.__version__)} if torch is not None else {})
 
 
 def now() -> str:
