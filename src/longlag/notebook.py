@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from longlag.figures import curves
 from longlag.learning.training import Run
 from longlag.studies.result import Result
 from longlag.tasks.score import Score
@@ -184,7 +183,7 @@ def _curve(run: Run) -> str:
         '<circle cx="{}" cy="{}" r="2.6"/>'.format(*at(*test)) for test in _thinned(seen)
     )
     label = f"training and test errors over {run.iterations:,} {unit}, logarithmic"
-    whose = "tests are of averaged weights" if curves.averaged(run) else ""
+    whose = "tests are of averaged weights" if run.averaged else ""
     height, _, level = HEIGHT + (32 if whose else 18), *at(0, chance)
     return (
         f'<svg width="{WIDTH + 40}" height="{height}" viewBox="0 0 {WIDTH + 40} {height}" '

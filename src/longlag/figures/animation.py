@@ -122,7 +122,7 @@ class Stage:
     @style.styled
     def __init__(self, run: Run, sequences: list[Sequence], frames: list[Frame]) -> None:
         self.run, self.sequences = run, sequences
-        whose = "   ·   cells and answers of averaged weights" if curves.averaged(run) else ""
+        whose = "   ·   cells and answers of averaged weights" if run.averaged else ""
         self.figure = style.figure(5.5, " ", style.describe_setting(run) + whose)
         self.title = self.figure.texts[0]
         self._panels()

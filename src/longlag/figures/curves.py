@@ -9,7 +9,6 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from longlag.figures import style
-from longlag.learning.rules import Minibatch
 from longlag.learning.training import Run
 
 CHANCE_LOOK: dict[str, Any] = {
@@ -74,14 +73,9 @@ def finite_tests(run: Run) -> tuple[np.ndarray, np.ndarray]:
     return points[:, 0], points[:, 1]
 
 
-def averaged(run: Run) -> bool:
-    """Whether the networks that are tested and shown have averaged weights, not the latest."""
-    return isinstance(run.recipe.rule, Minibatch) and run.recipe.rule.average_decay > 0
-
-
 def name_of_tests(run: Run) -> str:
     """What a test is of, in a legend: averaged weights may lag far behind the latest batches."""
-    if averaged(run):
+    if run.averaged:
         return "test (averaged weights)"
     return f"test ({run.recipe.stop.test_size:,} fresh sequences)"
 

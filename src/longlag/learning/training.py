@@ -20,7 +20,7 @@ from longlag.learning import engine as engines
 from longlag.learning.engine import Engine
 from longlag.learning.judging import measure
 from longlag.learning.recipe import Recipe, as_recipe
-from longlag.learning.rules import Learned, OnlineLearner
+from longlag.learning.rules import Learned, Minibatch, OnlineLearner
 from longlag.learning.stopping import Recent, Stop, Test
 from longlag.learning.streams import check_seed
 from longlag.tasks.score import Score
@@ -91,6 +91,11 @@ class Run:
         """The last iteration that each of the training losses is about."""
         ends = self.recipe.rule.loss_every * np.arange(1, len(self.history.train_losses) + 1)
         return np.minimum(ends, self.iterations)
+
+    @property
+    def averaged(self) -> bool:
+        """Whether the networks that are tested and shown have averaged weights, not the latest."""
+        return isinstance(self.recipe.rule, Minibatch) and self.recipe.rule.average_decay > 0
 
     def network_at(self, iteration: int) -> Any:
         """The network as it was at one of the snapshots.
