@@ -130,7 +130,8 @@ numbers = st.one_of(
     ending=st.sampled_from(["target", "max_iterations", "diverged"]),
 )
 def test_any_history_can_be_shown(run: Run, losses, tests, ending) -> None:
-    history = History(np.array(losses, float), sorted(tests), np.nan)
+    scores = [(k, dataclasses.replace(run.score, mse=mse)) for k, mse in sorted(tests)]
+    history = History(np.array(losses, float), scores, np.nan)
     score = dataclasses.replace(run.score, mse=np.nan, rmse=np.inf)
     odd = dataclasses.replace(run, history=history, stopped_by=ending, score=score)
     text = odd._repr_html_()
