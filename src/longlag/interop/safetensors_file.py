@@ -13,6 +13,7 @@ from safetensors.numpy import load, save
 from longlag.interop import metadata
 from longlag.learning.recipe import Recipe
 from longlag.learning.training import Run
+from longlag.networks.registry import NETWORKS
 
 GATE_ORDER = "input, forget, output, candidate"
 GATE_ORDERS = {
@@ -50,4 +51,4 @@ def decode(data: bytes) -> Run:
 
 def gate_order(recipe: Recipe) -> str:
     """How the gates of a recipe's network stand in its arrays."""
-    return GATE_ORDERS.get(recipe.settings()["network"], OWN_ORDER)
+    return GATE_ORDERS.get(NETWORKS.kind(recipe.network), OWN_ORDER)
