@@ -592,9 +592,8 @@ def test_a_click_on_the_curve_goes_to_its_moment(page) -> None:
 def test_play_runs_through_the_training_and_stops(browser, files, motion: str) -> None:
     with opened(browser, files["robust"], reduced_motion=motion) as page:
         play = page.locator("#play")
-        play.click()
-        assert play.text_content() == "Pause"
-        assert page.evaluate("app.runs[0].iteration") == 0
+        clicked = "play => [play.click(), play.textContent, app.runs[0].iteration]"  # at once
+        assert play.evaluate(clicked)[1:] == ["Pause", 0]
         until(page, "app.runs[0].iteration > 1")
         play.click()
         assert play.get_attribute("aria-pressed") == "false"

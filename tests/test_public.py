@@ -89,6 +89,7 @@ WRONG: dict[str, list[Any]] = {
     "count": [None, 0, -1, 2.5, np.nan, "3", [3], True, 10**30, PLANE, *ODD],
     "length": [0, 5, 2.5, "20", [20], True, PLANE, *ODD],
     "lengths or one": ["30", "nonsense", ["a"], RAGGED, half, True, *ODD],
+    "name": [None, 3, ["robust"], PLANE, *ODD],
     "flag": [0, 1, "no", [True], PLANE, *ODD],
     "word": [None, 3, "", "nonsense", ["numpy"], PLANE, *ODD],
     "callable": [None, 3, "nonsense", [half], PLANE, RUN, *ODD],
@@ -245,8 +246,8 @@ CALLS = {
     "Recipe.of": Call(
         Recipe.of,
         {"name": "robust", "settings": tiny().settings()},
-        {"name": "word", "settings": "settings"},
-        {"settings": "lack|unknown"},
+        {"name": "name", "settings": "settings", "trusted": "flag"},
+        {"settings": "setting|hidden"},
     ),
     "Recipe.learner": Call(tiny().learner, {"seed": 0}, {"seed": "seed"}),
     "Recipe.network_of": Call(
@@ -331,15 +332,15 @@ def test_what_a_function_cannot_take_is_refused_in_one_sentence(name: str, here:
 def test_a_run_of_a_module_is_not_saved_as_a_run(here: Path) -> None:
     torch = pytest.importorskip("torch")
 
-    class Mean(torch.nn.Module):
+    class Last(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.weight = torch.nn.Parameter(torch.ones(2))
 
         def forward(self, inputs: Any, lengths: Any) -> Any:
-            return inputs.mean(1) @ self.weight
+            return inputs[torch.arange(len(lengths)), lengths - 1] @ self.weight
 
-    run: Any = longlag.train_torch(Mean(), tiny())
+    run: Any = longlag.train_torch(Last(), tiny())
     for refusing in (
         lambda: runs.save(run, here / "saved"),
         lambda: runs.put(run, "new"),
@@ -347,7 +348,7 @@ def test_a_run_of_a_module_is_not_saved_as_a_run(here: Path) -> None:
     ):
         with pytest.raises(
             ValueError,
-            match=r"^run is of the module Mean, which .* cannot name: keep .*state_dict$",
+            match=r"^run is of the module Last, which .* cannot name: keep .*state_dict$",
         ):
             refusing()
     assert not (here / "new").exists()
@@ -355,15 +356,15 @@ def test_a_run_of_a_module_is_not_saved_as_a_run(here: Path) -> None:
     assert longlag.evaluate(run, 50).n == 50
     for wrong in WRONG["recipe"]:
         with pytest.raises(ValueError, match="recipe") as caught:
-            longlag.train_torch(Mean(), wrong)
+            longlag.train_torch(Last(), wrong)
         assert "\n" not in str(caught.value)
-    for wrong in (None, 3, "robust", [Mean()], PLANE, Mean, *ODD):
+    for wrong in (None, 3, "robust", [Last()], PLANE, Last, *ODD):
         with pytest.raises(ValueError, match="module must be a PyTorch module") as caught:
             longlag.train_torch(wrong, tiny())
         assert "\n" not in str(caught.value)
     data = longlag.torch.Sequences
     assert data("catalog").task == longlag.RECIPES["catalog"].task
-    for wrong in (3, "nonsense", "", ["robust"], PLANE, RUN, *ODD):
+    for wrong in (3, "nonsense", "", ["robust"], PLANE, *ODD):
         with pytest.raises(ValueError, match=r"task|recipe"):
             data(wrong)
 

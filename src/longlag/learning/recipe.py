@@ -50,10 +50,11 @@ class Recipe:
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str):
-            raise ValueError(f"name must be a word, not {self.name!r}")
+            raise ValueError(f"name must be a word, not {checks.shown(self.name)}")
         for sort, registry in PARTS.items():
             if not isinstance(part := getattr(self, sort), registry.base):
-                raise ValueError(f"{sort} must be a {registry.base.__name__}, not {part!r}")
+                kind, shown = registry.base.__name__, checks.shown(part)
+                raise ValueError(f"{sort} must be a {kind}, not {shown}")
         if isinstance(self.stop, Recent) and not isinstance(self.rule, OnLine):
             raise ValueError(
                 f"stop recent looks at sequences learned from one by one: it needs rule online, "
@@ -115,6 +116,7 @@ class Recipe:
             ValueError: a setting that is missing, unknown or out of range.
         """
         _check_settings(settings)
+        checks.flag("trusted", trusted)
         parts = {
             sort: registry[settings[sort]] if trusted else registry.from_file(settings.get(sort))
             for sort, registry in PARTS.items()
