@@ -241,13 +241,13 @@ CALLS = {
         tiny().with_settings,
         {"settings": {"hidden": 4}},
         {"settings": "settings"},
-        {"settings": "setting|hidden"},
+        {"settings": "setting|hidden|unknown task"},
     ),
     "Recipe.of": Call(
         Recipe.of,
         {"name": "robust", "settings": tiny().settings()},
         {"name": "name", "settings": "settings", "trusted": "flag"},
-        {"settings": "setting|hidden"},
+        {"settings": "setting|hidden|unknown task"},
     ),
     "Recipe.learner": Call(tiny().learner, {"seed": 0}, {"seed": "seed"}),
     "Recipe.network_of": Call(
@@ -364,7 +364,7 @@ def test_a_run_of_a_module_is_not_saved_as_a_run(here: Path) -> None:
         assert "\n" not in str(caught.value)
     data = longlag.torch.Sequences
     assert data("catalog").task == longlag.RECIPES["catalog"].task
-    for wrong in (3, "nonsense", "", ["robust"], PLANE, *ODD):
+    for wrong in (3, "nonsense", "", ["robust"], PLANE, RUN, *ODD):
         with pytest.raises(ValueError, match=r"task|recipe"):
             data(wrong)
 

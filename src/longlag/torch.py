@@ -83,7 +83,8 @@ class Sequences(torch.utils.data.IterableDataset):
         batches: int | None = None,
     ) -> None:
         super().__init__()
-        given = as_recipe(task or "robust") if task is None or isinstance(task, str) else task
+        given = "robust" if task is None else task
+        given = as_recipe(given) if isinstance(given, str) else given
         if not isinstance(given, (Task, Recipe)):
             raise ValueError(
                 f"task must be a task, a recipe or its name, not {checks.shown(given)}"
