@@ -135,6 +135,8 @@ def train_torch(module: nn.Module, recipe: Recipe | str, seed: int = 0) -> Run:
     own = TorchModule(module=module)
     made = replace(as_recipe(recipe), network=own)
     task, rule = made.task, made.rule
+    if not isinstance(rule, Minibatch):
+        raise ValueError(f"recipe {made.name} learns on-line, not in batches")
     if isinstance(rule, Minibatch) and rule.draw_order == "published":
         task = task.at_length(task.max_length)  # a batch has one length, and no padding
     check_module(awake(own.module), task)
