@@ -135,7 +135,7 @@ def test_ledger_show_tells_apart_lines_that_differ_in_a_setting(
     monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
     monkeypatch.setenv("COLUMNS", "50")
     assert cli.main(["ledger", "show", str(book)]) == 0
-    counts, *parts, _ = capsys.readouterr().out.split("\n\n")
+    _, *parts, _ = capsys.readouterr().out.split("\n\n")
     assert len(parts) == 2
     for part in parts:
         assert max(map(len, part.splitlines())) <= 50
