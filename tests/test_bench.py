@@ -5,29 +5,53 @@ Nothing here asserts a time.
 
 from __future__ import annotations
 
-import io
+import importlib
 import json
 import math
+import multiprocessing
 import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from longlag import bench, cli
-from longlag.bench import OUR_TRIALS, OURS, Case, Contestant, OnlineCase, Process
+from longlag.bench import alone, cases, floor, measure, words
+from longlag.bench.cases import (
+    CONTESTANTS,
+    ITERATION,
+    OURS,
+    TRIAL_STEP,
+    Contestant,
+    Unit,
+    in_batches,
+    on_line,
+)
+from longlag.bench.measure import Entrant
+from longlag.bench.process import Failed, Process, Took, processes, run
 from longlag.kernel import load_kernel
 from longlag.learning import engine as engines
 from longlag.learning.recipe import Recipe
 from longlag.networks.lstm import LSTM, parameter_count
 from longlag.networks.lstm1997 import LSTM1997, Weights, initial_weights
-from longlag.tasks.marked_pairs import Batch
+from longlag.tasks.task import Batch
 
-benchmarks = pytest.importorskip("longlag.benchmarks.harness")
+pytest.importorskip("longlag.benchmarks")
 
-TINY = replace(bench.QUICK, cases=(Case(11, 2, 4),), rounds=2, seconds=0.01, long=Case(30, 2, 4))
-DRAWN = next(c for c in bench.CONTESTANTS if c.variant == "drawn")
-NUMPY = next(c for c in bench.CONTESTANTS if c.family == "numpy")
+TINY = replace(
+    cases.QUICK,
+    cases=(in_batches(11, 2, 4),),
+    rounds=2,
+    seconds=0.01,
+    long=in_batches(30, 2, 4),
+)
+NUMPY = next(c for c in CONTESTANTS[ITERATION] if c.family == "numpy")
 
 
 @pytest.fixture
@@ -91,8 +115,8 @@ def counted_step(hidden: int) -> int:
 
 @pytest.mark.parametrize("hidden", [1, 3, 8, 32])
 def test_a_step_has_the_operations_of_a_count_by_hand(hidden: int) -> None:
-    one = bench.operations(1, 10, hidden)
-    assert bench.operations(1, 11, hidden) - one == counted_step(hidden)
+    one = floor.operations(1, 10, hidden)
+    assert floor.operations(1, 11, hidden) - one == counted_step(hidden)
 
 
 def test_operations_of_the_whole_iteration() -> None:
@@ -102,8 +126,8 @@ def test_operations_of_the_whole_iteration() -> None:
     a_sequence = 2 * hidden + 4 + 3 * hidden + 1
     a_parameter = 2 + 1 + 3 + 4 + 6  # norm, clipping, two moments, step
     expected = batch * (31.5 * counted_step(hidden) + a_sequence)
-    assert bench.operations(batch, 31.5, hidden) == expected + a_parameter * parameter_count(hidden)
-    assert bench.operations(32, 31.5, 8) == pytest.approx(3.0e6, rel=0.05)
+    assert floor.operations(batch, 31.5, hidden) == expected + a_parameter * parameter_count(hidden)
+    assert floor.operations(32, 31.5, 8) == pytest.approx(3.0e6, rel=0.05)
 
 
 def counted_online_step(blocks: int, size: int) -> int:
@@ -136,19 +160,19 @@ def counted_online_step(blocks: int, size: int) -> int:
 
 @pytest.mark.parametrize(("blocks", "size"), [(1, 1), (2, 2), (3, 2), (1, 4)])
 def test_an_online_step_has_the_operations_of_a_count_by_hand(blocks: int, size: int) -> None:
-    assert bench.online_operations(blocks, size) == counted_online_step(blocks, size)
+    assert floor.online_operations(blocks, size) == counted_online_step(blocks, size)
 
 
 def test_the_papers_network_has_664_operations_a_step() -> None:
-    assert bench.online_operations() == 664
-    assert bench.online_floor(OnlineCase(100), 132.8) == pytest.approx(5.0)
+    assert floor.online_operations() == 664
+    assert on_line(100).floor(132.8) == pytest.approx(5.0)
 
 
 def test_the_floor_is_operations_over_peak() -> None:
-    case = Case(30)
-    assert case.mean_length == 31.5
-    assert bench.floor(case, 100.0) == pytest.approx(bench.operations(32, 31.5, 8) / 100e9 * 1e6)
-    assert math.isnan(bench.floor(case, math.nan))
+    case = in_batches(30)
+    assert case.recipe.task.mean_length == 31.5
+    assert case.floor(100.0) == pytest.approx(floor.operations(32, 31.5, 8) / 100e9 * 1e6)
+    assert math.isnan(case.floor(math.nan))
 
 
 def test_the_peak_is_measured_for_every_instruction_set() -> None:
@@ -180,7 +204,7 @@ def test_an_unknown_peer_is_refused_in_one_sentence(bad: str, capsys) -> None:
 
 
 def test_cases_are_the_papers_task_with_the_common_optimiser() -> None:
-    recipe = Case(100, 32).recipe
+    recipe = in_batches(100, 32).recipe
     assert (recipe.task.rules, recipe.task.min_length, recipe.task.max_length) == (
         "paper",
         100,
@@ -193,7 +217,7 @@ def test_cases_are_the_papers_task_with_the_common_optimiser() -> None:
 
 
 def test_the_online_case_is_the_papers_and_never_stops() -> None:
-    case = OnlineCase(100)
+    case = on_line(100)
     recipe = case.recipe
     assert (recipe.task.rules, recipe.task.min_length, recipe.task.max_length) == (
         "paper",
@@ -202,8 +226,7 @@ def test_the_online_case_is_the_papers_and_never_stops() -> None:
     )
     assert case.name == "on-line, T = 100, 93 weights"
     assert (recipe.rate, recipe.gradient, recipe.tolerance) == (0.1, "truncated", 0)
-    assert case.mean_length == 105
-    assert case.units_per_us == pytest.approx(1e3 / 105)
+    assert case.figure(1e-6) == pytest.approx(1e3 / 105)  # of 105 steps on average
 
 
 # -- a run ------------------------------------------------------------------------------------
@@ -215,7 +238,8 @@ def test_json_is_one_object_with_rows_floor_and_machine(capsys) -> None:
     assert status == 0
     result = json.loads(out)
     assert {"rows", "floor", "machine", "checks"} <= set(result)
-    assert [row["who"] for row in result["rows"]] == [OURS.who, DRAWN.who, NUMPY.who]
+    whos = [row["who"] for row in result["rows"]]
+    assert whos == [contestant.who for contestant in CONTESTANTS[ITERATION][:3]]
     for row in result["rows"]:
         assert {"who", "what", "us_per_iteration", "ratio", "min", "max", "threads"} <= set(row)
         assert row["what"] == "T = 11, H = 2, 1 thread"
@@ -245,8 +269,8 @@ def test_the_online_network_is_a_section_of_its_own(
     monkeypatch: pytest.MonkeyPatch, capsys
 ) -> None:
     absent = Contestant("absent", "online_numba", "numba", needs=("no_such_module",))
-    monkeypatch.setattr(bench, "QUICK", replace(TINY, online=OnlineCase(12)))
-    monkeypatch.setattr(bench, "ONLINE_CONTESTANTS", (*bench.ONLINE_CONTESTANTS[:2], absent))
+    monkeypatch.setattr(bench, "QUICK", replace(TINY, cases=(*TINY.cases, on_line(12))))
+    monkeypatch.setitem(CONTESTANTS, TRIAL_STEP, (*CONTESTANTS[TRIAL_STEP][:2], absent))
     monkeypatch.setattr(bench, "_checks", lambda plan, cores: {"error": "not asked for"})
     status, out, _ = call(capsys, "--against", "numba", "--quick", "--json")
     assert status == 0
@@ -255,7 +279,7 @@ def test_the_online_network_is_a_section_of_its_own(
     assert ours["what"] == "on-line, T = 12, 93 weights, 1 thread"
     assert "us_per_iteration" not in ours
     assert missing["error"] == "not installed (no_such_module)"
-    floor = result["floor"]["online"]
+    floor = result["floor"]["cases"][-1]
     assert floor["operations"] == 664
     if load_kernel() is None:
         assert ours["error"].startswith("not built")
@@ -272,7 +296,7 @@ def test_the_online_network_is_a_section_of_its_own(
 def test_without_a_kernel_ours_is_a_row_without_a_figure(
     monkeypatch: pytest.MonkeyPatch, capsys
 ) -> None:
-    for module in (bench, engines):
+    for module in (bench, cases, engines):
         monkeypatch.setattr(module, "load_kernel", lambda: None)
     status, out, _ = call(capsys, "--against", "numpy", "--quick", "--json")
     assert status == 0
@@ -291,109 +315,131 @@ def test_whoever_is_missing_or_fails_is_a_row_with_a_word(
         Contestant("broken", "no_such_program", "torch"),
         NUMPY,
     )
-    monkeypatch.setattr(bench, "CONTESTANTS", contestants)
+    monkeypatch.setitem(CONTESTANTS, ITERATION, contestants)
     monkeypatch.setattr(bench, "_checks", lambda plan, cores: {"error": "not asked for"})
     status, out, _ = call(capsys, "--quick")
     assert status == 0
-    absent = next(line for line in out.splitlines() if "absent" in line)
-    assert absent.endswith("not installed (no_such_module)")
-    broken = next(line for line in out.splitlines() if "broken" in line)
-    assert "No module named" in broken
-    assert any(NUMPY.who in line and "–" in line for line in out.splitlines())
+    assert "absent: not installed (no_such_module)\n" in out
+    assert "broken: ModuleNotFoundError: No module named" in out
+    assert any(line.startswith(NUMPY.who) and "%" in line for line in out.splitlines())
 
 
-def test_the_table_shows_figures_ratios_and_floors() -> None:
+def cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.split("  ") if cell.strip()]
+
+
+def test_the_text_has_figures_ratios_and_floors_in_80_columns() -> None:
     row = {
         "who": OURS.who,
         "what": "T = 30, H = 8, 1 thread",
-        "case": {"min_length": 30, "hidden": 8, "batch": 32},
-        "threads": 1,
-        **{"us_per_iteration": 60.0, "min": 50.0, "max": 70.0, "ratio": 1.0},
-        **{"processor_us": 45.0, "processor_ratio": 1.0},
+        **{"us_per_iteration": 60.0, "min": 48.0, "max": 72.0, "ratio": 1.0, "floors": 2.0},
+        **{"processor_us": 45.0, "processor_ratio": 1.0, "processor_floors": 1.5},
     }
-    peer = {**row, "who": "a peer", "us_per_iteration": 1234.4, "ratio": 20.573}
-    floors = {"gflops": 100.0, "cases": [{"what": "T = 30, H = 8", "us_per_iteration": 30.0}]}
-    rows = [row, peer]
-    bench._add_floors(rows, floors)
-    out = bench._table({"rows": rows, "floor": floors})
-    head, least, ours, theirs = (line.split("  ") for line in out.splitlines())
-    assert (head[0], least[0]) == ("what", "T = 30, H = 8, 1 thread")
-    assert [cell.strip() for cell in ours if cell.strip()] == [
-        *(OURS.who, "60.0", "50.0 – 70.0", "1.00", "2.00", "45.0", "1.00", "1.50")
-    ]
-    assert [cell.strip() for cell in theirs if cell.strip()][:4] == [
-        *("a peer", "1,234", "50.0 – 70.0", "20.57")
-    ]
-    assert "floor, at 100 GFLOP/s" in out
-
-
-def test_the_online_section_has_headings_of_its_own() -> None:
-    what = "T = 30, H = 8"
-    shared = {"min": 1.0, "max": 9.0, "ratio": 1.0, "processor_ratio": 1.0, "threads": 1}
-    row = {"who": OURS.who, "what": f"{what}, 1 thread", **shared}
-    row |= {"us_per_iteration": 60.0, "processor_us": 60.0}
-    trial = {"who": OUR_TRIALS.who, "what": "on-line, 1 thread", **shared}
-    trial |= {"ns_per_trial_step": 15.0, "processor_ns": 20.0}
-    floors = {
-        "gflops": 100.0,
-        "cases": [{"what": what, "us_per_iteration": 30.0}],
-        "online": {"what": "on-line", "ns_per_trial_step": 5.0},
-    }
-    rows = [row, trial]
-    bench._add_floors(rows, floors)
-    first, second = bench._table({"rows": rows, "floor": floors}).split("\n\n")
-    assert "µs an iteration" in first
-    assert "ns" not in first.splitlines()[0].split()
-    head, least, ours = second.splitlines()
-    assert "ns a trial-step" in head
-    assert "processor ns" in head
-    assert [cell.strip() for cell in least.split("  ") if cell.strip()] == [
-        *("on-line, 1 thread", "floor, at 100 GFLOP/s", "5.0", "1", "5.0", "1")
-    ]
-    assert [cell.strip() for cell in ours.split("  ") if cell.strip()] == [
-        *(OUR_TRIALS.who, "15.0", "1.0 – 9.0", "1.00", "3.00", "20.0", "1.00", "4.00")
-    ]
+    peer = row | {"who": "a peer", "us_per_iteration": 123456.4, "ratio": 2057.3}
+    nobody = row | {"who": "nobody", "error": "not here"}
+    trial = {name: value for name, value in row.items() if name != "us_per_iteration"}
+    trial |= {"what": "on-line, 1 thread", "ns_per_trial_step": 15.0}
+    rows = [row, peer, nobody, row | {"what": "T = 30, H = 8, 2 threads"}, trial]
+    del rows[3]["floors"]
+    one, two, online = words.sections(rows, 100.0)
+    head, _, _, _, least, ours, theirs, nobodys = one.splitlines()
+    assert head == "T = 30, H = 8, 1 thread: µs an iteration"
+    assert cells(least) == ["floor, at 100 GFLOP/s", "30.0", "1", "1"]
+    assert cells(ours) == [OURS.who, "60.0", "40 %", "1.00", "2.00", "1.00", "1.50"]
+    assert cells(theirs)[:4] == ["a peer", "123,456", "0 %", "2,057"]
+    assert nobodys == "nobody: not here"
+    assert "floor," not in two
+    assert online.splitlines()[0] == "on-line, 1 thread: ns a trial-step"
+    assert cells(online.splitlines()[-1])[1:] == ["15.0", "160 %", "1.00", "2.00", "1.00", "1.50"]
+    assert max(map(len, f"{one}\n{two}\n{online}\n{words.NOTE}".splitlines())) <= 80
 
 
 # -- a contestant's process -------------------------------------------------------------------
 
 
-def test_a_contestant_that_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench, "PREPARE_SECONDS", 0.001)
-    process = Process(NUMPY, 1)
-    try:
-        with pytest.raises(bench.Failed, match=r"longer than 0\.001 s"):
-            process.prepare(Case(11))
-        with pytest.raises(bench.Failed, match=r"longer than 0\.001 s"):  # and stays given up
-            process.ask("run", iterations=1)
-    finally:
-        process.close()
+@pytest.fixture
+def process() -> Iterator[Process]:
+    with processes([NUMPY]) as (process,):
+        yield process
 
 
-def test_threads_are_fixed_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_contestant_that_takes_too_long_is_given_up(process: Process) -> None:
+    for _ in range(2):  # and stays given up
+        with pytest.raises(Failed, match=r"^took longer than 0\.1 s$"):
+            process.ask(time.sleep, 600, seconds=0.1)
+    (child,) = multiprocessing.active_children()
+    child.join(60)
+    assert child.exitcode == -signal.SIGKILL
+
+
+def test_a_contestant_that_dies_says_how(process: Process) -> None:
+    for _ in range(2):
+        with pytest.raises(Failed, match=r"^its process ended with status 3$"):
+            process.ask(os._exit, 3)
+
+
+def test_what_a_contestant_raises_is_a_line_and_it_goes_on(process: Process) -> None:
+    with pytest.raises(Failed, match=r"^ModuleNotFoundError: No module named 'none_such'$"):
+        process.ask(importlib.import_module, "none_such")
+    with pytest.raises(Failed, match=r"^SystemExit: two$"):
+        process.ask(sys.exit, "two\nlines")
+    with pytest.raises(Failed, match="no case is prepared"):
+        process.ask(run, 1)
+    assert process.ask(abs, -1) == 1
+
+
+def test_who_fails_in_a_round_has_no_figures(process: Process) -> None:
+    entrant = Entrant(process, in_batches(11), rounds=[Took(1.0, 1.0)])
+    entrant.attempt(process.ask, os._exit, 3)
+    (row,) = measure.rows([entrant], 100.0)
+    assert row["error"] == "its process ended with status 3"
+    assert (row["rounds"], math.isnan(row["us_per_iteration"])) == (0, True)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_ours_stands_beside_its_floor_on_one_thread(threads: int) -> None:
+    with processes([OURS], threads) as (process,):
+        entrant = Entrant(process, in_batches(30), rounds=[Took(1e-6, 2e-6), Took(3e-6, 2e-6)])
+        (row,) = measure.rows([entrant], 100.0)
+    assert (row["us_per_iteration"], row["processor_us"]) == pytest.approx((2, 2))
+    expected = [2 / in_batches(30).floor(100.0)] if threads == 1 else []
+    assert [row[name] for name in ("floors",) if name in row] == pytest.approx(expected)
+
+
+def test_what_a_contestant_prints_is_no_result(capfd) -> None:
+    with processes([NUMPY]) as (process,):
+        process.ask(os.system, "echo some words")
+    assert capfd.readouterr() == ("", "some words\n")
+
+
+def test_threads_are_fixed_before_the_process_starts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XLA_FLAGS", "--xla_own")
-    one = bench._environment(1, [])
-    assert {one[n] for n in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NPROC")} == {"1"}
-    assert one["XLA_FLAGS"] == "--xla_own --xla_cpu_multi_thread_eigen=false"
-    assert bench._environment(3, [])["OMP_NUM_THREADS"] == "3"
-    monkeypatch.setenv("PYTHONPATH", "c")
-    assert bench._environment(1, ["a", "b"])["PYTHONPATH"].split(os.pathsep) == [*"abc"]
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    with processes([NUMPY], 1) as (one,), processes([NUMPY], 3) as (three,):
+        assert one.ask(os.getenv, "OMP_NUM_THREADS") == "1"
+        assert one.ask(os.getenv, "XLA_FLAGS") == "--xla_own --xla_cpu_multi_thread_eigen=false"
+        assert three.ask(os.getenv, "OPENBLAS_NUM_THREADS") == "3"
+        assert three.ask(os.getenv, "XLA_FLAGS") == "--xla_own"
+    assert "OMP_NUM_THREADS" not in os.environ
 
 
-def test_what_a_contestant_raises_is_an_answer() -> None:
-    def fail(request):
-        raise ArithmeticError("two\nlines")
-
-    asked = io.StringIO('{"do": "fail"}\n{"do": "prepare", "case": {"min_length": 11}}\n')
-    answers = io.StringIO()
-    server = benchmarks.Server(lambda case, threads, variant: lambda n: None, 1, "")
-    with pytest.raises(RuntimeError, match="no case"):
-        server.run({"iterations": 1})
-    benchmarks.converse({"fail": fail, "prepare": server.prepare}, asked, answers)
-    first, second = map(json.loads, answers.getvalue().splitlines())
-    assert first == {"error": "ArithmeticError: two"}
-    assert second == {}
-    assert server.run({"iterations": 1})["seconds"] >= 0
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_no_process_is_left_behind(number: signal.Signals) -> None:
+    command = [sys.executable, "-m", "longlag.cli", "bench", "--against", "numpy"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True) as started:
+        assert started.stderr is not None
+        assert started.stderr.readline() == b"bench: T = 30, H = 8, 1 thread\n"
+        try:
+            if number == signal.SIGINT:  # from a terminal, to all of them
+                os.killpg(started.pid, number)
+            else:
+                started.send_signal(number)
+            _, words = started.communicate(timeout=60)  # ends when nobody holds it any more
+        except BaseException:
+            os.killpg(started.pid, signal.SIGKILL)
+            raise
+    if number == signal.SIGINT:
+        assert (started.returncode, words) == (130, b"longlag: interrupted\n")
 
 
 # -- the contestants do the same work ---------------------------------------------------------
@@ -417,7 +463,7 @@ def test_pytorch_does_the_same_work() -> None:
     torch = pytest.importorskip("torch")
     from longlag.benchmarks import torch_lstm
 
-    recipe = Case(30, 3, 5).recipe
+    recipe = in_batches(30, 3, 5).recipe
     start, drawn = reference(recipe)
     p, H = start.parameters, recipe.hidden
     order = np.r_[0 : 2 * H, 3 * H : 4 * H, 2 * H : 3 * H]  # PyTorch's: i, f, g, o
@@ -443,7 +489,7 @@ def test_jax_does_the_same_work() -> None:
     pytest.importorskip("optax")
     from longlag.benchmarks import jax_lstm
 
-    recipe = Case(30, 3, 5).recipe
+    recipe = in_batches(30, 3, 5).recipe
     start, drawn = reference(recipe)
     parameters = {name: jax.numpy.asarray(a) for name, a in start.parameters._asdict().items()}
     state, losses = jax_lstm.optimizer.init(parameters), []
@@ -458,7 +504,7 @@ def online_reference() -> tuple[Weights, list[tuple[np.ndarray, np.float32]]]:
     """Weights in float32, larger than a training starts from, and sequences to learn in turn."""
     rng = np.random.default_rng(5)
     small = initial_weights(rng)
-    data = OnlineCase(30).recipe.training_data(0, 0)
+    data = on_line(30).recipe.training_data(0, 0)
     drawn = zip(data.inputs, data.lengths, data.targets, strict=True)
     start = Weights(8 * small.W, 8 * small.Wk)
     return start, [(x[:length].copy(), target) for x, length, target in list(drawn)[:6]]
@@ -510,45 +556,45 @@ def test_numba_on_line_does_the_same_work() -> None:
     check_online(answers, *start, 0.5)
 
 
-ALL_CONTESTANTS = (*bench.CONTESTANTS, *bench.ONLINE_CONTESTANTS)
+ALL_CONTESTANTS = [
+    pytest.param(unit, contestant, id=f"{contestant.module} {contestant.variant}")
+    for unit, contestants in CONTESTANTS.items()
+    for contestant in contestants
+]
 
 
-@pytest.mark.parametrize("contestant", ALL_CONTESTANTS, ids=lambda c: f"{c.module} {c.variant}")
-def test_every_contestant_prepares_and_trains(contestant: Contestant) -> None:
-    if bench._missing(contestant) or contestant.variant == "compile":
+@pytest.mark.parametrize(("unit", "contestant"), ALL_CONTESTANTS)
+def test_every_contestant_prepares_and_trains(unit: Unit, contestant: Contestant) -> None:
+    if contestant.missing() or contestant.variant == "compile":
         pytest.skip("not here")
-    module = __import__(f"longlag.benchmarks.{contestant.module}", fromlist=["prepare"])
-    case = OnlineCase(11) if contestant in bench.ONLINE_CONTESTANTS else Case(11, 2, 4)
-    train = module.prepare(case, 1, contestant.variant)
+    module = importlib.import_module(f"longlag.benchmarks.{contestant.module}")
+    case = on_line(11) if unit == TRIAL_STEP else in_batches(11, 2, 4)
+    train = module.prepare(case.recipe, 1, contestant.seeds, contestant.variant)
     assert train(3) is None
 
 
-def test_memory_and_peak_are_answers_of_the_kernel() -> None:
-    if load_kernel() is None:
-        pytest.skip("no kernel here")
-    from longlag.benchmarks import longlag_kernel
+def test_memory_and_peak_are_measured_in_the_kernels_process() -> None:
+    if load_kernel() is None or not Path("/proc/self/clear_refs").exists():
+        pytest.skip("not here")
+    case = in_batches(1000)
+    with processes([OURS]) as (process,):
+        assert process.ask(measure.core_peak) > 0
+    answer = alone.memory(case, 1)
+    assert answer["needed_bytes"] == 4 * 50 * 32 * 1050
+    assert 0.2 < answer["ratio"] < 2
 
-    assert longlag_kernel.peak({})["gflops"] > 0
-    answer = longlag_kernel.memory({"case": {"min_length": 11, "hidden": 2}, "threads": 1})
-    assert answer["bytes"] >= 0
 
-
-def test_from_a_checkout_the_contestants_are_found_or_the_package_asked_for(
-    monkeypatch: pytest.MonkeyPatch, tmp_path
+def test_without_the_contestants_the_package_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, capsys
 ) -> None:
     monkeypatch.setattr(bench.importlib.util, "find_spec", lambda name: None)
-    source = tmp_path / "src" / "longlag"
-    monkeypatch.setattr(bench, "__file__", str(source / "bench.py"))
-    with pytest.raises(ValueError, match="install longlag"):
-        bench._package()
-    (tmp_path / "benchmarks").mkdir()
-    (tmp_path / "benchmarks" / "harness.py").touch()
-    assert bench._package() == ("benchmarks", [str(tmp_path), str(tmp_path / "src")])
+    status, out, err = call(capsys, "--quick")
+    assert (status, out) == (2, "")
+    assert "install it anew" in err
 
 
 def test_words_of_the_checks_that_failed() -> None:
     failed = {"error": "it fell over"}
     checks = {"cost_per_step": failed, "two_seeds": failed, "memory": failed}
-    text = bench._checks_text(checks)
-    assert text.count("it fell over") == 3
-    assert "it fell over" in bench._checks_text(failed)
+    assert words.checks_text(checks).count("it fell over") == 3
+    assert "it fell over" in words.checks_text(failed)
