@@ -59,13 +59,13 @@ add_module_names = False
 
 # Types of other libraries, whose sites a build must not need; and those that are not documented.
 nitpick_ignore_regex = [
-    (r"py:class", r"longlag\.learning\.steps\.(Settings|Engine)"),  # type variables
+    (r"py:class", r"longlag\.settings\.P"),  # a type variable
     (
         r"py:.*",
         r"(np|numpy|matplotlib|PIL|torch|nn|os|pathlib|sqlite3|concurrent|collections|contextlib"
         r"|typing)\..*",
     ),
-    (r"py:class", "Tensor"),  # torch's, where torch is not installed
+    (r"py:class", "Tensor|Module"),  # torch's, where torch is not installed
 ]
 
 # `MarkedPairs` in the signature of `judge`, whose types PyTorch is needed for, might be either one.

@@ -12,7 +12,6 @@ import inspect
 import pkgutil
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -23,11 +22,11 @@ from sphinx.util.inspect import signature as signature_of
 from sphinx.util.inspect import stringify_signature
 
 import longlag
-from longlag import cli
+from longlag import checks, cli
 from longlag.cli.flags import HELP, REQUIRED, Argument, Parser
-from longlag.cli.settings import TASK, settings
-from longlag.learning.recipe import BATCH_RECIPES, ONLINE_RECIPES, Settings
-from longlag.tasks.marked_pairs import SHORTEST
+from longlag.cli.settings import ABOUT, settings
+from longlag.learning.recipe import PARTS, RECIPES, Recipe
+from longlag.settings import setting_fields
 
 # -- the command line -----------------------------------------------------------------------------
 
@@ -61,24 +60,22 @@ def _row(argument: Argument) -> tuple[str, str, str]:
 
 # -- the recipes ----------------------------------------------------------------------------------
 
-LENGTHS = {
-    "min_length": ", ".join(f"{least} … by the rules {rules}" for rules, least in SHORTEST.items()),
-    "max_length": "`min_length` …",
-}
 
-
-def settings_table(recipes: Mapping[str, Settings]) -> str:
+def settings_table(recipes: Mapping[str, Recipe]) -> str:
     """A line a setting, a column a recipe."""
-    kind = type(next(iter(recipes.values())))
-    meta = {f.name: f.metadata for f in fields(kind)}
-    hints = get_type_hints(kind) | {name: hint for name, (hint, _) in TASK.items()}
-    texts = {name: data.get("help", "") for name, data in meta.items()}
-    texts |= {name: text.partition(";")[0] for name, (_, text) in TASK.items()}
+    allowed: dict[str, str] = {}
+    texts: dict[str, str] = {}
+    for sort, part in (item for recipe in recipes.values() for item in recipe.parts.items()):
+        allowed[sort], texts[sort] = ", ".join(map(_code, PARTS[sort])), ABOUT[sort]
+        hints = get_type_hints(type(part))
+        for field in setting_fields(type(part)):
+            allowed[field.name] = _allowed(hints[field.name], field.metadata)
+            texts[field.name] = field.metadata["help"]
+    having = {name: recipe.settings() for name, recipe in recipes.items()}
     rows = []
-    for name in next(iter(recipes.values())).settings():
-        values = (_code(_value(r.settings()[name])) for r in recipes.values())
-        allowed = _allowed(hints[name], meta.get(name, {})) or LENGTHS.get(name, "")
-        rows.append((_code(name), *values, allowed, texts[name]))
+    for name, text in texts.items():
+        values = (_code(_value(own[name])) if name in own else "–" for own in having.values())
+        rows.append((_code(name), *values, allowed[name], _with_flags(text)))
     return table(("setting", *map(_code, recipes), "allowed", "meaning"), rows)
 
 
@@ -93,12 +90,18 @@ def _value(value: Any) -> str:
 def _allowed(hint: Any, limits: Mapping[str, Any]) -> str:
     if words := get_args(hint):
         return ", ".join(map(_code, words))
-    if limits.get("low") is None:
+    if limits.get("low") in (None, -checks.LARGEST):  # where the task says itself what it takes
         return "" if hint is not bool else f"{_code('True')}, {_code('False')}"
     return f"{_value(limits['low'])} … {_value(limits['high'])}"
 
 
 # -- the public names -----------------------------------------------------------------------------
+
+
+REGISTRIES = {
+    "RECIPES": ("recipes.md", "The registered recipes, by name."),
+    "TASKS": ("api/tasks.md", "The registered tasks, by name."),
+}
 
 
 def names_table() -> str:
@@ -108,10 +111,9 @@ def names_table() -> str:
         value = getattr(longlag, name)
         if inspect.ismodule(value):
             role, target = "mod", value.__name__
-        elif name == "RECIPES":
-            rows.append(
-                ("[RECIPES](/docs/reference/recipes.md)", "The registered recipes, by name.")
-            )
+        elif name in REGISTRIES:
+            page, text = REGISTRIES[name]
+            rows.append((f"[{name}](/docs/reference/{page})", text))
             continue
         else:
             role = "class" if inspect.isclass(value) else "func"
@@ -181,12 +183,11 @@ class Commands(_Generated):
 
 
 class RecipeSettings(_Generated):
-    required_arguments = 1  # `batch` or `online`
+    required_arguments = 1  # the recipes' learning rule
 
     def text(self) -> str:
-        recipes: Mapping[str, Settings]
-        recipes = BATCH_RECIPES if self.arguments[0] == "batch" else ONLINE_RECIPES
-        return settings_table(recipes)
+        rule = self.arguments[0]
+        return settings_table({k: r for k, r in RECIPES.items() if r.rule.name == rule})
 
 
 class Names(_Generated):

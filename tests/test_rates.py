@@ -124,7 +124,7 @@ def test_ledger_show_gives_reasons_in_eighty_columns(
 
 
 def test_ledger_show_tells_apart_lines_that_differ_in_a_setting(
-    book: Path, capsys: pytest.CaptureFixture[str]
+    book: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert cli.main(["ledger", "show", str(book)]) == 0
     lines = [line.split() for line in capsys.readouterr().out.split("\n\n")[1].splitlines()]
@@ -132,6 +132,14 @@ def test_ledger_show_tells_apart_lines_that_differ_in_a_setting(
     assert lines[1][:4] == ["robust", "4", "3", "target"]
     told = [tuple(line[:3]) for line in lines[1:]]
     assert len(set(told)) == len(told) == 9
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "50")
+    assert cli.main(["ledger", "show", str(book)]) == 0
+    _, *parts, _ = capsys.readouterr().out.split("\n\n")
+    assert len(parts) == 2
+    for part in parts:
+        assert max(map(len, part.splitlines())) <= 50
+        assert [tuple(line.split()[:3]) for line in part.splitlines()[1:]] == told
     assert cli.main(["ledger", "show", str(book), "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)["rows"]
     assert shown[0]["settings"] == {"clip": 0.1, "hidden": 4}

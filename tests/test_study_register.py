@@ -573,7 +573,7 @@ def test_the_command_prints_json_or_a_table(
     assert capsys.readouterr().out.startswith("recipe")
     assert asked[0] == asked[1]
     assert (asked[0].trials, asked[0].lengths, asked[0].quick) == (2, (30, 40), True)
-    assert asked[0].command == "longlag study register --trials 2 --lengths 30,40 --quick"
+    assert asked[0].command == "longlag study register --quick --trials 2 --lengths 30,40"
 
 
 @pytest.mark.parametrize(
@@ -582,7 +582,7 @@ def test_the_command_prints_json_or_a_table(
         (("--quick", "--full"), "--quick and --full exclude each other"),
         (("--trials", "0"), "trials must be a whole number from 1"),
         (("--seed", "-1"), "seed must be a whole number from 0"),
-        (("--lengths", "30,x"), "lengths must be whole numbers with commas, not '30,x'"),
+        (("--lengths", "30,x"), "--lengths must be whole numbers separated by commas, not '30,x'"),
         (("--lengths", "19"), "lengths must be at least 20 to look between marks, not 19"),
         (("--max-sequences", "0"), "max_sequences must be a whole number"),
         (("--workers", "0", "--quick"), "workers must be a whole number from 1"),

@@ -134,10 +134,11 @@ def test_help_says_what_recipes_set() -> None:
     ((shown, _),) = answers([["train", "--help"]])
     text = " ".join(shown.split())
     for said in (
-        "--hidden N memory cells (default: 8)",
+        "one of catalog, robust, paper, paper-adding (default: robust)",
+        "--hidden N memory cells (lstm, gru) (default: 8)",
         "(default: 0.025; 0.005 in catalog; 0.1 in paper; 0.5 in paper-adding)",
         "steps of the longest sequence (default: 110; 30 in catalog)",
-        "the first stop; 0: there is none (default: 140 in paper; 0 in paper-adding)",
+        "the first stop; 0: there is none (recent) (default: 140 in paper; 0 in paper-adding)",
     ):
         assert said in text
     parts = re.findall(r"^(\S.*):$", shown, re.MULTILINE)
