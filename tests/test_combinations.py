@@ -50,14 +50,6 @@ def words(fit: dict[str, str]) -> str:
     return "-".join(fit.values())
 
 
-@pytest.fixture(autouse=True)
-def one_thread_of_torchs() -> None:
-    if HAS_TORCH:
-        import torch
-
-        torch.set_num_threads(1)
-
-
 def tiny(base: str = "robust", **given: Any) -> Recipe:
     """A recipe of a few iterations."""
     made = recipe(base, **given)
