@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy; the arrays are tiny
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # PyTorch's
 
 import pytest
 from hypothesis import HealthCheck, settings

@@ -6,7 +6,9 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +19,11 @@ from longlag.kernel import load_kernel
 from longlag.learning import engine
 from longlag.learning.recipe import Recipe
 from longlag.learning.training import Training
+from longlag.networks.lstm import LSTM, ForgetGateLSTM
+from longlag.networks.lstm1997 import LSTM1997, BlockLSTM
+from longlag.networks.network import Network
+from longlag.tasks.task import Task
+from toys import toy
 
 ROOT = Path(__file__).resolve().parent.parent
 needs_kernel = pytest.mark.skipif(load_kernel() is None, reason="no native kernel")
@@ -142,6 +149,122 @@ def test_an_instruction_set_that_is_not_here_is_refused(
     monkeypatch.setenv("LONGLAG_ISA", "mmx")
     assert cli.main(["doctor"]) == 2
     assert "LONGLAG_ISA must be one of" in capsys.readouterr().err
+
+
+LACKING: list[tuple[dict[str, Any], str]] = [
+    ({"task": "temporal-order"}, "task temporal-order"),
+    ({"task": "toys:Echo"}, "task echo"),
+    ({"network": "gru"}, "network gru with rule minibatch"),
+    ({"network": "lstm1997", "output": "sigmoid"}, "network lstm1997 with rule minibatch"),
+    ({"rule": "online"}, "network lstm with rule online"),
+    ({"network": "gru", "rule": "online"}, "network gru with rule online"),
+    (
+        {"network": "lstm1997", "rule": "online", "output": "linear"},
+        "linear output of the LSTM of 1997",
+    ),
+    ({"network": f"{__name__}:Leaky"}, "network leaky"),
+    (
+        {"network": f"{__name__}:LeakyBlocks", "rule": "online", "output": "sigmoid"},
+        "network leaky",
+    ),
+]
+FEW: dict[str, Any] = {"min_length": 12, "test_every": 2, "test_size": 9}
+
+
+class LeakyLSTM(LSTM):
+    """A user's own arithmetic."""
+
+    def predict(self, inputs: np.ndarray, lengths: np.ndarray | None = None) -> np.ndarray:
+        return super().predict(inputs, lengths) + 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Leaky(ForgetGateLSTM):
+    """An LSTM whose arithmetic the kernel does not know."""
+
+    @property
+    def name(self) -> str:
+        return "leaky"
+
+    def of(self, weights: np.ndarray, task: Task) -> LSTM:
+        return LeakyLSTM(**vars(super().of(weights, task)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeakyBlocks(BlockLSTM):
+    """The same of 1997."""
+
+    @property
+    def name(self) -> str:
+        return "leaky"
+
+    def of(self, weights: np.ndarray, task: Task) -> LSTM1997:
+        return super().of(weights, task)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quiet(ForgetGateLSTM):
+    """One that differs in how it starts alone."""
+
+    def start(self, task: Task, rng: np.random.Generator) -> np.ndarray:
+        return (super().start(task, rng) / 2).astype(np.float32)
+
+
+@needs_kernel
+@pytest.mark.parametrize(("given", "lacks"), LACKING, ids=[words for _, words in LACKING])
+def test_native_refuses_what_the_kernel_lacks_and_auto_takes_numpy(
+    given: dict[str, Any], lacks: str
+) -> None:
+    few = {"max_sequences": 3} if "rule" in given else {"max_iterations": 3, "batch_size": 2}
+    recipe = longlag.recipe("robust", **given, **FEW, **few)
+    for ask in (engine.choose, lambda name, _, r: longlag.train(r, engine=name)):
+        with pytest.raises(ValueError, match=f"^engine native has no {lacks}.*: use engine numpy$"):
+            ask("native", 1, recipe)
+    assert engine.choose("auto", 1, recipe).name == "numpy"
+    run = longlag.train(recipe, engine="auto")
+    assert (run.engine, run.isa) == ("numpy", None)
+    np.testing.assert_array_equal(
+        run.history.train_losses, longlag.train(recipe, engine="numpy").history.train_losses
+    )
+
+
+@needs_kernel
+@pytest.mark.parametrize("name", longlag.RECIPES)
+def test_auto_takes_the_kernel_for_every_registered_recipe(name: str) -> None:
+    assert engine.choose("auto", 1, longlag.recipe(name)).name == "native"
+    assert engine.choose("auto", 1, longlag.recipe(name, task="adding")).name == "native"
+
+
+@needs_kernel
+def test_a_network_that_only_starts_otherwise_has_the_kernel() -> None:
+    given = {**FEW, "max_iterations": 20, "average_decay": 0.0}
+    recipe = longlag.recipe("robust", network=f"{__name__}:Quiet", **given)
+    native, reference = (longlag.train(recipe, 1, engine=name) for name in ("native", "numpy"))
+    np.testing.assert_array_equal(native.snapshots[0], reference.snapshots[0])
+    np.testing.assert_allclose(
+        native.history.train_losses, reference.history.train_losses, rtol=2e-3, atol=1e-6
+    )
+    assert np.ptp(reference.history.train_losses) > 1e-3
+
+
+@needs_kernel
+@pytest.mark.parametrize("kind", [(2, 1, "last", True), (3, 1), (2, 2), (2, 1, "every"), (2, 1)])
+@pytest.mark.parametrize(
+    "network",
+    [ForgetGateLSTM(hidden=3), BlockLSTM(), BlockLSTM(output="linear"), Leaky(hidden=3)],
+)
+def test_answers_to_any_task_are_the_references(kind: Any, network: Network) -> None:
+    """Of what the kernel does not have, it asks the reference."""
+    task = toy(*kind)(min_length=5, max_length=9)
+    net = network.of(network.start(task, np.random.default_rng(0)), task)
+    batch = task.sample(20, np.random.default_rng(1))
+    answers = engine.choose("native").predict(net, batch.inputs, batch.lengths)
+    assert answers.shape == batch.targets.shape
+    counted: Any = slice(None)
+    if task.answered == "every":
+        counted = np.arange(9) < batch.lengths[:, None]
+    wanted = net.predict(batch.inputs, batch.lengths)
+    np.testing.assert_allclose(answers[counted], wanted[counted], rtol=1e-4, atol=1e-5)
 
 
 def test_without_a_kernel_numpy_works_and_native_says_why(

@@ -1,4 +1,4 @@
-"""The LSTM of 1997 in mini-batches: its gradient, its engine, its trial."""
+"""The LSTM of 1997 in mini-batches, network `lstm1997` under rule `minibatch`."""
 
 from __future__ import annotations
 
@@ -138,6 +138,23 @@ def test_a_trial_is_a_function_of_recipe_and_seed() -> None:
     assert [first[name] for name in same] == [again[name] for name in same]
     assert first["curve"] != other["curve"]
     assert (first["engine"], first["isa"]) == ("numpy", None)
+
+
+def test_the_truncated_gradient_is_another_training() -> None:
+    first, other = run(), run(gradient="truncated")
+    assert first["status"] == other["status"] == "max_iterations"
+    assert first["curve"] != other["curve"]
+
+
+def test_its_weights_start_as_the_papers_do() -> None:
+    """Uniform in ±0.1 whatever the rule, but for the biases that are given."""
+    made = recipe("catalog", **CHANGES, input_gate_bias=-1.5, output_bias=0.75)
+    W, Wk = made.network_of(made.learner(0).weights).weights
+    assert W.shape == (16, 19)
+    assert W[8:12, -1].tolist() == [-1.5, -3.0, -4.5, -6.0]
+    assert Wk[-1] == 0.75
+    drawn = np.concatenate([np.delete(W, slice(8, 12), axis=0).ravel(), Wk[:-1]])
+    assert 0.09 < np.abs(drawn).max() <= np.float32(0.1)
 
 
 def test_it_learns() -> None:

@@ -50,17 +50,21 @@ class NativeEngine:
         pairs = ((ForgetGateLSTM, Minibatch), (BlockLSTM, OnLine))
         if not any(isinstance(network, a) and isinstance(rule, b) for a, b in pairs):
             return f"network {network.name} with rule {rule.name}"
+        if type(network).of not in (ForgetGateLSTM.of, BlockLSTM.of):  # arithmetic of its own
+            return f"network {network.name}"
         if isinstance(network, BlockLSTM) and network.output != "sigmoid":
             return "linear output of the LSTM of 1997"
         return ""
 
-    def _has(self, model: Any) -> bool:
-        """Whether the kernel computes the answers of such a network."""
-        if isinstance(model, LSTM):
+    def _has(self, model: Any, inputs: np.ndarray) -> bool:
+        """Whether the kernel computes the answers of such a network to such inputs."""
+        if inputs.ndim != 3:  # symbols
+            return False
+        if type(model) is LSTM:
             p = model.parameters
             return (len(p.Wx), len(p.by), model.answered) == (2, 1, "last")
         return (
-            isinstance(model, LSTM1997)
+            type(model) is LSTM1997
             and (model.inputs, len(model.read), model.answered) == (2, 1, "last")
             and model.output == "sigmoid"
         )
@@ -77,7 +81,7 @@ class NativeEngine:
 
     def predict(self, network: Any, inputs: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         """Answers (B,); of a network that the kernel does not have, the reference's."""
-        if not self._has(network):
+        if not self._has(network, inputs):
             with np.errstate(over="ignore", invalid="ignore"):
                 return network.predict(inputs, lengths)
         compute = self._kernel.predict if isinstance(network, LSTM) else self._kernel.predict1997

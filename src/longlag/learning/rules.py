@@ -245,6 +245,7 @@ class OnlineLearner:
     def __init__(self, rule: OnLine, task: Task, network: Network, stop: Part, seed: int) -> None:
         self._task, self._rule, self._seed = task, rule, check_seed(seed)
         self.window = stop if isinstance(stop, Recent) else NEVER
+        self._test_every = getattr(stop, "test_every", rule.budget)
         self.weights = network.start(task, stream(seed, WEIGHTS))
         S, P = len(self.window.stops), len(self.weights)
         self.recent = np.zeros(self.window.window, np.float32)
@@ -265,6 +266,11 @@ class OnlineLearner:
         """Whether the last stopping point is reached: it learns no more."""
         return bool(self.stops[-1] >= 0)
 
+    def ahead(self, iteration: int, most: int) -> int:
+        """How many sequences come next: up to the end of a block or the next test, `most`."""
+        to_block, to_test = (n - iteration % n for n in (self.block, self._test_every))
+        return min(to_block, to_test, self._rule.budget - iteration, most)
+
     def draw(self, iteration: int, most: int) -> Batch:
         """The next sequences, `most` at most: inputs (K, T, D), lengths and targets (K,)."""
         number, start = divmod(iteration, self.block)
@@ -272,8 +278,7 @@ class OnlineLearner:
             self._drawn[number] = self._draw(number)
         for past in [k for k in list(self._drawn) if k < number]:
             del self._drawn[past]
-        left = self.block - start, self._rule.budget - iteration
-        piece = slice(start, start + min(*left, most))
+        piece = slice(start, start + self.ahead(iteration, most))
         return Batch(*(array[piece] for array in self._drawn[number]))
 
     def draw_ahead(self, iteration: int) -> None:

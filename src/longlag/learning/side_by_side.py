@@ -125,14 +125,12 @@ def _round(trainings: Sequence[Training], pool: ThreadPoolExecutor) -> None:
 
 def _groups(trainings: Sequence[Training]) -> list[list[Training]]:
     """Those that learn together: as many sequences lie ahead of each of a group."""
-    lanes = trainings[0].engine.lanes
-    if lanes == 1:
+    lanes, most = trainings[0].engine.lanes, trainings[0].engine.most
+    if lanes == 1 or not isinstance(trainings[0].learner, OnlineLearner):
         return [[one] for one in trainings]
     alike: dict[int, list[Training]] = {}
     for one in trainings:
-        block, budget = one.learner.block, one.recipe.rule.budget
-        ahead = min(block - one.iteration % block, budget - one.iteration)
-        alike.setdefault(ahead, []).append(one)
+        alike.setdefault(one.learner.ahead(one.iteration, most), []).append(one)
     return [group[k : k + lanes] for group in alike.values() for k in range(0, len(group), lanes)]
 
 
@@ -140,8 +138,7 @@ def _learn(group: Sequence[Training]) -> None:
     """Takes a group through its next piece of data."""
     first = group[0]
     if not isinstance(first.learner, OnlineLearner):
-        for one in group:
-            one.advance()
+        first.advance()  # it is alone
         return
     start = time.perf_counter()
     pieces = [next(one.pieces()) for one in group]
