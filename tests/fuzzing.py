@@ -19,7 +19,7 @@ import tempfile
 import traceback
 import warnings
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ from longlag.learning.training import Training
 from longlag.runs import directory as runs
 from longlag.sweeps import executor
 from longlag.sweeps.bundles import Row, Supply
-from longlag.sweeps.trial import perform
+from longlag.version import CODE_VERSION
 
 SECONDS = 3.0  # a command that takes longer is interrupted, as a user would
 HANG = 120.0  # and must then end within this
@@ -139,10 +139,14 @@ def inline_workers() -> Iterator[None]:
         if scheduler is not None:
             yield from rows(supply, workers, scheduler)
         while bundle := supply.take(workers):
-            short = {k: SHORT.get(k, value) for k, value in bundle.work["settings"].items()}
-            for seed, key in bundle.trials:
-                row = perform({**bundle.work, "settings": short, "seed": seed})
-                yield [{**row, "settings": bundle.work["settings"], "key": key}]
+            settings = bundle.work["settings"]
+            short = {k: SHORT.get(k, value) for k, value in settings.items()}
+            asked = (
+                bundle if bundle.sliced else replace(bundle, work=bundle.work | {"settings": short})
+            )
+            answer = executor.carry_out(asked.text(), asked.states(), CODE_VERSION)
+            found = executor.unpacked(answer)
+            yield supply.came(bundle, [{**row, "settings": settings} for row in found])
 
     rows, executor.rows = executor.rows, inline
     try:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from longlag import checks, machine
 from longlag.signals import signals_noted
 from longlag.sweeps.bundles import Row, Supply
-from longlag.sweeps.ledger import Ledger, check_row
+from longlag.sweeps.ledger import DONE, Ledger, check_row
 from longlag.sweeps.trial import Trial, lost
 
 RECORD_SECONDS = 0.25  # between two writings to the ledger
@@ -86,14 +86,17 @@ def run(
 
 def _open(
     trials: Iterable[Trial], ledger: Ledger, progress: Progress
-) -> Iterator[tuple[str, Trial]]:
-    """The trials without a result, with their keys."""
+) -> Iterator[tuple[str, Trial, bytes | None]]:
+    """The trials without a result, with their keys, and the states that they go on from."""
     for trial in trials:
         key = trial.key
         if ledger.done(key):
             progress.skipped += 1
         else:
-            yield key, trial
+            lineage, state = trial.lineage, None
+            if lineage is not None:
+                state = ledger.state(lineage, trial.settings["max_sequences"])
+            yield key, trial, state
 
 
 def _recorded(
@@ -107,9 +110,8 @@ def _recorded(
             for come in coming:
                 arrived, now = [_sound(row) for row in come], time.monotonic()
                 progress.elapsed = now - start
-                failed = sum(row["status"] == "failed" for row in arrived)
-                progress.failed += failed
-                progress.done += len(arrived) - failed
+                progress.failed += sum(row["status"] == "failed" for row in arrived)
+                progress.done += sum(row["status"] in DONE for row in arrived)
                 rows += arrived
                 if rows and now - recorded > RECORD_SECONDS:
                     batch, rows = rows, []
