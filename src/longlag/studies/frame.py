@@ -175,12 +175,28 @@ def _trials(case: Case, request: Request, engine: str) -> Trials:
 
 
 def _outcome(case: Case, rows: Sequence[Row], ledger: Path) -> Outcome:
+    good = results(rows, ledger)
+    return Outcome(case, good, len(rows) - len(good))
+
+
+def results(rows: Sequence[Row], ledger: Path) -> list[Row]:
+    """The rows of a case's trials that did not fail.
+
+    Raises:
+        OSError: all did.
+        DamagedFile: a result without a learning curve.
+    """
     good = [row for row in rows if row["status"] != "failed"]
     if not all(isinstance(row["curve"], list) for row in good):
         raise files.DamagedFile(f"{ledger} is damaged: a trial has no learning curve")
     if not good:
         raise OSError(0, f"every trial of a case failed: {rows[0]['error']}", str(ledger))
-    return Outcome(case, good, len(rows) - len(good))
+    return good
+
+
+def left_out(failed: int) -> list[str]:
+    """A remark on trials that failed, where there are any."""
+    return [f"{failed} trials failed and are left out; start again to retry."] if failed else []
 
 
 def isas(rows: Iterable[Row]) -> str | None:
@@ -209,9 +225,7 @@ def _content(
 
 
 def _remarks(study: Study, content: Mapping[str, Any]) -> list[str]:
-    lines = list(study.remarks(content["rows"]))
-    if content["failed"]:
-        lines.append(f"{content['failed']} trials failed and are left out; start again to retry.")
+    lines = [*study.remarks(content["rows"]), *left_out(content["failed"])]
     if content["quick"]:
         lines.append("Quick form: it shows that everything runs, no more.")
     return lines

@@ -18,8 +18,7 @@ from typing import Any
 import numpy as np
 
 from longlag import files
-from longlag.learning import engine as engines
-from longlag.learning.side_by_side import side_by_side
+from longlag.learning.side_by_side import Trials
 from longlag.learning.stopping import Stop
 from longlag.learning.training import Training
 from longlag.sweeps.ledger import UNFINISHED
@@ -53,9 +52,7 @@ def perform_slice(
     except (Exception, SystemExit) as error:
         found = [failure(error)] * len(seeds)
     share = (time.perf_counter() - start) / len(seeds)
-    return [
-        row_of(work, seed, started, share, one) for seed, one in zip(seeds, found, strict=True)
-    ]
+    return [row_of(work, seed, started, share, one) for seed, one in zip(seeds, found, strict=True)]
 
 
 def _learn(
@@ -67,18 +64,17 @@ def _learn(
 ) -> list[dict[str, Any]]:
     start = time.perf_counter()
     made, fresh = recipe_of(settings)
-    chosen = engines.choose(engine, recipe=made)
-    trainings = [Training(made, seed, chosen) for seed in seeds]
-    before = [restore(*both) for both in zip(trainings, states, strict=True)]
-    with closing(side_by_side(trainings, THREADS)) as rounds:
+    trials = Trials(made, seeds, engine, THREADS)
+    before = [restore(*both) for both in zip(trials.trainings, states, strict=True)]
+    with closing(trials.rounds()) as rounds:
         for _ in rounds:
             if time.perf_counter() - start > seconds:
                 break
-    found = [_found(training, fresh) for training in trainings]
+    found = [_found(training, fresh) for training in trials.trainings]
     share = (time.perf_counter() - start) / len(seeds)
     return [
         {**one, "seconds": own + share, "state": _state(training, own + share)}
-        for training, one, own in zip(trainings, found, before, strict=True)
+        for training, one, own in zip(trials.trainings, found, before, strict=True)
     ]
 
 

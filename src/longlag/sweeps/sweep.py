@@ -10,12 +10,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from longlag import checks, machine
 from longlag.signals import signals_noted
 from longlag.sweeps.bundles import Row, Supply
-from longlag.sweeps.ledger import DONE, Ledger, check_row
+from longlag.sweeps.ledger import UNFINISHED, Ledger, check_row
 from longlag.sweeps.trial import Trial, lost
 
 RECORD_SECONDS = 0.25  # between two writings to the ledger
@@ -23,13 +23,27 @@ RECORD_SECONDS = 0.25  # between two writings to the ledger
 
 @dataclass
 class Progress:
-    """How far a sweep is: trials asked for, skipped, with a result, failed; seconds so far."""
+    """How far a sweep is: trials asked for, skipped, with a result, failed; seconds so far.
+
+    unfinished: by key, the sequences that trials in slices have learned so far.
+    """
 
     total: int
     skipped: int = 0
     done: int = 0
     failed: int = 0
     elapsed: float = 0.0
+    unfinished: dict[str, int] = field(default_factory=dict)
+
+    def count(self, row: Row) -> None:
+        """Takes note of a row that has come."""
+        self.unfinished.pop(row["key"], None)
+        if row["status"] == UNFINISHED:
+            self.unfinished[row["key"]] = row["sequences"]
+        elif row["status"] == "failed":
+            self.failed += 1
+        else:
+            self.done += 1
 
     @property
     def left(self) -> float:
@@ -110,8 +124,8 @@ def _recorded(
             for come in coming:
                 arrived, now = [_sound(row) for row in come], time.monotonic()
                 progress.elapsed = now - start
-                progress.failed += sum(row["status"] == "failed" for row in arrived)
-                progress.done += sum(row["status"] in DONE for row in arrived)
+                for row in arrived:
+                    progress.count(row)
                 rows += arrived
                 if rows and now - recorded > RECORD_SECONDS:
                     batch, rows = rows, []
