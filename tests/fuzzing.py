@@ -45,12 +45,12 @@ SHORT = {
     **{"max_iterations": 2, "test_every": 1, "test_size": 10},
 }
 SWEEP = ("--quick", "--trials", "1", "--max-sequences", "80", "--engine", "numpy")
-TRIALS = ("--quick", "--trials", "2", "--max-sequences", "300", "--threads", "1")
+TRIALS = ("--quick", "--trials", "2", "--max-sequences", "300")
 ONLINE = (
     *("--recipe", "paper", "--min-length", "12", "--engine", "numpy", "--max-sequences", "300"),
     *("--window", "20", "--test-size", "20", "--quiet"),
 )
-STATE = "trials/state.npz"
+TRIALS_LEDGER = "trials/ledger.sqlite"
 LEDGER = "sweep/ledger.sqlite"
 EXECUTED = "executed"  # what code hidden in a file would create
 

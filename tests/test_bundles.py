@@ -163,6 +163,18 @@ def test_an_unfinished_trial_is_taken_once_more_from_its_state() -> None:
     assert len(some(supply.take(2)).trials) == 1, "the other kind follows"
 
 
+def test_trials_that_failed_together_are_tried_singly() -> None:
+    supply = Supply(iter(sliced(3)))
+    bundle = some(supply.take(1))
+    assert supply.came(bundle, rows(bundle, 1.0, *["failed"] * 3)) == []
+    for member in bundle.trials:
+        alone = some(supply.take(1))
+        assert alone.trials == [member]
+        (row,) = supply.came(alone, rows(alone, 1.0, "failed"))
+        assert (row["status"], row["key"]) == ("failed", member.key)
+    assert supply.take(1) is None
+
+
 def test_a_lineage_is_all_but_the_length() -> None:
     def lineage(**changes: Any) -> str | None:
         return trial("paper", 0, "native", **changes).lineage

@@ -150,13 +150,15 @@ def check(request: Request) -> None:
     """Refuses what makes no sense for any study.
 
     Raises:
-        ValueError: quick and full at once, or a number of trials or a seed that is not allowed.
+        ValueError: quick and full at once, or a number of trials or workers, a seed or a
+            scheduler that is not allowed.
     """
     if request.quick and request.full:
         raise ValueError("--quick and --full exclude each other: give one of them")
     if request.trials is not None:
         checks.whole("trials", request.trials, 1, 100_000)
     check_seed(request.seed)
+    sweeps.check(request.workers, request.scheduler)
 
 
 def budget(request: Request, batch: int, iterations: int) -> int:

@@ -163,6 +163,8 @@ class Supply:
         Returns:
             Its rows, with what the ledger knows them by.
         """
+        if bundle.sliced and len(rows) > 1 and rows[0]["status"] == "failed":
+            return self.died(bundle, 0)  # they failed together, by one of them
         kind, left = self._kinds[bundle.kind], []
         for row, trial in zip(rows, bundle.trials, strict=True):
             if row["status"] == UNFINISHED:

@@ -117,10 +117,7 @@ def _rows_of(future: Any, bundle: Bundle, supply: Supply) -> list[Row]:
             time.sleep(NOTICE_SECONDS)
             _check(future.client)
         return bundle.lost(f"the cluster gave it up: {type(error).__name__}: {error}")
-    rows = unpacked(answer)
-    if bundle.sliced and len(rows) > 1 and rows[0]["status"] == "failed":
-        return supply.died(bundle, 0)  # together; each is tried alone
-    return supply.came(bundle, rows)
+    return supply.came(bundle, unpacked(answer))
 
 
 def _check(client: Any) -> None:

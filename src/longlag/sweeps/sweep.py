@@ -79,11 +79,10 @@ def run(
         OSError: a full disk, workers that do not start, a scheduler that is gone; what was
             recorded is safe.
     """
-    workers = machine.cores() if workers is None else checks.whole("workers", workers, 1, 1024)
+    check(workers, scheduler)
+    workers = machine.cores() if workers is None else workers
     from longlag.sweeps import executor  # here: Dask takes half a second to import
 
-    if scheduler is not None:
-        executor.check_address(scheduler)
     progress = Progress(total)
     coming = executor.rows(Supply(_open(trials, ledger, progress)), workers, scheduler)
     with signals_noted() as interrupted:
@@ -96,6 +95,20 @@ def run(
     if interrupted():
         raise KeyboardInterrupt(f"the same command goes on from {ledger.path}")
     return progress
+
+
+def check(workers: int | None, scheduler: str | None) -> None:
+    """Refuses who cannot carry trials out; arguments as in `run`.
+
+    Raises:
+        ValueError: no such number of workers, or no scheduler's address.
+    """
+    if workers is not None:
+        checks.whole("workers", workers, 1, 1024)
+    if scheduler is not None:
+        from longlag.sweeps import executor
+
+        executor.check_address(scheduler)
 
 
 def _open(
