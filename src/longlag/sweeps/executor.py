@@ -208,7 +208,7 @@ def _cluster(address: str) -> Iterator[Any]:
                     raise _refusal(worker, version)
             yield client
         except Exception as error:
-            if client.status == "running":
+            if client.status == "running" and not isinstance(error, OSError):
                 raise
             raise WorkersGone(address, "the Dask scheduler is gone") from error
         finally:
