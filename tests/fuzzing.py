@@ -19,7 +19,7 @@ import tempfile
 import traceback
 import warnings
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ from longlag.learning.training import Training
 from longlag.runs import directory as runs
 from longlag.sweeps import executor
 from longlag.sweeps.bundles import Row, Supply
-from longlag.sweeps.trial import perform
+from longlag.version import CODE_VERSION
 
 SECONDS = 3.0  # a command that takes longer is interrupted, as a user would
 HANG = 120.0  # and must then end within this
@@ -45,12 +45,12 @@ SHORT = {
     **{"max_iterations": 2, "test_every": 1, "test_size": 10},
 }
 SWEEP = ("--quick", "--trials", "1", "--max-sequences", "80", "--engine", "numpy")
-TRIALS = ("--quick", "--trials", "2", "--max-sequences", "300", "--threads", "1")
+TRIALS = ("--quick", "--trials", "2", "--max-sequences", "300")
 ONLINE = (
     *("--recipe", "paper", "--min-length", "12", "--engine", "numpy", "--max-sequences", "300"),
     *("--window", "20", "--test-size", "20", "--quiet"),
 )
-STATE = "trials/state.npz"
+TRIALS_LEDGER = "trials/ledger.sqlite"
 LEDGER = "sweep/ledger.sqlite"
 EXECUTED = "executed"  # what code hidden in a file would create
 
@@ -139,10 +139,14 @@ def inline_workers() -> Iterator[None]:
         if scheduler is not None:
             yield from rows(supply, workers, scheduler)
         while bundle := supply.take(workers):
-            short = {k: SHORT.get(k, value) for k, value in bundle.work["settings"].items()}
-            for seed, key in bundle.trials:
-                row = perform({**bundle.work, "settings": short, "seed": seed})
-                yield [{**row, "settings": bundle.work["settings"], "key": key}]
+            settings = bundle.work["settings"]
+            short = {k: SHORT.get(k, value) for k, value in settings.items()}
+            asked = (
+                bundle if bundle.sliced else replace(bundle, work=bundle.work | {"settings": short})
+            )
+            answer = executor.carry_out(asked.text(), asked.states(), CODE_VERSION)
+            found = executor.unpacked(answer)
+            yield supply.came(bundle, [{**row, "settings": settings} for row in found])
 
     rows, executor.rows = executor.rows, inline
     try:

@@ -8,22 +8,34 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from longlag.learning.native import LANES
 from longlag.sweeps import bundles
 from longlag.sweeps.bundles import Bundle, Supply
-from longlag.sweeps.trial import Trial
+from longlag.sweeps.trial import Trial, trial
+
+Given = tuple[str, Trial, bytes | None]
 
 
-def trials(count: int, **settings: Any) -> list[tuple[str, Trial]]:
-    """Trials alike but for their seeds, with keys."""
+def trials(count: int, **settings: Any) -> list[Given]:
+    """Trials alike but for their seeds, with keys, at their start."""
     made = [Trial("quick", settings, seed, "numpy", "faulty:quick") for seed in range(count)]
-    return [(trial.key, trial) for trial in made]
+    return [(one.key, one, None) for one in made]
+
+
+def rows(bundle: Bundle, seconds: float, *status: str) -> list[dict[str, Any]]:
+    """What a worker brings back of a bundle: so many seconds and, last one for all, a status."""
+    ends = [*status, *["target"] * len(bundle.trials)]
+    return [
+        {"status": end, "seconds": seconds, "state": b"a state" if end == "unfinished" else None}
+        for end, _ in zip(ends, bundle.trials, strict=False)
+    ]
 
 
 def taken(supply: Supply, workers: int, seconds: float) -> list[Bundle]:
     """All bundles, one after another, where every trial takes so long."""
     found = []
     while bundle := supply.take(workers):
-        supply.note(bundle, seconds * len(bundle.trials))
+        supply.came(bundle, rows(bundle, seconds))
         found.append(bundle)
     return found
 
@@ -71,7 +83,9 @@ def test_every_trial_is_taken_once(counts: list[int], workers: int, seconds: flo
     all_ = [one for k, count in enumerate(counts) for one in trials(count, hidden=k + 1)]
     found = taken(Supply(iter(all_)), workers, seconds)
     back = [
-        (key, Trial(**bundle.work, seed=seed)) for bundle in found for seed, key in bundle.trials
+        (one.key, Trial(**bundle.work, seed=one.seed), None)
+        for bundle in found
+        for one in bundle.trials
     ]
     assert sorted(back, key=str) == sorted(all_, key=str)
 
@@ -79,24 +93,25 @@ def test_every_trial_is_taken_once(counts: list[int], workers: int, seconds: flo
 def test_trials_are_read_as_they_are_needed() -> None:
     read = 0
 
-    def endless() -> Iterator[tuple[str, Trial]]:
+    def endless() -> Iterator[Given]:
         nonlocal read
         while True:
             read += 1
-            yield str(read), Trial("quick", {}, read, "numpy")
+            yield str(read), Trial("quick", {}, read, "numpy"), None
 
     supply = Supply(endless())
     for _ in range(50):
         bundle = supply.take(2)
         assert bundle is not None
-        supply.note(bundle, 1e-6)
+        supply.came(bundle, rows(bundle, 1e-6))
     assert read <= supply.waiting + 50 * bundles.MOST
     assert supply.waiting <= 2 * bundles.AHEAD
 
 
 def test_the_trials_of_a_bundle_that_died_are_tried_singly_and_three_times() -> None:
     supply = Supply(iter(trials(40)))
-    supply.note(first := some(supply.take(1)), 1e-3)
+    first = some(supply.take(1))
+    supply.came(first, rows(first, 1e-3))
     assert len(first.trials) == 1
     bundle = some(supply.take(1))
     assert len(bundle.trials) > 3
@@ -116,6 +131,58 @@ def test_a_scheduler_that_tried_often_enough_is_not_asked_again() -> None:
     supply = Supply(iter(trials(1)))
     (row,) = supply.died(some(supply.take(1)), 4)
     assert row["error"] == "its worker died, 4 times in a row"
+
+
+# -- trials in slices ----------------------------------------------------------------------------
+
+
+def sliced(count: int, engine: str = "native") -> list[Given]:
+    made = [trial("paper", seed, engine) for seed in range(count)]
+    return [(one.key, one, None) for one in made]
+
+
+def test_trials_side_by_side_fill_the_lanes_and_share_out_the_rest() -> None:
+    sizes = [len(some(Supply(iter(sliced(n))).take(2)).trials) for n in (5, 16, 30, 64)]
+    assert sizes == [5, LANES, LANES, 32]
+    assert len(some(Supply(iter(sliced(30, "numpy"))).take(2)).trials) == 1
+
+
+def test_an_unfinished_trial_is_taken_once_more_from_its_state() -> None:
+    supply = Supply(iter([*sliced(20), *trials(3)]))
+    first = some(supply.take(2))
+    assert first.states() == [None] * 16
+    found = supply.came(first, rows(first, 1.0, "target", "unfinished", "diverged", "unfinished"))
+    assert [row["key"] for row in found] == [one.key for one in first.trials]
+    assert len({row["lineage"] for row in found} - {None}) == 16
+    second = some(supply.take(2))
+    assert [one.seed for one in second.trials] == [1, 3, 16, 17, 18, 19]
+    assert second.states() == [b"a state", b"a state", None, None, None, None]
+    again = supply.came(second, rows(second, 1.0, *["unfinished"] * 6))
+    assert len(again) == 6
+    assert [one.seed for one in some(supply.take(2)).trials] == [1, 3, 16, 17, 18, 19]
+    assert len(some(supply.take(2)).trials) == 1, "the other kind follows"
+
+
+def test_trials_that_failed_together_are_tried_singly() -> None:
+    supply = Supply(iter(sliced(3)))
+    bundle = some(supply.take(1))
+    assert supply.came(bundle, rows(bundle, 1.0, *["failed"] * 3)) == []
+    for member in bundle.trials:
+        alone = some(supply.take(1))
+        assert alone.trials == [member]
+        (row,) = supply.came(alone, rows(alone, 1.0, "failed"))
+        assert (row["status"], row["key"]) == ("failed", member.key)
+    assert supply.take(1) is None
+
+
+def test_a_lineage_is_all_but_the_length() -> None:
+    def lineage(**changes: Any) -> str | None:
+        return trial("paper", 0, "native", **changes).lineage
+
+    base = lineage()
+    assert lineage(max_sequences=10) == lineage(test_size=6) == base
+    assert lineage(learning_rate=2.0) != base
+    assert Trial("quick", {}, 0, "numpy", "faulty:quick").lineage is None
 
 
 def some(bundle: Bundle | None) -> Bundle:

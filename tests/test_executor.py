@@ -85,7 +85,7 @@ def test_a_script_without_a_main_guard_runs_once_and_has_its_modules_found(tmp_p
     words = [sys.executable, "-W", "error", "script.py"]
     done = subprocess.run(words, cwd=place, env=surroundings(), capture_output=True, text=True)
     assert done.stdout == "begun\n3\n", done.stderr
-    assert set(done.stderr.splitlines()) == {"words of a trial"}
+    assert done.stderr.replace("words of a trial", "").strip() == ""  # two at once share lines
 
 
 def test_what_trials_print_is_no_part_of_the_result(tmp_path: Path) -> None:

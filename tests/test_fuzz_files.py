@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from fuzzing import (
     LEDGER,
     ONLINE,
-    STATE,
     SWEEP,
     TINY,
     TRIALS,
+    TRIALS_LEDGER,
     call,
     check,
     copied,
@@ -57,7 +57,11 @@ FILES: dict[str, tuple[tuple[str, ...], ...]] = {
         ("ledger", "export", LEDGER, "--format", "markdown", "--out", "new.md"),
         ("study", "seeds", *SWEEP, "--lengths", "30", "--out", "sweep", "--json"),
     ),
-    STATE: (("study", "table8", *TRIALS, "--out", "trials"),),
+    TRIALS_LEDGER: (
+        ("study", "table8", *TRIALS, "--out", "trials"),
+        ("study", "table8", *TRIALS, "--max-sequences", "400", "--out", "trials"),
+        ("ledger", "rates", TRIALS_LEDGER),
+    ),
     "online/weights.npz": ON_LINE,
     "online/history.json": ON_LINE,
     "online/checkpoint.npz": (("train", "--resume", "--save-dir", "online", "--quiet"),),
@@ -141,7 +145,6 @@ def rewritten(name: str, **changes: np.ndarray | bytes) -> None:
         (CHECKPOINT, {"parameters": np.zeros(1, "f4")}, RESUME, "parameters must be"),
         (CHECKPOINT, {"moment_first": np.zeros(76)}, RESUME, "moment_first must"),
         (CHECKPOINT, {"train_losses": np.zeros(3)}, RESUME, "it has 3 losses of"),
-        (STATE, {"about": np.frombuffer(b"3", np.uint8)}, FILES[STATE][0], "it does not say what"),
     ],
 )
 def test_arrays_of_other_kinds_are_refused(
@@ -171,6 +174,8 @@ def test_losses_that_no_network_has_are_refused(furnished: Path) -> None:
         ("settings", 3, "row 1 is no trial's"),
         ("score", '{"mse": "small"}', "its score or curve is no number"),
         ("curve", "[[1, 2]]", "its curve is none"),
+        ("stops", "{}", "its stops is of type dict"),
+        ("state", "text", "its state is of type str"),
     ],
 )
 def test_rows_that_are_no_trials_are_refused(

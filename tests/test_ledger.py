@@ -21,7 +21,7 @@ def row(k: int, **changes: Any) -> dict[str, Any]:
         **{"seed": k, "version": "0.1.0+abc", "score": {"mse": k / 7}, "fresh": None},
         **{"sequences": 4800, "seconds": 0.1, "curve": [[200, 0.01, 7]], "engine": "native"},
         **{"isa": "avx2", "versions": {"numpy": "2"}, "host": "here", "started": "2026-01-01"},
-        **{"ended": "2026-01-02", "error": None},
+        **{"ended": "2026-01-02", "error": None, "stops": None, "lineage": None, "state": None},
         **changes,
     }
 
@@ -68,6 +68,29 @@ def test_a_later_row_replaces_its_key(filled: Path) -> None:
         assert book.get("key 5") == row(5, status="diverged")
 
 
+def test_a_trial_goes_on_from_where_its_lineage_has_gone_furthest(filled: Path) -> None:
+    def stands(k: int, at: int, **changes: Any) -> dict[str, Any]:
+        state = {"lineage": "course", "state": str(at).encode(), "sequences": at}
+        return row(k, **state | changes)
+
+    with Ledger.open(filled) as book:
+        book.record([stands(400, 50, status="unfinished", score=None), stands(401, 30)])
+        book.record([stands(402, 40, lineage="another"), row(403, lineage="course")])
+        found = {most: book.state("course", most) for most in (29, 30, 49, 50, 1000)}
+        assert found == {29: None, 30: b"30", 49: b"30", 50: b"50", 1000: b"50"}
+        assert not book.done("key 400")
+        book.record([stands(400, 60)])  # finished: the unfinished row is gone
+        assert book.done("key 400")
+        assert book.counts() == {"robust": {"target": 304}}
+
+
+def test_an_unfinished_trial_without_a_state_is_refused(filled: Path) -> None:
+    with Ledger.open(filled) as book:
+        book.record([row(400, status="unfinished", score=None)])
+    with pytest.raises(files.DamagedFile, match="it is unfinished and has no state"):
+        read(filled)
+
+
 def test_rows_are_written_all_or_none(filled: Path) -> None:
     with Ledger.open(filled) as book:
         with pytest.raises(KeyError):
@@ -78,6 +101,7 @@ def test_rows_are_written_all_or_none(filled: Path) -> None:
 def test_exports(filled: Path) -> None:
     with Ledger.read(filled) as book:
         assert len(ledger.export(book, "csv").splitlines()) == 301
+        assert "state" not in ledger.export(book, "csv").splitlines()[0].split(",")
         lines = ledger.export(book, "markdown").splitlines()
     assert len(lines) == 302
     assert lines[2] == "| target | robust | 0 | 4800 | 0.1 | native | avx2 | here | 2026-01-02 |"
@@ -144,10 +168,10 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
 
 def test_another_version_is_refused(filled: Path) -> None:
     connection = sqlite3.connect(filled)
-    connection.execute("PRAGMA user_version = 2")
+    connection.execute("PRAGMA user_version = 1")
     connection.commit()
     connection.close()
-    refused(filled, "a ledger of format 2; this version reads 1")
+    refused(filled, "a ledger of format 1, this version reads 2: .* start a new one")
 
 
 def test_a_second_writer_is_refused(filled: Path) -> None:

@@ -23,7 +23,7 @@ from longlag.studies.cases import (
     sequences_to_share,
 )
 from longlag.studies.frame import Request
-from longlag.sweeps.ledger import COLUMNS, Ledger
+from longlag.sweeps.ledger import EXPORTED, Ledger
 from longlag.sweeps.sweep import Progress
 
 STUDIES = {"seeds": seeds.STUDY, "forget-gate": forget_gate.STUDY, "lag": lag.STUDY}
@@ -247,7 +247,7 @@ def test_ledger_export(book: Path, tmp_path: Path, capsys) -> None:
     status, out, _ = call(capsys, "ledger", "export", book)
     assert status == 0
     lines = list(csv.reader(out.splitlines()))
-    assert lines[0] == list(COLUMNS)
+    assert lines[0] == list(EXPORTED)
     assert len(lines) == 7
     table = tmp_path / "table.md"
     assert call(capsys, "ledger", "export", book, "--format", "markdown", "--out", table)[0] == 0

@@ -10,26 +10,38 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
 
+from fuzzing import inline_workers
 from longlag import cli, files
 from longlag.kernel import load_kernel
-from longlag.learning import side_by_side as online
 from longlag.learning.recipe import recipe
 from longlag.learning.stopping import Stop
-from longlag.learning.training import Run
 from longlag.statistics import bootstrap_mean, clopper_pearson
 from longlag.studies import online_rows, online_study, table7, table8
+from longlag.studies.online_rows import Ended
 from longlag.studies.online_study import Request
+from longlag.sweeps import bundles, executor
+from longlag.sweeps import slices as sweep_slices
+from longlag.sweeps.ledger import Ledger
 from longlag.tasks.score import Score
+from test_sweeps import surroundings
 
+LOCK = "ledger.sqlite.lock"
 needs_kernel = pytest.mark.skipif(load_kernel() is None, reason="the kernel was not built")
-TINY = ("--quick", "--trials", "2", "--max-sequences", "30", "--threads", "1")
+TINY = ("--quick", "--trials", "2", "--max-sequences", "30")
+
+
+@pytest.fixture(autouse=True)
+def _inline() -> Iterator[None]:
+    """Trials are carried out in this process, but for those of a test that starts a command."""
+    with inline_workers():
+        yield
 
 
 def call(capsys: pytest.CaptureFixture[str], *args: Any) -> tuple[int, str, str]:
@@ -42,13 +54,12 @@ def call(capsys: pytest.CaptureFixture[str], *args: Any) -> tuple[int, str, str]
 # -- arithmetic --------------------------------------------------------------------------------
 
 
-def made(seed: int, sequences: int, reached: bool, wrong: int, ended_by: str = "target") -> Run:
+def made(seed: int, sequences: int, reached: bool, wrong: int, ended_by: str = "target") -> Ended:
     mse = wrong * 1e-5
     fresh = Score(n=2560, mse=mse, rmse=mse**0.5, mae=mse / 2, wrong=wrong, max_error=0.3)
     window = (4e-4, 0.015) if reached else (math.nan, math.nan)
     stop = Stop(140, reached, sequences, *window, fresh)
-    known = {"seed": seed, "stopped_by": ended_by, "sequences": sequences, "stops": (stop, stop)}
-    return cast(Run, SimpleNamespace(**known))
+    return Ended(seed, ended_by, (stop, stop))
 
 
 def test_a_row_of_trials_that_all_stopped() -> None:
@@ -126,7 +137,7 @@ def test_the_quick_form_stops_trials_and_draws_them(tmp_path: Path, capsys) -> N
     assert first["solved"] >= 2
     assert 0.018 < first["rmse"] < 0.03
     names = {path.name for path in tmp_path.iterdir()}
-    assert names == {"trials.csv", "table.md", "solved.png", "state.npz"}
+    assert names == {"trials.csv", "table.md", "solved.png", "ledger.sqlite", LOCK}
     lines = list(csv.DictReader((tmp_path / "trials.csv").read_text().splitlines()))
     assert len(lines) == 2 * content["trials"]
     reached = [line for line in lines if line["n_seq"] == "140" and line["reached"] == "1"]
@@ -185,7 +196,8 @@ def test_variants_reach_the_recipe_and_have_directories_of_their_own(
         (("--max-sequences", "0"), "max_sequences must be a whole number from 1"),
         (("--seed", "-1"), "seed must be a whole number from 0"),
         (("--seed", str(2**63 - 1)), "seed must be a whole number from 0"),
-        (("--threads", "0"), "threads must be a whole number from 1"),
+        (("--workers", "0"), "workers must be a whole number from 1"),
+        (("--scheduler", "here"), "scheduler must be an address with a port"),
         (("--error", "cubed"), "--error must be one of squared, halved, not 'cubed'"),
         (("--check-every", "0"), "check_every must be a whole number from 1"),
         (("--engine", "gpu"), "--engine must be one of auto, native, numpy"),
@@ -217,92 +229,142 @@ def results(directory: Path) -> list[bytes]:
     return [(directory / name).read_bytes() for name in ("trials.csv", "solved.png")]
 
 
+Slices = list[list[tuple[int, bool]]]
+
+
+@pytest.fixture
+def slices(monkeypatch: pytest.MonkeyPatch) -> Slices:
+    """Slices of a round; of every one its trials' seeds, and whether they had begun before."""
+    performed: Slices = []
+    perform = executor.perform_slice
+
+    def noted(work: Any, seeds: list[int], states: list[bytes | None], seconds: float) -> Any:
+        begun = [state is not None for state in states]
+        performed.append(list(zip(seeds, begun, strict=True)))
+        return perform(work, seeds, states, seconds)
+
+    monkeypatch.setattr(executor, "perform_slice", noted)
+    monkeypatch.setattr(bundles, "SLICE_SECONDS", 0.0)
+    return performed
+
+
 @needs_kernel
-def test_ctrl_c_and_once_more_gives_the_same_table(tmp_path: Path, capsys, monkeypatch) -> None:
+def test_ctrl_c_and_once_more_gives_the_same_table(
+    tmp_path: Path, capsys, monkeypatch, slices: Slices
+) -> None:
     words = ("study", "table8", "--quick", "--max-sequences", "20000", "--out")
     assert call(capsys, *words, tmp_path / "whole")[0] == 0
-    one_round, rounds = online._round, []
+    once, perform = len(slices), executor.perform_slice
+    assert once > 5
 
-    def interrupted(trainings: Any, pool: Any) -> None:
-        one_round(trainings, pool)
-        rounds.append(1)
-        if len(rounds) == 3:
+    def interrupted(*asked: Any) -> Any:
+        if len(slices) == once + 3:
             os.kill(os.getpid(), signal.SIGINT)
+        return perform(*asked)
 
-    monkeypatch.setattr(online, "_round", interrupted)
+    monkeypatch.setattr(executor, "perform_slice", interrupted)
     status, out, err = call(capsys, *words, tmp_path / "cut")
     assert (status, out) == (130, "")
     assert "the same command goes on" in err
-    assert len(rounds) < 10
+    assert len(slices) < once + 6
     assert not (tmp_path / "cut" / "trials.csv").exists()
     assert call(capsys, *words, tmp_path / "cut")[0] == 0
     assert results(tmp_path / "cut") == results(tmp_path / "whole")
-    once_more = len(rounds)
+    assert len(slices) < 2 * once + 3, "it goes on in mid-trial"
+    before = len(slices)
     assert call(capsys, *words, tmp_path / "cut")[0] == 0
-    assert len(rounds) == once_more, "finished trials are not learned again"
+    assert len(slices) == before, "finished trials are not learned again"
 
 
 @needs_kernel
-def test_killed_and_once_more_gives_the_same_table(tmp_path: Path, capsys) -> None:
-    words = ("study", "table8", "--quick", "--max-sequences", "60000", "--out")
+@pytest.mark.survives(
+    "`kill -9` of study table8 in mid-trial", "it goes on from there to the same table"
+)
+def test_killed_and_once_more_gives_the_same_table(
+    tmp_path: Path, capsys, monkeypatch, slices: Slices
+) -> None:
+    monkeypatch.setattr(bundles, "SLICE_SECONDS", 5.0)
+    words = ("study", "table8", "--quick", "--max-sequences", "400000", "--out")
     code = (
-        "import sys; from longlag import cli; from longlag.runs import session; "
-        "session.CHECKPOINT_SECONDS = 0.01; "
-        "sys.exit(cli.main(sys.argv[1:]))"
+        "import sys; from longlag import cli; from longlag.sweeps import bundles; "
+        "bundles.SLICE_SECONDS = 0.02; sys.exit(cli.main(sys.argv[1:]))"
     )
     cut = tmp_path / "cut"
     child = subprocess.Popen(
-        [sys.executable, "-c", code, *words, str(cut), "--max-sequences", "2000000"],
+        [sys.executable, "-c", code, *words, str(cut), "--max-sequences", "200000000"],
+        env=surroundings(),
         stderr=subprocess.DEVNULL,
     )
-    deadline = time.monotonic() + 60
-    while not (cut / "state.npz").exists() and time.monotonic() < deadline:
+    ledger, deadline = cut / "ledger.sqlite", time.monotonic() + 120
+    while not (ledger.exists() and any(far(ledger))) and time.monotonic() < deadline:
         time.sleep(0.005)
     child.kill()
     child.wait()
     assert not (cut / "trials.csv").exists(), "it was killed in the middle"
-    seen = int(files.read_arrays(cut / "state.npz")["seen"].max())
-    assert 0 < seen < 60_000
+    assert all(0 < at < 400_000 for at in far(ledger))
     assert call(capsys, *words, cut)[0] == 0
+    assert slices[0] == [(seed, True) for seed in range(4)]
     assert call(capsys, *words, tmp_path / "whole")[0] == 0
     assert results(cut) == results(tmp_path / "whole")
 
 
+def far(ledger: Path) -> list[int]:
+    """How many sequences unfinished trials have learned."""
+    with Ledger.read(ledger) as book:
+        return [row["sequences"] for row in book.rows() if row["status"] == "unfinished"]
+
+
 def study(out: Path, trials: int, budget: int, **reading: Any) -> dict[str, Any]:
-    settings = {"max_sequences": budget} | reading
-    request = Request(trials=trials, settings=settings, out=out, threads=1, quick=True)
+    request = Request(trials=trials, max_sequences=budget, settings=reading, out=out, quick=True)
     return online_study.run(table8.STUDY, request)
 
 
-def test_fewer_and_more_trials_share_a_directory(tmp_path: Path) -> None:
+def test_fewer_and_more_trials_share_a_directory(tmp_path: Path, slices: Slices) -> None:
     study(tmp_path, 3, 40)
+    slices.clear()
     two = study(tmp_path, 2, 40)
-    assert two["trials"] == 2
-    kept = files.read_arrays(tmp_path / "state.npz")["seeds"]
-    assert sorted(kept.tolist()) == [0, 1, 2]
+    assert (two["trials"], slices) == (2, [])
     five = study(tmp_path, 5, 50)
     assert five["trials"] == 5
+    begun = dict(pair for one in reversed(slices) for pair in one)
+    assert begun == {0: True, 1: True, 2: True, 3: False, 4: False}
     whole = study(tmp_path / "whole", 5, 50)
     assert files.to_json(five["rows"]) == files.to_json(whole["rows"])
     assert results(tmp_path) == results(tmp_path / "whole")
 
 
-def test_a_directory_of_another_reading_is_refused(tmp_path: Path) -> None:
+def test_a_smaller_budget_and_another_reading_have_trials_of_their_own(tmp_path: Path) -> None:
+    asked: list[tuple[int, dict[str, Any]]] = [(30, {}), (20, {}), (30, {"error": "halved"})]
+    for k, (budget, reading) in enumerate(asked):
+        shared = study(tmp_path / "shared", 2, budget, **reading)
+        assert files.to_json(shared["rows"]) == files.to_json(
+            study(tmp_path / str(k), 2, budget, **reading)["rows"]
+        )
+    with Ledger.read(tmp_path / "shared" / "ledger.sqlite") as ledger:
+        assert ledger.counts() == {"paper": {"max_iterations": 6}}
+
+
+def test_a_trial_that_fails_is_left_out_and_tried_again(tmp_path: Path, monkeypatch) -> None:
+    outcome = sweep_slices.outcome
+
+    def failing(run: Any, fresh: int) -> Any:
+        if run.seed == 1:
+            raise MemoryError("too little of it")
+        return outcome(run, fresh)
+
+    monkeypatch.setattr(sweep_slices, "outcome", failing)
+    content = study(tmp_path, 3, 20)
+    assert (content["trials"], content["failed"]) == (2, 1)
+    page = (tmp_path / "table.md").read_text()
+    assert "1 trials failed and are left out; start again to retry." in page
+    monkeypatch.undo()
+    with inline_workers():
+        assert study(tmp_path, 3, 20)["trials"] == 3
+
+
+def test_a_ledger_with_stops_that_are_none_is_named(tmp_path: Path) -> None:
     study(tmp_path, 2, 20)
-    with pytest.raises(ValueError, match="holds trials with error 'squared', not 'halved'"):
-        study(tmp_path, 2, 20, error="halved")
-
-
-def test_a_directory_of_a_larger_budget_is_refused(tmp_path: Path) -> None:
-    study(tmp_path, 2, 30)
-    with pytest.raises(ValueError, match="30 sequences, more than max_sequences"):
-        study(tmp_path, 2, 20)
-
-
-@pytest.mark.parametrize("content", [b"", b"no zip", None])
-def test_a_damaged_state_is_named(content: bytes | None, tmp_path: Path) -> None:
-    study(tmp_path, 2, 20)
-    path = tmp_path / "state.npz"
-    path.write_bytes(path.read_bytes()[:-500] if content is None else content)
-    with pytest.raises(files.DamagedFile, match=r"state\.npz is damaged"):
+    with Ledger.open(tmp_path / "ledger.sqlite") as ledger:
+        ledger.record([{**row, "stops": [{"n_seq": 140}]} for row in list(ledger.rows())])
+    with pytest.raises(files.DamagedFile, match=r"ledger\.sqlite is damaged"):
         study(tmp_path, 2, 20)

@@ -2,7 +2,7 @@
 
     .venv/bin/python results/table8/selection.py
 
-Takes the main reading's trials at both stopping points from state.npz, and counts, per 2560
+Takes the main reading's trials at both stopping points from ledger.sqlite, and counts, per 2560
 sequences, errors above 0.04:
 
     window      over the 2000 training sequences at the stop: what the rule saw
@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-from longlag import files, machine, recipe
+from longlag import machine, recipe
 from longlag.files import write_bytes
 from longlag.learning.engine import Engine
 from longlag.learning.recipe import Recipe
@@ -35,6 +35,8 @@ from longlag.learning.side_by_side import Trials
 from longlag.learning.stopping import Recent
 from longlag.learning.training import Training
 from longlag.statistics import bootstrap_mean
+from longlag.sweeps import slices
+from longlag.sweeps.ledger import Ledger
 from longlag.tasks.task import Batch
 
 HERE = Path(__file__).resolve().parent
@@ -118,11 +120,14 @@ def measure(trials: Trials, s: int) -> list[dict[str, float]]:
 
 
 def main() -> None:
-    saved = files.read_arrays(HERE / "state.npz")
     r = recipe("paper")
     assert isinstance(r.stop, Recent)
-    trials = Trials(r, sorted(int(seed) for seed in saved["seeds"]))
-    trials.restore(saved)
+    with Ledger.read(HERE / "ledger.sqlite") as ledger:
+        rows = [row for row in ledger.rows() if row["settings"] == r.settings()]
+    rows.sort(key=lambda row: row["seed"])
+    trials = Trials(r, [row["seed"] for row in rows])
+    for training, row in zip(trials.trainings, rows, strict=True):
+        slices.restore(training, row["state"])
     lines = [line for s in range(len(r.stop.stops)) for line in measure(trials, s)]
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS)

@@ -1,6 +1,6 @@
 """Runs `longlag study table8` for every reading of the paper's details, and puts them side by side.
 
-    .venv/bin/python results/table8/variants.py [--trials 16] [--threads N]
+    .venv/bin/python results/table8/variants.py [--trials 16] [--workers N]
 
 The main reading is in this directory, the others in variants/; what is there already is not run
 again. Writes variants.md and variants.csv beside itself.
@@ -49,12 +49,12 @@ HEAD = (
 RESAMPLES = 20_000
 
 
-def study(name: str, trials: int, threads: int | None) -> dict[str, Any]:
+def study(name: str, trials: int, workers: int | None) -> dict[str, Any]:
     """A reading's JSON."""
     out = "results/table8" if name == "main" else f"results/table8/variants/{name}"
     words = [sys.executable, "-m", "longlag.cli", "study", "table8", *VARIANTS[name]]
     words += ["--out", out, "--trials", str(trials), "--json"]
-    words += [] if threads is None else ["--threads", str(threads)]
+    words += [] if workers is None else ["--workers", str(workers)]
     done = subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT)
     return json.loads(done.stdout)
 
@@ -100,12 +100,12 @@ def main() -> None:
     flags = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     flags.add_argument("--trials", type=int, default=16)
     flags.add_argument("--main-trials", type=int, default=32)
-    flags.add_argument("--threads", type=int)
+    flags.add_argument("--workers", type=int)
     args = flags.parse_args()
     rows = []
     for name in VARIANTS:
         trials = args.main_trials if name in LARGE else args.trials
-        rows += lines(name, study(name, trials, args.threads))
+        rows += lines(name, study(name, trials, args.workers))
         print(f"{name}: done", file=sys.stderr)
     text = io.StringIO()
     writer = csv.DictWriter(text, HEAD)

@@ -47,13 +47,22 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     Raises:
         ValueError: an array of objects.
     """
+    write_bytes(path, packed(arrays))
+
+
+def packed(arrays: Mapping[str, np.ndarray]) -> bytes:
+    """Arrays as the content of an .npz, for `unpacked`.
+
+    Raises:
+        ValueError: an array of objects.
+    """
     buffer = io.BytesIO()
     # numpy's savez takes arrays as keyword arguments: before 2.1 it kept allow_pickle as one more.
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, array in arrays.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                 np.lib.format.write_array(member, array, allow_pickle=False)
-    write_bytes(path, buffer.getvalue())
+    return buffer.getvalue()
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
@@ -64,18 +73,27 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
             unpacking to more than 4 GiB.
         FileNotFoundError: there is no such file.
     """
-    data = io.BytesIO(path.read_bytes())
+    data = path.read_bytes()
     with damage_named(path):
-        with zipfile.ZipFile(data) as packed:  # or it is no .npz
-            size = sum(member.file_size for member in packed.infolist())
-        if size > LARGEST:
-            raise ValueError(f"it would unpack to {size:,} bytes, more than {LARGEST:,}")
-        archive = np.load(data, allow_pickle=False)
-        arrays = {name: archive[name] for name in archive.files}
-        for name, array in arrays.items():
-            if not isinstance(array, np.ndarray):  # numpy gives what is no array as bytes
-                raise ValueError(f"{name} is no array")
-        return arrays
+        return unpacked(data)
+
+
+def unpacked(data: bytes) -> dict[str, np.ndarray]:
+    """The arrays of an .npz.
+
+    Raises:
+        ValueError, and what `damage_named` names: as `read_arrays`.
+    """
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:  # or it is no .npz
+        size = sum(member.file_size for member in archive.infolist())
+    if size > LARGEST:
+        raise ValueError(f"it would unpack to {size:,} bytes, more than {LARGEST:,}")
+    found = np.load(io.BytesIO(data), allow_pickle=False)
+    arrays = {name: found[name] for name in found.files}
+    for name, array in arrays.items():
+        if not isinstance(array, np.ndarray):  # numpy gives what is no array as bytes
+            raise ValueError(f"{name} is no array")
+    return arrays
 
 
 @contextmanager

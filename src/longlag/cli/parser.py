@@ -247,7 +247,7 @@ def _study_of_1997(group: Parser, name: str, title: str) -> None:
     study.value("--max-sequences", int, budget.text, shown=budget.default("paper"))
     study.value("--seed", int, "of the first trial", 0)
     _out(study)
-    study.value("--threads", int, "threads", shown="as many as there are cores")
+    _work(study)
     _engine(study, threads=False)
     _sizes(study)
     _json(study)
@@ -269,6 +269,18 @@ def _sweep(group: Parser, name: str, title: str) -> None:
     study.value("--seed", int, "of the first trial", 1000)
     study.value("--lengths", list[int], "values of T", shown="the study's own", metavar="T,T,...")
     _out(study)
+    _work(study)
+    _engine(study, threads=False)
+    _sizes(study)
+    _json(study)
+
+
+def _out(study: Parser) -> None:
+    study.value("--out", Path, "directory of the results", shown="a new one below study")
+
+
+def _work(study: Parser) -> None:
+    """Who carries trials out, and where they are written down."""
     study.value("--ledger", Path, "file that holds the trials", shown="ledger.sqlite in --out")
     study.value("--workers", int, "processes", shown="as many as there are cores")
     study.value(
@@ -277,13 +289,6 @@ def _sweep(group: Parser, name: str, title: str) -> None:
         "address of a Dask cluster that does the work instead, such as tcp://host:8786",
         metavar="ADDRESS",
     )
-    _engine(study, threads=False)
-    _sizes(study)
-    _json(study)
-
-
-def _out(study: Parser) -> None:
-    study.value("--out", Path, "directory of the results", shown="a new one below study")
 
 
 def _sizes(study: Parser) -> None:

@@ -132,6 +132,9 @@ def _sweep_lines() -> Callable[[Progress], None]:
 def trials(progress: Progress) -> str:
     """Counts and the time left, in one line."""
     parts = [f"{progress.skipped + progress.done} of {progress.total} trials done"]
+    if progress.unfinished:
+        learned = sum(progress.unfinished.values())
+        parts.append(f"{len(progress.unfinished)} under way after {learned:,} sequences")
     if progress.failed:
         parts.append(f"{progress.failed} failed")
     if not math.isnan(progress.left):

@@ -12,13 +12,17 @@ from longlag.studies import frame, online_study
 from longlag.studies.result import Result
 from longlag.terminal import say
 
+WORK = ("ledger", "workers", "scheduler", "engine", "quick", "full")
+
 
 def of_1997(args: Namespace) -> int:
     """A study of the LSTM of 1997."""
-    settings = _given(args, (*online_study.READING, "max_sequences"))
-    common = _given(args, ("trials", "seed", "out", "threads", "engine", "quick", "full"))
+    settings = _given(args, online_study.READING)
+    common = _given(args, ("trials", "max_sequences", "seed", "out", *WORK))
     request = online_study.Request(settings=settings, command=args.command, **common)
-    return _printed(online_study.run(_module(args).STUDY, request, say), args.json)
+    with progress.of_sweep() as observe:
+        result = online_study.run(_module(args).STUDY, request, observe)
+    return _printed(result, args.json)
 
 
 def sweep(args: Namespace) -> int:
@@ -36,8 +40,7 @@ def movement(args: Namespace) -> int:
 
 
 def _swept(args: Namespace, run: Callable[..., Result]) -> int:
-    names = ("trials", "max_sequences", "seed", "lengths", "out", "ledger", "workers")
-    common = _given(args, (*names, "scheduler", "engine", "quick", "full"))
+    common = _given(args, ("trials", "max_sequences", "seed", "lengths", "out", *WORK))
     common |= {"lengths": tuple(common.get("lengths", ()))}
     with progress.of_sweep() as observe:
         result = run(frame.Request(command=args.command, **common), observe)

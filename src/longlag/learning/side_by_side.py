@@ -10,10 +10,8 @@ changes a bit.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-
-import numpy as np
 
 from longlag import checks
 from longlag.learning.engine import choose
@@ -23,7 +21,7 @@ from longlag.learning.streams import check_seed
 from longlag.learning.training import Run, Training
 
 
-def side_by_side(trainings: Sequence[Training], threads: int = 1) -> Iterator[None]:
+def side_by_side(trainings: Sequence[Training], threads: int = 1) -> Generator[None, None, None]:
     """Lets trainings of one recipe and engine learn to their ends; yields after every round.
 
     Args:
@@ -44,8 +42,6 @@ def side_by_side(trainings: Sequence[Training], threads: int = 1) -> Iterator[No
 class Trials:
     """On-line trials of a recipe, a seed each, that learn side by side.
 
-    Their whole state can be taken out and put back, also by trials of a larger budget.
-
     Args:
         recipe: of rule `online` and stop `recent`.
         seeds: a trial each.
@@ -63,52 +59,19 @@ class Trials:
         self.threads = checks.whole("threads", threads, 1, 1024)
         self.engine = choose(engine, recipe=recipe)
         self.trainings = [Training(recipe, seed, self.engine) for seed in self.seeds]
-        self.elapsed = 0.0
 
     @property
     def left(self) -> int:
         """How many are still to learn."""
         return sum(one.stopped_by is None for one in self.trainings)
 
-    @property
-    def sequences(self) -> int:
-        """Training sequences that all have seen together."""
-        return sum(one.iteration for one in self.trainings)
-
-    def rounds(self) -> Iterator[None]:
+    def rounds(self) -> Generator[None, None, None]:
         """Lets every trial learn to its end; yields after every round."""
-        start, before = time.perf_counter(), self.elapsed
-        for _ in side_by_side(self.trainings, self.threads):
-            self.elapsed = before + time.perf_counter() - start
-            yield
+        return side_by_side(self.trainings, self.threads)
 
     def runs(self) -> list[Run]:
         """The finished trials."""
         return [one.run() for one in self.trainings]
-
-    def state(self) -> dict[str, np.ndarray]:
-        """Arrays, a row a trial, from which `restore` continues to the same bits."""
-        learners = [one.learner.state() for one in self.trainings]
-        arrays = {name: np.stack([own[name] for own in learners]) for name in OnlineLearner.ARRAYS}
-        diverged = [one.stopped_by == "diverged" for one in self.trainings]
-        return arrays | {
-            "seeds": np.array(self.seeds),
-            "diverged": np.array(diverged),
-            "elapsed_sec": np.array(self.elapsed),
-        }
-
-    def restore(self, state: Mapping[str, np.ndarray]) -> None:
-        """Puts back what `state` gave, for as many trials as are in both.
-
-        Raises:
-            ValueError: arrays that are not a state of this recipe.
-        """
-        place = {int(seed): row for row, seed in enumerate(state["seeds"])}
-        for one in self.trainings:
-            if (row := place.get(one.seed)) is not None:
-                own = {name: state[name][row] for name in OnlineLearner.ARRAYS}
-                one.go_on(own, bool(state["diverged"][row]))
-        self.elapsed = float(state["elapsed_sec"])
 
 
 def _round(trainings: Sequence[Training], pool: ThreadPoolExecutor) -> None:

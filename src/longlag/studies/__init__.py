@@ -58,8 +58,8 @@ def _option(name: str, value: Any) -> Any:
 def _online(name: str, options: Mapping[str, Any]) -> Result:
     from longlag.studies import online_study
 
-    of_recipe = (*online_study.READING, "max_sequences")
-    own = _names(online_study.Request) - {"settings"}
+    of_recipe = online_study.READING
+    own = _names(online_study.Request) - {"settings", "lengths"}
     _check(name, options, {*own, *of_recipe})
     request = online_study.Request(
         **{key: value for key, value in options.items() if key in own},

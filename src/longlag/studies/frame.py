@@ -150,13 +150,15 @@ def check(request: Request) -> None:
     """Refuses what makes no sense for any study.
 
     Raises:
-        ValueError: quick and full at once, or a number of trials or a seed that is not allowed.
+        ValueError: quick and full at once, or a number of trials or workers, a seed or a
+            scheduler that is not allowed.
     """
     if request.quick and request.full:
         raise ValueError("--quick and --full exclude each other: give one of them")
     if request.trials is not None:
         checks.whole("trials", request.trials, 1, 100_000)
     check_seed(request.seed)
+    sweeps.check(request.workers, request.scheduler)
 
 
 def budget(request: Request, batch: int, iterations: int) -> int:
@@ -175,12 +177,28 @@ def _trials(case: Case, request: Request, engine: str) -> Trials:
 
 
 def _outcome(case: Case, rows: Sequence[Row], ledger: Path) -> Outcome:
+    good = results(rows, ledger)
+    return Outcome(case, good, len(rows) - len(good))
+
+
+def results(rows: Sequence[Row], ledger: Path) -> list[Row]:
+    """The rows of a case's trials that did not fail.
+
+    Raises:
+        OSError: all did.
+        DamagedFile: a result without a learning curve.
+    """
     good = [row for row in rows if row["status"] != "failed"]
     if not all(isinstance(row["curve"], list) for row in good):
         raise files.DamagedFile(f"{ledger} is damaged: a trial has no learning curve")
     if not good:
         raise OSError(0, f"every trial of a case failed: {rows[0]['error']}", str(ledger))
-    return Outcome(case, good, len(rows) - len(good))
+    return good
+
+
+def left_out(failed: int) -> list[str]:
+    """A remark on trials that failed, where there are any."""
+    return [f"{failed} trials failed and are left out; start again to retry."] if failed else []
 
 
 def isas(rows: Iterable[Row]) -> str | None:
@@ -209,9 +227,7 @@ def _content(
 
 
 def _remarks(study: Study, content: Mapping[str, Any]) -> list[str]:
-    lines = list(study.remarks(content["rows"]))
-    if content["failed"]:
-        lines.append(f"{content['failed']} trials failed and are left out; start again to retry.")
+    lines = [*study.remarks(content["rows"]), *left_out(content["failed"])]
     if content["quick"]:
         lines.append("Quick form: it shows that everything runs, no more.")
     return lines

@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from longlag.learning.training import Run
+from longlag.studies.frame import left_out
+from longlag.studies.online_rows import Ended
 from longlag.studies.page import bullets, engine, markdown, setting
-from longlag.version import __version__
 from longlag.words import seconds
 
 HEAD = (
@@ -17,7 +17,7 @@ HEAD = (
 )
 
 
-def csv(trials: Iterable[tuple[int, Run]]) -> str:
+def csv(trials: Iterable[tuple[int, Ended]]) -> str:
     """A line a trial and stopping point, from pairs of T and trial; numbers read back exactly."""
     head = "T,seed,ended_by,n_seq,reached,sequences,window_mse,window_rmse,window_mae,"
     lines = [head + "fresh_n,fresh_wrong,fresh_mse,fresh_rmse,fresh_mae,fresh_max_error"]
@@ -116,6 +116,7 @@ def remarks(content: Mapping[str, Any]) -> list[str]:
                 f"{point(row)}: over the training window at the stop, MSE {window['mse']:.5f}, "
                 f"RMSE {window['rmse']:.4f}, mean absolute error {window['mae']:.4f}."
             )
+    lines += left_out(content["failed"])
     if content["quick"]:
         lines.append("Quick form, on short sequences: it shows that everything runs, no more.")
     return lines
@@ -132,6 +133,6 @@ def page(title: str, command: str, content: Mapping[str, Any]) -> str:
         "paper's column of squared errors stands under its own name, in quotation marks. Means "
         "have 95 % bootstrap intervals.\n\n"
         f"{bullets(remarks(content))}\n\n![Share of trials that have stopped](solved.png)\n\n"
-        f"Command: `{command}`  \nlonglag {__version__}, {engine(content)}, {content['threads']} "
-        f"threads, {setting()}; learning took {seconds(content['elapsed_sec'])}.\n"
+        f"Command: `{command}`  \nlonglag {content['code']}, {engine(content)}, {setting()}; "
+        f"learning took {seconds(content['elapsed_sec'])} of the workers' time.\n"
     )

@@ -10,8 +10,8 @@ import numpy as np
 
 from longlag.learning.recipe import Recipe
 from longlag.learning.stopping import Recent, Stop
-from longlag.learning.training import Run
 from longlag.statistics import bootstrap_mean, clopper_pearson
+from longlag.sweeps.slices import stops_of
 
 Row = dict[str, Any]
 
@@ -28,7 +28,25 @@ class Published:
         return {"sequences": self.sequences, "wrong": self.wrong, "mse": self.mse}
 
 
-def row(recipe: Recipe, trials: Sequence[Run], s: int, paper: Published) -> Row:
+@dataclass(frozen=True)
+class Ended:
+    """A trial at its end: by what it stopped, and its stopping points."""
+
+    seed: int
+    stopped_by: str
+    stops: tuple[Stop, ...]
+
+    @classmethod
+    def of(cls, row: Row) -> Ended:
+        """From its row of the ledger.
+
+        Raises:
+            LookupError, TypeError: the row is no such trial's.
+        """
+        return cls(row["seed"], row["status"], stops_of(row))
+
+
+def row(recipe: Recipe, trials: Sequence[Ended], s: int, paper: Published) -> Row:
     """Stopping point number `s` of finished trials.
 
     A trial that did not get there within the budget counts, with the whole budget, among the

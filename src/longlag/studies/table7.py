@@ -21,10 +21,10 @@ def cases(settings: Mapping[str, Any], *, quick: bool, full: bool) -> tuple[Case
     """T = 100 and 500, with `full` also 1000; `quick` has one case of short sequences."""
     if quick:
         made = recipe("paper-adding", **QUICK | dict(settings))
-        return (Case("T14", made, (PAPER[100],)),)
+        return (Case(made, (PAPER[100],)),)
     lengths = (100, 500, 1000) if full else (100, 500)
     return tuple(
-        Case(f"T{T}", recipe("paper-adding", **{"min_length": T} | dict(settings)), (PAPER[T],))
+        Case(recipe("paper-adding", **{"min_length": T} | dict(settings)), (PAPER[T],))
         for T in lengths
     )
 

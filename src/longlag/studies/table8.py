@@ -19,7 +19,7 @@ QUICK = {"min_length": 14, "max_sequences": 300_000}
 
 def cases(settings: Mapping[str, Any], *, quick: bool, full: bool) -> tuple[Case, ...]:
     """One case, the paper's; `full` adds nothing, `quick` has short sequences."""
-    return (Case("", recipe("paper", **(QUICK if quick else {}) | dict(settings)), PAPER),)
+    return (Case(recipe("paper", **(QUICK if quick else {}) | dict(settings)), PAPER),)
 
 
 STUDY = Study(

@@ -1,7 +1,9 @@
 """Bundles: trials alike but for their seeds, which one worker carries out in one go.
 
 How many trials make a bundle follows from how long those of its kind took so far: a kind of which
-nothing is known yet starts with bundles of one.
+nothing is known yet starts with bundles of one. Of trials that learn side by side, as many as there
+are lanes go together, or more, so that one which waits takes the lane of one that has ended; they
+come back after a slice of their time, and those that are not at their end are taken once more.
 """
 
 from __future__ import annotations
@@ -14,39 +16,53 @@ from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from typing import Any, NamedTuple
 
+from longlag.sweeps.ledger import UNFINISHED
 from longlag.sweeps.trial import Trial, lost
 
 SECONDS = 1.0  # of work in a bundle
 MOST = 500  # trials in a bundle
 AHEAD = 400  # trials to read ahead, a worker
 LIVES = 3  # workers that a trial may take down with it
+SLICE_SECONDS = 5.0  # after which a trial in slices is saved
 
 Row = dict[str, Any]
 
 
-class Seed(NamedTuple):
-    """What tells a trial from the others of its bundle: its seed, and its key in the ledger."""
+class Member(NamedTuple):
+    """What tells a trial from the others of its bundle.
+
+    key, lineage: in the ledger; state: where it stands, of one in slices.
+    """
 
     seed: int
     key: str
+    lineage: str | None = None
+    state: bytes | None = None
 
 
 @dataclass(frozen=True)
 class Bundle:
     """Trials alike but for their seeds.
 
-    work: the fields that they share, as plain values; kind: the same as a text; deaths: workers
-    that died at it.
+    work: the fields that they share, as plain values; kind: the same as a text; sliced: whether
+    they are carried out in slices; deaths: workers that died at it.
     """
 
     kind: str
     work: Mapping[str, Any]
-    trials: Sequence[Seed]
+    trials: Sequence[Member]
+    sliced: bool = False
     deaths: int = 0
 
     def text(self) -> str:
-        """What a worker needs of it, as JSON."""
-        return json.dumps({"work": self.work, "seeds": [seed for seed, _ in self.trials]})
+        """What a worker needs of it beside states, as JSON."""
+        seconds = SLICE_SECONDS if self.sliced else None
+        seeds = [trial.seed for trial in self.trials]
+        return json.dumps({"work": self.work, "seeds": seeds, "seconds": seconds})
+
+    def states(self) -> list[bytes | None]:
+        """Where its trials stand."""
+        return [trial.state for trial in self.trials]
 
     def singly(self) -> list[Bundle]:
         """Each of the trials in a bundle of its own."""
@@ -55,8 +71,8 @@ class Bundle:
     def lost(self, reason: str) -> list[Row]:
         """The rows of trials that no worker brought back."""
         return [
-            {**lost({**self.work, "seed": seed}, reason), "seconds": None, "key": key}
-            for seed, key in self.trials
+            {**lost({**self.work, "seed": one.seed}, reason), "seconds": None, "key": one.key}
+            for one in self.trials
         ]
 
 
@@ -65,26 +81,32 @@ class _Kind:
     """Trials of one kind that wait, and how long those that came back took."""
 
     work: Mapping[str, Any]
-    waiting: deque[Seed] = field(default_factory=deque)
+    sliced: bool
+    lanes: int
+    waiting: deque[Member] = field(default_factory=deque)
     seconds: float = 0.0
     done: int = 0
 
-    @property
-    def fitting(self) -> int:
-        """Trials in a bundle, by their mean duration."""
-        if not self.done:
-            return 1
-        return max(1, min(MOST, int(SECONDS * self.done / max(self.seconds, 1e-9))))
+    def size(self, workers: int, all_waiting: int) -> int:
+        """Trials in a bundle for one of so many workers."""
+        if self.lanes > 1:
+            size = max(self.lanes, math.ceil(len(self.waiting) / workers))
+        elif not self.done:
+            size = 1
+        else:
+            fitting = max(1, min(MOST, int(SECONDS * self.done / max(self.seconds, 1e-9))))
+            size = min(fitting, math.ceil(all_waiting / (2 * workers)))
+        return min(size, len(self.waiting))
 
 
 class Supply:
     """The trials of a sweep on their way to the workers, in bundles; read as they are needed.
 
     Args:
-        trials: with their keys.
+        trials: with their keys, and the states that they go on from.
     """
 
-    def __init__(self, trials: Iterator[tuple[str, Trial]]) -> None:
+    def __init__(self, trials: Iterator[tuple[str, Trial, bytes | None]]) -> None:
         self._trials = trials
         self._kinds: dict[str, _Kind] = {}
         self._open: dict[str, _Kind] = {}  # those of which trials wait, in the order given
@@ -94,12 +116,14 @@ class Supply:
     def read(self, workers: int) -> int:
         """Reads some trials ahead, for so many workers; returns how many wait."""
         room = AHEAD * workers - self.waiting
-        for key, trial in islice(self._trials, min(AHEAD, room) if room > 0 else 0):
+        for key, trial, state in islice(self._trials, min(AHEAD, room) if room > 0 else 0):
             work = {**asdict(trial), "settings": dict(trial.settings)}
-            seed = Seed(work.pop("seed"), key)
+            member = Member(work.pop("seed"), key, trial.lineage, state)
             name = json.dumps(work, sort_keys=True)
-            kind = self._open[name] = self._kinds.setdefault(name, _Kind(work))
-            kind.waiting.append(seed)
+            if name not in self._kinds:
+                self._kinds[name] = _Kind(work, trial.sliced, trial.lanes)
+            self._open[name] = self._kinds[name]
+            self._open[name].waiting.append(member)
             self.waiting += 1
         return self.waiting + sum(len(bundle.trials) for bundle in self._again)
 
@@ -110,8 +134,9 @@ class Supply:
         if not self.read(workers):
             return None
         name, kind = next(iter(self._open.items()))
-        size = min(kind.fitting, math.ceil(self.waiting / (2 * workers)), len(kind.waiting))
-        bundle = Bundle(name, kind.work, [kind.waiting.popleft() for _ in range(size)])
+        size = kind.size(workers, self.waiting)
+        trials = [kind.waiting.popleft() for _ in range(size)]
+        bundle = Bundle(name, kind.work, trials, kind.sliced)
         self.waiting -= size
         if not kind.waiting:
             del self._open[name]
@@ -132,8 +157,26 @@ class Supply:
             return bundle.lost(f"its worker died, {deaths} times in a row")
         return []
 
-    def note(self, bundle: Bundle, seconds: float) -> None:
-        """How long a bundle's trials took together."""
-        kind = self._kinds[bundle.kind]
-        kind.seconds += seconds
-        kind.done += len(bundle.trials)
+    def came(self, bundle: Bundle, rows: Sequence[Row]) -> list[Row]:
+        """Takes note of a bundle that was carried out; its unfinished trials wait once more.
+
+        Returns:
+            Its rows, with what the ledger knows them by.
+        """
+        if bundle.sliced and len(rows) > 1 and rows[0]["status"] == "failed":
+            return self.died(bundle, 0)  # they failed together, by one of them
+        kind, left = self._kinds[bundle.kind], []
+        for row, trial in zip(rows, bundle.trials, strict=True):
+            if row["status"] == UNFINISHED:
+                left.append(trial._replace(state=row["state"]))
+            else:
+                kind.seconds += row["seconds"]
+                kind.done += 1
+        if left:
+            self._open = {bundle.kind: kind, **self._open}  # what has begun goes first
+            kind.waiting.extendleft(reversed(left))
+            self.waiting += len(left)
+        return [
+            {**row, "key": trial.key, "lineage": trial.lineage}
+            for row, trial in zip(rows, bundle.trials, strict=True)
+        ]

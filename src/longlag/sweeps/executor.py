@@ -19,7 +19,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from importlib.machinery import ModuleSpec
 from multiprocessing import resource_tracker
@@ -30,6 +30,7 @@ import distributed
 from distributed.comm.addressing import get_address_host_port
 
 from longlag.sweeps.bundles import Bundle, Row, Supply
+from longlag.sweeps.slices import perform_slice
 from longlag.sweeps.trial import perform
 from longlag.version import CODE_VERSION
 
@@ -92,7 +93,8 @@ def _rows(client: Any, supply: Supply) -> Generator[list[Row], None, None]:
         _check(client)
         workers = max(1, sum(client.nthreads().values()))
         while len(held) < workers and (bundle := supply.take(workers)):
-            future = client.submit(carry_out, bundle.text(), CODE_VERSION, pure=False)
+            asked = bundle.text(), bundle.states(), CODE_VERSION
+            future = client.submit(carry_out, *asked, pure=False)
             held[future] = bundle
             future.add_done_callback(ended.put)
         yield rows  # when new work is on its way
@@ -107,7 +109,7 @@ def _rows(client: Any, supply: Supply) -> Generator[list[Row], None, None]:
 def _rows_of(future: Any, bundle: Bundle, supply: Supply) -> list[Row]:
     """The rows of a bundle that has ended in one way or another."""
     try:
-        answer = json.loads(future.result())
+        answer = future.result()
     except distributed.KilledWorker as error:
         return supply.died(bundle, error.allowed_failures + 1)
     except Exception as error:
@@ -115,11 +117,7 @@ def _rows_of(future: Any, bundle: Bundle, supply: Supply) -> list[Row]:
             time.sleep(NOTICE_SECONDS)
             _check(future.client)
         return bundle.lost(f"the cluster gave it up: {type(error).__name__}: {error}")
-    if "refused" in answer:
-        raise _refusal(answer["worker"], answer["refused"])
-    rows = answer["rows"]
-    supply.note(bundle, sum(row["seconds"] for row in rows))
-    return [{**row, "key": key} for row, (_, key) in zip(rows, bundle.trials, strict=True)]
+    return supply.came(bundle, unpacked(answer))
 
 
 def _check(client: Any) -> None:
@@ -139,13 +137,42 @@ def _refusal(worker: str, version: object) -> ValueError:
     )
 
 
-def carry_out(text: str, version: str) -> str:
-    """Carries out a bundle on a worker; refuses it if the worker has another version."""
+Answer = tuple[str, list[bytes | None]]
+
+
+def carry_out(text: str, states: Sequence[bytes | None], version: str) -> Answer:
+    """Carries out a bundle on a worker; refuses it if the worker has another version.
+
+    Args:
+        text: of the bundle.
+        states: of its trials.
+        version: of the coordinator's longlag.
+
+    Returns:
+        What `unpacked` takes: rows as JSON, the trials' states apart.
+    """
     if version != CODE_VERSION:
-        return json.dumps({"refused": CODE_VERSION, "worker": socket.gethostname()})
+        return json.dumps({"refused": CODE_VERSION, "worker": socket.gethostname()}), []
     bundle = json.loads(text)
-    rows = [perform({**bundle["work"], "seed": seed}) for seed in bundle["seeds"]]
-    return json.dumps({"rows": rows})
+    work, seeds, seconds = bundle["work"], bundle["seeds"], bundle["seconds"]
+    if seconds is None:
+        rows = [perform({**work, "seed": seed}) for seed in seeds]
+    else:
+        rows = perform_slice(work, seeds, states, seconds)
+    own = [row.pop("state") for row in rows]
+    return json.dumps(rows), own
+
+
+def unpacked(answer: Answer) -> list[Row]:
+    """The rows that a worker brought back.
+
+    Raises:
+        ValueError: it has another version.
+    """
+    rows = json.loads(answer[0])
+    if "refused" in rows:
+        raise _refusal(rows["worker"], rows["refused"])
+    return [{**row, "state": state} for row, state in zip(rows, answer[1], strict=True)]
 
 
 def _version() -> str:
@@ -181,7 +208,7 @@ def _cluster(address: str) -> Iterator[Any]:
                     raise _refusal(worker, version)
             yield client
         except Exception as error:
-            if client.status == "running":
+            if client.status == "running" and not isinstance(error, OSError):
                 raise
             raise WorkersGone(address, "the Dask scheduler is gone") from error
         finally:

@@ -5,6 +5,11 @@ the seed, the engine and the version of the code. Only the coordinator of a swee
 lock; anybody may read meanwhile. The file is in SQLite's write-ahead mode: a killed coordinator
 leaves a ledger that holds every batch of rows it had recorded. Every row carries a checksum, since
 SQLite has none of its own.
+
+Trials that are carried out in slices keep their state, the content of an .npz. That of one with the
+status `unfinished` is what it goes on from; that of one with a result, what another of the same
+lineage goes on from, the same trial with a larger budget. A finished trial's row takes the place
+of its unfinished one.
 """
 
 from __future__ import annotations
@@ -27,21 +32,26 @@ from typing import Any, Self
 from longlag.files import DamagedFile
 
 FILE = "ledger.sqlite"  # in the directory of a study
-APPLICATION, SCHEMA = 0x6C6C6167, 1  # "llag", and the version of the tables below
-DONE = ("target", "max_iterations", "diverged")  # and "failed", which is tried again
+APPLICATION, SCHEMA = 0x6C6C6167, 2  # "llag", and the version of the tables below
+DONE = ("target", "max_iterations", "diverged")
+UNFINISHED = "unfinished"  # saved in mid-trial: it goes on from its state
+STATUS = (*DONE, UNFINISHED, "failed")  # the last is tried again
 COLUMNS = (
     *("key", "status", "recipe", "settings", "seed", "version", "score", "fresh", "sequences"),
-    *("seconds", "curve", "engine", "isa", "versions", "host", "started", "ended", "error"),
+    *("seconds", "curve", "stops", "engine", "isa", "versions", "host", "started", "ended"),
+    *("error", "lineage", "state"),
 )
-IN_JSON = ("settings", "score", "fresh", "curve", "versions")
+IN_JSON = ("settings", "score", "fresh", "curve", "stops", "versions")
+EXPORTED = tuple(name for name in COLUMNS if name not in ("lineage", "state"))
 _TEXT, _NUMBER, _NONE = (str,), (int, float), (type(None),)
 KINDS: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("key", "status", "recipe", "version", "host", "ended"), _TEXT),
-    **dict.fromkeys(("engine", "isa", "started", "error"), (*_TEXT, *_NONE)),
+    **dict.fromkeys(("engine", "isa", "started", "error", "lineage"), (*_TEXT, *_NONE)),
     **dict.fromkeys(("settings", "versions"), (dict,)),
     **dict.fromkeys(("score", "fresh"), (dict, *_NONE)),
     **{"seed": (int,), "sequences": (int, *_NONE), "seconds": (*_NUMBER, *_NONE)},
     "curve": (list, dict, *_NONE),  # a study's trials may keep something else in its place
+    **{"stops": (list, *_NONE), "state": (bytes, *_NONE)},
 }
 LISTED = ("status", "recipe", "seed", "sequences", "seconds", "engine", "isa", "host", "ended")
 
@@ -49,6 +59,7 @@ TABLES = f"""
 CREATE TABLE trials (number INTEGER PRIMARY KEY, {", ".join(COLUMNS)}, crc INTEGER NOT NULL);
 CREATE UNIQUE INDEX by_key ON trials (key);
 CREATE INDEX by_status ON trials (recipe, status);
+CREATE INDEX by_lineage ON trials (lineage, sequences) WHERE state IS NOT NULL;
 PRAGMA application_id = {APPLICATION};
 PRAGMA user_version = {SCHEMA};
 """
@@ -160,6 +171,16 @@ class Ledger:
         found = self._connection.execute("SELECT * FROM trials WHERE key = ?", (key,)).fetchone()
         return None if found is None else self._unpack(found)
 
+    def state(self, lineage: str, most: int) -> bytes | None:
+        """Where the trial of that lineage that has gone furthest stands, after `most` sequences
+        at most; None where there is none."""
+        found = self._connection.execute(
+            "SELECT * FROM trials WHERE state IS NOT NULL AND lineage = ? AND sequences <= ? "
+            "ORDER BY sequences DESC LIMIT 1",
+            (lineage, most),
+        ).fetchone()
+        return None if found is None else self._unpack(found)["state"]
+
     def rows(self) -> Iterator[Row]:
         """All rows, one after another, in the order in which they were recorded."""
         for found in self._connection.execute("SELECT * FROM trials ORDER BY number"):
@@ -211,10 +232,12 @@ def check_row(row: Row) -> None:
     for name, kinds in KINDS.items():
         if not isinstance(row.get(name), kinds):
             raise ValueError(f"its {name} is of type {type(row.get(name)).__name__}")
-    if row["status"] not in (*DONE, "failed"):
+    if row["status"] not in STATUS:
         raise ValueError(f"its status is {row['status']!r}")
     if row["status"] in DONE and None in (row["score"], row["sequences"]):
         raise ValueError("it has no score or no sequences")
+    if row["status"] == UNFINISHED and None in (row["state"], row["sequences"]):
+        raise ValueError("it is unfinished and has no state")
     scores = [*(row["score"] or {}).values(), *(row["fresh"] or {}).values()]
     curve = row["curve"] if isinstance(row["curve"], list) else []
     if not all(isinstance(test, list) and len(test) == 3 for test in curve):
@@ -320,7 +343,10 @@ def _check(path: Path, connection: sqlite3.Connection) -> None:
         raise _damaged(path, "an SQLite file of another program")
     schema = connection.execute("PRAGMA user_version").fetchone()[0]
     if schema != SCHEMA:
-        raise DamagedFile(f"{path} is a ledger of format {schema}; this version reads {SCHEMA}")
+        raise DamagedFile(
+            f"{path} is a ledger of format {schema}, this version reads {SCHEMA}: read it with the "
+            "version that wrote it, or start a new one under another name"
+        )
     columns = [found["name"] for found in connection.execute("PRAGMA table_info(trials)")]
     if columns != ["number", *COLUMNS, "crc"]:
         raise _damaged(path, "its table is another")
@@ -337,9 +363,9 @@ def export(ledger: Ledger, form: str) -> str:
     text = io.StringIO()
     if form == "csv":
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(COLUMNS)
+        writer.writerow(EXPORTED)
         for row in ledger.rows():
-            writer.writerow([_plain(row, name) for name in COLUMNS])
+            writer.writerow([_plain(row, name) for name in EXPORTED])
     else:
         text.write("| " + " | ".join(LISTED) + " |\n" + "| --- " * len(LISTED) + "|\n")
         for row in ledger.rows():
@@ -361,7 +387,7 @@ def write_parquet(ledger: Ledger, path: Path) -> None:
             "--format parquet needs pyarrow, which is not installed: pip install pyarrow, "
             "or use --format csv"
         ) from error
-    rows = [{name: _plain(row, name) for name in COLUMNS} for row in ledger.rows()]
+    rows = [{name: _plain(row, name) for name in EXPORTED} for row in ledger.rows()]
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), path)
 
 

@@ -1,8 +1,8 @@
 """What a ledger's trials come to, group by group: success rates, and trials paired by seed.
 
 A trial is *solved* where its recipe's own stopping rule ended it (status `target`); one that failed
-has no result and does not count. With the same task and batch size, trials of the same seed learn
-from the same sequences: two groups are best compared seed by seed.
+or is unfinished has no result and does not count. With the same task and batch size, trials of the
+same seed learn from the same sequences: two groups are best compared seed by seed.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 from longlag import checks
 from longlag.learning.recipe import recipe
 from longlag.statistics import bootstrap_mean, clopper_pearson
+from longlag.sweeps.ledger import UNFINISHED
 
 
 class Outcome(NamedTuple):
@@ -91,7 +92,7 @@ def groups(rows: Iterable[Mapping[str, Any]], by: Sequence[str] = ()) -> list[Gr
     Raises:
         ValueError: a name that no trial has; the nearest is suggested.
     """
-    trials = [(_about(row), _outcome(row)) for row in rows]
+    trials = [(_about(row), _outcome(row)) for row in rows if row["status"] != UNFINISHED]
     names = dict.fromkeys(name for about, _ in trials for name in about)
     for name in by:
         if trials and name not in names:

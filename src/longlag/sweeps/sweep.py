@@ -10,12 +10,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from longlag import checks, machine
 from longlag.signals import signals_noted
 from longlag.sweeps.bundles import Row, Supply
-from longlag.sweeps.ledger import Ledger, check_row
+from longlag.sweeps.ledger import UNFINISHED, Ledger, check_row
 from longlag.sweeps.trial import Trial, lost
 
 RECORD_SECONDS = 0.25  # between two writings to the ledger
@@ -23,13 +23,27 @@ RECORD_SECONDS = 0.25  # between two writings to the ledger
 
 @dataclass
 class Progress:
-    """How far a sweep is: trials asked for, skipped, with a result, failed; seconds so far."""
+    """How far a sweep is: trials asked for, skipped, with a result, failed; seconds so far.
+
+    unfinished: by key, the sequences that trials in slices have learned so far.
+    """
 
     total: int
     skipped: int = 0
     done: int = 0
     failed: int = 0
     elapsed: float = 0.0
+    unfinished: dict[str, int] = field(default_factory=dict)
+
+    def count(self, row: Row) -> None:
+        """Takes note of a row that has come."""
+        self.unfinished.pop(row["key"], None)
+        if row["status"] == UNFINISHED:
+            self.unfinished[row["key"]] = row["sequences"]
+        elif row["status"] == "failed":
+            self.failed += 1
+        else:
+            self.done += 1
 
     @property
     def left(self) -> float:
@@ -65,11 +79,10 @@ def run(
         OSError: a full disk, workers that do not start, a scheduler that is gone; what was
             recorded is safe.
     """
-    workers = machine.cores() if workers is None else checks.whole("workers", workers, 1, 1024)
+    check(workers, scheduler)
+    workers = machine.cores() if workers is None else workers
     from longlag.sweeps import executor  # here: Dask takes half a second to import
 
-    if scheduler is not None:
-        executor.check_address(scheduler)
     progress = Progress(total)
     coming = executor.rows(Supply(_open(trials, ledger, progress)), workers, scheduler)
     with signals_noted() as interrupted:
@@ -84,16 +97,33 @@ def run(
     return progress
 
 
+def check(workers: int | None, scheduler: str | None) -> None:
+    """Refuses who cannot carry trials out; arguments as in `run`.
+
+    Raises:
+        ValueError: no such number of workers, or no scheduler's address.
+    """
+    if workers is not None:
+        checks.whole("workers", workers, 1, 1024)
+    if scheduler is not None:
+        from longlag.sweeps import executor
+
+        executor.check_address(scheduler)
+
+
 def _open(
     trials: Iterable[Trial], ledger: Ledger, progress: Progress
-) -> Iterator[tuple[str, Trial]]:
-    """The trials without a result, with their keys."""
+) -> Iterator[tuple[str, Trial, bytes | None]]:
+    """The trials without a result, with their keys, and the states that they go on from."""
     for trial in trials:
         key = trial.key
         if ledger.done(key):
             progress.skipped += 1
         else:
-            yield key, trial
+            lineage, state = trial.lineage, None
+            if lineage is not None:
+                state = ledger.state(lineage, trial.settings["max_sequences"])
+            yield key, trial, state
 
 
 def _recorded(
@@ -107,9 +137,8 @@ def _recorded(
             for come in coming:
                 arrived, now = [_sound(row) for row in come], time.monotonic()
                 progress.elapsed = now - start
-                failed = sum(row["status"] == "failed" for row in arrived)
-                progress.failed += failed
-                progress.done += len(arrived) - failed
+                for row in arrived:
+                    progress.count(row)
                 rows += arrived
                 if rows and now - recorded > RECORD_SECONDS:
                     batch, rows = rows, []

@@ -13,7 +13,7 @@ import platform
 import socket
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -29,7 +29,8 @@ from longlag.version import CODE_VERSION, REVISION, __version__
 TRAIN = "longlag.sweeps.trial:train"
 EMPTY: dict[str, Any] = {
     **{"score": None, "fresh": None, "sequences": None, "seconds": None, "curve": None},
-    **{"engine": None, "isa": None, "error": None},
+    **{"stops": None, "engine": None, "isa": None, "error": None},
+    **{"lineage": None, "state": None},
 }
 
 
@@ -51,8 +52,32 @@ class Trial:
     @property
     def key(self) -> str:
         """A digest of all that determines the result."""
-        text = json.dumps({**asdict(self), "revision": REVISION}, sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return _digest(asdict(self))
+
+    @property
+    def sliced(self) -> bool:
+        """Whether it is carried out in slices, from a state to the next: an on-line trial."""
+        return self.function == TRAIN and self.settings.get("stop") == "recent"
+
+    @property
+    def lanes(self) -> int:
+        """Trials that learn side by side in the time of one."""
+        if not self.sliced:
+            return 1
+        return engines.choose(self.engine, recipe=recipe_of(self.settings)[0]).lanes
+
+    @property
+    def lineage(self) -> str | None:
+        """A digest of all that determines the course of a trial in slices, if not its length."""
+        if not self.sliced:
+            return None
+        course = {k: v for k, v in self.settings.items() if k not in ("max_sequences", "test_size")}
+        return _digest({**asdict(self), "settings": course})
+
+
+def _digest(values: Mapping[str, Any]) -> str:
+    text = json.dumps({**values, "revision": REVISION}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def trial(
@@ -72,11 +97,15 @@ def train(settings: Mapping[str, Any], seed: int, engine: str) -> dict[str, Any]
     Returns:
         What `outcome` does.
     """
+    made, fresh = recipe_of(settings)
+    return outcome(training.train(made, seed, engine=engine), fresh)
+
+
+def recipe_of(settings: Mapping[str, Any]) -> tuple[Recipe, int]:
+    """The recipe of a trial's settings, and the number of further fresh sequences."""
     settings = dict(settings)
     fresh = settings.pop("fresh", 0)
-    return outcome(
-        training.train(Recipe.of("trial", settings, trusted=True), seed, engine=engine), fresh
-    )
+    return Recipe.of("trial", settings, trusted=True), fresh
 
 
 def outcome(run: training.Run, fresh: int = 0) -> dict[str, Any]:
@@ -113,19 +142,36 @@ def perform(work: Mapping[str, Any]) -> dict[str, Any]:
     Args:
         work: the fields of a Trial.
     """
-    started = now()
-    start = time.perf_counter()
+    started, start = now(), time.perf_counter()
     try:
-        module, name = work["function"].split(":")
-        function = getattr(importlib.import_module(module), name)
-        found = {**function(work["settings"], work["seed"], work["engine"])}
+        found = {**_function(work)(work["settings"], work["seed"], work["engine"])}
         json.dumps(found)  # it travels as JSON
     except (Exception, SystemExit) as error:
-        found = {"status": "failed", "error": f"{type(error).__name__}: {error}"}
-    seconds = time.perf_counter() - start
+        found = failure(error)
+    return row_of(work, work["seed"], started, time.perf_counter() - start, found)
+
+
+def _function(work: Mapping[str, Any]) -> Callable[..., Any]:
+    module, name = work["function"].split(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def failure(error: BaseException) -> dict[str, Any]:
+    """What a row tells of a trial that raised."""
+    return {"status": "failed", "error": f"{type(error).__name__}: {error}"}
+
+
+def row_of(
+    work: Mapping[str, Any], seed: int, started: str, seconds: float, found: Mapping[str, Any]
+) -> dict[str, Any]:
+    """A trial's row of the ledger, but for its key.
+
+    Args:
+        found: what has come of it, as `outcome` has it or the trial's own function.
+    """
     return {
         **EMPTY,
-        **{name: work[name] for name in ("recipe", "settings", "seed")},
+        **{"recipe": work["recipe"], "settings": work["settings"], "seed": seed},
         **{"seconds": seconds, "started": started, "ended": now()},
         **{"versions": versions(), "version": CODE_VERSION, "host": socket.gethostname()},
         **found,

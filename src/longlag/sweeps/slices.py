@@ -1,0 +1,118 @@
+"""On-line trials in a sweep: side by side, and one slice of their time after another.
+
+A slice begins and ends with the trials' states, so that the next may be anybody's: that of another
+worker, of the same sweep started again, or of one with a larger budget. A state is the content of
+an .npz: the arrays of `OnlineLearner`, and
+
+    diverged     ()  whether the weights would not have stayed finite
+    seconds      ()  the trial's share of the time of the slices so far
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from typing import Any
+
+import numpy as np
+
+from longlag import files
+from longlag.learning.side_by_side import Trials
+from longlag.learning.stopping import Stop
+from longlag.learning.training import Training
+from longlag.sweeps.ledger import UNFINISHED
+from longlag.sweeps.trial import failure, now, outcome, recipe_of, row_of
+from longlag.tasks.score import Score
+
+THREADS = 2  # one learns, one draws what comes next
+
+
+def perform_slice(
+    work: Mapping[str, Any],
+    seeds: Sequence[int],
+    states: Sequence[bytes | None],
+    seconds: float,
+) -> list[dict[str, Any]]:
+    """Lets trials learn for so many seconds at most.
+
+    Args:
+        work: the fields of a Trial that they share.
+        seeds: a trial each.
+        states: where they stand; None at the start.
+        seconds: of the slice.
+
+    Returns:
+        Their rows; of those that are not at their end with status `unfinished`. Whatever is raised
+        makes them rows with status `failed`.
+    """
+    started, start = now(), time.perf_counter()
+    try:
+        found = _learn(work["settings"], seeds, work["engine"], states, seconds)
+    except (Exception, SystemExit) as error:
+        found = [failure(error)] * len(seeds)
+    share = (time.perf_counter() - start) / len(seeds)
+    return [row_of(work, seed, started, share, one) for seed, one in zip(seeds, found, strict=True)]
+
+
+def _learn(
+    settings: Mapping[str, Any],
+    seeds: Sequence[int],
+    engine: str,
+    states: Sequence[bytes | None],
+    seconds: float,
+) -> list[dict[str, Any]]:
+    start = time.perf_counter()
+    made, fresh = recipe_of(settings)
+    trials = Trials(made, seeds, engine, THREADS)
+    before = [restore(*both) for both in zip(trials.trainings, states, strict=True)]
+    with closing(trials.rounds()) as rounds:
+        for _ in rounds:
+            if time.perf_counter() - start > seconds:
+                break
+    found = [_found(training, fresh) for training in trials.trainings]
+    share = (time.perf_counter() - start) / len(seeds)
+    return [
+        {**one, "seconds": own + share, "state": _state(training, own + share)}
+        for training, one, own in zip(trials.trainings, found, before, strict=True)
+    ]
+
+
+def _found(training: Training, fresh: int) -> dict[str, Any]:
+    """What a row tells of a trial."""
+    if training.stopped_by is not None:
+        return outcome(training.run(), fresh)
+    about = {"engine": training.engine.name, "isa": training.engine.isa}
+    return {"status": UNFINISHED, "sequences": training.iteration, **about}
+
+
+def _state(training: Training, seconds: float) -> bytes:
+    diverged = np.array(training.stopped_by == "diverged")
+    own = {"diverged": diverged, "seconds": np.array(seconds)}
+    return files.packed({**training.learner.state(), **own})
+
+
+def restore(training: Training, state: bytes | None) -> float:
+    """Lets a training go on from a trial's state; returns the seconds that it took so far.
+
+    Raises:
+        LookupError, ValueError: it is no state of such a training.
+    """
+    if state is None:
+        return 0.0
+    arrays = files.unpacked(state)
+    seconds, diverged = float(arrays.pop("seconds")), bool(arrays.pop("diverged"))
+    training.go_on(arrays, diverged)
+    return seconds
+
+
+def stops_of(row: Mapping[str, Any]) -> tuple[Stop, ...]:
+    """A trial's stopping points, from its row of the ledger.
+
+    Raises:
+        LookupError, TypeError: the row has none.
+    """
+    return tuple(
+        Stop(**{**{k: v for k, v in stop.items() if k != "score"}, "fresh": Score(**stop["score"])})
+        for stop in row["stops"]
+    )

@@ -1,0 +1,121 @@
+"""On-line trials in slices: the bits of trials that were never interrupted."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from longlag import files
+from longlag.kernel import load_kernel
+from longlag.learning.recipe import Recipe, recipe
+from longlag.learning.training import begin
+from longlag.sweeps.ledger import check_row
+from longlag.sweeps.slices import perform_slice, restore, stops_of
+from longlag.sweeps.trial import train
+
+ENGINES = ["numpy"] if load_kernel() is None else ["numpy", "native"]
+PASSING = ("seconds", "started", "ended", "state")
+SEEDS = range(3)
+
+
+def small(**changes: Any) -> Recipe:
+    """A trial of some hundred short sequences, of which some stop."""
+    easy = {"min_length": 12, "window": 40, "first_stop": 34, "last_stop": 26, "tolerance": 0.1}
+    return recipe("paper", **{**easy, "max_sequences": 700, "test_size": 20, **changes})
+
+
+def work(made: Recipe, engine: str) -> dict[str, Any]:
+    return {"recipe": made.name, "settings": made.settings(), "engine": engine, "function": ""}
+
+
+def carried_on(
+    made: Recipe, engine: str, states: list[bytes | None], slices_: int | None = None
+) -> tuple[list[dict[str, Any]], int]:
+    """Trials taken on by slices of a round each, to their ends or so many; rows, and slices."""
+    asked, rows, count = work(made, engine), {}, 0
+    left = dict(zip(SEEDS, states, strict=True))
+    while left and count != slices_:
+        for row in perform_slice(asked, list(left), list(left.values()), 0.0):
+            rows[row["seed"]] = row
+        left = {k: row["state"] for k, row in rows.items() if row["status"] == "unfinished"}
+        count += 1
+    return [rows[seed] for seed in SEEDS], count
+
+
+def plain(row: dict[str, Any]) -> str:
+    """What a row tells, but for times; a NaN is itself here."""
+    return json.dumps({k: v for k, v in row.items() if k not in PASSING}, sort_keys=True)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_slices_end_where_a_whole_trial_does(engine: str) -> None:
+    made = small()
+    rows, count = carried_on(made, engine, [None] * 3)
+    assert count > 1
+    whole = perform_slice(work(made, engine), SEEDS, [None] * 3, 1000.0)
+    assert list(map(plain, rows)) == list(map(plain, whole))
+    for row in rows:
+        check_row({**row, "key": "k"})
+        alone = train(made.settings(), row["seed"], engine)
+        assert plain(alone) == plain({name: row[name] for name in alone})
+        assert row["seconds"] > 0
+    assert {row["status"] for row in rows} == {"target", "max_iterations"}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_larger_budget_goes_on_from_a_smaller_one(engine: str) -> None:
+    short, _ = carried_on(small(max_sequences=300, test_size=30), engine, [None] * 3)
+    assert "max_iterations" in {row["status"] for row in short}
+    rows, count = carried_on(small(), engine, [row["state"] for row in short])
+    whole, all_ = carried_on(small(), engine, [None] * 3)
+    assert list(map(plain, rows)) == list(map(plain, whole))
+    assert count < all_
+
+
+def test_an_unfinished_trial_tells_how_far_it_is() -> None:
+    rows, _ = carried_on(small(), "numpy", [None] * 3, 2)
+    for row in rows:
+        check_row({**row, "key": "k"})
+        assert (row["status"], row["score"], row["engine"]) == ("unfinished", None, "numpy")
+        training = begin(small(), row["seed"], engine="numpy")
+        seconds = restore(training, row["state"])
+        assert (training.iteration, seconds) == (row["sequences"], row["seconds"])
+    assert max(row["sequences"] for row in rows) > 0
+
+
+def test_the_weights_at_the_stops_are_in_the_state() -> None:
+    made = small()
+    (row, *_), _ = carried_on(made, "numpy", [None] * 3)
+    training = begin(made, row["seed"], engine="numpy")
+    restore(training, row["state"])
+    whole = begin(made, row["seed"], engine="numpy")
+    while whole.stopped_by is None:
+        whole.advance()
+    for name, array in training.learner.state().items():
+        np.testing.assert_array_equal(array, whole.learner.state()[name], err_msg=name)
+    assert repr(stops_of(row)) == repr(whole.stops)
+
+
+def test_a_trial_that_diverges_is_at_its_end() -> None:
+    made = small(learning_rate=1000.0)
+    rows, _ = carried_on(made, "numpy", [None] * 3, 1)
+    arrays = files.unpacked(rows[0]["state"])
+    arrays["weights"][:] = 0  # the first error is huge, by the output's bias
+    arrays["weights"][-5] = 1e38
+    rows, _ = carried_on(made, "numpy", [files.packed(arrays), None, None])
+    assert [row["status"] == "diverged" for row in rows] == [True, False, False]
+    (again,) = perform_slice(work(made, "numpy"), [0], [rows[0]["state"]], 9.0)
+    assert plain(again) == plain(rows[0])
+
+
+@pytest.mark.parametrize("state", [b"", b"no zip", None])
+def test_what_is_raised_is_a_row(state: bytes | None) -> None:
+    if state is None:  # of another network
+        (other, *_), _ = carried_on(small(blocks=1), "numpy", [None] * 3, 1)
+        state = other["state"]
+    rows = perform_slice(work(small(), "numpy"), [0, 1], [None, state], 0.0)
+    assert [row["status"] for row in rows] == ["failed", "failed"]
+    assert all(row["error"] for row in rows)
