@@ -138,8 +138,6 @@ class TrialGroup {
     take(lane, from, training_.weights + trial(lane) * weights_count_);
     used_[lane] = false;
     work_.rates[lane] = 0.0f;
-    for (float* weights : {work_.weights, work_.next, work_.scaled})
-      for (std::int64_t p = 0; p < weights_count_; ++p) weights[p * kGroup + lane] = 0.0f;
     --learning_;
   }
 

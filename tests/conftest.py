@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, settings
 
 from fuzzing import furnish
 from longlag.learning.recipe import Recipe, recipe
+from plain import Plain, compiled
 from reliability import RECORD, Record, Tally
 
 _SLOW = (HealthCheck.too_slow,)
@@ -119,3 +120,9 @@ def tiny() -> Recipe:
         clip=1.0,
         average_decay=0.0,
     )
+
+
+@pytest.fixture(scope="session")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Plain:
+    """The plain form of the kernels."""
+    return compiled(tmp_path_factory.mktemp("plain"))

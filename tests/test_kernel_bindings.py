@@ -275,6 +275,16 @@ def test_what_memory_held_before_changes_nothing(T: int) -> None:
         np.testing.assert_array_equal(a, b)
 
 
+def test_memory_that_is_kept_is_large_enough_for_the_next_call() -> None:
+    by_length = {T: problem(8, 20, T) for T in (900, 1700, 7000)}
+    found: dict[int, list[bytes]] = {}
+    for T in (900, 7000, 1700, 900, 7000, 1700):  # 3, 22 and 5 MB
+        p = by_length[T]
+        _, _, gradient = kernel.gradient(p.parameters, *p.batch, **p.variant, isa=ISAS[0])
+        found.setdefault(T, []).append(gradient.tobytes())
+    assert all(len(set(bits)) == 1 for bits in found.values())
+
+
 def test_a_sequence_does_not_depend_on_its_company() -> None:
     p = problem(8, 33, 30)
     together = kernel.predict(p.parameters, p.inputs, p.lengths, **p.variant, isa=ISAS[0])

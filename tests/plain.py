@@ -1,0 +1,167 @@
+"""The kernel's plain form (kernel/plain.hpp), compiled for the tests that compare with it.
+
+Arrays are float32 or float64 as the weights are; answers and targets have the axis of K: (B, K),
+or (B, T, K) where every step is answered.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+HERE = Path(__file__).parent
+KERNEL = HERE.parent / "kernel"
+COMPILER = shutil.which("c++") or shutil.which("g++")
+OPTIONS = ("-std=c++17", "-O1", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC")
+
+
+class _Sizes(ctypes.Structure):
+    _fields_ = (
+        *((name, ctypes.c_int) for name in ("D", "K", "H", "N", "S")),
+        *((name, ctypes.c_bool) for name in ("every", "sigmoid", "forget_gate", "reads_current")),
+        ("truncated", ctypes.c_bool),
+    )
+
+
+class _Batch(ctypes.Structure):
+    _fields_ = (
+        *((name, ctypes.c_int64) for name in ("B", "T")),
+        *((name, ctypes.c_void_p) for name in ("x", "symbols", "lengths", "targets")),
+    )
+
+
+class _States(ctypes.Structure):
+    _fields_ = tuple((name, ctypes.c_void_p) for name in ("gates", "c", "h", "y"))
+
+
+class _Rule(ctypes.Structure):
+    _fields_ = (
+        ("adam", ctypes.c_bool),
+        *((n, ctypes.c_double) for n in ("learning_rate", "beta1", "beta2", "epsilon", "clip")),
+        ("count", ctypes.c_int64),
+    )
+
+
+class Data(NamedTuple):
+    """inputs (B, T, D) or symbols (B, T) int64, lengths (B,) int64, targets (B, K) or (B, T, K)."""
+
+    inputs: np.ndarray
+    lengths: np.ndarray
+    targets: np.ndarray
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Of a network: D, K, and H cells, or N blocks of S cells; and what it is asked."""
+
+    D: int = 2
+    K: int = 1
+    H: int = 1
+    N: int = 1
+    S: int = 1
+    every: bool = False
+    sigmoid: bool = False
+    forget_gate: bool = True
+    reads_current: bool = True
+    truncated: bool = True
+
+
+class Plain:
+    """The functions; `library` is the compiled form."""
+
+    def __init__(self, library: Path) -> None:
+        self._library = ctypes.CDLL(str(library))
+
+    def states(self, n: Sizes, weights: np.ndarray, data: Data) -> dict[str, np.ndarray]:
+        """As `LSTM.states`."""
+        (B, T), H = data.inputs.shape[:2], n.H
+        found = {}
+        for name, shape in {
+            "gates": (T, 4 * H),
+            "c": (T + 1, H),
+            "h": (T + 1, H),
+            "y": (T, n.K),
+        }.items():
+            found[name] = np.zeros((B, *shape), weights.dtype)
+        for name in ("c", "h"):
+            found[name][:, 0] = np.nan  # the initial state is the plain form's own
+        for b in range(B):
+            one = _States(*(array[b].ctypes.data for array in found.values()))
+            self._call("states", weights, n, weights, data, ctypes.c_int64(b), ctypes.byref(one))
+        gates = ("input_gate", "forget_gate", "output_gate", "candidate")
+        named = dict(zip(gates, np.split(found["gates"], 4, axis=2), strict=True))
+        return named | {"cell": found["c"][:, 1:], "hidden": found["h"][:, 1:]}
+
+    def gradient(
+        self, n: Sizes, weights: np.ndarray, data: Data, name: str = "gradient"
+    ) -> tuple[float, np.ndarray, np.ndarray]:
+        """Loss, answers and gradient (P,) of the LSTM."""
+        answers, gradient = np.zeros_like(data.targets), np.empty_like(weights)
+        loss = self._call(name, weights, n, weights, data, answers, gradient)
+        return loss, answers, gradient
+
+    def gradient1997(
+        self, n: Sizes, weights: np.ndarray, data: Data
+    ) -> tuple[float, np.ndarray, np.ndarray]:
+        """Loss, answers and gradient (P,) of the LSTM of 1997."""
+        return self.gradient(n, weights, data, "gradient1997")
+
+    def learn1997(self, n: Sizes, rate: float, weights: np.ndarray, data: Data) -> np.ndarray:
+        """Answers before each update; changes the weights."""
+        answers = np.zeros_like(data.targets)
+        self._call("learn1997", weights, n, ctypes.c_double(rate), data, weights, answers)
+        return answers
+
+    def update(
+        self,
+        gradient: np.ndarray,
+        weights: np.ndarray,
+        moments: tuple[np.ndarray, np.ndarray],
+        **rule: Any,
+    ) -> float:
+        """Changes weights and moments; the gradient's norm."""
+        size = ctypes.c_int64(len(weights))
+        given = ctypes.byref(_Rule(**rule))
+        return self._call("update", weights, given, size, gradient, weights, *moments)
+
+    def _call(self, name: str, like: np.ndarray, *arguments: Any) -> float:
+        function = self._library[f"{name}_{'double' if like.dtype == np.float64 else 'float'}"]
+        function.restype = ctypes.c_double
+        return function(*(_passed(argument, like.dtype) for argument in arguments))
+
+
+def _passed(argument: Any, dtype: Any) -> Any:
+    if isinstance(argument, np.ndarray):
+        assert argument.dtype == dtype
+        assert argument.flags.c_contiguous
+        return ctypes.c_void_p(argument.ctypes.data)
+    if isinstance(argument, Sizes):
+        return ctypes.byref(_Sizes(**vars(argument)))
+    if isinstance(argument, Data):
+        inputs, lengths, targets = argument
+        assert (lengths.dtype, targets.dtype) == (np.int64, dtype)
+        assert inputs.dtype == (np.int64 if inputs.ndim == 2 else dtype)
+        assert all(array.flags.c_contiguous for array in argument)
+        x, symbols = (None, inputs.ctypes.data) if inputs.ndim == 2 else (inputs.ctypes.data, None)
+        pointers = (x, symbols, lengths.ctypes.data, targets.ctypes.data)
+        return ctypes.byref(_Batch(*inputs.shape[:2], *pointers))
+    return argument
+
+
+def compiled(directory: Path) -> Plain:
+    """The plain form; skips the test where there is no compiler."""
+    if COMPILER is None:
+        pytest.skip("there is no C++ compiler")
+    library = directory / "plain.so"
+    sources = [str(KERNEL / "plain.cpp"), str(HERE / "plain.cpp")]
+    words = [COMPILER, *OPTIONS, f"-I{KERNEL}", *sources, "-o", str(library)]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return Plain(library)

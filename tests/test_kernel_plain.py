@@ -1,0 +1,282 @@
+"""The kernel's plain form: against the reference in numpy; and the fast forms against it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from longlag.kernel import load_kernel
+from longlag.learning.optimizers import Adam, clip_by_global_norm
+from longlag.networks import lstm, lstm1997
+from longlag.networks.lstm import LSTM
+from longlag.networks.lstm1997 import LSTM1997
+from longlag.networks.network import flatten
+from plain import Data, Plain, Sizes
+
+kernel: Any = load_kernel()
+ISAS: list[str] = kernel.isas() if kernel else []
+needs_kernel = pytest.mark.skipif(kernel is None, reason="the kernel was not built")
+
+ADAM = {"learning_rate": 0.01, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8, "clip": 0.05}
+
+SIZES = st.builds(
+    Sizes,
+    D=st.integers(1, 9),
+    K=st.integers(1, 5),
+    H=st.integers(1, 7),
+    N=st.integers(1, 4),
+    S=st.integers(1, 3),
+    every=st.booleans(),
+    sigmoid=st.booleans(),
+    forget_gate=st.booleans(),
+    reads_current=st.booleans(),
+    truncated=st.booleans(),
+)
+# What the fast kernels have.
+FAST = st.builds(
+    Sizes,
+    H=st.integers(1, 40) | st.sampled_from([64, 128]),
+    N=st.integers(1, 4),
+    S=st.integers(1, 6),
+    sigmoid=st.booleans(),
+    forget_gate=st.booleans(),
+    reads_current=st.booleans(),
+    truncated=st.booleans(),
+)
+SEEDS = st.integers(0, 2**32)
+
+
+def problem(n: Sizes, B: int, T: int, seed: int, symbols: bool = False, dtype: Any = float) -> Data:
+    """Sequences of 1 to T steps; noise in the padding, which nothing may read."""
+    rng = np.random.default_rng(seed)
+    inputs = rng.integers(n.D, size=(B, T)) if symbols else rng.uniform(-1, 1, (B, T, n.D))
+    lengths = rng.integers(1, T + 1, B)
+    lengths[rng.integers(B)] = T
+    targets = rng.uniform(0, 1, (B, T, n.K) if n.every else (B, n.K))
+    return Data(inputs if symbols else inputs.astype(dtype), lengths, targets.astype(dtype))
+
+
+def weights(count: int, scale: float, seed: int, dtype: Any = float) -> np.ndarray:
+    return np.random.default_rng([seed, count]).normal(0, scale, count).astype(dtype)
+
+
+def lstm_weights(n: Sizes, seed: int, dtype: Any = float) -> np.ndarray:
+    return weights(lstm.parameter_count(n.H, n.D, n.K), 1.2 / np.sqrt(n.H + n.D), seed, dtype)
+
+
+def block_weights(n: Sizes, seed: int, dtype: Any = float) -> np.ndarray:
+    return weights(lstm1997.weight_count(n.N, n.S, n.D, n.K), 0.6, seed, dtype)
+
+
+def doubled(data: Data) -> Data:
+    """The same numbers in float64."""
+    return Data(
+        data.inputs.astype(np.float64) if data.inputs.ndim == 3 else data.inputs,
+        data.lengths,
+        data.targets.astype(np.float64),
+    )
+
+
+def without_k(array: np.ndarray) -> np.ndarray:
+    """Without the axis of K where K is 1, as numpy's networks have answers."""
+    return array[..., 0] if array.shape[-1] == 1 else array
+
+
+def alive(n: Sizes, array: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Answers (B, ..., K) that are asked for."""
+    return array[np.arange(array.shape[1]) < lengths[:, None]] if n.every else array
+
+
+def assert_close(actual: Any, wanted: Any, rtol: float) -> None:
+    """Within rtol of each entry, plus a fiftieth of that of the largest."""
+    wanted = np.asarray(wanted)
+    atol = rtol / 50 * np.max(np.abs(wanted), initial=1e-3)
+    np.testing.assert_allclose(actual, wanted, rtol=rtol, atol=atol)
+
+
+# The plain form against numpy ------------------------------------------------------------------
+
+
+def lstm_of(n: Sizes, vector: np.ndarray) -> LSTM:
+    parts = lstm.unflatten(vector, n.H, n.D, n.K)
+    output = "sigmoid" if n.sigmoid else "linear"
+    return LSTM(parts, output, n.forget_gate, "every" if n.every else "last")
+
+
+def lstm1997_of(n: Sizes, vector: np.ndarray) -> LSTM1997:
+    parts = lstm1997.unflatten(vector, n.N, n.S, n.D, n.K)
+    reads, output = (
+        "current" if n.reads_current else "previous",
+        "sigmoid" if n.sigmoid else "linear",
+    )
+    return LSTM1997(parts, n.N, reads, output, "every" if n.every else "last", n.truncated)
+
+
+@given(n=SIZES, B=st.integers(1, 4), T=st.integers(1, 12), seed=SEEDS, symbols=st.booleans())
+def test_plain_lstm_is_the_reference(
+    plain: Plain, n: Sizes, B: int, T: int, seed: int, symbols: bool
+) -> None:
+    data, vector = problem(n, B, T, seed, symbols), lstm_weights(n, seed)
+    network = lstm_of(n, vector)
+    loss, answers, gradient = plain.gradient(n, vector, data)
+    wanted_loss, wanted = network.gradient(data.inputs, data.lengths, without_k(data.targets))
+    assert loss == pytest.approx(wanted_loss, rel=1e-11)
+    assert_close(gradient, flatten(wanted), 1e-9)
+    found = alive(n, without_k(answers), data.lengths)
+    assert_close(found, alive(n, network.predict(data.inputs, data.lengths), data.lengths), 1e-10)
+    states, known = plain.states(n, vector, data), network.states(data.inputs, data.lengths)
+    assert states.keys() == known.keys()
+    for name, state in states.items():
+        assert_close(state, known[name], 1e-10)
+
+
+@given(n=SIZES, B=st.integers(1, 4), T=st.integers(1, 12), seed=SEEDS, symbols=st.booleans())
+def test_plain_lstm_of_1997_is_the_reference(
+    plain: Plain, n: Sizes, B: int, T: int, seed: int, symbols: bool
+) -> None:
+    data, vector = problem(n, B, T, seed, symbols), block_weights(n, seed)
+    network = lstm1997_of(n, vector)
+    loss, answers, gradient = plain.gradient1997(n, vector, data)
+    wanted_loss, wanted = network.gradient(data.inputs, data.lengths, without_k(data.targets))
+    assert loss == pytest.approx(wanted_loss, rel=1e-11)
+    assert_close(gradient, flatten(wanted), 1e-9)
+    found = alive(n, without_k(answers), data.lengths)
+    assert_close(found, alive(n, network.predict(data.inputs, data.lengths), data.lengths), 1e-10)
+
+
+@given(n=SIZES, seed=SEEDS)
+def test_plain_on_line_learning_is_an_update_a_sequence(plain: Plain, n: Sizes, seed: int) -> None:
+    data, vector = problem(n, 5, 9, seed), block_weights(n, seed)
+    wanted, answers = vector.copy(), np.zeros_like(data.targets)
+    for b in range(5):
+        one = Data(*(np.ascontiguousarray(array[b : b + 1]) for array in data))
+        asked = one.lengths[0] * n.K if n.every else n.K  # of the mean, so many make the sum
+        _, answers[b : b + 1], gradient = plain.gradient1997(n, wanted, one)
+        wanted -= 0.3 * asked * gradient
+    mine = vector.copy()
+    np.testing.assert_allclose(plain.learn1997(n, 0.3, mine, data), answers, rtol=1e-12)
+    np.testing.assert_allclose(mine, wanted, rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("clip", [0.05, np.inf])
+@pytest.mark.parametrize("adam", [True, False])
+def test_plain_update_is_the_optimiser(plain: Plain, adam: bool, clip: float) -> None:
+    rng = np.random.default_rng(0)
+    mine, wanted = rng.normal(size=(2, 40)), np.zeros(40)
+    wanted[:] = mine[0]
+    optimizer, moments = Adam(40, dtype=np.float64), (np.zeros(40), np.zeros(40))
+    for count in range(1, 6):
+        gradient = rng.normal(size=40)
+        clipped, norm = clip_by_global_norm(gradient, clip)
+        rule = {**ADAM, "clip": clip, "count": count, "adam": adam}
+        assert plain.update(gradient, mine[0], moments, **rule) == pytest.approx(norm, rel=1e-12)
+        if adam:
+            optimizer.update(wanted, clipped, 0.01)
+        else:
+            wanted -= 0.01 * clipped
+    np.testing.assert_allclose(mine[0], wanted, rtol=1e-11)
+    assert adam == any(moment.any() for moment in moments)
+
+
+@given(n=SIZES, seed=SEEDS, symbols=st.booleans())
+def test_single_precision_is_the_same_plain_form(
+    plain: Plain, n: Sizes, seed: int, symbols: bool
+) -> None:
+    data = problem(n, 3, 9, seed, symbols, np.float32)
+    for vector, compute in (
+        (lstm_weights(n, seed, np.float32), plain.gradient),
+        (block_weights(n, seed, np.float32), plain.gradient1997),
+    ):
+        single = compute(n, vector, data)
+        double = compute(n, vector.astype(np.float64), doubled(data))
+        for a, b in zip(single, double, strict=True):
+            assert_close(a, b, 1e-3)
+
+
+# The fast forms against the plain one ----------------------------------------------------------
+
+
+@needs_kernel
+@pytest.mark.parametrize("isa", ISAS)
+@given(n=FAST, B=st.integers(1, 40), T=st.integers(1, 40), seed=SEEDS)
+def test_fast_lstm_is_the_plain_one(
+    plain: Plain, isa: str, n: Sizes, B: int, T: int, seed: int
+) -> None:
+    data, vector = problem(n, B, T, seed, dtype=np.float32), lstm_weights(n, seed, np.float32)
+    named = {"hidden": n.H, "sigmoid_output": n.sigmoid, "forget_gate": n.forget_gate, "isa": isa}
+    found = kernel.gradient(vector, data.inputs, data.lengths, data.targets[:, 0], **named)
+    double = vector.astype(np.float64), doubled(data)
+    loss, answers, gradient = plain.gradient(n, *double)
+    for actual, wanted in zip(found, (loss, answers[:, 0], gradient), strict=True):
+        assert_close(actual, wanted, 1e-3)
+    if n.H <= 40:
+        states = kernel.states(vector, data.inputs, data.lengths, **named)
+        for name, wanted in plain.states(n, *double).items():
+            assert_close(states[name], wanted, 1e-3)
+
+
+@needs_kernel
+@pytest.mark.parametrize("isa", ISAS)
+@given(n=FAST, seed=SEEDS, adam=st.booleans(), count=st.integers(1, 1000))
+def test_fast_update_is_the_plain_one(
+    plain: Plain, isa: str, n: Sizes, seed: int, adam: bool, count: int
+) -> None:
+    data, vector = problem(n, 5, 9, seed, dtype=np.float32), lstm_weights(n, seed, np.float32)
+    moments = (weights(len(vector), 0.01, 1, np.float32), weights(len(vector), 0.01, 2, np.float32))
+    np.abs(moments[1], out=moments[1])
+    named = {"hidden": n.H, "sigmoid_output": n.sigmoid, "forget_gate": n.forget_gate, "isa": isa}
+    batch = (data.inputs, data.lengths, data.targets[:, 0])
+    _, _, gradient = kernel.gradient(vector, *batch, **named)
+    wanted, known = vector.astype(np.float64), tuple(m.astype(np.float64) for m in moments)
+    rule = {**ADAM, "learning_rate": 0.01 if adam else 10.0}  # steps well above float32's rounding
+    plain.update(gradient.astype(np.float64), wanted, known, **rule, adam=adam, count=count)
+    rate = np.array([rule.pop("learning_rate")])
+    before = vector.copy()
+    one = (array[None] for array in batch)
+    how = "adam" if adam else "sgd"
+    kernel.train(vector, *moments, count - 1, *one, rate, optimizer=how, **rule, **named)
+    assert_close(vector - before, wanted - before, 1e-3)
+    for actual, moment in zip(moments, known, strict=True):
+        assert_close(actual, moment, 1e-5)
+
+
+@needs_kernel
+@pytest.mark.parametrize("isa", ISAS)
+@given(n=FAST, K=st.integers(1, 20), T=st.integers(1, 30), seed=SEEDS)
+def test_fast_on_line_learning_is_the_plain_one(
+    plain: Plain, isa: str, n: Sizes, K: int, T: int, seed: int
+) -> None:
+    n = Sizes(**{**vars(n), "sigmoid": True, "S": min(n.S, 32 // n.N - 2)})
+    data, vector = problem(n, K, T, seed, dtype=np.float32), block_weights(n, seed, np.float32)
+    wanted = vector.astype(np.float64)
+    answers = plain.learn1997(n, 0.1, wanted, doubled(data))
+    mine = np.stack([vector, vector])
+    ring, never = np.zeros((2, 99), np.float32), np.full((2, 1), -1)
+    counts = (np.zeros(2, np.int64), np.zeros(2, np.int64))
+    stops = (np.zeros((2, 1, len(vector)), np.float32), np.zeros((2, 1, 2)))
+    found = kernel.online1997(
+        *(mine, ring, *counts, never, *stops),
+        *(np.stack([array, array]) for array in (data.inputs, data.lengths, data.targets[:, 0])),
+        **{"thresholds": np.array([0]), "tolerance": 0.04, "check_every": 1, "rate": 0.1},
+        **{"blocks": n.N, "block_size": n.S, "reads_current": n.reads_current},
+        **{"full_gradient": not n.truncated, "isa": isa},
+    )
+    assert_close(found, np.stack([answers[:, 0]] * 2), 1e-4)
+    assert_close(mine, np.stack([wanted] * 2), 1e-3)
+
+
+@needs_kernel
+def test_comparison_can_fail(plain: Plain) -> None:
+    n = Sizes(H=8)
+    data, vector = problem(n, 17, 20, 0, dtype=np.float32), lstm_weights(n, 0, np.float32)
+    _, _, gradient = plain.gradient(n, vector.astype(np.float64), doubled(data))
+    order = np.argsort(np.abs(gradient))
+    for at, factor in ((order[-1], 1.0015), (order[len(order) // 2], 1.02)):
+        wrong = gradient.copy()
+        wrong[at] *= factor
+        with pytest.raises(AssertionError):
+            assert_close(wrong, gradient, 1e-3)
