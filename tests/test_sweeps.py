@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from longlag.cli import progress as words
 from longlag.learning import engine
 from longlag.sweeps import sweep as sweeps
 from longlag.sweeps.ledger import Ledger
@@ -154,6 +155,16 @@ def test_progress_counts_and_estimates(tmp_path: Path) -> None:
     assert seen[-1] == (10, 10)
     assert seen == sorted(seen)
     assert Progress(10, skipped=2, done=3, failed=1, elapsed=8.0).left == 8.0
+
+
+def test_progress_tells_how_far_trials_in_slices_are() -> None:
+    progress = Progress(5)
+    for key, status, at in (("a", "unfinished", 5), ("b", "unfinished", 1000), ("a", "target", 9)):
+        progress.count({"key": key, "status": status, "sequences": at})
+    assert (progress.done, progress.failed, progress.unfinished) == (1, 0, {"b": 1000})
+    assert words.trials(progress).startswith(
+        "1 of 5 trials done, 1 under way after 1,000 sequences"
+    )
 
 
 def test_whatever_a_trial_raises_is_a_row() -> None:
