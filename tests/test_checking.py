@@ -206,7 +206,7 @@ def writes_into_its_inputs(x: np.ndarray, n: np.ndarray) -> np.ndarray:
 def test_who_answers_each_sequence_by_itself_is_not_suspected(task: str) -> None:
     asked = TASKS[task]
     made = recipe("robust")
-    robust = made.network(made.streams(0).weights)
+    robust = made.network_of(made.learner(0).weights)
     old = LSTM1997(initial_weights(np.random.default_rng(0), 2, 2), 2)
     models: list[Model] = [
         *(robust.predict, old.predict, product_of_the_marked, writes_into_its_inputs),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +25,13 @@ from longlag.networks.lstm import LSTM
 
 torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
-from torch.utils.data import DataLoader  # noqa: E402
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence  # noqa: E402
+from torch.utils.data import DataLoader, default_collate  # noqa: E402
 
-from longlag.torch import Sequences, train_torch  # noqa: E402
+from longlag.networks.torch import check_module  # noqa: E402
+from longlag.torch import Sequences, TorchBatch, train_torch  # noqa: E402
 
+KINDS = ("LSTM", "GRU", "RNN")
 DOCS = Path(__file__).parents[1] / "docs"
 
 
@@ -114,7 +119,7 @@ def test_a_module_is_trained_as_the_recipes_network_is(name: str) -> None:
     changes = {"max_iterations": 50, "test_every": 20, "test_size": 100, **VARIANTS[name]}
     made: Recipe = recipe("catalog" if name == "catalog" else "robust", **changes)
     ours = train(made, 3, engine="numpy")
-    theirs = train_torch(Peer(made.network(made.streams(3).weights)), made, 3)
+    theirs = train_torch(Peer(made.network_of(made.learner(3).weights)), made, 3)
     close = {"rtol": 2e-4, "atol": 1e-6}
     np.testing.assert_allclose(theirs.history.train_losses, ours.history.train_losses, **close)
     np.testing.assert_allclose(theirs.history.test_curve, ours.history.test_curve, **close)
@@ -129,7 +134,7 @@ def test_a_module_is_trained_as_the_recipes_network_is(name: str) -> None:
 
 def test_it_stops_when_two_successive_tests_are_strict() -> None:
     made = recipe("robust", min_length=14, test_every=100, batch_size=8)
-    run = train_torch(Peer(made.network(made.streams(0).weights)), made, 0)
+    run = train_torch(Peer(made.network_of(made.learner(0).weights)), made, 0)
     ours = train(made, 0, engine="numpy")
     assert run.stopped_by == ours.stopped_by == "target"
     assert run.sequences == pytest.approx(ours.sequences, abs=2 * 8 * 100)
@@ -139,7 +144,7 @@ def test_it_stops_when_two_successive_tests_are_strict() -> None:
 
 def test_a_loss_that_is_not_finite_ends_it() -> None:
     made = recipe("robust", min_length=14, optimizer="sgd", learning_rate=1e3, clip=1e30)
-    run = train_torch(Peer(made.network(made.streams(0).weights)), made)
+    run = train_torch(Peer(made.network_of(made.learner(0).weights)), made)
     assert run.stopped_by == "diverged"
     assert run.iterations < made.max_iterations
 
@@ -296,6 +301,193 @@ def test_what_cannot_be_judged_is_refused(predict: Any, more: dict[str, Any], sa
         longlag.judge(predict, **more)
 
 
+# -- traps, and who is in none of them; see also test_checking.py --------------------------------
+
+
+class Reader(nn.Module):
+    """A recurrent network and how its states (B, T, H) become answers (B,)."""
+
+    def __init__(self, cells: nn.RNNBase, how: str) -> None:
+        super().__init__()
+        width = cells.hidden_size * (1 + cells.bidirectional)
+        self.cells, self.how, self.read = cells, how, nn.Linear(width, 1)
+        self.norm = nn.BatchNorm1d(width)
+        self.mixing = nn.BatchNorm1d(width, track_running_stats=False)
+        self.drop = nn.Dropout(0.5)
+
+    def forward(self, inputs: Any, lengths: Any) -> Any:
+        if self.how == "packed":
+            packed = pack_padded_sequence(
+                inputs, lengths, batch_first=self.cells.batch_first, enforce_sorted=False
+            )
+            h, _ = pad_packed_sequence(self.cells(packed)[0], batch_first=True)
+        else:
+            h, _ = self.cells(inputs)
+        last = h[torch.arange(len(lengths)), lengths - 1]
+        if self.how == "last padded step":
+            last = h[:, -1]
+        elif self.how in ("norm", "mixing", "drop"):
+            last = getattr(self, self.how)(last)
+        elif self.how == "noise":
+            last = last * torch.rand_like(last)
+        return self.read(last)[:, 0]
+
+
+class Attending(nn.Module):
+    """A layer of PyTorch's transformer; no sequence but its own, and no padding, where masked."""
+
+    def __init__(self, masked: bool = True) -> None:
+        super().__init__()
+        self.into, self.read, self.masked = nn.Linear(2, 8), nn.Linear(8, 1), masked
+        self.layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+        self.places = nn.Embedding(22, 8)  # for the longest sequence, and no more
+
+    def forward(self, inputs: Any, lengths: Any) -> Any:
+        steps = torch.arange(inputs.shape[1])
+        behind = steps >= lengths[:, None]
+        x = self.into(inputs) + self.places(steps)
+        h = self.layer(x, src_key_padding_mask=behind if self.masked else None)
+        return self.read(h[torch.arange(len(lengths)), lengths - 1])[:, 0]
+
+
+def cells(kind: str = "LSTM", *, time_first: bool = False, **more: Any) -> nn.RNNBase:
+    torch.manual_seed(0)
+    return getattr(nn, kind)(2, 8, batch_first=not time_first, **more)
+
+
+TRAPS: dict[str, tuple[Callable[[], nn.Module], str]] = {
+    "time first": (lambda: Reader(cells(time_first=True), ""), "takes time first"),
+    "GRU, time first": (lambda: Reader(cells("GRU", time_first=True), ""), "takes time first"),
+    "last step": (lambda: Reader(cells(), "last padded step"), "reads padding"),
+    "backwards": (lambda: Reader(cells(bidirectional=True), ""), "reads padding"),
+    "attention": (lambda: Attending(masked=False), "reads padding"),
+    "batch": (lambda: Reader(cells(), "mixing"), "mixes sequences"),
+    "noise": (lambda: Reader(cells(), "noise"), "not deterministic in evaluation mode"),
+}
+RIGHT: dict[str, Callable[[], nn.Module]] = {
+    **{f"{kind}, own step": lambda kind=kind: Reader(cells(kind), "") for kind in KINDS},
+    **{f"{kind}, packed": lambda kind=kind: Reader(cells(kind), "packed") for kind in KINDS},
+    "both ways": lambda: Reader(cells(bidirectional=True, num_layers=2), "packed"),
+    "transformer": Attending,
+    "BatchNorm": lambda: Reader(cells(), "norm"),
+    "dropout": lambda: Reader(cells("GRU", num_layers=2, dropout=0.5), "drop"),
+    "double": lambda: Reader(cells(), "").double(),
+    "bfloat16": lambda: Reader(cells(), "").bfloat16(),
+    "float16": lambda: Reader(cells("GRU"), "").half(),
+}
+SHORT = {"min_length": 20, "max_length": 22}
+
+
+@pytest.mark.parametrize("name", TRAPS)
+def test_a_module_in_a_trap_is_neither_judged_nor_trained(name: str) -> None:
+    make, trap = TRAPS[name]
+    for ask in (
+        lambda: longlag.judge(make(), longlag.MarkedPairs(**SHORT), 10),
+        lambda: longlag.judge(wrapped(make().eval()), longlag.MarkedPairs(**SHORT), 10),
+        lambda: train_torch(make(), short(**SHORT)),
+    ):
+        with pytest.raises(ValueError, match=f"the model.*{trap}") as caught:
+            ask()
+        assert "\n" not in str(caught.value)
+
+
+def wrapped(module: nn.Module) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    """A plain callable that asks a module, in whatever mode it is."""
+    return lambda x, n: module(torch.from_numpy(x), torch.from_numpy(n)).detach().numpy()
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_a_module_that_answers_each_sequence_by_itself_is_not_suspected(name: str) -> None:
+    for task in (longlag.MarkedPairs(**SHORT), longlag.MarkedPairs("adding", **SHORT)):
+        assert longlag.judge(RIGHT[name](), task, 10).n == 10
+    run = train_torch(RIGHT[name](), short(**SHORT))
+    assert np.isfinite(run.score.mse)
+
+
+@pytest.mark.parametrize(("how", "trap"), [("norm", "mixes sequences"), ("drop", "determin")])
+def test_a_callable_around_a_module_in_training_mode_is_refused(how: str, trap: str) -> None:
+    module = Reader(cells(), how)
+    with pytest.raises(ValueError, match=f"{trap}.*eval"):
+        longlag.judge(wrapped(module), n=10)
+    assert longlag.judge(wrapped(module.eval()), n=10) == longlag.judge(module, n=10)
+
+
+def test_what_reads_the_last_step_is_right_where_there_is_no_padding() -> None:
+    made = recipe("catalog", max_iterations=2, test_size=20)  # a batch has one length
+    run = train_torch(Reader(cells(), "last padded step"), made)
+    assert longlag.judge(run.network.module, made, 10).n == 10
+
+
+def test_a_read_out_that_starts_at_zero_hides_no_trap() -> None:
+    module = Reader(cells(time_first=True), "")
+    nn.init.zeros_(module.read.weight)
+    with pytest.raises(ValueError, match="takes time first"):
+        train_torch(module, short())
+    assert not module.read.weight.any()
+    right = Reader(cells(), "")
+    nn.init.zeros_(right.read.weight)
+    assert train_torch(right, short()).iterations == 6
+
+
+class Busy(Small):
+    """Changes whatever it can in a call, but not its answers."""
+
+    calls: Any
+    seen: Any
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("calls", torch.zeros(()))
+        self.register_buffer("seen", torch.zeros(2))
+        self.norm = nn.BatchNorm1d(2)
+
+    def forward(self, inputs: Any, lengths: Any) -> Any:
+        self.calls += 1
+        self.seen = inputs[0, 0].clone()
+        torch.rand(1)
+        self.norm(inputs[:, 0])
+        y = super().forward(inputs, lengths)
+        inputs.zero_()
+        lengths.zero_()
+        return y
+
+
+def test_a_look_at_a_module_leaves_no_trace(monkeypatch: Any) -> None:
+    module = Busy().train()
+    module.drop.eval()
+    before, stream = copy.deepcopy(module.state_dict()), torch.get_rng_state()
+    seen, norm = module.seen, module.norm.running_mean
+    check_module(module, recipe("robust").task)
+    assert all(torch.equal(before[k], v) for k, v in module.state_dict().items())
+    assert module.seen is seen
+    assert module.norm.running_mean is norm
+    assert (module.training, module.drop.training) == (True, False)
+    assert torch.equal(stream, torch.get_rng_state())
+
+    looked = train_torch(module, short(), 1)
+    monkeypatch.setattr("longlag.torch.check_module", lambda module, task: None)
+    not_looked = train_torch(module, short(), 1)
+    np.testing.assert_array_equal(looked.history.train_losses, not_looked.history.train_losses)
+    assert looked.score == not_looked.score
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(
+            looked.network.module.state_dict().values(),
+            not_looked.network.module.state_dict().values(),
+            strict=True,
+        )
+    )
+
+
+def test_inputs_have_the_type_of_the_first_real_parameter() -> None:
+    class Counting(LastValue):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table = nn.Parameter(torch.zeros(3, dtype=torch.int64), requires_grad=False)
+
+    assert longlag.judge(Counting(), n=50) == longlag.judge(LastValue(), n=50)
+
+
 # -- data -----------------------------------------------------------------------------------------
 
 
@@ -320,6 +512,25 @@ def test_the_batches_do_not_depend_on_the_number_of_workers() -> None:
         assert same(alone, arrays(loader))
     other = Sequences(recipe("robust", min_length=20), seed=5, batch_size=3, batches=7)
     assert not same(alone, arrays(other))
+
+
+def first(items: list[TorchBatch]) -> TorchBatch:
+    return items[0]
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded", "ignore:'pin_memory' argument is set")
+def test_a_loader_that_would_make_batches_of_batches_is_refused() -> None:
+    data = Sequences(recipe("robust", min_length=20), batch_size=3, batches=4)
+    fork, spawn = ({"num_workers": 1, "multiprocessing_context": how} for how in ("fork", "spawn"))
+    whole, collating = {"batch_size": None}, {"batch_size": 2, "collate_fn": default_collate}
+    for more in ({}, {"batch_size": 4}, {"pin_memory": True}, collating, fork, spawn):
+        with pytest.raises(ValueError, match=r"whole batches already: .* batch_size=None"):
+            next(iter(DataLoader(data, **more)))
+    own = {"collate_fn": first}
+    for more in (whole, {**whole, "pin_memory": True}, {**whole, **spawn}, own):
+        got = next(iter(DataLoader(data, **more)))
+        assert isinstance(got, TorchBatch)
+        assert same([[part.numpy() for part in got]], arrays(data)[:1])
 
 
 @given(
