@@ -68,8 +68,6 @@ nitpick_ignore_regex = [
     (r"py:class", "Tensor|Module"),  # torch's, where torch is not installed
 ]
 
-# `MarkedPairs` in the signature of `judge`, whose types PyTorch is needed for, might be either one.
-suppress_warnings = ["ref.python"]
 
 # -- how it looks ----------------------------------------------------------------------------
 

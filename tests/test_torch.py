@@ -128,7 +128,7 @@ def test_a_module_is_trained_as_the_recipes_network_is(name: str) -> None:
     assert (theirs.stopped_by, theirs.sequences) == ("max_iterations", ours.sequences)
     batch = made.task.sample(20, np.random.default_rng(0))
     answers = ours.network.predict(batch.inputs, batch.lengths)
-    got = theirs.module(torch.from_numpy(batch.inputs), torch.from_numpy(batch.lengths))
+    got = theirs.network.module(torch.from_numpy(batch.inputs), torch.from_numpy(batch.lengths))
     np.testing.assert_allclose(got.detach().numpy(), answers, rtol=1e-3, atol=1e-4)
 
 
@@ -146,7 +146,7 @@ def test_a_loss_that_is_not_finite_ends_it() -> None:
     made = recipe("robust", min_length=14, optimizer="sgd", learning_rate=1e3, clip=1e30)
     run = train_torch(Peer(made.network_of(made.learner(0).weights)), made)
     assert run.stopped_by == "diverged"
-    assert run.iterations < made.max_iterations
+    assert run.iterations < made.rule.max_iterations
 
 
 # -- modules of all kinds -------------------------------------------------------------------------
@@ -169,7 +169,7 @@ def test_the_module_stays_as_it_is_and_a_training_can_be_repeated() -> None:
     np.testing.assert_array_equal(losses[0], losses[1])  # the dropout's draws too
     assert runs[0].score == runs[1].score
     assert not np.array_equal(losses[0], losses[2])
-    trained = runs[0].module
+    trained = runs[0].network.module
     assert not np.array_equal(weights(trained.read)[0], weights(module.read)[0])
     assert trained.unused.tolist() == [1, 1]
     assert (trained.frozen.item(), trained.frozen.requires_grad) == (1, False)
@@ -177,7 +177,7 @@ def test_the_module_stays_as_it_is_and_a_training_can_be_repeated() -> None:
 
 def test_the_judged_module_has_the_averaged_weights() -> None:
     plain, averaged = (
-        train_torch(Small(), short(average_decay=decay)).module for decay in (0.0, 0.9)
+        train_torch(Small(), short(average_decay=decay)).network.module for decay in (0.0, 0.9)
     )
     start = weights(Small().read)[0]
     far = [np.abs(weights(one.read)[0] - start).max() for one in (plain, averaged)]
@@ -204,7 +204,7 @@ def test_a_module_of_double_precision_is_trained_too() -> None:
         (lambda x, n: x, short(), 0, "module must be a PyTorch module"),
         (nn.ReLU(), short(), 0, "no parameters that can be trained"),
         (nn.LazyLinear(1), short(), 0, "lazy parameters"),
-        (Small(), "robust", 0, r"recipe must be one from longlag.recipe\(name\), not 'robust'"),
+        (Small(), "robusd", 0, "unknown recipe 'robusd'; did you mean 'robust'?"),
         (Small(), recipe("paper"), 0, "learns on-line"),
         (Small(), short(), -1, "seed must be a whole number"),
     ],
@@ -291,7 +291,7 @@ class LastValue(nn.Module):
         (lambda x, n: n, {"n": 0}, "n must be a whole number from 1"),
         (lambda x, n: n, {"seed": -1}, "seed must be a whole number from 0"),
         (lambda x, n: n, {"batch_size": 0}, "batch_size must be a whole number from 1"),
-        (lambda x, n: n, {"task": "robust"}, "task must be a MarkedPairs or a recipe"),
+        (lambda x, n: n, {"task": "robusd"}, "task must be a recipe's name or .* did you mean 'robust'"),
         (Small("(B, 1)"), {}, r"shape \(4,\), not with shape \(4, 1\): squeeze the last axis"),
         (Small("tuple"), {}, "not with a tuple of 2: return the answers alone; nn.LSTM"),
     ],
@@ -338,6 +338,7 @@ class Attending(nn.Module):
 
     def __init__(self, masked: bool = True) -> None:
         super().__init__()
+        torch.manual_seed(0)
         self.into, self.read, self.masked = nn.Linear(2, 8), nn.Linear(8, 1), masked
         self.layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
         self.places = nn.Embedding(22, 8)  # for the longest sequence, and no more
@@ -564,7 +565,7 @@ def test_the_data_of_recipes() -> None:
 @pytest.mark.parametrize(
     ("given_", "says"),
     [
-        ({"task": 3}, "task must be a MarkedPairs or a recipe, not 3"),
+        ({"task": 3}, "task must be a task, a recipe or its name, not 3"),
         ({"seed": -1}, "seed must be"),
         ({"batch_size": 0}, "batch_size must be"),
         ({"batches": 0}, "batches must be"),

@@ -82,7 +82,8 @@ def unpacked(data: bytes) -> dict[str, np.ndarray]:
     """The arrays of an .npz.
 
     Raises:
-        ValueError, and what `damage_named` names: as `read_arrays`.
+        ValueError: it is damaged, too large, or holds what is no array; and others, which
+            `damage_named` turns into a DamagedFile.
     """
     with zipfile.ZipFile(io.BytesIO(data)) as archive:  # or it is no .npz
         size = sum(member.file_size for member in archive.infolist())

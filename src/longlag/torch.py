@@ -11,10 +11,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
-from torch.utils.data._utils.collate import (  # pyright: ignore[reportMissingImports]
-    default_collate_fn_map,
-)
-
 from longlag import checks
 from longlag.learning.recipe import Recipe, as_recipe
 from longlag.learning.rules import Minibatch
@@ -46,7 +42,8 @@ def _refuse_to_collate(batches: Any, *, collate_fn_map: Any = None) -> NoReturn:
 
 
 # PyTorch's way to extend `default_collate`, which a loader with a batch_size applies to items.
-default_collate_fn_map[TorchBatch] = _refuse_to_collate
+_collate = torch.utils.data._utils.collate  # pyright: ignore[reportAttributeAccessIssue]
+_collate.default_collate_fn_map[TorchBatch] = _refuse_to_collate
 
 
 class Sequences(torch.utils.data.IterableDataset):

@@ -368,7 +368,7 @@ def _machine(root: Parser) -> None:
         root,
         "doctor",
         "machine_commands:doctor",
-        "Show the version, who does the arithmetic, and which extras are found.",
+        "Show the version, the engine in use, and which extras are found.",
         ("longlag doctor --json",),
     )
     _json(doctor)
