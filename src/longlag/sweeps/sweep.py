@@ -33,7 +33,7 @@ class Progress:
     done: int = 0
     failed: int = 0
     elapsed: float = 0.0
-    unfinished: dict[str, int] = field(default_factory=dict)
+    unfinished: dict[str, int] = field(default_factory=dict, init=False)
 
     def count(self, row: Row) -> None:
         """Takes note of a row that has come."""
