@@ -210,10 +210,10 @@ def test_cases_are_the_papers_task_with_the_common_optimiser() -> None:
         100,
         110,
     )
-    assert (recipe.hidden, recipe.batch_size, recipe.learning_rate) == (32, 32, 5e-3)
-    assert (recipe.optimizer, recipe.clip, recipe.output) == ("adam", 1.0, "linear")
-    assert recipe.forget_gate
-    assert recipe.average_decay == 0
+    settings = recipe.settings()
+    asked = {"hidden": 32, "batch_size": 32, "learning_rate": 5e-3, "optimizer": "adam"}
+    asked |= {"clip": 1.0, "output": "linear", "forget_gate": True, "average_decay": 0}
+    assert settings == {**settings, **asked}
 
 
 def test_the_online_case_is_the_papers_and_never_stops() -> None:
@@ -225,7 +225,9 @@ def test_the_online_case_is_the_papers_and_never_stops() -> None:
         110,
     )
     assert case.name == "on-line, T = 100, 93 weights"
-    assert (recipe.rate, recipe.gradient, recipe.tolerance) == (0.1, "truncated", 0)
+    settings = recipe.settings()
+    assert settings == {**settings, "gradient": "truncated", "tolerance": 0}
+    assert recipe.rule.rate == 0.1
     assert case.figure(1e-6) == pytest.approx(1e3 / 105)  # of 105 steps on average
 
 
@@ -447,16 +449,16 @@ def test_no_process_is_left_behind(number: signal.Signals) -> None:
 
 def reference(recipe: Recipe) -> tuple[LSTM, list[Batch]]:
     """A network to start from, and three batches with lengths of their own."""
-    streams = recipe.streams(0)
-    drawn = [recipe.task.sample(recipe.batch_size, streams.training) for _ in range(3)]
-    return recipe.network(streams.weights), drawn
+    data = recipe.learner(0).draw(0, 3)
+    drawn = [Batch(*arrays) for arrays in zip(*data, strict=True)][:3]
+    return recipe.network_of(recipe.learner(0).weights), drawn
 
 
 def reference_losses(recipe: Recipe) -> np.ndarray:
-    network, drawn = reference(recipe)
-    learner = engines.Learner.start(recipe, network)
+    _, drawn = reference(recipe)
     data = Batch(*(np.stack(arrays) for arrays in zip(*drawn, strict=True)))
-    return engines.NumpyEngine().learn(learner, recipe, data)[0]
+    (learned,) = engines.NumpyEngine().learn(recipe, [recipe.learner(0)], [data])
+    return learned.losses
 
 
 def test_pytorch_does_the_same_work() -> None:
@@ -465,7 +467,7 @@ def test_pytorch_does_the_same_work() -> None:
 
     recipe = in_batches(30, 3, 5).recipe
     start, drawn = reference(recipe)
-    p, H = start.parameters, recipe.hidden
+    p, H = start.parameters, start.hidden
     order = np.r_[0 : 2 * H, 3 * H : 4 * H, 2 * H : 3 * H]  # PyTorch's: i, f, g, o
     network = torch_lstm.Network(H)
     with torch.no_grad():
@@ -504,10 +506,10 @@ def online_reference() -> tuple[Weights, list[tuple[np.ndarray, np.float32]]]:
     """Weights in float32, larger than a training starts from, and sequences to learn in turn."""
     rng = np.random.default_rng(5)
     small = initial_weights(rng)
-    data = on_line(30).recipe.training_data(0, 0)
+    data = on_line(30).recipe.learner(0).draw(0, 6)
     drawn = zip(data.inputs, data.lengths, data.targets, strict=True)
     start = Weights(8 * small.W, 8 * small.Wk)
-    return start, [(x[:length].copy(), target) for x, length, target in list(drawn)[:6]]
+    return start, [(x[:length].copy(), target) for x, length, target in list(drawn)]
 
 
 def learned_online(rate: float) -> tuple[np.ndarray, Weights]:
