@@ -194,6 +194,7 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / name).symlink_to(ROOT / name)
     path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
     monkeypatch.setenv("PATH", path)
+    monkeypatch.syspath_prepend(tmp_path)  # where a script finds the modules beside it
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -291,7 +291,11 @@ class LastValue(nn.Module):
         (lambda x, n: n, {"n": 0}, "n must be a whole number from 1"),
         (lambda x, n: n, {"seed": -1}, "seed must be a whole number from 0"),
         (lambda x, n: n, {"batch_size": 0}, "batch_size must be a whole number from 1"),
-        (lambda x, n: n, {"task": "robusd"}, "task must be a recipe's name or .* did you mean 'robust'"),
+        (
+            lambda x, n: n,
+            {"task": "robusd"},
+            "a recipe's name or .* did you mean 'robust'",
+        ),
         (Small("(B, 1)"), {}, r"shape \(4,\), not with shape \(4, 1\): squeeze the last axis"),
         (Small("tuple"), {}, "not with a tuple of 2: return the answers alone; nn.LSTM"),
     ],

@@ -95,7 +95,8 @@ class Registry(Mapping[str, P], Generic[P]):
     """
 
     def __init__(self, sort: str, base: type[P], *parts: P) -> None:
-        self.sort, self.base = sort, base
+        self.sort: str = sort
+        self.base: type[P] = base
         self._parts: dict[str, P | str] = {}
         for part in parts:
             self.register(part)

@@ -46,7 +46,7 @@ _collate = torch.utils.data._utils.collate  # pyright: ignore[reportAttributeAcc
 _collate.default_collate_fn_map[TorchBatch] = _refuse_to_collate
 
 
-class Sequences(torch.utils.data.IterableDataset):
+class Sequences(torch.utils.data.IterableDataset[TorchBatch]):
     """Batches of a task without end, each a `TorchBatch` (inputs, lengths, targets).
 
     Batches are made already: `DataLoader(Sequences(...), batch_size=None, num_workers=...)`. A

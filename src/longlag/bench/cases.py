@@ -150,7 +150,7 @@ class Contestant:
 PEERS = ("numpy", "torch", "jax", "numba")
 TORCH, JAX = ("torch",), ("jax", "optax")
 # By unit; the first is what the ratios refer to.
-CONTESTANTS = {
+CONTESTANTS: dict[Unit, tuple[Contestant, ...]] = {
     ITERATION: (
         Contestant("longlag kernel, data included", "longlag_kernel"),
         Contestant("longlag kernel, data as peers", "longlag_kernel", variant="drawn"),
@@ -167,7 +167,7 @@ CONTESTANTS = {
         Contestant("numba, a scalar loop", "online_numba", "numba", needs=("numba",)),
     ),
 }
-OURS = CONTESTANTS[ITERATION][0]
+OURS: Contestant = CONTESTANTS[ITERATION][0]
 
 
 @dataclass(frozen=True)

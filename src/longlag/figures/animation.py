@@ -181,7 +181,7 @@ class Stage:
     def _answers(self) -> None:
         """Truth and answer side by side; whiskers give the tolerance."""
         ax, at = self.bars, np.arange(len(self.sequences))
-        self.targets = np.stack([s.target for s in self.sequences])
+        self.targets: np.ndarray = np.stack([s.target for s in self.sequences])
         shown = examples.marked(self.targets, self.targets)
         self.order = np.argsort(shown, kind="stable")
         truth, tolerance = shown[self.order], self.run.recipe.task.tolerance

@@ -125,13 +125,13 @@ class MinibatchLearner:
         else:
             seeds = list(np.random.SeedSequence(check_seed(seed)).spawn(3))
         weights, self._training, self._test = (np.random.default_rng(s) for s in seeds)
-        self.weights = network.start(task, weights)
-        self.average = self.weights.copy() if rule.average_decay > 0 else None
+        self.weights: np.ndarray = network.start(task, weights)
+        self.average: np.ndarray | None = self.weights.copy() if rule.average_decay > 0 else None
         size = len(self.weights)
         self.optimizer: Adam | GradientDescent = GradientDescent()
         if rule.optimizer == "adam":
             self.optimizer = Adam(size, rule.beta1, rule.beta2, rule.epsilon)
-        self.block = 1 if published else self._block(getattr(stop, "test_every", 1))
+        self.block: int = 1 if published else self._block(getattr(stop, "test_every", 1))
 
     def _block(self, test_every: int) -> int:
         most = max(1, BLOCK_VALUES // (self._rule.batch_size * self._task.max_length))
@@ -244,17 +244,18 @@ class OnlineLearner:
 
     def __init__(self, rule: OnLine, task: Task, network: Network, stop: Part, seed: int) -> None:
         self._task, self._rule, self._seed = task, rule, check_seed(seed)
-        self.window = stop if isinstance(stop, Recent) else NEVER
+        self.window: Recent = stop if isinstance(stop, Recent) else NEVER
         self._test_every = getattr(stop, "test_every", rule.budget)
-        self.weights = network.start(task, stream(seed, WEIGHTS))
+        self.weights: np.ndarray = network.start(task, stream(seed, WEIGHTS))
         S, P = len(self.window.stops), len(self.weights)
-        self.recent = np.zeros(self.window.window, np.float32)
-        self.seen, self.wrong = np.zeros((), np.int64), np.zeros((), np.int64)
-        self.stops = np.full(S, -1, np.int64)
-        self.stop_weights = np.zeros((S, P), np.float32)
-        self.stop_errors = np.zeros((S, 2))
+        self.recent: np.ndarray = np.zeros(self.window.window, np.float32)
+        self.seen: np.ndarray = np.zeros((), np.int64)
+        self.wrong: np.ndarray = np.zeros((), np.int64)
+        self.stops: np.ndarray = np.full(S, -1, np.int64)
+        self.stop_weights: np.ndarray = np.zeros((S, P), np.float32)
+        self.stop_errors: np.ndarray = np.zeros((S, 2))
         most = max(1, ONLINE_BLOCK_VALUES // self._task.max_length)
-        self.block = min(ONLINE_BLOCK, 1 << (most.bit_length() - 1))  # sequences drawn together
+        self.block: int = min(ONLINE_BLOCK, 1 << (most.bit_length() - 1))  # drawn together
         self._drawn: dict[int, Batch] = {}
 
     @property

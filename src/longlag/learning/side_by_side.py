@@ -14,7 +14,7 @@ from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from longlag import checks
-from longlag.learning.engine import choose
+from longlag.learning.engine import Engine, choose
 from longlag.learning.recipe import Recipe
 from longlag.learning.rules import OnlineLearner
 from longlag.learning.streams import check_seed
@@ -55,10 +55,13 @@ class Trials:
     def __init__(
         self, recipe: Recipe, seeds: Sequence[int], engine: str = "auto", threads: int = 1
     ) -> None:
-        self.recipe, self.seeds = recipe, [check_seed(seed) for seed in seeds]
-        self.threads = checks.whole("threads", threads, 1, 1024)
-        self.engine = choose(engine, recipe=recipe)
-        self.trainings = [Training(recipe, seed, self.engine) for seed in self.seeds]
+        self.recipe: Recipe = recipe
+        self.seeds: list[int] = [check_seed(seed) for seed in seeds]
+        self.threads: int = checks.whole("threads", threads, 1, 1024)
+        self.engine: Engine = choose(engine, recipe=recipe)
+        self.trainings: list[Training] = [
+            Training(recipe, seed, self.engine) for seed in self.seeds
+        ]
 
     @property
     def left(self) -> int:

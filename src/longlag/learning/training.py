@@ -152,14 +152,16 @@ class Training:
     def __init__(
         self, recipe: Recipe, seed: int, engine: Engine, snapshot_every: int | None = None
     ) -> None:
-        self.recipe, self.seed, self.engine = recipe, check_seed(seed), engine
-        self.learner = recipe.learner(self.seed)
-        self.iteration = 0
+        self.recipe: Recipe = recipe
+        self.seed: int = check_seed(seed)
+        self.engine: Engine = engine
+        self.learner: Any = recipe.learner(self.seed)
+        self.iteration: int = 0
         self.losses: list[float] = []
         self.tests: list[Test] = []
         self.stops: tuple[Stop, ...] = ()
         self.snapshots: dict[int, np.ndarray] = {}
-        self.elapsed = 0.0
+        self.elapsed: float = 0.0
         self.stopped_by: StoppedBy | None = None
         self.score: Score | None = None
         self._waiting: list[float] = []  # losses that are in no mean yet

@@ -252,7 +252,8 @@ class Recurrent(nn.Module):
 
     def __init__(self, units: nn.GRU | nn.RNN, task: Task, output_bias: float) -> None:
         super().__init__()
-        self.units, self.read = units, nn.Linear(units.hidden_size, task.outputs)
+        self.units: nn.GRU | nn.RNN = units
+        self.read: nn.Linear = nn.Linear(units.hidden_size, task.outputs)
         self._task = (task.inputs, task.symbols, task.answered == "every", task.outputs == 1)
         nn.init.constant_(self.read.bias, output_bias)
 

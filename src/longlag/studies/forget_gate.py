@@ -26,7 +26,12 @@ GATES: dict[str, dict[str, Any]] = {
     "robust's": {"gate_biases": "lag", "forget_bias": 2.0, "input_bias": -4.0},
 }
 CELL_1997 = "1997 cell"
-NETWORK_1997 = {"network": "lstm1997", "gradient": "full", "blocks": 4, "block_size": 2}
+NETWORK_1997: dict[str, str | int] = {
+    "network": "lstm1997",
+    "gradient": "full",
+    "blocks": 4,
+    "block_size": 2,
+}
 # What the untrained network answers to everything: 1/2 as described, or 1/4, the mean target.
 OUTPUT_BIASES: dict[tuple[str, float], float] = {
     ("sigmoid", 0.5): 0.0,

@@ -111,7 +111,7 @@ class Supply:
         self._kinds: dict[str, _Kind] = {}
         self._open: dict[str, _Kind] = {}  # those of which trials wait, in the order given
         self._again: deque[Bundle] = deque()
-        self.waiting = 0  # trials that were read and have not been taken
+        self.waiting: int = 0  # trials that were read and have not been taken
 
     def read(self, workers: int) -> int:
         """Reads some trials ahead, for so many workers; returns how many wait."""

@@ -40,7 +40,7 @@ NOTICE_SECONDS = 1.0  # until a lost connection shows
 ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 HERE = "this machine's workers"
 CAUGHT = (signal.SIGINT, signal.SIGTERM)
-CONFIG = {
+CONFIG: dict[str, Any] = {
     "distributed.scheduler.worker-ttl": None,  # a worker busy for long is not dead
     "distributed.deploy.lost-worker-timeout": "1 hour",  # nor one that is slow to start again
     "distributed.worker.profile.enabled": False,
