@@ -142,8 +142,8 @@ def rewritten(name: str, **changes: np.ndarray | bytes) -> None:
         ("run/weights.npz", {"Wx": b"no array"}, RUN[0], "Wx is no array"),
         ("run/weights.npz", {"Wx": b"\x93NUMPY\x01\x00\x01\x00("}, RUN[0], "is damaged"),
         ("run/snapshots.npz", {"iterations": np.zeros(12, "c16")}, RUN[2], "iterations must be"),
-        (CHECKPOINT, {"parameters": np.zeros(1, "f4")}, RESUME, "parameters must be"),
-        (CHECKPOINT, {"moment_first": np.zeros(76)}, RESUME, "moment_first must"),
+        (CHECKPOINT, {"learner_weights": np.zeros(1, "f4")}, RESUME, "weights must be"),
+        (CHECKPOINT, {"learner_moment_first": np.zeros(76)}, RESUME, "moment_first must"),
         (CHECKPOINT, {"train_losses": np.zeros(3)}, RESUME, "it has 3 losses of"),
     ],
 )
