@@ -442,6 +442,8 @@ def test_no_process_is_left_behind(number: signal.Signals) -> None:
             raise
     if number == signal.SIGINT:
         assert (started.returncode, words) == (130, b"longlag: interrupted\n")
+    if number == signal.SIGTERM:
+        assert started.returncode == 143
 
 
 # -- the contestants do the same work ---------------------------------------------------------

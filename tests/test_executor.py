@@ -116,7 +116,7 @@ def test_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize("rows", [0, 20])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupted_sweep_keeps_what_is_finished_and_leaves_no_workers(
     tmp_path: Path, number: signal.Signals, rows: int
 ) -> None:
@@ -125,7 +125,7 @@ def test_an_interrupted_sweep_keeps_what_is_finished_and_leaves_no_workers(
     wait_for(lambda: not rows or len(table(tmp_path / "ledger")) >= rows)
     os.killpg(process.pid, number)  # as a terminal does
     out, err = process.communicate(timeout=60)
-    assert (process.returncode, out) == (130, "")
+    assert (process.returncode, out) == (128 + number, "")
     assert "interrupted; the same command goes on from" in err
     assert err.count("\n") == 1, err
     assert gone(workers)

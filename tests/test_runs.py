@@ -333,7 +333,7 @@ def wait_for_checkpoint(directory: Path, process: subprocess.Popen) -> None:
         time.sleep(0.02)
 
 
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupt_saves_and_resumption_gives_the_same_bits(
     tmp_path: Path, stop: signal.Signals
 ) -> None:
@@ -343,7 +343,7 @@ def test_an_interrupt_saves_and_resumption_gives_the_same_bits(
     time.sleep(0.5)
     process.send_signal(stop)
     out, err = process.communicate(timeout=60)
-    assert process.returncode == 130, err
+    assert process.returncode == 128 + stop, err
     report = json.loads(out)
     assert report["stopped_by"] == "interrupted"
     assert 0 < report["iterations"] < 1500

@@ -1,4 +1,4 @@
-"""Ctrl-C and termination signals, acted on between two steps."""
+"""The signals that end a command: Ctrl-C, termination, and a terminal that hangs up."""
 
 from __future__ import annotations
 
@@ -7,27 +7,68 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
+
+# A hang-up (Windows has none) means that a laptop was closed or an ssh connection ended.
+ENDING: tuple[signal.Signals, ...] = (
+    signal.SIGINT,
+    signal.SIGTERM,
+    *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []),
+)
+
+
+class Ended(KeyboardInterrupt):
+    """A signal ends the command.
+
+    Attributes:
+        number: of the signal; 128 more is the exit status.
+    """
+
+    def __init__(self, number: int, message: str = "") -> None:
+        super().__init__(message)
+        self.number: int = number
 
 
 @contextmanager
-def signals_noted() -> Iterator[Callable[[], bool]]:
-    """Notes the first Ctrl-C or termination signal, to be acted on between two steps.
+def signals_raised() -> Iterator[None]:
+    """Raises `Ended` where a signal would end the process without a word."""
+    with _handled(_raise):
+        yield
+
+
+@contextmanager
+def signals_noted() -> Iterator[Callable[[], int]]:
+    """Notes the first signal that ends a command, to be acted on between two steps.
 
     A second one acts at once; what is lost then is the work since the last checkpoint.
+
+    Yields:
+        A function that gives the number of the signal, 0 before there is one.
     """
-    noted = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield noted.is_set
-        return
+    noted = [0]
 
     def note(number: int, frame: FrameType | None) -> None:
-        if noted.is_set():
-            raise KeyboardInterrupt
-        noted.set()
+        if noted[0]:
+            _raise(number, frame)
+        noted[0] = number
 
-    before = {s: signal.signal(s, note) for s in (signal.SIGINT, signal.SIGTERM)}
+    with _handled(note):
+        yield lambda: noted[0]
+
+
+def _raise(number: int, frame: FrameType | None) -> None:
+    raise Ended(number)
+
+
+@contextmanager
+def _handled(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Handles the signals that are not ignored (as nohup has it), in the main thread alone."""
+    before: dict[signal.Signals, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        caught = [s for s in ENDING if signal.getsignal(s) != signal.SIG_IGN]
+        before = {s: signal.signal(s, handler) for s in caught}
     try:
-        yield noted.is_set
+        yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, was in before.items():
+            signal.signal(number, was)

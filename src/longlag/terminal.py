@@ -2,14 +2,57 @@
 
 from __future__ import annotations
 
+import io
 import sys
+
+
+class Messages:
+    """Standard error, of which a failure loses the messages alone: its reader may have gone."""
+
+    def write(self, text: str) -> int:
+        try:
+            if sys.stderr is not None:
+                sys.stderr.write(text)
+        except (OSError, ValueError):  # ValueError: it was closed
+            pass
+        return len(text)
+
+    def flush(self) -> None:
+        try:
+            if sys.stderr is not None:
+                sys.stderr.flush()
+        except (OSError, ValueError):
+            pass
+
+    def isatty(self) -> bool:
+        try:
+            return sys.stderr is not None and sys.stderr.isatty()
+        except ValueError:
+            return False
+
+    def fileno(self) -> int:
+        return sys.stderr.fileno()
+
+    @property
+    def encoding(self) -> str:
+        return getattr(sys.stderr, "encoding", None) or "utf-8"
+
+
+MESSAGES = Messages()
 
 
 def say(text: str) -> None:
     """Prints a line on standard error, at once."""
-    print(text, file=sys.stderr, flush=True)
+    print(text, file=MESSAGES, flush=True)
 
 
 def one_line(sentence: str) -> str:
     """The sentence, with what is no visible character, such as a path's newline, escaped."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in sentence)
+
+
+def replace_what_is_lacking() -> None:
+    """Characters that the terminal's encoding lacks are written as `?`, and no error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")

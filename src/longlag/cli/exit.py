@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable
 
 from longlag.cli.progress import moment
 from longlag.runs import session
-from longlag.terminal import one_line, say
+from longlag.signals import Ended, signals_raised
+from longlag.terminal import one_line, replace_what_is_lacking, say
 
-FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+FAILED, BAD_INPUT = 1, 2
+BY_SIGNAL = 128  # and the number of the signal: 130 after Ctrl-C, 143 after SIGTERM
 
 
 def exit_status(program: str, command: Callable[[], int]) -> int:
     """Runs a command; what goes wrong is said in one sentence, which begins with the program."""
+    replace_what_is_lacking()
     try:
-        status = _ended(command)
+        with signals_raised():
+            status = _ended(command)
         print(end="", flush=True)  # what cannot be written is noticed here, not after the end
         return status
     except ValueError as error:
@@ -24,10 +29,10 @@ def exit_status(program: str, command: Callable[[], int]) -> int:
         return BAD_INPUT
     except session.Interrupted as stop:
         say(f"{program}: interrupted at {moment(stop.training)}; --resume continues")
-        return INTERRUPTED
+        return BY_SIGNAL + stop.number
     except KeyboardInterrupt as stop:
         say(f"{program}: interrupted" + (f"; {stop}" if str(stop) else ""))
-        return INTERRUPTED
+        return BY_SIGNAL + (stop.number if isinstance(stop, Ended) else signal.SIGINT)
     except BrokenPipeError:  # whoever read the output has gone
         _give_up_output()
         return FAILED

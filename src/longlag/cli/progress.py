@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import importlib.util
 import math
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -18,7 +17,7 @@ from longlag.learning.stopping import Recent
 from longlag.learning.training import Run, Training
 from longlag.runs import directory as runs
 from longlag.runs import session
-from longlag.terminal import say
+from longlag.terminal import MESSAGES, say
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -152,7 +151,7 @@ def _clock_time(seconds: float) -> str:
 
 
 def _has_bars() -> bool:
-    return sys.stderr.isatty() and importlib.util.find_spec("tqdm") is not None
+    return MESSAGES.isatty() and importlib.util.find_spec("tqdm") is not None
 
 
 @contextmanager
@@ -164,7 +163,9 @@ def _bar(**look: Any) -> Iterator[Callable[..., tqdm]]:
 
     def bar(**more: Any) -> tqdm:
         if not shown:
-            shown.append(ended.enter_context(tqdm(dynamic_ncols=True, **look, **more)))
+            shown.append(
+                ended.enter_context(tqdm(file=MESSAGES, dynamic_ncols=True, **look, **more))
+            )
         return shown[0]
 
     with ExitStack() as ended:

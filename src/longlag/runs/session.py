@@ -20,11 +20,17 @@ Observer = Callable[[Training], None]
 
 
 class Interrupted(Exception):
-    """The user stopped the training; its state is saved."""
+    """A signal stopped the training; its state is saved.
 
-    def __init__(self, training: Training) -> None:
+    Attributes:
+        training: as it is saved.
+        number: of the signal.
+    """
+
+    def __init__(self, training: Training, number: int) -> None:
         super().__init__("interrupted")
-        self.training = training
+        self.training: Training = training
+        self.number: int = number
 
 
 @dataclass(frozen=True)
@@ -59,7 +65,7 @@ def start(
 
     Raises:
         ValueError: a request that makes no sense, or a directory that must not be written to.
-        Interrupted: by Ctrl-C or a termination signal; the checkpoint is written.
+        Interrupted: by Ctrl-C, a termination signal or a hang-up; the checkpoint is written.
     """
     chosen = recipe(request.recipe or "robust", **request.settings)
     seed = 0 if request.seed is None else request.seed
@@ -115,7 +121,7 @@ def _train(training: Training, directory: Path, observe: Observer) -> Run:
             observe(training)
             if interrupted() and training.stopped_by is None:
                 runs.save_checkpoint(training, directory)
-                raise Interrupted(training)
+                raise Interrupted(training, interrupted())
             if time.monotonic() - saved > CHECKPOINT_SECONDS:
                 runs.save_checkpoint(training, directory)
                 saved = time.monotonic()

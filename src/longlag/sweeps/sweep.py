@@ -13,7 +13,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 
 from longlag import checks, machine
-from longlag.signals import signals_noted
+from longlag.signals import Ended, signals_noted
 from longlag.sweeps.bundles import Row, Supply
 from longlag.sweeps.ledger import UNFINISHED, Ledger, check_row
 from longlag.sweeps.trial import Trial, lost
@@ -75,7 +75,8 @@ def run(
 
     Raises:
         ValueError: a number of workers or a cluster that will not do.
-        KeyboardInterrupt: by Ctrl-C or a termination signal; what was finished is recorded.
+        Ended: a KeyboardInterrupt, by Ctrl-C, a termination signal or a hang-up; what was
+            finished is recorded.
         OSError: a full disk, workers that do not start, a scheduler that is gone; what was
             recorded is safe.
     """
@@ -93,7 +94,7 @@ def run(
                     break
         observe(progress)
     if interrupted():
-        raise KeyboardInterrupt(f"the same command goes on from {ledger.path}")
+        raise Ended(interrupted(), f"the same command goes on from {ledger.path}")
     return progress
 
 
