@@ -13,6 +13,7 @@ from multiplication_problem import chosen, parser, trained
 
 from longlag import figures
 from longlag.cli.exit import exit_status
+from longlag.terminal import one_line
 
 
 def main() -> int:
@@ -22,7 +23,7 @@ def main() -> int:
     args = flags.read(sys.argv[1:])
     recipe = chosen(args, max_iters=6000)
     for path in figures.write_figures(trained(args, recipe, args.out), args.out):
-        print(path)
+        print(one_line(str(path)))
     return 0
 
 

@@ -23,6 +23,7 @@ from matplotlib.text import Text
 from PIL import Image
 
 import longlag
+from longlag import cli
 from longlag.figures import (
     animation,
     cell_state,
@@ -1022,3 +1023,14 @@ def test_shares_of_trials_are_drawn_again_from_them(redraw: Any) -> None:
         table = (path.parent / "table.md").read_text()
         said = re.findall(r"\| here \| \d+ of \d+ \| (?:≥ )?([\d,]+)", table)
         assert [f"{mean:,.0f}" for mean in means] == said
+
+
+def test_pictures_of_another_run_are_not_replaced(tmp_path: Path, capsys: Any) -> None:
+    words = "--engine numpy --min-length 12 --batch-size 4 --max-iterations 4 --test-every 2"
+    for name in "ab":
+        assert cli.main(["train", *words.split(), "--save-dir", str(tmp_path / name)]) == 0
+    capsys.readouterr()
+    assert cli.main(["figures", str(tmp_path / "a"), "--out", str(tmp_path / "b")]) == 2
+    assert "b is the directory of another run, with its own pictures" in capsys.readouterr().err
+    assert not list((tmp_path / "b").glob("*.png"))
+    assert cli.main(["figures", str(tmp_path / "a"), "--out", str(tmp_path / "b/../a")]) == 0

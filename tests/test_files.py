@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import tracemalloc
+import warnings
+import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -42,3 +47,83 @@ def test_objects_are_not_written(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="allow_pickle=False"):
         files.write_arrays(tmp_path / "a.npz", {"x": np.array([{}])})
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"old"]
+
+
+# -- what numpy.savez cannot have written ---------------------------------------------------------
+
+
+def npy(array: np.ndarray, shape: str = "") -> bytes:
+    """An .npy, whose header may claim another shape."""
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    content = buffer.getvalue()
+    header = content[10:128].replace(
+        str(array.shape).encode(), (shape or str(array.shape)).encode()
+    )
+    return content[:10] + header.rstrip().ljust(117) + b"\n" + content[128:]
+
+
+def zipped(*members: tuple[str, bytes], **more: Any) -> bytes:
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of a name given twice
+        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, content in members:
+                archive.writestr(name, content)
+            archive.comment = more.get("comment", b"")
+    return buffer.getvalue()
+
+
+OBJECTS = npy(np.arange(10)).replace(b"'<i8'", b"'|O8'")
+X = ("x.npy", npy(np.arange(10)))
+FORGED = {
+    "a name twice": (zipped(X, ("x.npy", npy(np.zeros(10)))), "holds x.npy 2 times"),
+    "no array": (zipped(X, ("readme.txt", b"hello")), "readme.txt is no array"),
+    "an array by name alone": (zipped(X, ("y.npy", b"hello")), "y is no array"),
+    "a directory": (zipped(X, ("d/", b"")), "d/ is no array"),
+    "bytes behind": (zipped(X) + b"behind", "bytes that belong to none"),
+    "a comment": (zipped(X, comment=b"hello"), "bytes that belong to none"),
+    "bytes before": (b"before" + zipped(X), "bytes that belong to none"),
+    "another file before": (zipped(("y.npy", X[1])) + zipped(X), "bytes that belong to none"),
+    "a header that asks for more": (
+        zipped(("x.npy", npy(np.arange(10), "(9000000000,)"))),
+        "not as much as its header says",
+    ),
+    "a header that asks for less": (
+        zipped(("x.npy", npy(np.arange(10), "(9,)"))),
+        "not as much as its header says",
+    ),
+    "a header of a product beyond 64 bits": (
+        zipped(("x.npy", npy(np.arange(10), f"({2**33}, {2**33})"))),
+        "not as much as its header says",
+    ),
+    "objects": (zipped(("x.npy", OBJECTS)), "holds objects"),
+    "another version": (zipped(("x.npy", b"\x93NUMPY\x03\x00" + X[1][8:])), "version"),
+    "very much in little": (zipped(("x.npy", npy(np.zeros(2**24)))), "bytes would unpack to"),
+}
+
+
+@pytest.mark.parametrize("name", FORGED)
+def test_what_numpy_cannot_have_written_is_refused(name: str, tmp_path: Path) -> None:
+    data, says = FORGED[name]
+    (tmp_path / "a.npz").write_bytes(data)
+    with pytest.raises(files.DamagedFile, match=f"a.npz is damaged.*{says}"):
+        files.read_arrays(tmp_path / "a.npz")
+
+
+def test_no_room_is_made_for_what_a_header_claims(tmp_path: Path) -> None:
+    data, _ = FORGED["a header that asks for more"]
+    (tmp_path / "a.npz").write_bytes(data)
+    tracemalloc.start()
+    with pytest.raises(files.DamagedFile):
+        files.read_arrays(tmp_path / "a.npz")
+    assert tracemalloc.get_traced_memory()[1] < 2**20
+    tracemalloc.stop()
+
+
+def test_what_numpy_has_written_is_read(tmp_path: Path) -> None:
+    for save in (np.savez, np.savez_compressed):
+        save(tmp_path / "a.npz", x=np.arange(3), y=np.zeros((2, 0), np.float32))
+        back = files.read_arrays(tmp_path / "a.npz")
+        assert list(back) == ["x", "y"]
+        assert back["y"].shape == (2, 0)

@@ -659,3 +659,31 @@ def test_an_import_spares_an_unfinished_training(tiny, run: Path, tmp_path: Path
 def test_doctor_names_the_formats_libraries(capsys) -> None:
     extras = json.loads(call(capsys, "doctor", "--json")[1])["extras"]
     assert {"torch", "safetensors", "onnx", "onnxruntime"} <= set(extras)
+
+
+# -- files of other kinds -------------------------------------------------------------------------
+
+KINDS = {
+    b"": "it is empty",
+    b"\x80\x04K\x01.": "it is a pickle",
+    b"\x89HDF\r\n\x1a\n": "it is an HDF5 file",
+    b"\x89PNG\r\n\x1a\n": "it is a PNG picture",
+    b"SQLite format 3\0": "it is an SQLite file",
+    b"hello, world": "of no known kind",
+}
+
+
+@pytest.mark.parametrize("data", KINDS)
+def test_a_file_of_another_kind_is_named(data: bytes, tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(data)
+    with pytest.raises(ValueError, match=f"a is damaged.*{KINDS[data]}") as caught:
+        interop.read(tmp_path / "a")
+    assert "not installed" not in str(caught.value)
+
+
+def test_weights_of_a_run_directory_are_no_export(tmp_path: Path) -> None:
+    files.write_arrays(tmp_path / "weights.npz", {"Wx": np.zeros(3)})
+    with pytest.raises(
+        ValueError, match=r"is an .npz of arrays.*safetensors, torch, onnx are read"
+    ):
+        interop.read(tmp_path / "weights.npz")

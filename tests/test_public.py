@@ -189,7 +189,10 @@ CALLS = {
         interop.read, {"path": "exported"}, {"path": "existing"}, {"path": "file|path"}
     ),
     "interop.recognise": Call(
-        interop.recognise, {"data": b"PK\3\4"}, {"data": "bytes"}, {"data": "begins|bytes"}
+        interop.recognise,
+        {"data": b"PK\3\4"},
+        {"data": "bytes"},
+        {"data": "empty|of no known kind|bytes"},
     ),
     "runs.put": Call(
         runs.put,

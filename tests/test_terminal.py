@@ -11,6 +11,7 @@ import subprocess
 import sys
 import termios
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -157,3 +158,25 @@ def test_an_output_that_is_full_is_said() -> None:
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
     assert done.returncode == 1
     assert done.stderr == "longlag: a file could not be used: No space left on device\n"
+
+
+def test_a_name_with_control_characters_is_escaped_in_results_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "a\x1b[31mb"
+    words = "--engine numpy --min-length 12 --batch-size 4 --max-iterations 4 --test-every 2"
+    for command in (
+        ["train", *words.split(), "--save-dir", run],
+        ["evaluate", run, "--n", "10"],
+        ["compare", run, run, "--n", "10"],
+        ["figures", run],
+        ["explore", run],
+        ["export", run, "--format", "safetensors", "--out", tmp_path / "c\x1b[31m"],
+        ["import", tmp_path / "c\x1b[31m", "--out", tmp_path / "d\x1b[31m"],
+        ["import", tmp_path / "c\x1b[31m", "--out", tmp_path / "d\x1b[31m", "--overwrite"],
+        ["study", "seeds", "--trials", "1", "--quick", "--out", tmp_path / "s\x1b[31m"],
+    ):
+        status = cli.main([str(word) for word in command])
+        out, err = capsys.readouterr()
+        assert "\x1b" not in out + err, command
+        assert status == 0, err

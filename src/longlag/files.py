@@ -10,7 +10,8 @@ import tempfile
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,13 @@ from typing import Any
 import numpy as np
 
 LARGEST = 2**32  # bytes that an .npz may unpack to
+SMALL, MOST_RATIO = 2**26, 100  # what is larger is not so much smaller when packed
+END_RECORD = 22  # bytes at the end of a zip without a comment
+ENCRYPTED = 0x1  # flag of a zip's member
+HEADERS: dict[tuple[int, int], Callable[[Any], Any]] = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
 
 
 class DamagedFile(ValueError):
@@ -69,8 +77,8 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
     """Reads all arrays of an .npz; nothing in it is ever executed.
 
     Raises:
-        DamagedFile: not an .npz, cut short, altered (its checksums fail), holding objects, or
-            unpacking to more than 4 GiB.
+        DamagedFile: not an .npz, cut short, altered (its checksums fail), holding what
+            `numpy.savez` cannot have written, or unpacking to too much (see `LARGEST`).
         FileNotFoundError: there is no such file.
     """
     data = path.read_bytes()
@@ -85,16 +93,54 @@ def unpacked(data: bytes) -> dict[str, np.ndarray]:
         ValueError: it is damaged, too large, or holds what is no array; and others, which
             `damage_named` turns into a DamagedFile.
     """
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:  # or it is no .npz
-        size = sum(member.file_size for member in archive.infolist())
-    if size > LARGEST:
-        raise ValueError(f"it would unpack to {size:,} bytes, more than {LARGEST:,}")
-    found = np.load(io.BytesIO(data), allow_pickle=False)
-    arrays = {name: found[name] for name in found.files}
-    for name, array in arrays.items():
-        if not isinstance(array, np.ndarray):  # numpy gives what is no array as bytes
-            raise ValueError(f"{name} is no array")
-    return arrays
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        check_archive(archive, data)
+        members = archive.infolist()
+        for member in members:
+            if not member.filename.endswith(".npy"):
+                raise ValueError(f"{member.filename} is no array")
+        return {
+            m.filename.removesuffix(".npy"): _array(m.filename, archive.read(m)) for m in members
+        }
+
+
+def check_archive(archive: zipfile.ZipFile, data: bytes) -> None:
+    """Refuses a zip that programs read differently, or that unpacks to very much.
+
+    Raises:
+        ValueError: a name twice, bytes before the first member or behind the end, encryption, or
+            more than `LARGEST` bytes or, from 64 MiB on, 100 times the file's own.
+    """
+    members = archive.infolist()
+    for name, times in Counter(member.filename for member in members).items():
+        if times > 1:
+            raise ValueError(f"it holds {name} {times} times")
+    start = min((member.header_offset for member in members), default=0)
+    ends = data[-END_RECORD:].startswith(b"PK\5\6") and data.endswith(b"\0\0")
+    if start != 0 or not ends:
+        raise ValueError("it holds bytes that belong to none of its members")
+    if any(member.flag_bits & ENCRYPTED for member in members):
+        raise ValueError("it is encrypted")
+    size = sum(member.file_size for member in members)
+    if size > LARGEST or (size > SMALL and size > MOST_RATIO * len(data)):
+        raise ValueError(f"its {len(data):,} bytes would unpack to {size:,}")
+
+
+def _array(name: str, content: bytes) -> np.ndarray:
+    """The array of a member, whose size must be what its header says, before room is made."""
+    if not content.startswith(np.lib.format.MAGIC_PREFIX):
+        raise ValueError(f"{name.removesuffix('.npy')} is no array")
+    stream = io.BytesIO(content)
+    version = np.lib.format.read_magic(stream)
+    if version not in HEADERS:
+        raise ValueError(f"{name} is of version {version} of its format")
+    shape, _, dtype = HEADERS[version](stream)
+    if dtype.hasobject:
+        raise ValueError(f"{name} holds objects")
+    if math.prod(shape) * dtype.itemsize != len(content) - stream.tell():
+        raise ValueError(f"{name} holds not as much as its header says")
+    stream.seek(0)
+    return np.lib.format.read_array(stream, allow_pickle=False)
 
 
 @contextmanager

@@ -42,8 +42,8 @@ MESSAGES = Messages()
 
 
 def say(text: str) -> None:
-    """Prints a line on standard error, at once."""
-    print(text, file=MESSAGES, flush=True)
+    """Prints a line on standard error, at once; see `one_line`."""
+    print(one_line(text), file=MESSAGES, flush=True)
 
 
 def one_line(sentence: str) -> str:

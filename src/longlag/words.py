@@ -62,10 +62,10 @@ def _cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, dict):
-        return ", ".join(f"{k} {v}" for k, v in value.items()) or "none"
-    if isinstance(value, (list, tuple)):
-        return ", ".join(map(str, value)) or "none"
-    return "none" if value is None else str(value)
+        value = ", ".join(f"{k} {v}" for k, v in value.items()) or None
+    elif isinstance(value, (list, tuple)):
+        value = ", ".join(map(str, value)) or None
+    return "none" if value is None else one_line(str(value))
 
 
 def seconds(value: float) -> str:
@@ -106,7 +106,7 @@ def score_card(run: Run, directory: Path) -> str:
         f"{run.sequences:,} sequences ({updates}, "
         f"{seconds(run.history.elapsed_sec)}, {_by_whom(run.engine, run.isa)})"
     )
-    parts = [head, scores(run.recipe.task.tested, run.score), f"run in {directory}"]
+    parts = [head, scores(run.recipe.task.tested, run.score), f"run in {one_line(str(directory))}"]
     if run.stops:
         parts.insert(1, _stop_table(run))
     return "\n\n".join(parts)

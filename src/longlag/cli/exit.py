@@ -10,7 +10,7 @@ from collections.abc import Callable
 from longlag.cli.progress import moment
 from longlag.runs import session
 from longlag.signals import Ended, signals_raised
-from longlag.terminal import one_line, replace_what_is_lacking, say
+from longlag.terminal import replace_what_is_lacking, say
 
 FAILED, BAD_INPUT = 1, 2
 BY_SIGNAL = 128  # and the number of the signal: 130 after Ctrl-C, 143 after SIGTERM
@@ -25,7 +25,7 @@ def exit_status(program: str, command: Callable[[], int]) -> int:
         print(end="", flush=True)  # what cannot be written is noticed here, not after the end
         return status
     except ValueError as error:
-        say(one_line(f"{program}: {error}"))
+        say(f"{program}: {error}")
         return BAD_INPUT
     except session.Interrupted as stop:
         say(f"{program}: interrupted at {moment(stop.training)}; --resume continues")
@@ -38,7 +38,7 @@ def exit_status(program: str, command: Callable[[], int]) -> int:
         return FAILED
     except OSError as error:
         reason = error.strerror or str(error)
-        say(one_line(f"{program}: {error.filename or 'a file'} could not be used: {reason}"))
+        say(f"{program}: {error.filename or 'a file'} could not be used: {reason}")
         return FAILED
     except MemoryError:
         say(f"{program}: not enough memory; fewer or shorter sequences at a time need less")

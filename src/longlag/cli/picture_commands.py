@@ -8,12 +8,16 @@ from longlag import explorer
 from longlag import figures as drawing
 from longlag.cli.outputs import files_of, output
 from longlag.runs import directory as runs
+from longlag.terminal import one_line
 
 
 def figures(args: Namespace) -> int:
     run = runs.load(args.run)
-    for path in drawing.write_figures(run, runs.writable(args.out or args.run)):
-        print(path)
+    out = args.out or args.run
+    if (out / runs.HISTORY).exists() and not out.samefile(args.run):
+        raise ValueError(f"--out {out} is the directory of another run, with its own pictures")
+    for path in drawing.write_figures(run, runs.writable(out)):
+        print(one_line(str(path)))
     return 0
 
 
@@ -22,9 +26,8 @@ def animate(args: Namespace) -> int:
     if not run.snapshots:
         raise ValueError(f"{args.run} has no {runs.SNAPSHOTS}, which the animation is made of")
     out = output(args.out or args.run / "animation.gif", *files_of(args.run))
-    print(
-        drawing.write_animation(run, out, n_frames=args.n_frames, fps=args.fps, length=args.length)
-    )
+    drawing.write_animation(run, out, n_frames=args.n_frames, fps=args.fps, length=args.length)
+    print(one_line(str(out)))
     return 0
 
 
@@ -38,5 +41,5 @@ def explore(args: Namespace) -> int:
     if out.is_dir():
         raise ValueError(f"--out must be a file, and {out} is a directory")
     output(out, *(file for path in args.runs for file in files_of(path)))
-    print(explorer.write_page(loaded, out))
+    print(one_line(str(explorer.write_page(loaded, out))))
     return 0

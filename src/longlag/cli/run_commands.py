@@ -17,7 +17,7 @@ from longlag.learning.training import Run, Training
 from longlag.runs import directory as runs
 from longlag.runs import session
 from longlag.tasks.task import Task
-from longlag.terminal import say
+from longlag.terminal import one_line, say
 
 
 def train(args: Namespace) -> int:
@@ -113,7 +113,7 @@ def export(args: Namespace) -> int:
     output(args.out, *files_of(args.run))
     interop.write(run, args.out, args.format)
     content = {"file": str(args.out), "format": args.format, **words.training_json(run)}
-    print(files.to_json(content) if args.json else args.out)
+    print(files.to_json(content) if args.json else one_line(str(args.out)))
     return 0
 
 

@@ -75,7 +75,7 @@ def read(path: str | os.PathLike[str]) -> Run:
             program.
     """
     path = checks.path("path", path)
-    if not path.is_file():
+    if not (path.is_file() or path.is_fifo()):  # a pipe, as /dev/stdin can be
         raise ValueError(f"there is no file {path}")
     data = path.read_bytes()
     with files.damage_named(path):
@@ -92,13 +92,35 @@ def recognise(data: bytes) -> Format:
     """
     if not isinstance(data, bytes):
         raise ValueError(f"data must be bytes, not {checks.shown(data)}")
-    if data[:4] == b"PK\x03\x04":
+    if data[:4] == b"PK\x03\x04" and not _holds_arrays(data):
         return "torch"
     if data[8:9] == b"{":
         return "safetensors"
     if data[:1] == b"\x08":  # ir_version, the first field of an ONNX model
         return "onnx"
-    raise ValueError(f"it begins like none of {', '.join(get_args(Format))}")
+    raise ValueError(f"it is {_kind(data)}; files of {', '.join(get_args(Format))} are read")
+
+
+def _holds_arrays(data: bytes) -> bool:
+    """Whether the first member of a zip is an array, as in an .npz."""
+    size = int.from_bytes(data[26:28], "little")
+    return data[30 : 30 + size].endswith(b".npy")
+
+
+def _kind(data: bytes) -> str:
+    """What a file of another kind is, by its first bytes."""
+    if not data:
+        return "empty"
+    if data[:4] == b"PK\x03\x04":
+        return "an .npz of arrays, such as a run directory holds"
+    kinds = {
+        **{b"\x80": "a pickle", b"\x89HDF": "an HDF5 file", b"\x93NUMPY": "an .npy array"},
+        **{b"\x89PNG": "a PNG picture", b"GIF8": "a GIF picture", b"\x1f\x8b": "a gzip file"},
+        **{b"{": "a JSON file", b"SQLite": "an SQLite file", b"<": "an HTML or XML file"},
+    }
+    return next(
+        (kind for start, kind in kinds.items() if data.startswith(start)), "of no known kind"
+    )
 
 
 def _codec(format: str) -> Codec:

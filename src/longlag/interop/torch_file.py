@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from longlag import files
 from longlag.interop import metadata
 from longlag.interop.torch_module import from_run, reordered
 from longlag.learning.training import Run
@@ -70,6 +71,7 @@ def _load(data: bytes) -> Any:
     if version < SAFE:
         raise ValueError(f"PyTorch {torch.__version__} does not read it safely; 2.10 does")
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        files.check_archive(archive, data)
         if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
             raise ValueError("it is a compressed archive, which PyTorch does not write")
         if damaged := archive.testzip():

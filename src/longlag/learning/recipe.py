@@ -117,8 +117,10 @@ class Recipe:
         """
         _check_settings(settings)
         checks.flag("trusted", trusted)
+        if absent := set(PARTS) - set(settings):
+            raise ValueError(f"its settings lack {', '.join(sorted(absent))}")
         parts = {
-            sort: registry[settings[sort]] if trusted else registry.from_file(settings.get(sort))
+            sort: registry[settings[sort]] if trusted else registry.from_file(settings[sort])
             for sort, registry in PARTS.items()
         }
         made = cls(name=name, **parts)

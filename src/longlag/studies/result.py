@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from longlag import words as report
+from longlag.terminal import one_line
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +42,7 @@ class Result(Mapping[str, Any]):
     def __str__(self) -> str:
         """What the command prints."""
         lead = [self.lead, ""] if self.lead else []
-        files = f"files in {self.content['out']}"
+        files = f"files in {one_line(str(self.content['out']))}"
         return "\n".join(
             [*lead, report.table(self.table, _keys(self.table)), "", *self.remarks, "", files]
         )
