@@ -27,7 +27,7 @@ from typing import Any
 import longlag
 from longlag import bench, cli
 from longlag.learning.training import Training
-from longlag.runs import directory as runs
+from longlag.runs import checkpoint as checkpoints
 from longlag.sweeps import executor
 from longlag.sweeps.bundles import Row, Supply
 from longlag.version import CODE_VERSION
@@ -96,7 +96,7 @@ def furnish(directory: Path) -> None:
         Path("foreign/notes.txt").write_text("not longlag's")
         settings = {"min_length": 12, "hidden": 3, "max_iterations": 20, "test_every": 5}
         session_ = _training({**settings, "test_size": 20})
-        runs.save_checkpoint(session_, Path("unfinished"))
+        checkpoints.save(session_, Path("unfinished"))
 
 
 def _training(settings: Mapping[str, Any]) -> Training:

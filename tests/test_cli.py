@@ -21,6 +21,7 @@ import longlag
 from longlag import cli
 from longlag import words as report
 from longlag.cli.settings import settings as settings_by_part
+from longlag.runs import checkpoint as checkpoints
 from longlag.runs import directory as runs
 from longlag.studies.result import Result
 
@@ -549,7 +550,7 @@ def test_a_full_disk_fails_with_one_sentence(run: Path, capsys, monkeypatch) -> 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device", "somewhere")
 
-    monkeypatch.setattr(runs, "save_checkpoint", full)
+    monkeypatch.setattr(checkpoints, "save", full)
     status, _, err = call(capsys, "train", *TINY, "--save-dir", run, "--overwrite", "--quiet")
     assert status == 1
     assert err == "longlag: somewhere could not be used: No space left on device\n"

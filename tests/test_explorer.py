@@ -18,6 +18,7 @@ from longlag import cli, explorer
 from longlag.files import to_json
 from longlag.learning.training import Run
 from longlag.networks.lstm import LSTM, Parameters, flatten
+from longlag.runs import contents
 from longlag.runs import directory as runs
 from longlag.tasks.marked_pairs import SHORTEST, MarkedPairs
 
@@ -882,7 +883,7 @@ def test_the_command_refuses_in_one_sentence(saved: Path, tmp_path: Path, capsys
     (damaged / "weights.npz").write_bytes(b"no")
     later = shutil.copytree(saved, tmp_path / "later")
     history = later / "history.json"
-    history.write_text(history.read_text().replace(runs.FORMAT, "longlag run 9"))
+    history.write_text(history.read_text().replace(contents.FORMAT, "longlag run 9"))
     paper = tmp_path / "paper"
     paper.mkdir()
     few = {"max_sequences": 64, "min_length": 11, "test_size": 16}

@@ -24,6 +24,7 @@ from conftest import Disk
 from fuzzing import LEDGER, SWEEP, TINY, TRIALS, digests, inline_workers, within
 from longlag import cli, files
 from longlag.kernel import load_kernel
+from longlag.runs import checkpoint as checkpoints
 from longlag.runs import directory as runs
 from longlag.runs import session
 from reliability import Tally
@@ -363,7 +364,7 @@ def test_a_disk_that_fills_up_during_a_training(disk: Disk, tmp_path: Path, call
     assert "No space left on device" in err
     assert runs.HISTORY not in [path.name for path in directory.iterdir()]
     disk.resize(4000)
-    assert runs.load_checkpoint(directory).state["iteration"] > 0
+    assert checkpoints.load(directory).state["iteration"] > 0
     assert call("train", "--resume", "--save-dir", directory, "--quiet")[0] == 0
     assert call(*TRAINING, "--save-dir", whole)[0] == 0
     assert bits(directory) == bits(whole)

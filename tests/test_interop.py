@@ -33,6 +33,8 @@ from longlag.interop.torch_module import LSTMModule, from_run  # noqa: E402
 from longlag.learning.recipe import recipe  # noqa: E402
 from longlag.learning.training import History, Run  # noqa: E402
 from longlag.networks.lstm import LSTM, Parameters  # noqa: E402
+from longlag.runs import checkpoint as checkpoints  # noqa: E402
+from longlag.runs import contents  # noqa: E402
 from longlag.runs import directory as runs  # noqa: E402
 
 FORMATS = get_args(interop.Format)
@@ -88,8 +90,8 @@ def bits(run: Run) -> list[bytes]:
 
 def same(one: Run, two: Run) -> bool:
     """Whether two runs are the same, but for snapshots."""
-    return bits(one) == bits(two) and files.to_json(runs.describe(one)) == files.to_json(
-        runs.describe(two)
+    return bits(one) == bits(two) and files.to_json(contents.describe(one)) == files.to_json(
+        contents.describe(two)
     )
 
 
@@ -644,14 +646,14 @@ def test_an_import_spares_an_unfinished_training(tiny, run: Path, tmp_path: Path
     unfinished.mkdir()
     training = longlag.learning.training.Training(tiny, 0, engine.choose("numpy"))
     training.advance()
-    runs.save_checkpoint(training, unfinished)
+    checkpoints.save(training, unfinished)
     interop.write(longlag.load(run), file, "safetensors")
     status, _, err = call(capsys, "import", file, "--out", unfinished)
     assert (status, "--overwrite" in err) == (2, True)
     session.resume(session.Request(), unfinished)
     shutil.rmtree(unfinished)
     unfinished.mkdir()
-    runs.save_checkpoint(training, unfinished)
+    checkpoints.save(training, unfinished)
     assert call(capsys, "import", file, "--out", unfinished, "--overwrite")[0] == 0
     assert same(longlag.load(unfinished), longlag.load(run))
 

@@ -26,6 +26,7 @@ from longlag import files
 from longlag.kernel import load_kernel
 from longlag.learning import engine as engines
 from longlag.learning.training import Training
+from longlag.runs import checkpoint as checkpoints
 from longlag.runs import directory as runs
 from longlag.runs import session
 from longlag.version import REVISION
@@ -63,7 +64,7 @@ def unfinished(directory: Path, steps: int = 2) -> None:
     for _ in range(steps):
         training.advance()
     directory.mkdir(exist_ok=True)
-    runs.save_checkpoint(training, directory)
+    checkpoints.save(training, directory)
 
 
 # -- round trips ------------------------------------------------------------------------------
@@ -270,7 +271,7 @@ def test_resumed_anywhere_a_training_ends_in_the_same_bits(
     training = Training(longlag.recipe("robust", **request.settings), 5, engines.choose("numpy"))
     for _ in range(steps):
         training.advance()
-    runs.save_checkpoint(training, directory)
+    checkpoints.save(training, directory)
     assert same_run(session.resume(session.Request(), directory), whole)
 
 
@@ -296,7 +297,7 @@ def test_a_training_of_the_kernel_is_not_resumed_without_one(
 ) -> None:
     training = Training(longlag.recipe("robust", **REQUEST.settings), 5, engines.choose("numpy"))
     training.engine.name = "native"
-    runs.save_checkpoint(training, tmp_path)
+    checkpoints.save(training, tmp_path)
     monkeypatch.setattr(session, "load_kernel", lambda: None)
     with pytest.raises(ValueError, match=r"native kernel, which is not built here.*--overwrite"):
         session.resume(session.Request(), tmp_path)
@@ -306,7 +307,7 @@ def test_a_training_of_another_revision_is_not_resumed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     unfinished(tmp_path)
-    monkeypatch.setattr(runs, "REVISION", REVISION + 1)
+    monkeypatch.setattr(checkpoints, "REVISION", REVISION + 1)
     words = f"revision {REVISION} of longlag's results, this is revision {REVISION + 1}"
     with pytest.raises(runs.Refused, match=f"{words}.*--overwrite"):
         session.resume(session.Request(), tmp_path)

@@ -26,6 +26,7 @@ from longlag.learning.side_by_side import Trials
 from longlag.learning.streams import stream
 from longlag.learning.training import Training
 from longlag.networks.lstm1997 import LSTM1997, unflatten
+from longlag.runs import checkpoint as checkpoints
 from longlag.runs import directory as runs
 from longlag.runs import session
 from longlag.tasks.score import score
@@ -215,9 +216,9 @@ def test_a_resumed_training_goes_on_to_the_same_bits(tmp_path: Path, who: str, s
         if not half and training.iteration >= 200:  # between the two stopping points
             half = len(training.stops) == 1
             assert half
-            runs.save_checkpoint(training, tmp_path)
+            checkpoints.save(training, tmp_path)
             same_bits(session.resume(session.Request(), tmp_path), whole)
-    runs.save_checkpoint(training, tmp_path)
+    checkpoints.save(training, tmp_path)
     same_bits(session.resume(session.Request(seed=seed), tmp_path), whole)
     same_bits(runs.load(tmp_path), whole)
 
@@ -227,7 +228,7 @@ def test_a_checkpoint_of_another_trial_is_refused(tmp_path: Path) -> None:
     state = training.state() | {"iteration": 7, "waiting": np.zeros(7)}
     with pytest.raises(ValueError, match="not at iteration 7"):
         begun(easy(), SOLVED).restore(state)
-    runs.save_checkpoint(training, tmp_path)
+    checkpoints.save(training, tmp_path)
     with pytest.raises(ValueError, match="was started with recipe 'paper', not 'robust'"):
         session.resume(session.Request("robust"), tmp_path)
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from longlag.learning.stopping import Recent
 from longlag.learning.training import Run
-from longlag.runs import directory as runs
+from longlag.runs import contents
 from longlag.sweeps.rates import Group, Pairs, telling
 from longlag.tasks.score import Score
 from longlag.tasks.task import Task
@@ -89,7 +89,7 @@ def training_json(run: Run) -> dict[str, Any]:
         "stopped_by": run.stopped_by,
         "elapsed_sec": run.history.elapsed_sec,
         "score": run.score.as_dict(),
-        **runs.stops_json(run),
+        **contents.stops_json(run),
     }
 
 

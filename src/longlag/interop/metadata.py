@@ -26,7 +26,7 @@ from longlag.learning.recipe import Recipe
 from longlag.learning.training import Run
 from longlag.networks.lstm import LSTM, ForgetGateLSTM
 from longlag.networks.network import counted
-from longlag.runs import directory as runs
+from longlag.runs import contents
 
 FORMAT = "longlag export 1"
 FORGET_GATE = {True: "learned", False: "fixed at 1"}
@@ -72,8 +72,8 @@ def describe(run: Run, gate_order: str) -> dict[str, str]:
         ValueError: its weights are not finite float32 numbers of its recipe's shapes.
     """
     weights = run.weights
-    runs.network_of(run.recipe, weights)
-    history = runs.describe(run)
+    contents.network_of(run.recipe, weights)
+    history = contents.describe(run)
     texts = {
         "format": FORMAT,
         "gate_order": gate_order,
@@ -113,8 +113,8 @@ def assemble(texts: Metadata, weights: Mapping[str, np.ndarray]) -> Run:
         ValueError, LookupError, TypeError: texts and weights that do not belong together.
     """
     history = json.loads(texts["run"])
-    known = runs.described({**history, "train_losses": json.loads(texts["train_losses"])})
-    network = runs.network_of(known["recipe"], weights)
+    known = contents.described({**history, "train_losses": json.loads(texts["train_losses"])})
+    network = contents.network_of(known["recipe"], weights)
     if not variant(known["recipe"]).items() <= texts.items():
         raise ValueError("its variant is not that of its settings")
     run = Run(**known, network=network, snapshots={})

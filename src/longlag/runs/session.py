@@ -11,6 +11,7 @@ from typing import Any
 from longlag.kernel import load_kernel
 from longlag.learning.recipe import recipe
 from longlag.learning.training import Run, Training, begin
+from longlag.runs import checkpoint as checkpoints
 from longlag.runs import directory as runs
 from longlag.signals import signals_noted
 
@@ -74,7 +75,7 @@ def start(
     with runs.locked(directory):
         asked = runs.identity(chosen, seed, training.engine.name)
         runs.claim(directory, asked, overwrite=overwrite)
-        runs.save_checkpoint(training, directory)
+        checkpoints.save(training, directory)
         return _train(training, directory, observe)
 
 
@@ -84,7 +85,7 @@ def resume(request: Request, directory: Path, *, observe: Observer = ignore) -> 
     Where the request names a recipe, a setting, a seed or an engine, it must be the training's.
     Arguments and errors as in `start`.
     """
-    checkpoint = runs.load_checkpoint(directory)
+    checkpoint = checkpoints.load(directory)
     _check_same(request, checkpoint, directory)
     if checkpoint.engine == "native" and load_kernel() is None:
         raise ValueError(
@@ -100,7 +101,7 @@ def resume(request: Request, directory: Path, *, observe: Observer = ignore) -> 
         return _train(training, directory, observe)
 
 
-def _check_same(request: Request, checkpoint: runs.Checkpoint, directory: Path) -> None:
+def _check_same(request: Request, checkpoint: checkpoints.Checkpoint, directory: Path) -> None:
     asked = dict(request.settings)
     asked |= {"recipe": request.recipe, "seed": request.seed}
     asked |= {"engine": None if request.engine == "auto" else request.engine}
@@ -120,12 +121,12 @@ def _train(training: Training, directory: Path, observe: Observer) -> Run:
             training.advance()
             observe(training)
             if interrupted() and training.stopped_by is None:
-                runs.save_checkpoint(training, directory)
+                checkpoints.save(training, directory)
                 raise Interrupted(training, interrupted())
             if time.monotonic() - saved > CHECKPOINT_SECONDS:
-                runs.save_checkpoint(training, directory)
+                checkpoints.save(training, directory)
                 saved = time.monotonic()
         run = training.run()
         runs.save(run, directory)
-        runs.save_checkpoint(training, directory)
+        checkpoints.save(training, directory)
     return run
