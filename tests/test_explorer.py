@@ -743,8 +743,7 @@ def test_two_runs_side_by_side(browser, variants, tmp_path: Path) -> None:
             assert f"{list(pair)[k]}: " in page.text_content("#formula")
         assert page.evaluate("document.documentElement.scrollWidth") <= 1280
         page.set_viewport_size({"width": 390, "height": 844})
-        settled(page)
-        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        page.wait_for_function("document.documentElement.scrollWidth <= 390")
 
 
 def test_two_runs_of_different_tasks(browser, variants, tmp_path: Path) -> None:
