@@ -63,7 +63,7 @@ nitpick_ignore_regex = [
     (
         r"py:.*",
         r"(np|numpy|matplotlib|PIL|torch|nn|os|pathlib|sqlite3|concurrent|collections|contextlib"
-        r"|typing)\..*",
+        r"|typing|zipfile)\..*",
     ),
     (r"py:class", "Tensor|Module"),  # torch's, where torch is not installed
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import runpy
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -129,3 +130,13 @@ def test_a_task_and_a_network_are_named_in_their_own_files_alone() -> None:
         )
     }
     assert naming <= {"longlag.tasks.marked_pairs", "longlag.tasks.registry"}
+
+
+def test_the_picture_of_the_rooms_is_the_order_of_the_imports() -> None:
+    place = SOURCE.parents[1] / "docs" / "explanation"
+    drawn = runpy.run_path(str(place / "rooms.py"))
+    assert (place / "rooms.svg").read_text(encoding="utf-8") == drawn["drawing"]()
+    shown = [[name for name, _ in rooms] for _, rooms in reversed(drawn["FLOORS"])]
+    floors = [[room for room in rooms if not room.startswith("_")] for rooms in FLOORS]
+    assert set(shown[0]) < set(floors[0])
+    assert shown[1:] == [rooms for rooms in floors[1:] if rooms]

@@ -75,8 +75,8 @@ def run(
 
     Raises:
         ValueError: a number of workers or a cluster that will not do.
-        Ended: a KeyboardInterrupt, by Ctrl-C, a termination signal or a hang-up; what was
-            finished is recorded.
+        KeyboardInterrupt: by Ctrl-C, a termination signal or a hang-up; what was finished is
+            recorded.
         OSError: a full disk, workers that do not start, a scheduler that is gone; what was
             recorded is safe.
     """
