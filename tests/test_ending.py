@@ -12,9 +12,12 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+import longlag
 from longlag import signals
+from longlag.learning import judging
 from longlag.runs import directory as runs
 
 LONGLAG = f"{shlex.quote(sys.executable)} -m longlag"
@@ -167,3 +170,40 @@ def test_files_are_utf8_whatever_the_locale(tmp_path: Path) -> None:
         done = shell(f"{strict} -m longlag {line}", tmp_path)
         assert done.returncode == 0, (line, done.stderr)
         assert not re.search(r"longlag/\S+: EncodingWarning", done.stderr), (line, done.stderr)
+
+
+# -- how much at a time ---------------------------------------------------------------------------
+
+
+def test_evaluating_more_sequences_takes_no_more_memory(tmp_path: Path) -> None:
+    shell(f"{LONGLAG} {SHORT} --quiet --save-dir run", tmp_path)
+    peaks = []
+    for n in (400_000, 4_000_000):
+        done = shell(f"{shlex.quote(sys.executable)} -c '{PEAK}' {n}", tmp_path)
+        assert done.returncode == 0, done.stderr
+        peaks.append(int(done.stdout))
+    assert peaks[1] < 1.05 * peaks[0]
+
+
+PEAK = """
+import resource, sys, longlag
+longlag.evaluate("run", n=int(sys.argv[1]))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def test_scores_are_joined_as_they_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    task, observed = longlag.task("multiplication", min_length=12), []
+
+    def answer(inputs: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        return inputs[:, 0, 0]
+
+    monkeypatch.setattr(judging, "PREDICTION_VALUES", 2**10)
+    whole = judging.on_fresh(answer, task, 1000, 0, observed.append)
+    assert observed[-1] == 1000
+    assert len(observed) > 10
+    monkeypatch.setattr(judging, "PARTS", 3)
+    parts = judging.on_fresh(answer, task, 1000, 0)
+    assert parts.wrong == whole.wrong
+    assert parts.mse == pytest.approx(whole.mse, rel=1e-12)
+    assert parts.mae == pytest.approx(whole.mae, rel=1e-12)

@@ -15,7 +15,7 @@ import numpy as np
 from longlag import checks
 from longlag import words as report
 from longlag.learning import engine as engines
-from longlag.learning.judging import Predict, on_fresh
+from longlag.learning.judging import Observer, Predict, ignore, on_fresh
 from longlag.learning.recipe import RECIPES, Recipe, recipe
 from longlag.learning.training import Run, check_run
 from longlag.networks.checking import check_answers, check_form
@@ -35,6 +35,7 @@ def evaluate(
     task: Task | Recipe | Run | str | os.PathLike[str] | None = None,
     engine: str = "auto",
     threads: int = 1,
+    observe: Observer = ignore,
 ) -> Score:
     """Scores a run on n fresh sequences.
 
@@ -47,6 +48,7 @@ def evaluate(
         seed: 0 .. 2**63 - 1.
         task: what is asked, as in `judge`; the recipe's own where not given.
         engine, threads: as in `longlag.train`.
+        observe: called with the number of sequences answered, now and then.
 
     Raises:
         ValueError: an argument that is not allowed.
@@ -58,6 +60,7 @@ def evaluate(
         asked(judged if task is None else task),
         n,
         seed,
+        observe,
     )
 
 

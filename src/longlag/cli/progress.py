@@ -95,6 +95,25 @@ def _state(training: Training) -> str:
     return ", ".join(parts)
 
 
+# -- an evaluation --------------------------------------------------------------------------------
+
+
+@contextmanager
+def of_sequences(n: int) -> Iterator[Callable[[int], None]]:
+    """An observer of how many of n sequences are answered; what is quick shows nothing."""
+    due = _clock()
+    with _bar(unit=" seq", total=n, delay=1.0, leave=False) as bar:
+
+        def drawn(answered: int) -> None:
+            bar().update(answered - bar().n)
+
+        def said(answered: int) -> None:
+            if due():
+                say(f"{answered:,} of {n:,} sequences")
+
+        yield drawn if _has_bars() else said
+
+
 # -- a sweep --------------------------------------------------------------------------------------
 
 

@@ -69,9 +69,16 @@ def evaluate(args: Namespace) -> int:
     run = runs.load(args.run)
     task = _task(run, args)
     chosen = engines.choose(args.engine, args.threads)
-    judged = judging.evaluate(
-        run, args.n, args.seed, task=task, engine=args.engine, threads=args.threads
-    )
+    with progress.of_sequences(args.n) as observe:
+        judged = judging.evaluate(
+            run,
+            args.n,
+            args.seed,
+            task=task,
+            engine=args.engine,
+            threads=args.threads,
+            observe=observe,
+        )
     content = {
         "recipe": run.recipe.name,
         "run_seed": run.seed,
@@ -92,7 +99,10 @@ def compare(args: Namespace) -> int:
         raise ValueError(f"compare needs at least two run directories, not {len(args.runs)}")
     loaded = [runs.load(path) for path in args.runs]
     task = _task(loaded[0], args)
-    scores = [judging.evaluate(run, args.n, args.seed, task=task) for run in loaded]
+    scores = []
+    for run in loaded:
+        with progress.of_sequences(args.n) as observe:
+            scores.append(judging.evaluate(run, args.n, args.seed, task=task, observe=observe))
     names = [str(path) for path in args.runs]
     if args.json:
         print(files.to_json(words.comparison_json(names, loaded, task, scores)))

@@ -11,20 +11,26 @@ from longlag.learning.streams import EVALUATION_STREAM, stream
 from longlag.tasks.score import Score, joined
 from longlag.tasks.task import Task
 
+Observer = Callable[[int], None]  # called with how many sequences are answered
 Predict = Callable[[np.ndarray, np.ndarray], np.ndarray]  # inputs and lengths to answers
 
 PREDICTION_VALUES = 2**20  # about so many steps are held at once while predicting
+PARTS = 1024  # scores of chunks that are kept before they are joined
 LANES = 16  # sequences that the widest kernel predicts in the time of one
 
 
-def on_fresh(predict: Predict, task: Task, n: int, seed: int) -> Score:
+def ignore(answered: int) -> None:
+    """Observes nothing."""
+
+
+def on_fresh(predict: Predict, task: Task, n: int, seed: int, observe: Observer = ignore) -> Score:
     """Scores answers to the n sequences that the task, n and the seed determine.
 
     Raises:
         ValueError: an n or a seed that is not allowed.
     """
     checks.whole("n", n, 1)
-    return measure(predict, task, n, stream(seed, EVALUATION_STREAM))
+    return measure(predict, task, n, stream(seed, EVALUATION_STREAM), observe=observe)
 
 
 def measure(
@@ -33,16 +39,21 @@ def measure(
     n: int,
     rng: np.random.Generator,
     in_order: bool = False,
+    observe: Observer = ignore,
 ) -> Score:
     """Scores answers to n fresh sequences, drawn and answered in chunks of bounded memory.
 
     in_order draws them one after another, of one common length (the catalogue's order).
     """
-    parts, asked = [], []
+    parts: list[Score] = []
+    asked: list[int] = []
     chunk = n if in_order else max(LANES, PREDICTION_VALUES // task.max_length)
     draw = task.sample_in_order if in_order else task.sample
     for start in range(0, n, chunk):
         batch = draw(min(chunk, n - start), rng)
         parts.append(task.score(predict(batch.inputs, batch.lengths), batch))
         asked.append(task.asked(batch))
+        if len(parts) == PARTS:
+            parts, asked = [joined(parts, asked)], [sum(asked)]
+        observe(start + len(batch.lengths))
     return joined(parts, asked)
