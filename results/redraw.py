@@ -72,7 +72,7 @@ def solved(directory: Path) -> Figure:
             mean=sum(counted) / len(counted),
             interval=bootstrap_mean(counted),
             restricted=len(reached) < len(own),
-            paper=PAPER[T, n_seq].sequences,
+            paper=PAPER[T, n_seq]["sequences"],
         )
 
     curves = [curve(*point, own) for point, own in points.items()]

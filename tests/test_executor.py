@@ -258,7 +258,7 @@ import runpy
 import longlag, longlag.cli
 from longlag import studies
 for name in studies.STUDIES:
-    studies.module(name)
+    studies.STUDIES[name]
 assert longlag.cli.main(["ledger", "show", sys.argv[1]]) == 0
 sys.argv = ["multiplication_problem.py", "--max-iters", "2", "--quiet"]
 runpy.run_path(sys.argv[0], run_name="__main__")

@@ -13,8 +13,8 @@ from longlag.kernel import load_kernel
 from longlag.learning.recipe import Recipe, recipe
 from longlag.learning.training import begin
 from longlag.sweeps.ledger import check_row
-from longlag.sweeps.slices import perform_slice, restore, stops_of
-from longlag.sweeps.trial import train
+from longlag.sweeps.slices import perform_slice, restore
+from longlag.sweeps.trial import stops_of, train
 
 ENGINES = ["numpy"] if load_kernel() is None else ["numpy", "native"]
 PASSING = ("seconds", "started", "ended", "state")

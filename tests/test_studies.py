@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from longlag.studies.cases import (
     sequences_to_mse,
     sequences_to_share,
 )
-from longlag.studies.frame import Request
+from longlag.studies.study import Study
 from longlag.sweeps.ledger import EXPORTED, Ledger
 from longlag.sweeps.sweep import Progress
 
@@ -38,6 +39,10 @@ def call(capsys: pytest.CaptureFixture[str], *args: str) -> tuple[int, str, str]
     status = cli.main([str(arg) for arg in args])
     out, err = capsys.readouterr()
     return status, out, err
+
+
+def grid(study: Study, **options: Any) -> Sequence[Case]:
+    return study.cases(study.request(options))
 
 
 def quick(capsys: pytest.CaptureFixture[str], name: str, out: Path) -> dict[str, Any]:
@@ -122,7 +127,7 @@ def test_bad_requests_are_refused_in_one_sentence(
 @pytest.mark.parametrize("name", STUDIES)
 @pytest.mark.parametrize("form", ["quick", "full", ""])
 def test_every_case_is_a_recipe(name: str, form: str) -> None:
-    cases = STUDIES[name].cases(Request(quick=form == "quick", full=form == "full"))
+    cases = grid(STUDIES[name], quick=form == "quick", full=form == "full")
     assert len({json.dumps(case.about) for case in cases}) == len(cases)
     made = [recipe(case.recipe, **case.changes) for case in cases]
     assert len({json.dumps(one.settings()) for one in made}) == len(cases)
@@ -131,15 +136,15 @@ def test_every_case_is_a_recipe(name: str, form: str) -> None:
 def test_the_described_recipe_is_in_the_grids_as_it_is() -> None:
     described = recipe("catalog")
     for T in (30, 100):
-        case = seeds.STUDY.cases(Request(lengths=(T,)))[0]
+        case = grid(seeds.STUDY, lengths=T)[0]
         made = recipe(case.recipe, **case.changes)
         same = {"stop": "mse", "test_every": 500, "test_size": 512}
         lengths = {"min_length": 20, "max_length": 30}
         assert made.with_settings({**lengths, **same}) == described
     case = next(
         case
-        for case in forget_gate.STUDY.cases(Request())
-        if (case.about["gate"], forget_gate._output(case.about)) == forget_gate.DESCRIBED
+        for case in grid(forget_gate.STUDY)
+        if (case.about["gate"], forget_gate.output(case.about)) == forget_gate.DESCRIBED
     )
     made = recipe(case.recipe, **case.changes)
     same = {"draw_order": "published", "max_iterations": 6000, **same}
@@ -147,10 +152,7 @@ def test_the_described_recipe_is_in_the_grids_as_it_is() -> None:
 
 
 def test_retention() -> None:
-    rows = {
-        case.about["gate"]: forget_gate._retention(case)
-        for case in forget_gate.STUDY.cases(Request())
-    }
+    rows = {case.about["gate"]: forget_gate.retention(case) for case in grid(forget_gate.STUDY)}
     assert {row["lag"] for row in rows.values()} == {15}
     assert rows["no gate"]["retention"] == rows["1997 cell"]["retention"] == 1
     assert rows["bias 1"]["retention"] == pytest.approx((1 / (1 + math.exp(-1))) ** 15)
@@ -161,7 +163,7 @@ def test_retention() -> None:
 def test_lag_baselines_change_the_gates_alone() -> None:
     cases = {
         case.about["recipe"]: recipe(case.recipe, **case.changes)
-        for case in lag.STUDY.cases(Request(lengths=(100,)))
+        for case in grid(lag.STUDY, lengths=100)
         if case.engine is None
     }
     robust = cases.pop("robust")
@@ -181,7 +183,7 @@ def test_pytorchs_networks_are_in_the_lag_study_where_pytorch_is(
     installed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lag, "has_torch", lambda: installed)
-    cases = lag.STUDY.cases(Request())
+    cases = grid(lag.STUDY)
     theirs = [case for case in cases if case.changes.get("network", "").startswith("torch-")]
     assert [(case.about["recipe"], case.about["T"], case.trials) for case in theirs] == (
         [(name, T, 10) for name in ("GRU", "ReLU, identity") for T in (30, 100)] * installed

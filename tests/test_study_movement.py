@@ -11,14 +11,16 @@ import numpy as np
 import pytest
 
 from longlag import cli, movement
-from longlag.studies import movement as study
+from longlag.studies.movement import STUDY, study
 from longlag.studies.movement.cases import KINDS, PHASES, Case, measure
+from longlag.studies.study import Request, run
 
 
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Path]:
     directory = tmp_path_factory.mktemp("movement")
-    return study.run(study.Request(directory, quick=True)), directory
+    asked = STUDY.request({"out": directory, "quick": True}, "longlag study movement --quick")
+    return run(asked), directory
 
 
 def test_it_writes_its_page_its_table_and_its_figures(quick: tuple[dict, Path]) -> None:
@@ -74,11 +76,11 @@ def test_the_command_prints_json_or_a_table(
 ) -> None:
     asked = []
 
-    def run(request: study.Request, say: Any) -> dict[str, Any]:
+    def carry_out(request: Request, observe: Any) -> dict[str, Any]:
         asked.append(request)
         return quick[0]
 
-    monkeypatch.setattr(study, "run", run)
+    monkeypatch.setattr(study, "carry_out", carry_out)
     args = ["study", "movement", "--quick", "--out", str(tmp_path)]
     assert cli.main([*args, "--json"]) == 0
     content = json.loads(capsys.readouterr().out)
@@ -86,7 +88,7 @@ def test_the_command_prints_json_or_a_table(
     assert content["variant"] == movement.VARIANT
     assert cli.main(args) == 0
     assert "costs" in capsys.readouterr().out
-    assert asked == [study.Request(tmp_path, quick=True)] * 2
+    assert [one.options for one in asked] == [{"out": tmp_path, "quick": True}] * 2
 
 
 def test_a_place_that_cannot_be_written_to_is_refused(

@@ -19,11 +19,11 @@ from longlag import cli
 from longlag.learning import training
 from longlag.learning.recipe import recipe
 from longlag.networks.lstm import LSTM, Parameters, sigmoid
-from longlag.studies import register
-from longlag.studies.frame import Request
+from longlag.studies.register import STUDY
 from longlag.studies.register import measure as probing
 from longlag.studies.register import page as register_page
 from longlag.studies.register import probe as register_probe
+from longlag.studies.register import study as register
 from longlag.studies.register.measure import ONE_FROM_PRODUCT, PRODUCT_FROM_BOTH, States
 from longlag.studies.register.sequences import (
     AFTER,
@@ -37,6 +37,7 @@ from longlag.studies.register.sequences import (
     with_values,
 )
 from longlag.studies.result import Result
+from longlag.studies.study import Request, run
 from longlag.tasks.marked_pairs import MarkedPairs
 
 TASK = MarkedPairs(min_length=30, max_length=33)
@@ -493,7 +494,7 @@ def test_when_it_is_formed() -> None:
 def quick(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Path]:
     directory = tmp_path_factory.mktemp("register")
     command = f"longlag study register --out {directory} --quick"
-    return register.run(Request(out=directory, quick=True, command=command)).content, directory
+    return run(STUDY.request({"out": directory, "quick": True}, command)).content, directory
 
 
 def test_a_quick_study_writes_its_files(quick: tuple[dict[str, Any], Path]) -> None:
@@ -503,7 +504,7 @@ def test_a_quick_study_writes_its_files(quick: tuple[dict[str, Any], Path]) -> N
     ledger = {"ledger.sqlite", "ledger.sqlite.lock"}
     assert {path.name for path in out.iterdir()} == pictures | tables | ledger
     page = (out / "table.md").read_text()
-    assert page.startswith(f"# {register_page.TITLE}\n")
+    assert page.startswith(f"# {STUDY.title}\n")
     assert f"Command: `longlag study register --out {out} --quick`" in page
     assert register_page.QUICK in page
     assert all(f"]({name})" in page for name in pictures)
@@ -544,7 +545,7 @@ def test_started_again_it_does_nothing_again(quick: tuple[dict[str, Any], Path])
     content, out = quick
     before = {path.name: path.read_bytes() for path in out.iterdir() if path.suffix == ".csv"}
     progress = []
-    again = register.run(Request(out=out, quick=True), progress.append)
+    again = run(STUDY.request({"out": out, "quick": True}), progress.append)
     assert json.dumps(again.content) == json.dumps(content)
     assert len(again.table) == 1 + len(again.rows)
     assert progress[-1].skipped == progress[-1].total == 3
@@ -559,12 +560,12 @@ def test_the_command_prints_json_or_a_table(
 ) -> None:
     asked = []
 
-    def run(request: Request, observe: Any) -> Result:
+    def carry_out(request: Request, observe: Any) -> Result:
         asked.append(request)
         cells = register_page.cells(quick[0]["rows"])
-        return Result(register_page.TITLE, quick[0], cells, register_page.remarks(quick[0]))
+        return Result(STUDY.title, quick[0], cells, register_page.remarks(quick[0]))
 
-    monkeypatch.setattr(register, "run", run)
+    monkeypatch.setattr(register, "carry_out", carry_out)
     args = ["study", "register", "--quick", "--trials", "2", "--lengths", "30,40"]
     assert cli.main([*args, "--json"]) == 0
     printed = json.loads(capsys.readouterr().out)
@@ -600,14 +601,14 @@ def test_bad_requests_are_refused_in_one_sentence(
 
 
 def test_groups() -> None:
-    described, *robust = register.groups(Request())
+    described, *robust = register.groups(STUDY.request({}))
     assert (described.recipe, tuple(described.seeds)) == ("catalog", (0, 2, 3))
     made = recipe("catalog", **described.changes)
     assert made == recipe("catalog")
     assert [(group.T, len(group.seeds)) for group in robust] == [(30, 10), (100, 10), (300, 10)]
     assert recipe("robust", **robust[1].changes) == recipe("robust")
-    assert register.groups(Request(full=True))[-1].T == 1000
-    for one in register.trials_of(described, Request()):
+    assert register.groups(STUDY.request({"full": True}))[-1].T == 1000
+    for one in register.trials_of(described, STUDY.request({})):
         assert one.engine == "numpy"  # the digits promised of its seeds are numpy's
 
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,11 @@ import pytest
 from fuzzing import inline_workers
 from longlag import cli, files
 from longlag.kernel import load_kernel
-from longlag.learning.recipe import recipe
 from longlag.learning.stopping import Stop
 from longlag.statistics import bootstrap_mean, clopper_pearson
-from longlag.studies import online_rows, online_study, table7, table8
-from longlag.studies.online_rows import Ended
-from longlag.studies.online_study import Request
+from longlag.studies import stops, table7, table8
+from longlag.studies.cases import Case, Outcome
+from longlag.studies.study import run
 from longlag.sweeps import bundles, executor
 from longlag.sweeps import slices as sweep_slices
 from longlag.sweeps.ledger import Ledger
@@ -54,17 +54,22 @@ def call(capsys: pytest.CaptureFixture[str], *args: Any) -> tuple[int, str, str]
 # -- arithmetic --------------------------------------------------------------------------------
 
 
-def made(seed: int, sequences: int, reached: bool, wrong: int, ended_by: str = "target") -> Ended:
+def made(sequences: int, reached: bool, wrong: int, status: str = "target") -> dict[str, Any]:
+    """A trial's row of the ledger."""
     mse = wrong * 1e-5
     fresh = Score(n=2560, mse=mse, rmse=mse**0.5, mae=mse / 2, wrong=wrong, max_error=0.3)
     window = (4e-4, 0.015) if reached else (math.nan, math.nan)
-    stop = Stop(140, reached, sequences, *window, fresh)
-    return Ended(seed, ended_by, (stop, stop))
+    stop = {**asdict(Stop(140, reached, sequences, *window, fresh)), "score": asdict(fresh)}
+    del stop["fresh"]
+    return {"status": status, "stops": [stop, {**stop, "n_seq": 13}]}
+
+
+def rows(*trials: dict[str, Any]) -> list[dict[str, Any]]:
+    return stops.rows(Outcome(Case({}, "paper", {}, 10, published=table8.PAPER), trials, 0))
 
 
 def test_a_row_of_trials_that_all_stopped() -> None:
-    trials = [made(k, n, True, w) for k, (n, w) in enumerate([(100, 10), (400, 30), (250, 20)])]
-    row = online_rows.row(recipe("paper"), trials, 0, table8.PAPER[0])
+    row = rows(*(made(n, True, w) for n, w in [(100, 10), (400, 30), (250, 20)]))[0]
     assert (row["n_seq"], row["solved"], row["unsolved"]) == (140, 3, 0)
     seen = row["sequences"]
     assert (seen["mean"], seen["median"], seen["min"], seen["max"]) == (250, 250, 100, 400)
@@ -85,11 +90,11 @@ def test_a_row_of_trials_that_all_stopped() -> None:
 
 def test_trials_that_did_not_stop_count_with_the_whole_budget() -> None:
     trials = [
-        made(0, 1_000_000, True, 10),
-        made(1, 3_000_000, False, 900, "max_iterations"),
-        made(2, 50, False, 2000, "diverged"),
+        made(1_000_000, True, 10),
+        made(3_000_000, False, 900, "max_iterations"),
+        made(50, False, 2000, "diverged"),
     ]
-    row = online_rows.row(recipe("paper"), trials, 1, table8.PAPER[1])
+    row = rows(*trials)[1]
     assert (row["n_seq"], row["solved"], row["unsolved"], row["diverged"]) == (13, 1, 2, 1)
     seen = row["sequences"]
     assert seen["restricted"]
@@ -99,9 +104,7 @@ def test_trials_that_did_not_stop_count_with_the_whole_budget() -> None:
 
 
 def test_a_row_without_a_stop_has_no_errors() -> None:
-    row = online_rows.row(
-        recipe("paper"), [made(0, 7, False, 9, "max_iterations")], 0, table8.PAPER[0]
-    )
+    row = rows(made(7, False, 9, "max_iterations"))[0]
     assert row["solved"] == 0
     assert math.isnan(row["mse"])
     assert math.isnan(row["wrong"]["mean"])
@@ -159,7 +162,8 @@ def test_the_words_say_what_did_not_stop(tmp_path: Path, capsys) -> None:
 
 @pytest.mark.parametrize("full", [False, True])
 def test_table_7_has_a_row_a_length(full: bool) -> None:
-    lengths = [c.recipe.task.min_length for c in table7.cases({}, quick=False, full=full)]
+    cases = table7.cases(table7.STUDY.request({"full": full}))
+    lengths = [case.made().task.min_length for case in cases]
     assert lengths == ([100, 500, 1000] if full else [100, 500])
 
 
@@ -315,8 +319,8 @@ def far(ledger: Path) -> list[int]:
 
 
 def study(out: Path, trials: int, budget: int, **reading: Any) -> dict[str, Any]:
-    request = Request(trials=trials, max_sequences=budget, settings=reading, out=out, quick=True)
-    return online_study.run(table8.STUDY, request)
+    asked = {"trials": trials, "max_sequences": budget, "out": out, "quick": True, **reading}
+    return dict(run(table8.STUDY.request(asked)))
 
 
 def test_fewer_and_more_trials_share_a_directory(tmp_path: Path, slices: Slices) -> None:

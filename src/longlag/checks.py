@@ -92,6 +92,30 @@ def path(name: str, value: Any) -> Path:
     raise ValueError(f"{name} must be a path, not {shown(value)}")
 
 
+def text(name: str, value: Any) -> str:
+    """`value`, which must be a string, and not empty."""
+    if isinstance(value, str) and value:
+        return value
+    raise ValueError(f"{name} must be text, not {shown(value)}")
+
+
+def several(name: str, value: Any) -> list[Any]:
+    """One value or a row of them (a list, an array), as a list of plain values.
+
+    Raises:
+        ValueError: rows of rows.
+    """
+    if isinstance(value, str):
+        return [value]
+    try:
+        found = np.atleast_1d(value)
+    except (TypeError, ValueError, RuntimeError):  # lists of several lengths, a foreign array
+        found = np.empty((0, 0))
+    if found.ndim == 1:
+        return found.tolist()
+    raise ValueError(f"{name} must be one value or a list of them, not {shown(value)}")
+
+
 def generator(name: str, value: Any) -> np.random.Generator:
     """`value`, which must be a source of random numbers: numpy's, or one that stands for it.
 

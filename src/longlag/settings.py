@@ -1,8 +1,9 @@
 """Parts of a recipe: frozen dataclasses whose fields are settings, and registries of them.
 
 A field made by `setting` is a setting: the command line has a flag of its name, and it is checked
-against its type and range on construction. A registry holds parts by name; an entry may also be a
-`module:Class` of the user's, which is imported when it is asked for.
+against its type and range on construction. An `Option` says the same of what is no part's: a flag
+of a command, an argument of a call. A registry holds parts, or other things that have a name; an
+entry may also be a `module:Class` of the user's, which is imported when it is asked for.
 """
 
 from __future__ import annotations
@@ -13,7 +14,18 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Generic, Literal, Self, TypeVar, get_args, get_origin, get_type_hints
+from pathlib import Path
+from typing import (
+    Any,
+    Generic,
+    Literal,
+    Protocol,
+    Self,
+    TypeVar,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from longlag import checks
 
@@ -73,17 +85,68 @@ def _hints(kind: type[Part]) -> dict[str, Any]:
     return get_type_hints(kind)
 
 
-def _checked(name: str, value: Any, kind: Any, limits: Mapping[str, Any]) -> Scalar:
-    """A setting as a plain Python value, refused where its type or range is wrong."""
+def _checked(name: str, value: Any, kind: Any, limits: Mapping[str, Any]) -> Any:
+    """A value as a plain Python one, refused where its type or range is wrong."""
     if get_origin(kind) is Literal:
         return checks.one_of(name, value, get_args(kind))
-    if kind is bool:
-        return checks.flag(name, value)
+    if get_origin(kind) is list:
+        (item,) = get_args(kind)
+        return tuple(_checked(name, one, item, limits) for one in checks.several(name, value))
+    plain = {bool: checks.flag, Path: checks.path, str: checks.text}
+    if kind in plain:
+        return plain[kind](name, value)
     check = checks.whole if kind is int else checks.number
     return check(name, value, limits["low"], limits["high"])
 
 
-P = TypeVar("P", bound=Part)
+@dataclass(frozen=True)
+class Option:
+    """A value that a user may give: a flag of a command, an argument of a call.
+
+    kind: int, float, bool, str, Path, a Literal of words, or list[int] or list[str], whose values
+    are tuples; text: what it means; default: what holds where it is not given; low, high: its
+    range, both ends included; shown: the default in words, where its own are none; metavar: what
+    the help calls a value, where its kind does not say it; part: of the help, in which it stands.
+    """
+
+    name: str
+    kind: Any
+    text: str
+    default: Any = None
+    low: float = 1
+    high: float = checks.LARGEST
+    shown: str = ""
+    metavar: str = ""
+    part: str = "options"
+
+    def checked(self, value: Any) -> Any:
+        """A value as a plain Python one; the default for None.
+
+        Raises:
+            ValueError: another type, or out of range; the message names it, its value and what is
+                allowed.
+        """
+        return self.default if value is None else _checked(self.name, value, self.kind, vars(self))
+
+
+def imported(where: str) -> Any:
+    """What a `module:name` names.
+
+    Raises:
+        ImportError, AttributeError: there is none.
+    """
+    module, _, name = where.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+class Named(Protocol):
+    """What a registry holds."""
+
+    @property
+    def name(self) -> str: ...
+
+
+P = TypeVar("P", bound=Named)
 
 
 class Registry(Mapping[str, P], Generic[P]):
@@ -91,7 +154,7 @@ class Registry(Mapping[str, P], Generic[P]):
 
     Args:
         sort: what the parts are, in a word: it stands in messages.
-        parts: their defaults; a string `module:Class` stands for a part that needs an extra.
+        parts: their defaults.
     """
 
     def __init__(self, sort: str, base: type[P], *parts: P) -> None:
@@ -116,7 +179,7 @@ class Registry(Mapping[str, P], Generic[P]):
         return part
 
     def later(self, name: str, where: str) -> None:
-        """Adds a part `module:Class` that is imported when it is asked for: it needs an extra."""
+        """Adds a part `module:Class`, imported when it is asked for: it takes time or an extra."""
         self._parts.setdefault(name, where)
 
     def __getitem__(self, name: str) -> P:
@@ -153,7 +216,7 @@ class Registry(Mapping[str, P], Generic[P]):
             )
         return self[name]
 
-    def kind(self, part: Part) -> str:
+    def kind(self, part: Named) -> str:
         """The name by which a part is found again: as registered, or its `module:Class`."""
         known = self._parts.get(part.name)
         where = f"{type(part).__module__}:{type(part).__qualname__}"
@@ -175,14 +238,14 @@ class Registry(Mapping[str, P], Generic[P]):
         return [name for name, part in self._parts.items() if not isinstance(part, str)]
 
     def _imported(self, where: str) -> P:
-        """The part of a class `module:Class`, with its own defaults.
+        """The part of a class `module:Class`, with its own defaults, or that `module:PART` itself.
 
         Raises:
             ValueError: it cannot be imported, or is no such part.
         """
-        module, _, name = where.partition(":")
         try:
-            made = getattr(importlib.import_module(module), name)()
+            found = imported(where)
+            made = found() if isinstance(found, type) else found
         except (ImportError, AttributeError, TypeError) as error:
             raise ValueError(f"{self.sort} {where!r} cannot be had: {error}") from error
         if not isinstance(made, self.base):

@@ -10,7 +10,6 @@ themselves are functions of what was read, in modules that are imported when the
 
 from __future__ import annotations
 
-import importlib
 import shlex
 import sys
 from argparse import Namespace
@@ -18,6 +17,7 @@ from collections.abc import Sequence
 
 from longlag.cli.exit import exit_status
 from longlag.cli.parser import parser
+from longlag.settings import imported
 
 __all__ = ["main", "parse", "parser"]
 
@@ -54,5 +54,4 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def _run(words: Sequence[str]) -> int:
     args = parse(words)
-    module, _, name = args.function.partition(":")
-    return getattr(importlib.import_module(f"longlag.cli.{module}"), name)(args)
+    return imported(f"longlag.cli.{args.function}")(args)

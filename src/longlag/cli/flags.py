@@ -12,16 +12,15 @@ import itertools
 import shutil
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, NoReturn, get_args, get_origin
 
 from longlag import checks
+from longlag.settings import Option
 
 HELP = ("-h", "--help")
 WIDEST = 100  # columns of a help text
 REQUIRED, PLACES = "required", "arguments"
-SHOWN = 60  # characters of what was typed, in the sentence that refuses it
 
 # What a value must be, and how the help calls it.
 KINDS: dict[Any, tuple[str, str]] = {
@@ -32,31 +31,6 @@ KINDS: dict[Any, tuple[str, str]] = {
     list[int]: ("whole numbers separated by commas", "N,N,..."),
     list[str]: ("names separated by commas", "NAME,NAME,..."),
 }
-
-
-@dataclass(frozen=True)
-class Setting:
-    """A setting of recipes, as a flag has it.
-
-    kind: int, float, bool, or a Literal of words; text: what it means; values: what the recipes
-    that have it set it to, in words.
-    """
-
-    name: str
-    kind: Any
-    text: str
-    values: Mapping[str, str]
-
-    def default(self, recipe: str) -> str:
-        """What holds where the flag is not given: with this recipe, and with others."""
-        recipes: dict[str, list[str]] = {}
-        for name in sorted(self.values, key=lambda name: name != recipe):
-            recipes.setdefault(self.values[name], []).append(name)
-        alone = len(recipes) == 1
-        return "; ".join(
-            value if recipe in names or alone else f"{value} in {', '.join(names)}"
-            for value, names in recipes.items()
-        )
 
 
 class Argument(NamedTuple):
@@ -73,7 +47,8 @@ class Parser(argparse.ArgumentParser):
     """A command with its flags and positional arguments, or a group of commands.
 
     examples: command lines, which stand below the help; member: what one of a group is called, such
-    as `study`.
+    as `study`; members: names of commands that `make` adds when they are asked for, as it does one
+    that is given as module:NAME.
     """
 
     def __init__(
@@ -83,6 +58,8 @@ class Parser(argparse.ArgumentParser):
         examples: Sequence[str] = (),
         *,
         member: str = "",
+        members: Iterable[str] = (),
+        make: Callable[[Parser, str], None] | None = None,
         parent: Parser | None = None,
         **layout: Any,  # argparse hands on how its own help looks
     ) -> None:
@@ -90,7 +67,8 @@ class Parser(argparse.ArgumentParser):
             prog, description=about, allow_abbrev=False, exit_on_error=False, add_help=False
         )
         self.about, self.examples, self.member, self.parent = about, examples, member, parent
-        self.commands: dict[str, Parser] = {}
+        self._commands: dict[str, Parser] = {}
+        self._members, self._make = members, make
         self.arguments: list[Argument] = []
         self.positional: list[argparse.Action] = []
         self.flags: dict[str, argparse.Action] = {}
@@ -105,8 +83,21 @@ class Parser(argparse.ArgumentParser):
         """Adds a command to a group; with `member` it is a group itself."""
         options = {"about": about, "examples": examples, "parent": self, **more}
         made = self._below.add_parser(name, help=_escaped(_summary(about)), **options)
-        self.commands[name] = made
+        self._commands[name] = made
         return made
+
+    @property
+    def commands(self) -> Mapping[str, Parser]:
+        """Those of a group by name, all of them made."""
+        for name in self._members:
+            self._named(name)
+        return self._commands
+
+    def _named(self, name: str) -> Parser | None:
+        """The command of that name, which is made where that was left for later."""
+        if self._make and name not in self._commands and (name in self._members or ":" in name):
+            self._make(self, name)
+        return self._commands.get(name)
 
     def part(self, title: str) -> None:
         """Begins a part of the help, for the flags that are added next."""
@@ -170,15 +161,16 @@ class Parser(argparse.ArgumentParser):
         """Adds --version."""
         self._add("--version", text="show the version", action="version", version=version)
 
-    def settings(self, parts: Mapping[str, Iterable[Setting]], recipe: str) -> None:
-        """Adds a flag for every setting, part by part; its value is None where it is not given.
-
-        recipe: the one that is taken where none is named.
-        """
-        for title, settings in parts.items():
-            self.part(title)
-            for one in settings:
-                self.value(flag(one.name), one.kind, one.text, shown=one.default(recipe))
+    def options(self, options: Iterable[Option]) -> None:
+        """Adds a flag for every option, in its part; its value is None where it is not given."""
+        for one in options:
+            self.part(one.part)
+            if one.kind is bool and one.default is False:
+                self.switch(flag(one.name), one.text)
+                continue
+            shown = one.shown or ("" if one.default is None else str(one.default))
+            self.value(flag(one.name), one.kind, one.text, shown=shown, metavar=one.metavar)
+        self.part("options")
 
     def _add(self, *names: str, text: str, shown: str = "", **options: Any) -> None:
         action = self.add_argument(*names, help=_escaped(text), **options)
@@ -188,7 +180,7 @@ class Parser(argparse.ArgumentParser):
 
     def leaves(self) -> Iterator[Parser]:
         """All commands below, or this one alone."""
-        if not self.commands:
+        if not self.member:
             yield self
         for below in self.commands.values():
             yield from below.leaves()
@@ -221,7 +213,7 @@ class Parser(argparse.ArgumentParser):
 
     def synopsis(self) -> str:
         """How the command is written."""
-        if self.commands:
+        if self.member:
             return f"{self.prog} {self._member()} [options]"
         needed = [a.written for a in self.arguments if a.default == REQUIRED]
         return " ".join([self.prog, *needed, "[options]"])
@@ -235,7 +227,7 @@ class Parser(argparse.ArgumentParser):
             ValueError: what is wrong with them, in one sentence.
             SystemExit: after --help or --version.
         """
-        if self.commands:
+        if self.member:
             return self._chosen(words)
         if set(HELP) & set(itertools.takewhile(lambda word: word != "--", words)):
             return self.parse_args(["--help"])
@@ -256,17 +248,17 @@ class Parser(argparse.ArgumentParser):
 
     def _chosen(self, words: Sequence[str]) -> argparse.Namespace:
         """What the command that the first word names reads from the others."""
+        names = [*self._commands, *self._members]
         if not words:
-            known = ", ".join(self.commands)
-            raise ValueError(f"a {self.member} is missing: give one of {known}")
+            raise ValueError(f"a {self.member} is missing: give one of {', '.join(names)}")
         first, *rest = words
-        if first in self.commands:
-            return self.commands[first].read(rest)
+        if command := self._named(first):
+            return command.read(rest)
         if first in self.flags:
             return self.parse_args([first])
         if not first.startswith("-"):
-            hint = checks.nearest(first, self.commands)
-            raise ValueError(f"unknown {self.member} {_shown(first)}{hint}")
+            hint = checks.nearest(first, names)
+            raise ValueError(f"unknown {self.member} {checks.shown(first)}{hint}")
         name = _parted(first)[0]
         if any(name in leaf.flags for leaf in self.leaves()):
             place = f"{self.prog} {self._member()} {name}"
@@ -294,7 +286,7 @@ class Parser(argparse.ArgumentParser):
             raise ValueError(self._has_no(name))
         if self.flags[name].nargs == 0:
             if value is not None:
-                raise ValueError(f"{name} takes no value, not {_shown(value)}")
+                raise ValueError(f"{name} takes no value, not {checks.shown(value)}")
             return name
         if value is None:
             value = next(rest, "--")
@@ -312,13 +304,13 @@ class Parser(argparse.ArgumentParser):
             raise ValueError(f"{self._name()} is missing its {names}; usage: {self.synopsis()}")
         several = any(action.nargs == "+" for action in self.positional)
         if len(free) > len(self.positional) and not several:
-            extra = _shown(free[len(self.positional)])
+            extra = checks.shown(free[len(self.positional)])
             raise ValueError(f"{extra} is a word too many; usage: {self.synopsis()}")
 
     def _has_no(self, name: str) -> str:
         """That there is no such flag here, and which may have been meant."""
         has = f"{self._name()} has" if self._name() else "there is"
-        said = f"{has} no flag {_shortened(name)}"
+        said = f"{has} no flag {name:.60}"
         root = self
         while root.parent is not None:
             root = root.parent
@@ -382,14 +374,6 @@ def _listed(rows: Mapping[str, str], left: int, width: int) -> str:
     return "\n".join(lines)
 
 
-def _shown(word: str) -> str:
-    return repr(_shortened(word))
-
-
-def _shortened(word: str) -> str:
-    return word if len(word) <= SHOWN else f"{word[:SHOWN]}..."
-
-
 # -- values ---------------------------------------------------------------------------------------
 
 
@@ -415,7 +399,7 @@ def _reader(kind: Any) -> Callable[[str], Any]:
         except (KeyError, ValueError):
             near = checks.near(word, choices)
             hint = f"; did you mean {near!r}?" if near else ""
-            said = f"must be {what}, not {_shown(word)}{hint}"
+            said = f"must be {what}, not {checks.shown(word)}{hint}"
             raise argparse.ArgumentTypeError(said) from None
 
     return read

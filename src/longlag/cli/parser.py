@@ -7,14 +7,16 @@ that module alone: what draws or runs studies costs no other command its time to
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 from longlag import interop
-from longlag.cli.flags import Parser, flag
+from longlag.cli.flags import Parser
 from longlag.cli.settings import DEFAULT, settings
 from longlag.learning import engine
 from longlag.learning.recipe import RECIPES
+from longlag.studies import STUDIES
 from longlag.version import __version__
 
 FIRST_STEPS = (
@@ -52,11 +54,9 @@ def _command(
 # -- what many commands have ----------------------------------------------------------------------
 
 
-def _engine(command: Parser, *, threads: bool = True) -> None:
-    text = "the native kernel, or the numpy reference; auto takes the kernel where it can"
-    command.value("--engine", engine.Choice, text, "auto")
-    if threads:
-        command.value("--threads", int, "threads of the native kernel, at most", 1)
+def _engine(command: Parser) -> None:
+    command.value("--engine", engine.Choice, engine.CHOICE, "auto")
+    command.value("--threads", int, "threads of the native kernel, at most", 1)
 
 
 def _sequences(command: Parser) -> None:
@@ -65,7 +65,7 @@ def _sequences(command: Parser) -> None:
     command.value("--seed", int, "of the sequences: the same for every run", 0)
     for one in settings()["task"]:
         if one.name in ("min_length", "max_length"):
-            command.value(flag(one.name), one.kind, one.text, shown="the run's")
+            command.options([replace(one, shown="the run's", part="options")])
 
 
 def _json(command: Parser) -> None:
@@ -99,7 +99,8 @@ def _train(root: Parser) -> None:
     )
     train.switch("--quiet", "no progress")
     _json(train)
-    train.settings(settings(), DEFAULT)
+    for part in settings().values():
+        train.options(part)
 
 
 def _judge(root: Parser) -> None:
@@ -193,107 +194,35 @@ def _files(root: Parser) -> None:
 
 # -- studies --------------------------------------------------------------------------------------
 
-READING = ("error", "gradient", "reads", "first_mark", "check_every")  # of the paper
-OF_1997 = {
-    "table8": "Table 8 of the paper, the multiplication problem: both stopping points",
-    "table7": "Table 7 of the paper, the adding problem: T = 100 and 500, with --full also 1000",
-}
-SWEEPS = {
-    "seeds": "Stuck seeds: the described recipe and robust at T = 30 and 100, by three rules",
-    "forget-gate": "Which factor unsticks the seeds: forget gates and outputs, with --full at "
-    "T = 100 too",
-    "lag": "Sequences and seconds to success from T = 30 to 10,000, with --full to 100,000",
-    "register": "Which cells of a trained network carry the first value, which the product, and "
-    "since when",
-}
-GOES_ON = "Stopped and started again it goes on."
-
 
 def _studies(root: Parser) -> None:
-    group = root.command(
+    root.command(
         "study",
-        "Ask one question with many trials: its table, its figure, its data.",
+        "Ask one question with many trials: its table, its figure, its data. A study of your own "
+        "is given as module:STUDY.",
         ("longlag study seeds --quick", "longlag study table8 --trials 32"),
         member="study",
+        members=STUDIES,
+        make=_study,
     )
-    for name, title in OF_1997.items():
-        _study_of_1997(group, name, title)
-    for name, title in SWEEPS.items():
-        _sweep(group, name, title)
-    movement = _command(
-        group,
-        "movement",
-        "study_commands:movement",
-        "What moving its data costs an LSTM: the data movement distance of training steps.",
-        ("longlag study movement --quick",),
-    )
-    _out(movement)
-    movement.switch("--quick", "short sequences: shows in seconds that everything runs")
-    _json(movement)
 
 
-def _study_of_1997(group: Parser, name: str, title: str) -> None:
-    """A study of the LSTM of 1997; a reading of the paper is a choice of five settings."""
-    study = _command(
+def _study(group: Parser, name: str) -> None:
+    """The command of a study: what it declares, and --json."""
+    study = STUDIES[name]
+    options = {one.name for one in study.options}
+    goes_on = ". Stopped and started again it goes on." if "ledger" in options else "."
+    example = f"longlag study {name}"
+    more = [f"{example} --trials 50 --workers 4"] if "trials" in options else []
+    command = _command(
         group,
         name,
-        "study_commands:of_1997",
-        f"{title}. {GOES_ON}",
-        (f"longlag study {name} --quick", f"longlag study {name} --trials 30 --out {name}"),
+        "study_commands:study",
+        f"{study.help}{goes_on}",
+        [f"{example} --quick" if "quick" in options else example, *more],
     )
-    known = {one.name: one for part in settings().values() for one in part}
-    study.value("--trials", int, "trials, a seed each", shown="10")
-    budget = known["max_sequences"]
-    study.value("--max-sequences", int, budget.text, shown=budget.default("paper"))
-    study.value("--seed", int, "of the first trial", 0)
-    _out(study)
-    _work(study)
-    _engine(study, threads=False)
-    _sizes(study)
-    _json(study)
-    study.settings({"a reading of the paper": [known[name] for name in READING]}, "paper")
-
-
-def _sweep(group: Parser, name: str, title: str) -> None:
-    study = _command(
-        group,
-        name,
-        "study_commands:register" if name == "register" else "study_commands:sweep",
-        f"{title}. {GOES_ON}",
-        (f"longlag study {name} --quick", f"longlag study {name} --trials 50 --workers 4"),
-    )
-    study.value("--trials", int, "trials of every case, a seed each", shown="the study's own")
-    study.value(
-        "--max-sequences", int, "training sequences of a trial at most", shown="the study's own"
-    )
-    study.value("--seed", int, "of the first trial", 1000)
-    study.value("--lengths", list[int], "values of T", shown="the study's own", metavar="T,T,...")
-    _out(study)
-    _work(study)
-    _engine(study, threads=False)
-    _sizes(study)
-    _json(study)
-
-
-def _out(study: Parser) -> None:
-    study.value("--out", Path, "directory of the results", shown="a new one below study")
-
-
-def _work(study: Parser) -> None:
-    """Who carries trials out, and where they are written down."""
-    study.value("--ledger", Path, "file that holds the trials", shown="ledger.sqlite in --out")
-    study.value("--workers", int, "processes", shown="as many as there are cores")
-    study.value(
-        "--scheduler",
-        str,
-        "address of a Dask cluster that does the work instead, such as tcp://host:8786",
-        metavar="ADDRESS",
-    )
-
-
-def _sizes(study: Parser) -> None:
-    study.switch("--quick", "a small form: shows in seconds that everything runs")
-    study.switch("--full", "the study's largest form")
+    command.options(study.options)
+    _json(command)
 
 
 # -- ledgers --------------------------------------------------------------------------------------

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, get_type_hints
 
-from longlag.cli.flags import Setting
 from longlag.learning.recipe import PARTS, RECIPES
-from longlag.settings import Part, Registry, Scalar, setting_fields
+from longlag.settings import Option, Part, Registry, Scalar, setting_fields
 
 DEFAULT = "robust"  # the recipe that is trained where none is named
 TITLES = {"task": "task", "network": "network", "rule": "learning rule", "stop": "stopping rule"}
@@ -18,44 +18,47 @@ ABOUT = {
 }
 
 
-def settings() -> dict[str, list[Setting]]:
+def settings() -> dict[str, list[Option]]:
     """Every setting of any recipe, by the part of the help in which it stands."""
     return {TITLES[sort]: _of_sort(sort, registry) for sort, registry in PARTS.items()}
 
 
-def _of_sort(sort: str, registry: Registry[Any]) -> list[Setting]:
+def _of_sort(sort: str, registry: Registry[Any]) -> list[Option]:
     """The flag that chooses the kind of part, and a flag for every setting of any kind."""
     text = f"{ABOUT[sort]}: {', '.join(registry)}, or your own module:Class"
-    found = {sort: Setting(sort, str, text, _values(sort))}
+    found = {sort: Option(sort, str, text, shown=_default(sort, {}), part=TITLES[sort])}
     kinds = {name: registry[name] for name in registry.ready()}
     for part in kinds.values():
         hints = get_type_hints(type(part))
         for field in setting_fields(type(part)):
-            if field.name not in found:
-                having = [kind for kind, p in kinds.items() if field.name in p.settings()]
-                alone = len({type(kinds[kind]) for kind in kinds}) == len(
-                    {type(kinds[kind]) for kind in having}
-                )
-                of = "" if alone else f" ({', '.join(having)})"
-                values = _values(field.name) or _defaults(field.name, kinds)
-                text = field.metadata["help"] + of
-                found[field.name] = Setting(field.name, hints[field.name], text, values)
+            having = {kind: p for kind, p in kinds.items() if field.name in p.settings()}
+            others = {type(p) for p in kinds.values()} - {type(p) for p in having.values()}
+            of = f" ({', '.join(having)})" if others else ""
+            option = Option(
+                name=field.name,
+                kind=hints[field.name],
+                text=field.metadata["help"] + of,
+                shown=_default(field.name, having),
+                part=TITLES[sort],
+            )
+            found.setdefault(field.name, option)
     return list(found.values())
 
 
-def _values(name: str) -> dict[str, str]:
-    """What the recipes that have a setting set it to, in words."""
-    return {
-        known.name: _shown(settings[name])
-        for known in RECIPES.values()
-        if name in (settings := known.settings())
-    }
+def _default(name: str, having: Mapping[str, Part]) -> str:
+    """What holds where a flag is not given: in the recipe that is trained, and in others.
 
-
-def _defaults(name: str, kinds: dict[str, Part]) -> dict[str, str]:
-    """What a setting is by default in the kinds of parts that have it, in words."""
-    having = {kind: part.settings() for kind, part in kinds.items()}
-    return {kind: _shown(own[name]) for kind, own in having.items() if name in own}
+    having: kinds of parts with the setting, which say it where no recipe has it.
+    """
+    known = {one.name: one.settings() for one in RECIPES.values() if name in one.settings()}
+    owners = known or {kind: part.settings() for kind, part in having.items()}
+    values: dict[str, list[str]] = {}
+    for owner in sorted(owners, key=lambda owner: owner != DEFAULT):
+        values.setdefault(_shown(owners[owner][name]), []).append(owner)
+    return "; ".join(
+        value if DEFAULT in names or len(values) == 1 else f"{value} in {', '.join(names)}"
+        for value, names in values.items()
+    )
 
 
 def _shown(value: Scalar) -> str:

@@ -29,6 +29,7 @@ from longlag.networks.network import flatten
 from longlag.tasks.task import Batch
 
 Choice = Literal["auto", "native", "numpy"]
+CHOICE = "the native kernel, or the numpy reference; auto takes the kernel where it can"
 LARGEST_SQUARE = float(np.finfo(np.float32).max)  # Adam's second moment must be a float32 too
 
 

@@ -58,7 +58,7 @@ class Below(Tested):
 
     by_last_test: ClassVar[bool] = True
 
-    target_test_mse: float = setting(0.030, "stop below this test MSE (--stop mse)", 0, 1e15)
+    target_test_mse: float = setting(0.030, "stop below this test MSE", 0, 1e15)
 
     @property
     def name(self) -> str:

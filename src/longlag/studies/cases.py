@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from longlag.learning.recipe import Recipe, recipe
 from longlag.statistics import clopper_pearson
 from longlag.tasks.score import LOOSE_SHARE, STRICT_SHARE
 
 MSE_TARGET = 0.030
+FRESH, QUICK_FRESH = 25_600, 200  # further sequences, apart from those that a trial stops by
 
 Row = dict[str, Any]
 
@@ -23,8 +25,8 @@ class Case:
 
     about: what tells the case from the study's others; changes: of the registered recipe's
     settings; trials: how many, where the user does not say; fresh: further sequences to score on;
-    engine: what computes it, where that is not the
-    user's choice.
+    engine: what computes it, where that is not the user's choice; published: what a paper has, a
+    mapping a row of the case.
     """
 
     about: Mapping[str, Any]
@@ -33,6 +35,11 @@ class Case:
     trials: int
     fresh: int = 0
     engine: str | None = None
+    published: Sequence[Row] = ()
+
+    def made(self) -> Recipe:
+        """The recipe with its changes."""
+        return recipe(self.recipe, **self.changes)
 
 
 @dataclass(frozen=True)
@@ -76,6 +83,11 @@ RULES: dict[str, Callable[[Row], int | None]] = {
 STRICT = "n_seq = 13"
 
 
+def solved(outcome: Outcome, rule: str = STRICT) -> list[Row]:
+    """The rows of the trials that met a rule."""
+    return [row for row in outcome.rows if RULES[rule](row) is not None]
+
+
 def reached(outcome: Outcome, rule: str) -> Row:
     """How many trials met a rule, with the rate's exact interval, and after how many sequences."""
     seen = [count for row in outcome.rows if (count := RULES[rule](row)) is not None]
@@ -101,6 +113,25 @@ def good_on_fresh(outcome: Outcome) -> Row:
         "rate": good / outcome.n,
         "interval": clopper_pearson(good, outcome.n),
     }
+
+
+def lines(outcome: Outcome) -> Iterator[Row]:
+    """A line a trial: after how many sequences it met which rule, its scores and its tests."""
+    for row in outcome.rows:
+        scores = {
+            f"{kind}_{name}": (row[kind] or {}).get(name)
+            for kind in ("score", "fresh")
+            for name in ("n", "wrong", "mse", "rmse")
+        }
+        tests = " ".join(f"{k}:{mse:.6g}:{wrong}" for k, mse, wrong in row["curve"])
+        yield {
+            **outcome.case.about,
+            **{name: row[name] for name in ("seed", "status", "sequences")},
+            "seconds": round(row["seconds"], 4),
+            **{name: rule(row) for name, rule in RULES.items()},
+            **scores,
+            "tests (iteration:mse:wrong)": tests,
+        }
 
 
 def spread(values: Sequence[float]) -> Row:

@@ -8,13 +8,22 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
-from longlag.figures import lag_scaling
 from longlag.learning.recipe import recipe
-from longlag.studies.cases import RULES, STRICT, Case, Outcome, Row, good_on_fresh, reached, spread
-from longlag.studies.frame import FRESH, QUICK_FRESH, Request, budget
+from longlag.studies.cases import (
+    FRESH,
+    QUICK_FRESH,
+    STRICT,
+    Case,
+    Outcome,
+    Row,
+    good_on_fresh,
+    reached,
+    solved,
+    spread,
+)
 from longlag.studies.page import in_interval, in_share, in_spread
+from longlag.studies.study import WITH_LENGTHS, Columns, Request, Study
 
 TRIALS = {30: 30, 100: 30, 300: 30, 1000: 30, 3000: 30, 10_000: 10}
 FULL_TRIALS = {**TRIALS, 30_000: 3, 100_000: 3}
@@ -45,106 +54,61 @@ def _in_words(own: dict[str, Any]) -> str:
     )
 
 
-class Lag:
-    """Robust at every length; plainer initialisations at those that they can afford."""
+def cases(request: Request) -> list[Case]:
+    """Robust at all lengths, then the baselines at those that they can afford."""
+    grid = QUICK_TRIALS if request.quick else FULL_TRIALS if request.full else TRIALS
+    lengths = request.lengths or tuple(grid)
+    found = [_case(request, ROBUST, T, grid.get(T, 3)) for T in lengths]
+    for name in (BIAS_1, BIAS_LOG_T):
+        feasible = [T for T in lengths if T in BASELINE_LENGTHS or request.quick]
+        found += [_case(request, name, T, grid.get(T, 3)) for T in feasible]
+    for name in TORCH if has_torch() else ():
+        feasible = [T for T in lengths if T in TORCH_LENGTHS or request.quick]
+        found += [_torch_case(request, name, T, grid.get(T, 3)) for T in feasible]
+    return found
 
-    name = "lag"
-    title = "Lag scaling: sequences and seconds against T"
-    notes: tuple[str, ...] = (
-        "The paper's task rules, lengths T to 1.1 T. The baselines are robust in everything but "
-        "their gates: input bias 0, and a forget bias of 1 or of log 1.1 T; they get "
-        f"{BASELINE_SEQUENCES:,} sequences, robust {OWN.rule.budget * OWN.batch_size:,}.",
-        f"The GRU and the ReLU network (initialised after Le, Jaitly & Hinton 2015) are PyTorch's, "
-        f"under robust's protocol with {TORCH_SEQUENCES:,} sequences and their own settings: "
-        + "; ".join(f"{name}: {_in_words(own)}" for name, own in TORCH.items())
-        + ". Of a few settings, each tried on a seed or two below 1000, these did best at T = 30; "
-        "at T = 100 the GRU (8 or 32 units) left chance with none within 64,000 sequences.",
-        "Strict: at most 16 of 2560 fresh answers off by more than 0.04 on two successive, "
-        "independent test sets. Intervals are exact (Clopper-Pearson, 95 %); sequences and seconds "
-        "are those of the seeds that were solved, median (range).",
-        "Seconds are of one core of a shared machine, testing included (a test of 2560 sequences "
-        f"every {TEST_EVERY * OWN.batch_size:,} training sequences of robust); ns a step: "
-        "those seconds over training sequences times T.",
-    )
 
-    def cases(self, request: Request) -> Sequence[Case]:
-        """Robust at all lengths, then the baselines."""
-        grid = QUICK_TRIALS if request.quick else FULL_TRIALS if request.full else TRIALS
-        lengths = request.lengths or tuple(grid)
-        cases = [_case(request, ROBUST, T, grid.get(T, 3)) for T in lengths]
-        for name in (BIAS_1, BIAS_LOG_T):
-            feasible = [T for T in lengths if T in BASELINE_LENGTHS or request.quick]
-            cases += [_case(request, name, T, grid.get(T, 3)) for T in feasible]
-        for name in TORCH if has_torch() else ():
-            feasible = [T for T in lengths if T in TORCH_LENGTHS or request.quick]
-            cases += [_torch_case(request, name, T, grid.get(T, 3)) for T in feasible]
-        return cases
+def columns(rows: Sequence[Row]) -> Columns:
+    """A head says how many fresh sequences there were."""
+    further = max((row["fresh"]["of"] for row in rows if row["fresh"]), default=FRESH)
+    return {
+        "recipe": lambda row: row["recipe"],
+        "T": lambda row: f"{row['T']:,}",
+        "strict": in_share,
+        "95 % interval": in_interval,
+        f"≤ 0.65 % wrong of {further:,} more": lambda row: (
+            in_share(row["fresh"]) if row["fresh"] else "–"
+        ),
+        "sequences": lambda row: in_spread(row["sequences"]),
+        "seconds": lambda row: in_spread(row["seconds"], _seconds),
+        "ns a step": lambda row: "–" if math.isnan(row["step_ns"]) else f"{row['step_ns']:.0f}",
+    }
 
-    def rows(self, outcomes: Sequence[Outcome]) -> list[Row]:
-        """A line a case."""
-        return [_row(outcome) for outcome in outcomes]
 
-    def cells(self, rows: Sequence[Row]) -> list[tuple[str, ...]]:
-        """The table."""
-        further = max((row["fresh"]["of"] for row in rows if row["fresh"]), default=FRESH)
-        fresh = f"≤ 0.65 % wrong of {further:,} more"
-        head = ("recipe", "T", "strict", "95 % interval", fresh)
-        return [
-            (*head, "sequences", "seconds", "ns a step"),
-            *(
-                (
-                    *(row["recipe"], f"{row['T']:,}", in_share(row), in_interval(row)),
-                    "–" if row["fresh"] is None else in_share(row["fresh"]),
-                    *(in_spread(row["sequences"]), in_spread(row["seconds"], _seconds)),
-                    "–" if math.isnan(row["step_ns"]) else f"{row['step_ns']:.0f}",
-                )
-                for row in rows
-            ),
-        ]
-
-    def remarks(self, rows: Sequence[Row]) -> list[str]:
-        """How robust's numbers grow."""
-        lines = []
-        if any(row["recipe"] == BIAS_1 for row in rows) and not any(
-            row["recipe"] in TORCH for row in rows
-        ):
-            lines.append(
-                "PyTorch's GRU and ReLU network are left out: PyTorch is not installed "
-                "(pip install 'longlag[torch]', then the same command adds them)."
-            )
-        mine = [row for row in rows if row["recipe"] == ROBUST and row["solved"]]
-        if len(mine) < 2:
-            return lines
-        log_T = np.log([row["T"] for row in mine])
-        seen, cost = ([row[k]["median"] for row in mine] for k in ("sequences", "seconds"))
-        a, b = (float(np.polyfit(log_T, np.log(values), 1)[0]) for values in (seen, cost))
-        first, last = mine[0], mine[-1]
-        return [
-            *lines,
-            f"robust, from T = {first['T']:,} to {last['T']:,}: the median number of sequences "
-            f"goes from {seen[0]:,.0f} to {seen[-1]:,.0f}, as T to the power {a:.2f} (least "
-            f"squares on the logarithms of the medians), seconds as T to the power {b:.2f}, "
-            f"nanoseconds a training step from {first['step_ns']:.0f} to {last['step_ns']:.0f}.",
-        ]
-
-    def figure(self, outcomes: Sequence[Outcome], rows: Sequence[Row]) -> Figure:
-        """Sequences, seconds and rates against T."""
-        names = dict.fromkeys(row["recipe"] for row in rows)
-        series = []
-        for name in names:
-            mine = [(o, r) for o, r in zip(outcomes, rows, strict=True) if r["recipe"] == name]
-            points = [
-                lag_scaling.Point(
-                    row["T"],
-                    row["rate"],
-                    row["interval"],
-                    [one["sequences"] for one in _solved(outcome)],
-                    [one["seconds"] for one in _solved(outcome)],
-                )
-                for outcome, row in mine
-            ]
-            series.append(lag_scaling.Series(name, points))
-        return lag_scaling.draw(series, self.title)
+def remarks(rows: Sequence[Row]) -> list[str]:
+    """How robust's numbers grow."""
+    lines = []
+    if any(row["recipe"] == BIAS_1 for row in rows) and not any(
+        row["recipe"] in TORCH for row in rows
+    ):
+        lines.append(
+            "PyTorch's GRU and ReLU network are left out: PyTorch is not installed "
+            "(pip install 'longlag[torch]', then the same command adds them)."
+        )
+    mine = [row for row in rows if row["recipe"] == ROBUST and row["solved"]]
+    if len(mine) < 2:
+        return lines
+    log_T = np.log([row["T"] for row in mine])
+    seen, cost = ([row[k]["median"] for row in mine] for k in ("sequences", "seconds"))
+    a, b = (float(np.polyfit(log_T, np.log(values), 1)[0]) for values in (seen, cost))
+    first, last = mine[0], mine[-1]
+    return [
+        *lines,
+        f"robust, from T = {first['T']:,} to {last['T']:,}: the median number of sequences "
+        f"goes from {seen[0]:,.0f} to {seen[-1]:,.0f}, as T to the power {a:.2f} (least "
+        f"squares on the logarithms of the medians), seconds as T to the power {b:.2f}, "
+        f"nanoseconds a training step from {first['step_ns']:.0f} to {last['step_ns']:.0f}.",
+    ]
 
 
 def _seconds(value: float) -> str:
@@ -154,13 +118,13 @@ def _seconds(value: float) -> str:
 def _case(request: Request, name: str, T: int, trials: int) -> Case:
     batch = OWN.batch_size
     limit = OWN.rule.budget if name == ROBUST else BASELINE_SEQUENCES // batch
-    changes: dict[str, Any] = {"min_length": T, "max_iterations": budget(request, batch, limit)}
+    changes: dict[str, Any] = {"min_length": T, "max_iterations": request.iterations(batch, limit)}
     if name != ROBUST:
         longest = T * 11 // 10
         bias = 1.0 if name == BIAS_1 else math.log(longest)
         changes |= {"gate_biases": "constant", "input_bias": 0.0, "forget_bias": bias}
     if request.quick:
-        changes |= {"max_iterations": budget(request, batch, 6400 // batch), "test_size": 200}
+        changes |= {"max_iterations": request.iterations(batch, 6400 // batch), "test_size": 200}
     return Case({"recipe": name, "T": T}, "robust", changes, trials, _fresh(request, T))
 
 
@@ -170,7 +134,7 @@ def _torch_case(request: Request, name: str, T: int, trials: int) -> Case:
     changes: dict[str, Any] = {
         **{"network": TORCH_NETWORKS[name], "min_length": T, **TORCH[name]},
         **{"test_every": TORCH_TEST_EVERY // batch},
-        "max_iterations": budget(request, batch, TORCH_SEQUENCES // batch),
+        "max_iterations": request.iterations(batch, TORCH_SEQUENCES // batch),
     }
     if request.quick:
         changes |= {"max_iterations": 60, "test_every": 20, "test_size": 200}
@@ -195,21 +159,45 @@ def has_torch() -> bool:
     return importlib.util.find_spec("torch") is not None
 
 
-def _solved(outcome: Outcome) -> list[Row]:
-    return [row for row in outcome.rows if RULES[STRICT](row) is not None]
-
-
-def _row(outcome: Outcome) -> Row:
-    T, solved = outcome.case.about["T"], _solved(outcome)
+def rows(outcome: Outcome) -> list[Row]:
+    """A line a case."""
+    T, good = outcome.case.about["T"], solved(outcome)
     per_step = [1e9 * row["seconds"] / (row["sequences"] * T) for row in outcome.rows]
-    return {
-        **outcome.case.about,
-        **reached(outcome, STRICT),
-        "seconds": spread([row["seconds"] for row in solved]),
-        "step_ns": float(np.median(per_step)),
-        "wrong": spread([row["score"]["wrong"] for row in solved]),
-        "fresh": good_on_fresh(outcome) if outcome.case.fresh else None,
-    }
+    return [
+        {
+            **reached(outcome, STRICT),
+            "seconds": spread([row["seconds"] for row in good]),
+            "step_ns": float(np.median(per_step)),
+            "wrong": spread([row["score"]["wrong"] for row in good]),
+            "fresh": good_on_fresh(outcome) if outcome.case.fresh else None,
+        }
+    ]
 
 
-STUDY = Lag()
+STUDY = Study(
+    name="lag",
+    title="Lag scaling: sequences and seconds against T",
+    help="Sequences and seconds to success from T = 30 to 10,000, with --full to 100,000",
+    options=WITH_LENGTHS,
+    cases=cases,
+    rows=rows,
+    columns=columns,
+    remarks=remarks,
+    notes=(
+        "The paper's task rules, lengths T to 1.1 T. The baselines are robust in everything but "
+        "their gates: input bias 0, and a forget bias of 1 or of log 1.1 T; they get "
+        f"{BASELINE_SEQUENCES:,} sequences, robust {OWN.rule.budget * OWN.batch_size:,}.",
+        f"The GRU and the ReLU network (initialised after Le, Jaitly & Hinton 2015) are PyTorch's, "
+        f"under robust's protocol with {TORCH_SEQUENCES:,} sequences and their own settings: "
+        + "; ".join(f"{name}: {_in_words(own)}" for name, own in TORCH.items())
+        + ". Of a few settings, each tried on a seed or two below 1000, these did best at T = 30; "
+        "at T = 100 the GRU (8 or 32 units) left chance with none within 64,000 sequences.",
+        "Strict: at most 16 of 2560 fresh answers off by more than 0.04 on two successive, "
+        "independent test sets. Intervals are exact (Clopper-Pearson, 95 %); sequences and seconds "
+        "are those of the seeds that were solved, median (range).",
+        "Seconds are of one core of a shared machine, testing included (a test of 2560 sequences "
+        f"every {TEST_EVERY * OWN.batch_size:,} training sequences of robust); ns a step: "
+        "those seconds over training sequences times T.",
+    ),
+    figure="longlag.studies.figures:lag",
+)

@@ -9,6 +9,8 @@ from typing import Any
 
 from longlag import machine
 from longlag.studies.cases import Row
+from longlag.studies.study import Request
+from longlag.words import seconds
 
 
 def in_share(row: Row) -> str:
@@ -42,6 +44,25 @@ def bullets(lines: Sequence[str]) -> str:
 def engine(content: Mapping[str, Any]) -> str:
     """Who did the arithmetic."""
     return f"{content['engine']} engine{', ' + content['isa'] if content['isa'] else ''}"
+
+
+def page(
+    request: Request,
+    content: Mapping[str, Any],
+    table: Sequence[Sequence[str]],
+    remarks: Sequence[str],
+) -> str:
+    """A study's page: its table, what the numbers come to, and how it is made again."""
+    study = request.study
+    lead = f"{lead}.\n\n" if (lead := study.lead(content)) else ""
+    picture = f"![{study.title}]({study.picture})\n\n" if study.figure else ""
+    torch = [f"PyTorch {content['torch']}"] if content["torch"] else []
+    return (
+        f"# {study.title}\n\n{lead}{markdown(table)}\n\n{bullets([*remarks, *study.notes])}\n\n"
+        f"{picture}Command: `{request.command}` (seeds from {request.seed})  \n"
+        f"longlag {content['code']}, {engine(content)}, {setting(*torch)}; learning took "
+        f"{seconds(content['elapsed_sec'])} of the workers' time.\n"
+    )
 
 
 def setting(*more: str) -> str:

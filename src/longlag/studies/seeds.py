@@ -6,88 +6,37 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from matplotlib.figure import Figure
-
-from longlag.figures import seed_curves
 from longlag.learning.recipe import recipe
-from longlag.studies.cases import RULES, STRICT, Case, Outcome, Row, good_on_fresh, reached, spread
-from longlag.studies.frame import FRESH, QUICK_FRESH, Request, budget
+from longlag.studies.cases import (
+    FRESH,
+    QUICK_FRESH,
+    RULES,
+    Case,
+    Outcome,
+    Row,
+    good_on_fresh,
+    reached,
+    spread,
+)
 from longlag.studies.page import in_interval, in_share, in_spread
+from longlag.studies.study import WITH_LENGTHS, Request, Study
 
 LENGTHS, QUICK_LENGTHS = (30, 100), (30,)
 TRIALS, QUICK_TRIALS = 30, 3
 ON_FRESH = "≤ 0.65 % wrong of {:,} more"
 
 
-class Seeds:
-    """Catalog, also with its output from the mean, and robust: who meets which rule."""
-
-    name = "seeds"
-    title = "Stuck seeds: the described recipe and the robust one"
-    notes: tuple[str, ...] = (
-        "catalog is the described system: lengths 2T/3 to T, tested at T, 6000 batches of 32 at "
-        "most; here it goes on past its own stop (MSE < 0.030) so that the stricter rules can be "
-        "judged. Its sigmoid output answers 1/2 to everything at first; catalog from 1/4 differs "
-        "in its output bias alone, −log 3, with which it answers 1/4, the mean of the targets. "
-        "robust has the paper's rules, lengths T to 1.1 T.",
-        "n_seq = 140 and 13: at most 7 % and 0.65 % of 2560 fresh answers off by more than 0.04, "
-        "on two successive, independent test sets. The last rule is for the final weights, on "
-        "sequences that took no part in stopping.",
-        "Rates have exact (Clopper-Pearson) 95 % intervals; sequences are of those that met the "
-        "rule: median (range).",
-    )
-
-    def cases(self, request: Request) -> Sequence[Case]:
-        """The three at every length."""
-        lengths = request.lengths or (QUICK_LENGTHS if request.quick else LENGTHS)
-        return [case(request, T) for T in lengths for case in (_catalog, _from_mean, _robust)]
-
-    def rows(self, outcomes: Sequence[Outcome]) -> list[Row]:
-        """A line a recipe, length and rule."""
-        rows = []
-        for outcome in outcomes:
-            about = dict(outcome.case.about)
-            rows += [{**about, "rule": rule, **reached(outcome, rule)} for rule in RULES]
-            rows.append({**about, **_on_fresh(outcome)})
-        return rows
-
-    def cells(self, rows: Sequence[Row]) -> list[tuple[str, ...]]:
-        """The table."""
-        head = ("recipe", "T", "rule", "seeds", "95 % interval", "sequences, median (range)")
-        return [
-            head,
-            *(
-                (
-                    row["recipe"],
-                    str(row["T"]),
-                    row["rule"],
-                    in_share(row),
-                    in_interval(row),
-                    in_spread(row["sequences"]),
-                )
-                for row in rows
-            ),
-        ]
-
-    def remarks(self, rows: Sequence[Row]) -> list[str]:
-        """The stuck seeds, counted."""
-        return [
-            f"{row['recipe']}, T = {row['T']}: {row['trials'] - row['solved']} of "
-            f"{row['trials']} seeds do not meet {row['rule']}."
-            for row in rows
-            if row["rule"] in list(RULES)[::2]
-        ]
-
-    def figure(self, outcomes: Sequence[Outcome], rows: Sequence[Row]) -> Figure:
-        """The test curves of all seeds."""
-        return seed_curves.draw([_panel(outcome) for outcome in outcomes], self.title)
+def cases(request: Request) -> list[Case]:
+    """The three at every length."""
+    lengths = request.lengths or (QUICK_LENGTHS if request.quick else LENGTHS)
+    return [case(request, T) for T in lengths for case in (_catalog, _from_mean, _robust)]
 
 
 def _catalog(request: Request, T: int, name: str = "catalog", output_bias: float = 0.0) -> Case:
     changes: dict[str, Any] = {
         **{"min_length": 2 * T // 3, "max_length": T, "stop": "strict"},
         **{"test_every": 250, "test_size": 2560, "output_bias": output_bias},
-        "max_iterations": budget(request, 32, 6000),
+        "max_iterations": request.iterations(32, 6000),
     }
     if request.quick:
         changes |= {"max_iterations": 200, "test_every": 50, "test_size": 200}
@@ -100,7 +49,7 @@ def _from_mean(request: Request, T: int) -> Case:
 
 def _robust(request: Request, T: int) -> Case:
     own = recipe("robust")
-    limit = budget(request, own.batch_size, own.rule.budget)
+    limit = request.iterations(own.batch_size, own.rule.budget)
     changes: dict[str, Any] = {"min_length": T, "max_iterations": limit}
     if request.quick:
         changes |= {"test_size": 200}
@@ -112,24 +61,50 @@ def _case(request: Request, name: str, of: str, T: int, changes: dict[str, Any])
     return Case({"recipe": name, "T": T}, of, changes, trials, fresh)
 
 
-def _on_fresh(outcome: Outcome) -> Row:
-    """The last rule, which is not met at any moment of a training."""
+def rows(outcome: Outcome) -> list[Row]:
+    """A line a rule; the last is not met at any moment of a training."""
     found = good_on_fresh(outcome)
-    return {"rule": ON_FRESH.format(found["of"]), **found, "sequences": spread([])}
+    last = {"rule": ON_FRESH.format(found["of"]), **found, "sequences": spread([])}
+    return [*({"rule": rule, **reached(outcome, rule)} for rule in RULES), last]
 
 
-def _panel(outcome: Outcome) -> seed_curves.Panel:
-    batch, T = outcome.setting("batch_size"), outcome.case.about["T"]
-    task = recipe(outcome.case.recipe, **outcome.case.changes).task.tested
-    curves = [
-        seed_curves.Curve(
-            [k * batch for k, _, _ in row["curve"]],
-            [mse for _, mse, _ in row["curve"]],
-            RULES[STRICT](row) is not None,
-        )
-        for row in outcome.rows
+def remarks(rows: Sequence[Row]) -> list[str]:
+    """The stuck seeds, counted."""
+    return [
+        f"{row['recipe']}, T = {row['T']}: {row['trials'] - row['solved']} of "
+        f"{row['trials']} seeds do not meet {row['rule']}."
+        for row in rows
+        if row["rule"] in list(RULES)[::2]
     ]
-    return seed_curves.Panel(f"{outcome.case.about['recipe']}, T = {T}", curves, task.chance_mse)
 
 
-STUDY = Seeds()
+STUDY = Study(
+    name="seeds",
+    title="Stuck seeds: the described recipe and the robust one",
+    help="Stuck seeds: the described recipe and robust at T = 30 and 100, by three rules",
+    options=WITH_LENGTHS,
+    cases=cases,
+    rows=rows,
+    columns={
+        "recipe": lambda row: row["recipe"],
+        "T": lambda row: str(row["T"]),
+        "rule": lambda row: row["rule"],
+        "seeds": in_share,
+        "95 % interval": in_interval,
+        "sequences, median (range)": lambda row: in_spread(row["sequences"]),
+    },
+    remarks=remarks,
+    notes=(
+        "catalog is the described system: lengths 2T/3 to T, tested at T, 6000 batches of 32 at "
+        "most; here it goes on past its own stop (MSE < 0.030) so that the stricter rules can be "
+        "judged. Its sigmoid output answers 1/2 to everything at first; catalog from 1/4 differs "
+        "in its output bias alone, −log 3, with which it answers 1/4, the mean of the targets. "
+        "robust has the paper's rules, lengths T to 1.1 T.",
+        "n_seq = 140 and 13: at most 7 % and 0.65 % of 2560 fresh answers off by more than 0.04, "
+        "on two successive, independent test sets. The last rule is for the final weights, on "
+        "sequences that took no part in stopping.",
+        "Rates have exact (Clopper-Pearson) 95 % intervals; sequences are of those that met the "
+        "rule: median (range).",
+    ),
+    figure="longlag.studies.figures:seeds",
+)

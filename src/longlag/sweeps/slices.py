@@ -19,11 +19,9 @@ import numpy as np
 
 from longlag import files
 from longlag.learning.side_by_side import Trials
-from longlag.learning.stopping import Stop
 from longlag.learning.training import Training
 from longlag.sweeps.ledger import UNFINISHED
 from longlag.sweeps.trial import failure, now, outcome, recipe_of, row_of
-from longlag.tasks.score import Score
 
 THREADS = 2  # one learns, one draws what comes next
 
@@ -104,15 +102,3 @@ def restore(training: Training, state: bytes | None) -> float:
     seconds, diverged = float(arrays.pop("seconds")), bool(arrays.pop("diverged"))
     training.go_on(arrays, diverged)
     return seconds
-
-
-def stops_of(row: Mapping[str, Any]) -> tuple[Stop, ...]:
-    """A trial's stopping points, from its row of the ledger.
-
-    Raises:
-        LookupError, TypeError: the row has none.
-    """
-    return tuple(
-        Stop(**{**{k: v for k, v in stop.items() if k != "score"}, "fresh": Score(**stop["score"])})
-        for stop in row["stops"]
-    )

@@ -7,13 +7,12 @@ and takes (settings, seed, engine).
 from __future__ import annotations
 
 import hashlib
-import importlib
 import json
 import platform
 import socket
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -24,6 +23,9 @@ from longlag.learning import engine as engines
 from longlag.learning import training
 from longlag.learning.judging import on_fresh
 from longlag.learning.recipe import Recipe, recipe
+from longlag.learning.stopping import Stop
+from longlag.settings import imported
+from longlag.tasks.score import Score
 from longlag.version import CODE_VERSION, REVISION, __version__
 
 TRAIN = "longlag.sweeps.trial:train"
@@ -136,6 +138,18 @@ def outcome(run: training.Run, fresh: int = 0) -> dict[str, Any]:
     }
 
 
+def stops_of(row: Mapping[str, Any]) -> tuple[Stop, ...]:
+    """A trial's stopping points, from its row of the ledger.
+
+    Raises:
+        LookupError, TypeError: the row has none.
+    """
+    return tuple(
+        Stop(**{**{k: v for k, v in stop.items() if k != "score"}, "fresh": Score(**stop["score"])})
+        for stop in row["stops"]
+    )
+
+
 def perform(work: Mapping[str, Any]) -> dict[str, Any]:
     """Carries out one trial; whatever it raises becomes a row with status `failed`.
 
@@ -144,16 +158,11 @@ def perform(work: Mapping[str, Any]) -> dict[str, Any]:
     """
     started, start = now(), time.perf_counter()
     try:
-        found = {**_function(work)(work["settings"], work["seed"], work["engine"])}
+        found = {**imported(work["function"])(work["settings"], work["seed"], work["engine"])}
         json.dumps(found)  # it travels as JSON
     except (Exception, SystemExit) as error:
         found = failure(error)
     return row_of(work, work["seed"], started, time.perf_counter() - start, found)
-
-
-def _function(work: Mapping[str, Any]) -> Callable[..., Any]:
-    module, name = work["function"].split(":")
-    return getattr(importlib.import_module(module), name)
 
 
 def failure(error: BaseException) -> dict[str, Any]:

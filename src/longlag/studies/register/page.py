@@ -15,7 +15,6 @@ from longlag.studies.page import bullets, markdown, setting
 from longlag.studies.register.measure import PRODUCT_FROM_BOTH
 from longlag.studies.register.sequences import POINTS
 
-TITLE = "Inside the network: which cells form a register, and what it holds"
 HEAD = (
     *("recipe", "T", "seed", "RMSE", "answers: R²"),
     *("between the marks: cells", "closed", "by all others", "by random sets", "on a line"),
@@ -281,7 +280,7 @@ def _count(values: Iterable[Any]) -> str:
 # -- files ----------------------------------------------------------------------------------------
 
 
-def page(content: Mapping[str, Any], command: str) -> str:
+def page(title: str, content: Mapping[str, Any], command: str) -> str:
     """table.md."""
     pictures = (
         ("readout", "R² against the step, and against a sequence's own time"),
@@ -293,7 +292,7 @@ def page(content: Mapping[str, Any], command: str) -> str:
     found = summary(content["rows"])
     shown = "\n\n".join(f"![{words}]({name}.png)" for name, words in pictures)
     return (
-        f"# {TITLE}\n\n## Found\n\n{bullets(remarks(content))}\n\n## In numbers\n\n"
+        f"# {title}\n\n## Found\n\n{bullets(remarks(content))}\n\n## In numbers\n\n"
         "Median and range over the networks that compute a product (their number in brackets).\n\n"
         f"{markdown(found) if found else 'None does.'}\n\n## Network by network\n\n"
         f"{markdown(cells(content['rows']))}\n\n"

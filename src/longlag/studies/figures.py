@@ -1,0 +1,97 @@
+"""Figures of studies: each a function of title, outcomes and rows, which a study names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from matplotlib.figure import Figure
+
+from longlag.figures import lag_scaling, rates, seed_curves, solved_share
+from longlag.studies import forget_gate as gates
+from longlag.studies.cases import RULES, STRICT, Outcome, Row, solved
+from longlag.studies.stops import in_words, point
+from longlag.sweeps.trial import stops_of
+
+
+def seeds(title: str, outcomes: Sequence[Outcome], rows: Sequence[Row]) -> Figure:
+    """The test curves of all seeds, a panel a case."""
+    return seed_curves.draw([_seed_panel(outcome) for outcome in outcomes], title)
+
+
+def _seed_panel(outcome: Outcome) -> seed_curves.Panel:
+    batch, about = outcome.setting("batch_size"), outcome.case.about
+    curves = [
+        seed_curves.Curve(
+            [k * batch for k, _, _ in row["curve"]],
+            [mse for _, mse, _ in row["curve"]],
+            RULES[STRICT](row) is not None,
+        )
+        for row in outcome.rows
+    ]
+    chance = outcome.case.made().task.tested.chance_mse
+    return seed_curves.Panel(f"{about['recipe']}, T = {about['T']}", curves, chance)
+
+
+def forget_gate(title: str, outcomes: Sequence[Outcome], rows: Sequence[Row]) -> Figure:
+    """Rates with their intervals, a panel a length."""
+    panels = []
+    for T in sorted({row["T"] for row in rows}):
+        here = [row for row in rows if row["T"] == T]
+        lines = []
+        for gate in dict.fromkeys(row["gate"] for row in here):
+            of = {gates.output(row): row for row in here if row["gate"] == gate}
+            points = {
+                k: (row["strict"]["rate"], row["strict"]["interval"]) for k, row in of.items()
+            }
+            lines.append(rates.Line(gate, gates.kept(of[gates.DESCRIBED[1]]), points))
+        panels.append(rates.Panel(f"T = {T}, shortest lag {here[0]['lag']}", lines))
+    subtitle = (
+        "share of seeds that meet the strict rule, with exact 95 % intervals; by output, and the "
+        "answer that it starts from"
+    )
+    return rates.draw(panels, title, subtitle, "σ(b)^lag")
+
+
+def lag(title: str, outcomes: Sequence[Outcome], rows: Sequence[Row]) -> Figure:
+    """Sequences, seconds and strict rates against T, a line a recipe.
+
+    A case's `about` has `recipe` and `T`, and its one row what `reached` finds.
+    """
+    series = []
+    for name in dict.fromkeys(row["recipe"] for row in rows):
+        points = [
+            lag_scaling.Point(
+                row["T"],
+                row["rate"],
+                row["interval"],
+                [one["sequences"] for one in solved(outcome)],
+                [one["seconds"] for one in solved(outcome)],
+            )
+            for outcome, row in zip(outcomes, rows, strict=True)
+            if row["recipe"] == name
+        ]
+        series.append(lag_scaling.Series(name, points))
+    return lag_scaling.draw(series, title)
+
+
+def stops(title: str, outcomes: Sequence[Outcome], rows: Sequence[Row]) -> Figure:
+    """The share of trials that have stopped against sequences, a curve a stopping point."""
+    points = [
+        [stops_of(row)[s] for row in outcome.rows]
+        for outcome in outcomes
+        for s in range(len(outcome.case.published))
+    ]
+    curves = [
+        solved_share.Curve(
+            label=point(row),
+            sequences=[stop.sequences for stop in stops if stop.reached],
+            trials=len(stops),
+            mean=row["sequences"]["mean"],
+            interval=row["sequences"]["interval"],
+            restricted=row["sequences"]["restricted"],
+            paper=row["paper"]["sequences"],
+        )
+        for stops, row in zip(points, rows, strict=True)
+    ]
+    reading = in_words(outcomes[0].case.made().settings())
+    return solved_share.draw(curves, title, rows[0]["max_sequences"], reading)

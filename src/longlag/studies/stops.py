@@ -1,0 +1,258 @@
+"""Tables of the paper with stopping points: on-line trials beside what it prints.
+
+A trial that does not get to a point within the budget counts, with the whole budget, among the
+sequences: their mean is then the restricted mean. Errors are those of the trials that did.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, get_type_hints
+
+import numpy as np
+
+from longlag.learning.recipe import Recipe, recipe
+from longlag.learning.stopping import Recent, Stop
+from longlag.settings import Option, setting_fields
+from longlag.statistics import bootstrap_mean, clopper_pearson
+from longlag.studies.cases import Case, Outcome, Row
+from longlag.studies.study import BUDGET, COMMON, SEED, TRIALS, Request, Study
+from longlag.sweeps.trial import stops_of
+
+READING = ("error", "gradient", "reads", "first_mark", "check_every")  # of the paper
+QUICK_TRIALS, N_TRIALS = 4, 10
+
+
+def study(name: str, recipe_name: str, **more: Any) -> Study:
+    """A study of such trials of a recipe, whose options are a reading of the paper too."""
+    own = recipe(recipe_name)
+    settings = {one.name: one for part in own.parts.values() for one in _options(part)}
+    budget = settings["max_sequences"]
+    first = (
+        replace(TRIALS, text="trials, a seed each", shown=str(N_TRIALS)),
+        replace(BUDGET, text=budget.text, shown=budget.shown),
+        replace(SEED, default=0),
+    )
+    return Study(
+        name=name,
+        options=(*first, *COMMON[len(first) :], *(settings[name] for name in READING)),
+        rows=rows,
+        columns=COLUMNS,
+        published=PUBLISHED,
+        remarks=remarks,
+        notes=NOTES,
+        lead=lambda content: (
+            f"{content['trials']} trials of at most {content['max_sequences']:,} sequences; "
+            f"{in_words(content['reading'])}"
+        ),
+        about=about,
+        lines=lines,
+        figure="longlag.studies.figures:stops",
+        picture="solved.png",
+        **more,
+    )
+
+
+def _options(part: Any) -> Iterator[Option]:
+    """The settings of a part, as they are where the user does not say."""
+    hints, values = get_type_hints(type(part)), part.settings()
+    for one in setting_fields(type(part)):
+        meta, value = one.metadata, values[one.name]
+        yield Option(
+            name=one.name,
+            kind=hints[one.name],
+            text=meta["help"],
+            low=meta["low"],
+            high=meta["high"],
+            shown=str(value),
+            part="a reading of the paper",
+        )
+
+
+def case(request: Request, of: str, T: int, published: Sequence[Row], quick: int) -> Case:
+    """Trials of a recipe at a length, or in the quick form of short sequences and so many."""
+    asked = {name: request.options[name] for name in (*READING, "max_sequences")}
+    changes = {name: value for name, value in asked.items() if value is not None}
+    if request.quick:
+        changes = {"min_length": 14, "max_sequences": quick, **changes}
+    else:
+        changes = {"min_length": T, **changes}
+    trials = QUICK_TRIALS if request.quick else N_TRIALS
+    return Case({"min_length": changes["min_length"]}, of, changes, trials, published=published)
+
+
+# -- rows -----------------------------------------------------------------------------------------
+
+
+def rows(outcome: Outcome) -> list[Row]:
+    """A row a stopping point."""
+    made = outcome.case.made()
+    trials = [stops_of(row) for row in outcome.rows]
+    diverged = sum(row["status"] == "diverged" for row in outcome.rows)
+    return [
+        {
+            **_row(made, [stops[s] for stops in trials]),
+            **{"diverged": diverged, "paper": dict(paper)},
+        }
+        for s, paper in enumerate(outcome.case.published)
+    ]
+
+
+def _row(made: Recipe, stops: Sequence[Stop]) -> Row:
+    reached = [stop for stop in stops if stop.reached]
+    counted = [stop.sequences if stop.reached else made.rule.budget for stop in stops]
+    solved, n = len(reached), len(stops)
+    assert isinstance(made.stop, Recent)
+    return {
+        "n_seq": stops[0].n_seq,
+        "max_sequences": made.rule.budget,
+        "solved": solved,
+        "solved_interval": clopper_pearson(solved, n),
+        "unsolved": n - solved,
+        "sequences": {
+            **spread(counted),
+            "interval": bootstrap_mean(counted),
+            "restricted": solved < n,
+            "mean_of_solved": _mean([stop.sequences for stop in reached]),
+        },
+        "wrong": {**spread([stop.fresh.wrong for stop in reached]), "of": made.stop.test_size},
+        "mse": _mean([stop.fresh.mse for stop in reached]),
+        "rmse": _mean([stop.fresh.rmse for stop in reached]),
+        "mae": _mean([stop.fresh.mae for stop in reached]),
+        "rmse_range": spread([stop.fresh.rmse for stop in reached]),
+        "window": _window(reached),
+    }
+
+
+def _window(reached: Sequence[Stop]) -> Row:
+    """Errors of the recent training sequences at the stop."""
+    squares = [stop.window_mse for stop in reached]
+    return {
+        "mse": _mean(squares),
+        "rmse": _mean([square**0.5 for square in squares]),
+        "mae": _mean([stop.window_mae for stop in reached]),
+    }
+
+
+def spread(values: Sequence[float]) -> Row:
+    """Mean, median and range; NaN of nothing."""
+    if not values:
+        return dict.fromkeys(("mean", "median", "min", "max"), math.nan)
+    median = float(np.median(values))
+    return {"mean": _mean(values), "median": median, "min": min(values), "max": max(values)}
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values)) if values else math.nan
+
+
+def about(outcomes: Sequence[Outcome]) -> Row:
+    """What the JSON has besides: trials of a case, their budget, and the reading."""
+    made = outcomes[0].case.made()
+    settings = made.settings()
+    return {
+        "recipe": made.name,
+        "trials": outcomes[0].n,
+        "max_sequences": made.rule.budget,
+        "reading": {name: settings[name] for name in READING},
+    }
+
+
+def lines(outcome: Outcome) -> Iterator[Row]:
+    """A line a trial and stopping point."""
+    for row in outcome.rows:
+        for stop in stops_of(row):
+            fresh = stop.fresh
+            yield {
+                **{"T": outcome.case.about["min_length"], "seed": row["seed"]},
+                **{"ended_by": row["status"], "n_seq": stop.n_seq, "reached": int(stop.reached)},
+                **{"sequences": stop.sequences, "window_mse": stop.window_mse},
+                **{"window_rmse": math.sqrt(stop.window_mse), "window_mae": stop.window_mae},
+                **{f"fresh_{name}": value for name, value in fresh.as_dict().items()},
+            }
+
+
+# -- words ----------------------------------------------------------------------------------------
+
+NOTES = (
+    "Wrong predictions and errors are on fresh sequences, with the weights of the stop; the "
+    "paper's column of squared errors stands under its own name, in quotation marks. Means have "
+    "95 % bootstrap intervals.",
+)
+
+
+def point(row: Mapping[str, Any]) -> str:
+    """Which stopping point a row is of."""
+    if row["n_seq"] == 1:
+        return f"T = {row['min_length']}"
+    return f"fewer than {row['n_seq']} wrong"
+
+
+def in_words(reading: Mapping[str, Any]) -> str:
+    """The reading of the paper's details, in one line."""
+    every = reading["check_every"]
+    looked = "after every sequence" if every == 1 else f"once every {every:,} sequences"
+    return (
+        f"error {reading['error']}, gradient {reading['gradient']}, output reads "
+        f"{reading['reads']} cells, first mark {reading['first_mark']}, rule looked at {looked}"
+    )
+
+
+def _range(row: Row) -> str:
+    seen = row["sequences"]
+    return f"{seen['min']:,} to {'> ' if seen['restricted'] else ''}{seen['max']:,}"
+
+
+def _wrong(row: Row) -> str:
+    low, high = (_number(row["wrong"][name]) for name in ("min", "max"))
+    return f"{_number(row['wrong']['mean'], '.1f')} ({low} to {high})"
+
+
+def _number(value: float, form: str = "") -> str:
+    return "–" if math.isnan(value) else format(value, form)
+
+
+COLUMNS = {
+    "stop": point,
+    "who": lambda row: "here",
+    "solved": lambda row: f"{row['solved']} of {row['solved'] + row['unsolved']}",
+    "sequences: mean": lambda row: (
+        f"{'≥ ' if row['sequences']['restricted'] else ''}{row['sequences']['mean']:,.0f}"
+    ),
+    "95 % interval": lambda row: "{:,.0f} to {:,.0f}".format(*row["sequences"]["interval"]),
+    "median": lambda row: f"{row['sequences']['median']:,.0f}",
+    "range": _range,
+    "wrong of 2560 (range)": _wrong,
+    "MSE": lambda row: _number(row["mse"], ".5f"),
+    "RMSE": lambda row: _number(row["rmse"], ".4f"),
+    "mean abs. error": lambda row: _number(row["mae"], ".4f"),
+}
+PUBLISHED = {
+    "who": lambda paper: "paper",
+    "solved": lambda paper: "10 of 10",
+    "sequences: mean": lambda paper: f"{paper['sequences']:,}",
+    "wrong of 2560 (range)": lambda paper: str(paper["wrong"]),
+    "MSE": lambda paper: "" if paper["mse"] is None else f'"{paper["mse"]}"',
+}
+
+
+def remarks(rows: Sequence[Row]) -> list[str]:
+    """What a reader must know to read the table."""
+    found = []
+    for row in rows:
+        if row["unsolved"]:
+            diverged = f", {row['diverged']} of them diverged" if row["diverged"] else ""
+            found.append(
+                f"{point(row)}: {row['unsolved']} of {row['solved'] + row['unsolved']} trials did "
+                f"not stop within {row['max_sequences']:,} sequences{diverged}; the mean counts "
+                f"the whole budget for them (a restricted mean), errors are those of the others."
+            )
+        window = row["window"]
+        if row["solved"]:
+            found.append(
+                f"{point(row)}: over the training window at the stop, MSE {window['mse']:.5f}, "
+                f"RMSE {window['rmse']:.4f}, mean absolute error {window['mae']:.4f}."
+            )
+    return found

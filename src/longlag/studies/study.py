@@ -1,0 +1,160 @@
+"""A study as data: a question, its options, its cases, and what is made of their outcomes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from longlag import checks
+from longlag.learning import engine
+from longlag.settings import Option, imported
+from longlag.studies.cases import Case, Outcome, Row, lines
+from longlag.studies.result import Result
+
+FIRST_SEED = 1000  # no recipe was tuned on these seeds
+FRAME = "longlag.studies.frame:carry_out"
+
+# Options that studies share, in the order of the help.
+OWN = "the study's own"
+TRIALS = Option("trials", int, "trials of every case, a seed each", high=100_000, shown=OWN)
+BUDGET = Option("max_sequences", int, "training sequences of a trial at most", shown=OWN)
+SEED = Option("seed", int, "of the first trial", FIRST_SEED, 0, 2**63 - 1)
+LENGTHS = Option("lengths", list[int], "values of T", (), shown=OWN, metavar="T,T,...")
+OUT = Option("out", Path, "directory of the results", shown="a new one below study")
+LEDGER = Option("ledger", Path, "file that holds the trials", shown="ledger.sqlite in --out")
+WORKERS = Option("workers", int, "processes", high=1024, shown="as many as there are cores")
+SCHEDULER = Option(
+    "scheduler",
+    str,
+    "address of a Dask cluster that does the work instead, such as tcp://host:8786",
+    metavar="ADDRESS",
+)
+QUICK = Option("quick", bool, "a small form: shows in seconds that everything runs", False)
+FULL = Option("full", bool, "the study's largest form", False)
+ENGINE = Option("engine", engine.Choice, engine.CHOICE, "auto")
+COMMON = (TRIALS, BUDGET, SEED, OUT, LEDGER, WORKERS, SCHEDULER, ENGINE, QUICK, FULL)
+WITH_LENGTHS = (*COMMON[:3], LENGTHS, *COMMON[3:])
+
+Columns = Mapping[str, Callable[[Row], str]]  # a table's heads, and what a row has below them
+Observer = Callable[[Any], None]
+
+
+@dataclass(frozen=True)
+class Study:
+    """A question, what the user may say about it, and how it is answered.
+
+    `longlag study NAME`, its flags and its help are made from this, and so is `longlag.study`.
+
+    name: by which it is asked for
+    title: of its page and its figure
+    help: what it asks, in one sentence
+    options: of the command and the call
+    cases: the grid
+    rows: those of the table that an outcome gives, its case's `about` apart
+    columns: of the table; where a head depends on the rows, made from them
+    published: what the line below a row has of its `paper`
+    remarks: what the numbers come to
+    notes: what to know to read them
+    lead: what was run, where the title does not say it
+    about: what the JSON has besides
+    lines: of trials.csv
+    figure: the `module:function` that draws it from title, outcomes and rows, and picture, its file
+    function: the `module:function` of (request, observe) that carries it all out
+    """
+
+    name: str
+    title: str
+    help: str
+    options: Sequence[Option] = COMMON
+    cases: Callable[[Request], Sequence[Case]] = lambda request: ()
+    rows: Callable[[Outcome], Sequence[Row]] = lambda outcome: ()
+    columns: Columns | Callable[[Sequence[Row]], Columns] = field(default_factory=dict)
+    published: Columns = field(default_factory=dict)
+    remarks: Callable[[Sequence[Row]], Sequence[str]] = lambda rows: ()
+    notes: Sequence[str] = ()
+    lead: Callable[[Mapping[str, Any]], str] = lambda content: ""
+    about: Callable[[Sequence[Outcome]], Row] = lambda outcomes: {}
+    lines: Callable[[Outcome], Iterable[Row]] = lines
+    figure: str = ""
+    picture: str = "figure.png"
+    function: str = FRAME
+
+    def request(self, given: Mapping[str, Any], command: str = "") -> Request:
+        """What is asked for, checked: None, or no value, leaves an option open.
+
+        Raises:
+            ValueError: an unknown option (the nearest is suggested), a value that is not allowed,
+                or quick and full at once.
+        """
+        known = {one.name: one for one in self.options}
+        for name in given:
+            if name not in known:
+                hint = checks.nearest(name, sorted(known))
+                raise ValueError(f"study {self.name} has no option {name!r}{hint}")
+        values = {name: one.checked(given.get(name)) for name, one in known.items()}
+        if values.get("quick") and values.get("full"):
+            raise ValueError("--quick and --full exclude each other: give one of them")
+        return Request(self, values, command)
+
+    def table(self, rows: Sequence[Row]) -> list[tuple[str, ...]]:
+        """The table in words, its head first; below a row with a `paper`, what that has."""
+        columns = self.columns(rows) if callable(self.columns) else self.columns
+        found = [tuple(columns)]
+        for row in rows:
+            found.append(tuple(cell(row) for cell in columns.values()))
+            if paper := row.get("paper"):
+                found.append(tuple(self.published.get(head, _nothing)(paper) for head in columns))
+        return found
+
+
+def _nothing(row: Row) -> str:
+    return ""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked of a study: a value for each of its options, which is an attribute."""
+
+    study: Study
+    options: Mapping[str, Any]
+    command: str = ""
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return vars(self)["options"][name]
+        except KeyError:
+            raise AttributeError(f"the study has no option {name!r}") from None
+
+    @property
+    def directory(self) -> Path:
+        """Where the files go: --out, or below study/ one for every form, reading and seed."""
+        parts = [self.study.name.replace("-", "_")]
+        for one in self.study.options:
+            value = self.options[one.name]
+            if one.part != "options" and value is not None:
+                parts.append(f"{one.name}-{value}")
+        if self.quick:
+            parts.append("quick")
+        if any(one.name == "seed" and one.default != self.seed for one in self.study.options):
+            parts.append(f"seed-{self.seed}")
+        return self.out or Path("study") / "_".join(parts)
+
+    def iterations(self, batch: int, most: int) -> int:
+        """Iterations at most: so many, or what makes up the sequences that were asked for."""
+        return most if self.max_sequences is None else max(1, self.max_sequences // batch)
+
+
+def run(request: Request, observe: Observer = lambda progress: None) -> Result:
+    """Carries a study out.
+
+    Args:
+        observe: hears of progress, a `longlag.sweeps.sweep.Progress`.
+
+    Raises:
+        ValueError: what makes no sense, a ledger that is damaged or in use, a directory that
+            cannot be written to.
+        KeyboardInterrupt: by Ctrl-C or a termination signal; what is finished is in the ledger.
+    """
+    return imported(request.study.function)(request, observe)
