@@ -411,7 +411,7 @@ def test_what_is_written_beside_a_product_is_no_part_of_it() -> None:
 
 def test_an_untrained_network_can_be_read_though_it_computes_nothing() -> None:
     made = recipe("robust", min_length=30)
-    untrained = made.network(made.streams(0).weights)
+    untrained = made.network_of(made.learner(0).weights)
     found = register_probe.measure(untrained, made, 0, **SIZES)
     told = found["readout"]
     assert told["all"] == told["untrained"]

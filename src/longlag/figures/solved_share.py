@@ -25,7 +25,7 @@ class Curve:
     """Trials at one stopping point.
 
     sequences: of those that reached it; mean and interval: of sequences, restricted to the
-    budget where some did not; paper: the paper's mean.
+    budget where some did not; paper: the paper's mean, where it has one.
     """
 
     label: str
@@ -34,7 +34,7 @@ class Curve:
     mean: float
     interval: tuple[float, float]
     restricted: bool
-    paper: float
+    paper: float | None = None
 
 
 @style.styled
@@ -62,11 +62,16 @@ def draw(curves: Sequence[Curve], title: str, budget: int, subtitle: str) -> Fig
 
 def _range(curves: Sequence[Curve], budget: int) -> tuple[float, float, bool]:
     """Both ends of the axis, and whether it is logarithmic."""
-    at = [*(s for curve in curves for s in curve.sequences), *(curve.paper for curve in curves)]
+    papers = _papers(curves)
+    at = [*(s for curve in curves for s in curve.sequences), *papers]
     complete = all(len(curve.sequences) == curve.trials for curve in curves)
-    end = 1.05 * max(at) if complete else max(budget, 1.05 * max(curve.paper for curve in curves))
-    logarithmic = any(curve.paper > FAR * curves[0].paper for curve in curves)
+    end = 1.05 * max(at) if complete else max([budget, *(1.05 * paper for paper in papers)])
+    logarithmic = any(paper > FAR * papers[0] for paper in papers)
     return (0.7 * min(at) if logarithmic else 0.0), end, logarithmic
+
+
+def _papers(curves: Sequence[Curve]) -> list[float]:
+    return [curve.paper for curve in curves if curve.paper is not None]
 
 
 def _curve(ax: Axes, curve: Curve, colour: str, width: float, ends: tuple[float, float]) -> None:
@@ -83,6 +88,8 @@ def _means(ax: Axes, curve: Curve, colour: str, below: float) -> None:
     ax.plot(curve.interval, (below, below), color=colour, lw=1.6)
     face = "white" if curve.restricted else colour
     ax.plot(curve.mean, below, "o", color=colour, markerfacecolor=face, markersize=5, clip_on=False)
+    if curve.paper is None:
+        return
     ax.plot(curve.paper, below, "D", color=style.PAPER, markeredgecolor=colour, markersize=6)
     ax.plot((curve.paper,) * 2, (below, 1), color=style.PAPER, lw=0.9, ls=(0, (1, 1.5)), zorder=1)
 
@@ -105,7 +112,9 @@ def _marks(curves: Sequence[Curve]) -> list[Line2D]:
     if any(curve.restricted for curve in curves):
         least = "at least: some did not stop"
         entries.append(Line2D([], [], label=least, markerfacecolor="white", **dot))
-    return [*entries, Line2D([], [], label="the paper's mean of 10 trials", **diamond)]
+    if _papers(curves):
+        entries.append(Line2D([], [], label="the paper's mean of 10 trials", **diamond))
+    return entries
 
 
 def _axes(ax: Axes, ends: tuple[float, float], logarithmic: bool, curves: int) -> None:

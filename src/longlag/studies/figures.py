@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 
 from longlag.figures import lag_scaling, rates, seed_curves, solved_share
+from longlag.statistics import bootstrap_mean
 from longlag.studies import forget_gate as gates
 from longlag.studies.cases import RULES, STRICT, Outcome, Row, solved
 from longlag.studies.stops import in_words, point
@@ -72,6 +73,32 @@ def lag(title: str, outcomes: Sequence[Outcome], rows: Sequence[Row]) -> Figure:
         ]
         series.append(lag_scaling.Series(name, points))
     return lag_scaling.draw(series, title)
+
+
+def shares(title: str, outcomes: Sequence[Outcome], rows: Sequence[Row]) -> Figure:
+    """The share of trials that met the strict rule against sequences, a curve a case."""
+    budgets = [_budget(outcome) for outcome in outcomes]
+    curves = [_share(*pair) for pair in zip(outcomes, budgets, strict=True)]
+    return solved_share.draw(curves, title, max(budgets), "share of trials that met the rule")
+
+
+def _budget(outcome: Outcome) -> int:
+    made = outcome.case.made()
+    return made.rule.budget * made.batch_size
+
+
+def _share(outcome: Outcome, budget: int) -> solved_share.Curve:
+    reached = [RULES[STRICT](row) or budget for row in solved(outcome)]
+    counted = [*reached, *[budget] * (outcome.n - len(reached))]
+    return solved_share.Curve(
+        label=", ".join(map(str, outcome.case.about.values())),
+        sequences=reached,
+        trials=outcome.n,
+        mean=sum(counted) / outcome.n,
+        interval=bootstrap_mean(counted),
+        restricted=len(reached) < outcome.n,
+        paper=next((paper["sequences"] for paper in outcome.case.published), None),
+    )
 
 
 def stops(title: str, outcomes: Sequence[Outcome], rows: Sequence[Row]) -> Figure:

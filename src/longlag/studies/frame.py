@@ -30,7 +30,7 @@ from longlag.settings import imported
 from longlag.studies import page
 from longlag.studies.cases import Case, Outcome, Row
 from longlag.studies.result import Result
-from longlag.studies.study import Request
+from longlag.studies.study import Request, Study
 from longlag.sweeps import sweep as sweeps
 from longlag.sweeps.ledger import Ledger
 from longlag.sweeps.sweep import Observer
@@ -59,7 +59,7 @@ def carry_out(request: Request, observe: Observer) -> Result:
     trials = [_trials(case, request) for case in cases]
     out, ledger, found = gather(trials, request, observe)
     outcomes = [_outcome(case, own, ledger) for case, own in zip(cases, found, strict=True)]
-    rows = [{**one.case.about, **row} for one in outcomes for row in study.rows(one)]
+    rows = list(itertools.chain.from_iterable(_rows(study, outcome) for outcome in outcomes))
     content = {
         **_content(request, outcomes),
         **{"rows": rows, "engine": next(iter(trials[0])).engine, "out": str(out)},
@@ -142,6 +142,15 @@ def _outcome(case: Case, rows: Sequence[Row], ledger: Path) -> Outcome:
 def isas(rows: Iterable[Row]) -> str | None:
     """The instruction sets that trials ran on; None of none."""
     return "/".join(sorted({row["isa"] for row in rows if row["isa"]})) or None
+
+
+def _rows(study: Study, outcome: Outcome) -> list[Row]:
+    """The rows of an outcome, each with what tells its case apart, and the paper's beside it."""
+    found = [{**outcome.case.about, **row} for row in study.rows(outcome)]
+    published = outcome.case.published
+    if not published:
+        return found
+    return [{**row, "paper": dict(own)} for row, own in zip(found, published, strict=True)]
 
 
 def _content(request: Request, outcomes: Sequence[Outcome]) -> dict[str, Any]:

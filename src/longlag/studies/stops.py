@@ -91,13 +91,7 @@ def rows(outcome: Outcome) -> list[Row]:
     made = outcome.case.made()
     trials = [stops_of(row) for row in outcome.rows]
     diverged = sum(row["status"] == "diverged" for row in outcome.rows)
-    return [
-        {
-            **_row(made, [stops[s] for stops in trials]),
-            **{"diverged": diverged, "paper": dict(paper)},
-        }
-        for s, paper in enumerate(outcome.case.published)
-    ]
+    return [{**_row(made, stops), "diverged": diverged} for stops in zip(*trials, strict=True)]
 
 
 def _row(made: Recipe, stops: Sequence[Stop]) -> Row:

@@ -54,7 +54,7 @@ class Study:
     cases: the grid
     rows: those of the table that an outcome gives, its case's `about` apart
     columns: of the table; where a head depends on the rows, made from them
-    published: what the line below a row has of its `paper`
+    published: what the line below a row has of `paper`, which is its case's `published`
     remarks: what the numbers come to
     notes: what to know to read them
     lead: what was run, where the title does not say it

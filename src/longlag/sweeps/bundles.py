@@ -16,8 +16,7 @@ from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from typing import Any, NamedTuple
 
-from longlag.sweeps.ledger import UNFINISHED
-from longlag.sweeps.trial import Trial, lost
+from longlag.sweeps.trial import UNFINISHED, Trial, lost
 
 SECONDS = 1.0  # of work in a bundle
 MOST = 500  # trials in a bundle

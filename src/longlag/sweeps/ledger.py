@@ -30,11 +30,11 @@ from pathlib import Path
 from typing import Any, Self
 
 from longlag.files import DamagedFile
+from longlag.sweeps.trial import UNFINISHED
 
 FILE = "ledger.sqlite"  # in the directory of a study
 APPLICATION, SCHEMA = 0x6C6C6167, 2  # "llag", and the version of the tables below
 DONE = ("target", "max_iterations", "diverged")
-UNFINISHED = "unfinished"  # saved in mid-trial: it goes on from its state
 STATUS = (*DONE, UNFINISHED, "failed")  # the last is tried again
 COLUMNS = (
     *("key", "status", "recipe", "settings", "seed", "version", "score", "fresh", "sequences"),

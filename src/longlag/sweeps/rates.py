@@ -16,7 +16,7 @@ import numpy as np
 from longlag import checks
 from longlag.learning.recipe import recipe
 from longlag.statistics import bootstrap_mean, clopper_pearson
-from longlag.sweeps.ledger import UNFINISHED
+from longlag.sweeps.trial import UNFINISHED
 
 
 class Outcome(NamedTuple):

@@ -20,8 +20,7 @@ import numpy as np
 from longlag import files
 from longlag.learning.side_by_side import Trials
 from longlag.learning.training import Training
-from longlag.sweeps.ledger import UNFINISHED
-from longlag.sweeps.trial import failure, now, outcome, recipe_of, row_of
+from longlag.sweeps.trial import UNFINISHED, failure, now, outcome, recipe_of, row_of
 
 THREADS = 2  # one learns, one draws what comes next
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from longlag import checks, machine
 from longlag.signals import Ended, signals_noted
 from longlag.sweeps.bundles import Row, Supply
-from longlag.sweeps.ledger import UNFINISHED, Ledger, check_row
-from longlag.sweeps.trial import Trial, lost
+from longlag.sweeps.ledger import Ledger, check_row
+from longlag.sweeps.trial import UNFINISHED, Trial, lost
 
 RECORD_SECONDS = 0.25  # between two writings to the ledger
 
