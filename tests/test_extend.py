@@ -1,7 +1,8 @@
-"""What one adds oneself: a task and a network, a short file each, usable by every command."""
+"""What one adds oneself: a task, a network, a study, a short file each, usable by every command."""
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -10,8 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import longlag as longlag_package
 from longlag.learning.recipe import Recipe, recipe
 from longlag.settings import Registry
+from longlag.studies.study import Study
 from longlag.tasks.registry import TASKS
 from longlag.tasks.task import Task
 
@@ -29,7 +32,7 @@ def longlag(*words: str, cwd: Path, allowed: str = "") -> subprocess.CompletedPr
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
 
 
-@pytest.mark.parametrize("name", ADDED)
+@pytest.mark.parametrize("name", [*ADDED, "own_study"])
 def test_an_example_is_short(name: str) -> None:
     lines = (EXAMPLES / f"{name}.py").read_text().splitlines()
     assert sum(bool(line.strip()) for line in lines) <= 40
@@ -52,6 +55,56 @@ def test_an_example_goes_through_the_commands(name: str, tmp_path: Path) -> None
         done = longlag(*rest, cwd=tmp_path, allowed=name)
         assert done.returncode == 0, (rest, done.stderr)
     assert (tmp_path / "run" / "cell_state.png").exists()
+
+
+STUDY = ("study", "own_study:STUDY", "--quick", "--sizes", "2,3,4", "--lengths", "12")
+
+
+def test_a_study_of_ones_own_is_a_command(tmp_path: Path) -> None:
+    done = longlag(*STUDY, "--trials", "1", "--out", "out", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    content = json.loads(done.stdout)
+    assert [row["recipe"] for row in content["rows"]] == ["2 cells", "3 cells", "4 cells"]
+    assert {row["trials"] for row in content["rows"]} == {1}
+    files = {path.name for path in (tmp_path / "out").iterdir()}
+    assert {"figure.png", "table.md", "trials.csv", "ledger.sqlite"} <= files
+    told = longlag(*STUDY[:2], "--help", cwd=tmp_path)
+    assert "--sizes N,N,...         cells of the networks (default: 4,8)" in told.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--sizes", "0"), "sizes must be a whole number from 1 to 128, not 0"),
+        (("--size", "2"), "study own_study:STUDY has no flag --size; did you mean --sizes?"),
+    ],
+)
+def test_the_options_of_a_study_of_ones_own_are_checked(
+    words: tuple[str, ...], says: str, tmp_path: Path
+) -> None:
+    done = longlag(*STUDY, *words, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (2, f"longlag: {says}\n")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_study_of_ones_own_joins_the_registry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    from own_study import STUDY  # type: ignore[import-not-found]
+
+    registry: Registry[Study] = Registry("study", Study)
+    assert registry.register(STUDY) is registry["sizes"] is registry["own_study:STUDY"]
+    with pytest.raises(ValueError, match="a study must be a Study"):
+        registry.register(recipe("robust"))  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="must be a Study, not Option"):
+        registry["own_study:SIZES"]
+    asked = {"quick": True, "sizes": 2, "lengths": [12], "workers": 1}
+    result = longlag_package.study(STUDY, **asked, out=tmp_path)
+    assert [(row["recipe"], row["T"]) for row in result.rows] == [("2 cells", 12)]
+    assert "longlag.study('sizes', quick=True, sizes=2" in (tmp_path / "table.md").read_text()
+    with pytest.raises(ValueError, match="did you mean 'sizes'"):
+        longlag_package.study("own_study:STUDY", size=2)
 
 
 def test_no_module_is_imported_because_a_file_says_so(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from matplotlib.ticker import FuncFormatter, PercentFormatter
 
 from longlag.figures import style
 
-COLOURS = (style.NETWORK, style.MARK, style.TEST)
+COLOURS = (style.NETWORK, style.MARK, style.TEST, style.PEER)
 HEIGHT = 4.2  # inches
 FAR = 4.0  # means that are so many times apart need a logarithmic axis
 BELOW = 0.07  # the lines of the means lie so far apart, below the share of 0

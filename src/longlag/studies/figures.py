@@ -90,8 +90,9 @@ def _budget(outcome: Outcome) -> int:
 def _share(outcome: Outcome, budget: int) -> solved_share.Curve:
     reached = [RULES[STRICT](row) or budget for row in solved(outcome)]
     counted = [*reached, *[budget] * (outcome.n - len(reached))]
+    about = outcome.case.about.items()
     return solved_share.Curve(
-        label=", ".join(map(str, outcome.case.about.values())),
+        label=", ".join(v if isinstance(v, str) else f"{k} = {v}" for k, v in about),
         sequences=reached,
         trials=outcome.n,
         mean=sum(counted) / outcome.n,
