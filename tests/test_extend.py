@@ -14,7 +14,7 @@ import pytest
 import longlag as longlag_package
 from longlag.learning.recipe import Recipe, recipe
 from longlag.settings import Registry
-from longlag.studies.study import Study
+from longlag.studies.declaration import Study
 from longlag.tasks.registry import TASKS
 from longlag.tasks.task import Task
 

@@ -23,7 +23,7 @@ from longlag.studies.cases import (
     sequences_to_mse,
     sequences_to_share,
 )
-from longlag.studies.study import Study
+from longlag.studies.declaration import Study
 from longlag.sweeps.ledger import EXPORTED, Ledger
 from longlag.sweeps.sweep import Progress
 

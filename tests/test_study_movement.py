@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from longlag import cli, movement
+from longlag.studies.declaration import Request, run
 from longlag.studies.movement import STUDY, study
 from longlag.studies.movement.cases import KINDS, PHASES, Case, measure
-from longlag.studies.study import Request, run
 
 
 @pytest.fixture(scope="module")

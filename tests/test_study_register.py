@@ -19,6 +19,7 @@ from longlag import cli
 from longlag.learning import training
 from longlag.learning.recipe import recipe
 from longlag.networks.lstm import LSTM, Parameters, sigmoid
+from longlag.studies.declaration import Request, run
 from longlag.studies.register import STUDY
 from longlag.studies.register import measure as probing
 from longlag.studies.register import page as register_page
@@ -37,7 +38,6 @@ from longlag.studies.register.sequences import (
     with_values,
 )
 from longlag.studies.result import Result
-from longlag.studies.study import Request, run
 from longlag.tasks.marked_pairs import MarkedPairs
 
 TASK = MarkedPairs(min_length=30, max_length=33)

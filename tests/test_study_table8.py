@@ -25,7 +25,7 @@ from longlag.learning.stopping import Stop
 from longlag.statistics import bootstrap_mean, clopper_pearson
 from longlag.studies import stops, table7, table8
 from longlag.studies.cases import Case, Outcome
-from longlag.studies.study import run
+from longlag.studies.declaration import run
 from longlag.sweeps import bundles, executor
 from longlag.sweeps import slices as sweep_slices
 from longlag.sweeps.ledger import Ledger

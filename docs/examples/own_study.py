@@ -2,8 +2,8 @@
 
 from longlag.settings import Option
 from longlag.studies.cases import STRICT, Case, reached
+from longlag.studies.declaration import WITH_LENGTHS, Study
 from longlag.studies.page import in_interval, in_share, in_spread
-from longlag.studies.study import WITH_LENGTHS, Study
 
 SIZES = Option("sizes", list[int], "cells of the networks", (4, 8), high=128, shown="4,8")
 

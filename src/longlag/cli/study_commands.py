@@ -7,7 +7,7 @@ from argparse import Namespace
 from longlag import files
 from longlag.cli import progress
 from longlag.studies import STUDIES
-from longlag.studies.study import run
+from longlag.studies.declaration import run
 
 
 def study(args: Namespace) -> int:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from longlag.settings import Registry
+from longlag.studies.declaration import Study, run
 from longlag.studies.result import Result
-from longlag.studies.study import Study, run
 
 STUDIES: Registry[Study] = Registry("study", Study)
 for _name in ("table8", "table7", "seeds", "forget-gate", "lag", "register", "movement"):

@@ -10,8 +10,8 @@ import numpy as np
 
 from longlag.networks.lstm import ForgetGateLSTM
 from longlag.studies.cases import RULES, Case, Outcome, Row, reached
+from longlag.studies.declaration import WITH_LENGTHS, Request, Study
 from longlag.studies.page import in_interval, in_share, in_spread
-from longlag.studies.study import WITH_LENGTHS, Request, Study
 from longlag.tasks.marked_pairs import MarkedPairs
 
 GATES: dict[str, dict[str, Any]] = {

@@ -29,8 +29,8 @@ from longlag.runs import directory as runs
 from longlag.settings import imported
 from longlag.studies import page
 from longlag.studies.cases import Case, Outcome, Row
+from longlag.studies.declaration import Request, Study
 from longlag.studies.result import Result
-from longlag.studies.study import Request, Study
 from longlag.sweeps import sweep as sweeps
 from longlag.sweeps.ledger import Ledger
 from longlag.sweeps.sweep import Observer
@@ -53,7 +53,7 @@ class Trials:
 
 
 def carry_out(request: Request, observe: Observer) -> Result:
-    """Runs a study to its end and writes its files; raises as `study.run`."""
+    """Runs a study to its end and writes its files; raises as `declaration.run`."""
     study = request.study
     cases = study.cases(request)
     trials = [_trials(case, request) for case in cases]
@@ -83,7 +83,7 @@ def gather(
         The directory of its files, its ledger, and the trials' rows, a list a case.
 
     Raises:
-        ValueError, KeyboardInterrupt: as `study.run`.
+        ValueError, KeyboardInterrupt: as `declaration.run`.
     """
     sweeps.check(request.workers, request.scheduler)
     for trials in cases:

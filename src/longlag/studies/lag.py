@@ -22,8 +22,8 @@ from longlag.studies.cases import (
     solved,
     spread,
 )
+from longlag.studies.declaration import WITH_LENGTHS, Columns, Request, Study
 from longlag.studies.page import in_interval, in_share, in_spread
-from longlag.studies.study import WITH_LENGTHS, Columns, Request, Study
 
 TRIALS = {30: 30, 100: 30, 300: 30, 1000: 30, 3000: 30, 10_000: 10}
 FULL_TRIALS = {**TRIALS, 30_000: 3, 100_000: 3}

@@ -9,7 +9,7 @@ from typing import Any
 
 from longlag import machine
 from longlag.studies.cases import Row
-from longlag.studies.study import Request
+from longlag.studies.declaration import Request
 from longlag.words import seconds
 
 

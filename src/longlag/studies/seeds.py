@@ -18,8 +18,8 @@ from longlag.studies.cases import (
     reached,
     spread,
 )
+from longlag.studies.declaration import WITH_LENGTHS, Request, Study
 from longlag.studies.page import in_interval, in_share, in_spread
-from longlag.studies.study import WITH_LENGTHS, Request, Study
 
 LENGTHS, QUICK_LENGTHS = (30, 100), (30,)
 TRIALS, QUICK_TRIALS = 30, 3

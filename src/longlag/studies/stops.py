@@ -18,7 +18,7 @@ from longlag.learning.stopping import Recent, Stop
 from longlag.settings import Option, setting_fields
 from longlag.statistics import bootstrap_mean, clopper_pearson
 from longlag.studies.cases import Case, Outcome, Row
-from longlag.studies.study import BUDGET, COMMON, SEED, TRIALS, Request, Study
+from longlag.studies.declaration import BUDGET, COMMON, SEED, TRIALS, Request, Study
 from longlag.sweeps.trial import stops_of
 
 READING = ("error", "gradient", "reads", "first_mark", "check_every")  # of the paper

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from longlag.studies import stops
 from longlag.studies.cases import Case
-from longlag.studies.study import Request
+from longlag.studies.declaration import Request
 
 PAPER = {  # means of 10 trials
     100: {"sequences": 74_000, "wrong": 1, "mse": None},

@@ -1,6 +1,6 @@
 """The study of data movement: what moving its data costs an LSTM; `study` carries it out."""
 
-from longlag.studies.study import OUT, QUICK, Study
+from longlag.studies.declaration import OUT, QUICK, Study
 
 STUDY = Study(
     name="movement",

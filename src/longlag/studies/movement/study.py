@@ -18,11 +18,11 @@ from longlag.figures import style
 from longlag.kernel import load_kernel
 from longlag.movement import VARIANT
 from longlag.runs import directory as runs
+from longlag.studies.declaration import Request
 from longlag.studies.movement import figures
 from longlag.studies.movement import page as movement_page
 from longlag.studies.movement.cases import ALGORITHMS, KINDS, WIDTHS, Case, Measured, measure
 from longlag.studies.result import Result
-from longlag.studies.study import Request
 from longlag.sweeps.sweep import Observer, Progress
 
 LENGTHS = (15, 30, 60, 120, 250, 500, 1000)
@@ -107,7 +107,7 @@ def exponents(results: Results) -> list[dict[str, Any]]:
 
 
 def carry_out(request: Request, observe: Observer) -> Result:
-    """Runs the study to its end and writes its files; raises as `study.run`."""
+    """Runs the study to its end and writes its files; raises as `declaration.run`."""
     directory = runs.writable(request.directory)
     start = time.monotonic()
     results = Results(request.quick)

@@ -1,6 +1,6 @@
 """The study of the register: what a trained network's cells hold; `study` carries it out."""
 
-from longlag.studies.study import WITH_LENGTHS, Study
+from longlag.studies.declaration import WITH_LENGTHS, Study
 
 STUDY = Study(
     name="register",

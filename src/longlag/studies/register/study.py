@@ -28,6 +28,7 @@ from longlag import files
 from longlag.figures import style
 from longlag.learning.recipe import recipe
 from longlag.studies.cases import Row
+from longlag.studies.declaration import Request
 from longlag.studies.frame import Trials, gather, isas
 from longlag.studies.frame import seeds as seeds_of
 from longlag.studies.register import figures
@@ -36,7 +37,6 @@ from longlag.studies.register import probe as register_probe
 from longlag.studies.register.measure import PRODUCT_FROM_BOTH, beyond
 from longlag.studies.register.sequences import AFTER, BETWEEN, LATER, POINTS, SHORTEST
 from longlag.studies.result import Result
-from longlag.studies.study import Request
 from longlag.sweeps.sweep import Observer
 from longlag.sweeps.trial import Trial, trial
 from longlag.version import CODE_VERSION
@@ -113,7 +113,7 @@ def trials_of(group: Group, request: Request) -> Trials:
 
 
 def carry_out(request: Request, observe: Observer) -> Result:
-    """Runs the study to its end and writes its files; raises as `study.run`."""
+    """Runs the study to its end and writes its files; raises as `declaration.run`."""
     grid = groups(request)
     trials = [trials_of(group, request) for group in grid]
     out, _, rows = gather(trials, request, observe)
