@@ -57,6 +57,38 @@ def test_an_example_goes_through_the_commands(name: str, tmp_path: Path) -> None
     assert (tmp_path / "run" / "cell_state.png").exists()
 
 
+NOISY = """
+from dataclasses import dataclass
+from longlag.settings import setting
+from own_task import FirstValue
+
+@dataclass(frozen=True)
+class Noisy(FirstValue):
+    '''With a setting of its own.'''
+    name = "noisy"
+    {setting}: float = setting(0.1, "how noisy", 0, 1)
+"""
+
+
+def test_settings_of_ones_own_class_are_flags(tmp_path: Path) -> None:
+    (tmp_path / "noisy.py").write_text(NOISY.format(setting="noise"))
+    words = ("train", "--task=noisy:Noisy", "--noise", "0.3", "--min-length", "12", "--quiet")
+    told = longlag(*words, "--help", cwd=tmp_path)
+    assert "--noise X" in told.stdout, told.stderr
+    done = longlag(*words, "--max-iterations", "2", "--test-every", "1", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    config = json.loads((tmp_path / "run" / "history.json").read_text())["config"]
+    assert config["noise"] == 0.3
+    refused = longlag(*words[:3], "2", cwd=tmp_path)
+    assert refused.stderr == "longlag: noise must be a number from 0 to 1, not 2.0\n"
+    (tmp_path / "noisy.py").write_text(NOISY.format(setting="seed"))
+    refused = longlag(*words, cwd=tmp_path)
+    assert (refused.returncode, refused.stderr) == (
+        2,
+        "longlag: train has another flag --seed: seed needs a name of its own\n",
+    )
+
+
 STUDY = ("study", "own_study:STUDY", "--quick", "--sizes", "2,3,4", "--lengths", "12")
 
 

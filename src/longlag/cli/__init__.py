@@ -34,7 +34,7 @@ def parse(words: Sequence[str]) -> Namespace:
     """
     for word in words:
         _check_text(word)
-    args = parser().read(words)
+    args = parser(words).read(words)
     args.command = shlex.join(["longlag", *(word for word in words if word != "--json")])
     return args
 

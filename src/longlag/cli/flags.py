@@ -162,8 +162,15 @@ class Parser(argparse.ArgumentParser):
         self._add("--version", text="show the version", action="version", version=version)
 
     def options(self, options: Iterable[Option]) -> None:
-        """Adds a flag for every option, in its part; its value is None where it is not given."""
+        """Adds a flag for every option, in its part; its value is None where it is not given.
+
+        Raises:
+            ValueError: another flag has that name.
+        """
         for one in options:
+            if flag(one.name) in self.flags:
+                other = f"{self._name()} has another flag {flag(one.name)}"
+                raise ValueError(f"{other}: {one.name} needs a name of its own")
             self.part(one.part)
             if one.kind is bool and one.default is False:
                 self.switch(flag(one.name), one.text)

@@ -27,13 +27,19 @@ FIRST_STEPS = (
 )
 
 
-def parser() -> Parser:
-    """The parser of `longlag`."""
+def parser(words: Sequence[str] = ()) -> Parser:
+    """The parser of `longlag`.
+
+    words: which it is to read: `train` has flags for the settings of the parts that they name.
+
+    Raises:
+        ValueError: a part of the user's own that cannot be had.
+    """
     root = Parser(
         "longlag", "A laboratory for long-time-lag learning.", FIRST_STEPS, member="command"
     )
     root.version(f"longlag {__version__}")
-    _train(root)
+    _train(root, words if "train" in words[:1] else ())
     _judge(root)
     _draw(root)
     _studies(root)
@@ -75,7 +81,7 @@ def _json(command: Parser) -> None:
 # -- runs -----------------------------------------------------------------------------------------
 
 
-def _train(root: Parser) -> None:
+def _train(root: Parser, words: Sequence[str]) -> None:
     train = _command(
         root,
         "train",
@@ -99,8 +105,9 @@ def _train(root: Parser) -> None:
     )
     train.switch("--quiet", "no progress")
     _json(train)
-    for part in settings().values():
-        train.options(part)
+    options = [one for part in settings(words).values() for one in part]
+    train.options(options)
+    train.set_defaults(settings=[one.name for one in options])
 
 
 def _judge(root: Parser) -> None:

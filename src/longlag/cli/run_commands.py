@@ -10,7 +10,6 @@ from typing import Any
 from longlag import files, interop, judging, words
 from longlag.cli import progress
 from longlag.cli.outputs import files_of, output
-from longlag.cli.settings import settings
 from longlag.learning import engine as engines
 from longlag.learning.recipe import Recipe
 from longlag.learning.training import Run, Training
@@ -24,8 +23,7 @@ def train(args: Namespace) -> int:
     if args.resume and args.overwrite:
         raise ValueError("--resume and --overwrite exclude each other: give one of them")
     os.environ.setdefault("OMP_NUM_THREADS", str(args.threads))  # PyTorch's, where it is imported
-    names = [one.name for part in settings().values() for one in part]
-    given = {name: value for name in names if (value := getattr(args, name)) is not None}
+    given = {name: value for name in args.settings if (value := getattr(args, name)) is not None}
     request = session.Request(args.recipe, given, args.seed, args.engine, args.threads)
     try:
         run = progress.train(request, args.save_dir, args.resume, args.overwrite, quiet=args.quiet)

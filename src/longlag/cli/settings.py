@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Mapping, Sequence
 from typing import Any, get_type_hints
 
 from longlag.learning.recipe import PARTS, RECIPES
@@ -18,16 +19,25 @@ ABOUT = {
 }
 
 
-def settings() -> dict[str, list[Option]]:
-    """Every setting of any recipe, by the part of the help in which it stands."""
-    return {TITLES[sort]: _of_sort(sort, registry) for sort, registry in PARTS.items()}
+def settings(words: Sequence[str] = ()) -> dict[str, list[Option]]:
+    """Every setting of any recipe, by the part of the help in which it stands.
+
+    words: of a command line: the settings of parts that only these name are there, too.
+    """
+    pieces = [piece for word in words for piece in word.split("=", 1)]
+    named = dict(itertools.pairwise(pieces))
+    return {
+        TITLES[sort]: _of_sort(sort, registry, named.get(f"--{sort}", ""))
+        for sort, registry in PARTS.items()
+    }
 
 
-def _of_sort(sort: str, registry: Registry[Any]) -> list[Option]:
+def _of_sort(sort: str, registry: Registry[Any], named: str) -> list[Option]:
     """The flag that chooses the kind of part, and a flag for every setting of any kind."""
     text = f"{ABOUT[sort]}: {', '.join(registry)}, or your own module:Class"
     found = {sort: Option(sort, str, text, shown=_default(sort, {}), part=TITLES[sort])}
-    kinds = {name: registry[name] for name in registry.ready()}
+    own = [named] if named in registry or ":" in named else []
+    kinds = {name: registry[name] for name in dict.fromkeys((*registry.ready(), *own))}
     for part in kinds.values():
         hints = get_type_hints(type(part))
         for field in setting_fields(type(part)):
