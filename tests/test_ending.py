@@ -207,3 +207,21 @@ def test_scores_are_joined_as_they_come(monkeypatch: pytest.MonkeyPatch) -> None
     assert parts.wrong == whole.wrong
     assert parts.mse == pytest.approx(whole.mse, rel=1e-12)
     assert parts.mae == pytest.approx(whole.mae, rel=1e-12)
+
+
+def test_a_step_that_ends_soon_is_not_interrupted() -> None:
+    with signals.signals_noted() as noted:
+        with noted.raised():
+            signal.raise_signal(signal.SIGTERM)
+            time.sleep(0.05)
+        time.sleep(2 * signals.GRACE)
+        assert noted() == signal.SIGTERM
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+
+
+def test_a_step_that_takes_long_is_interrupted() -> None:
+    with signals.signals_noted() as noted, pytest.raises(signals.Ended) as ended, noted.raised():
+        signal.raise_signal(signal.SIGTERM)
+        time.sleep(60)
+    assert ended.value.number == noted() == signal.SIGTERM
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)

@@ -319,7 +319,16 @@ def test_resuming_a_finished_run_changes_nothing(finished: Path) -> None:
 
 
 def command(directory: Path, *flags: str) -> list[str]:
-    numbers = ["--min-length", "30", "--batch-size", "4", "--max-iterations", "1500"]
+    numbers = [
+        "--min-length",
+        "30",
+        "--batch-size",
+        "4",
+        "--max-iterations",
+        "1500",
+        "--test-every",
+        "10",
+    ]
     return [
         *(sys.executable, "-m", "longlag.cli", "train", "--engine", "numpy", "--seed", "1"),
         *("--save-dir", str(directory), "--json", *numbers, *flags),

@@ -607,3 +607,66 @@ def test_engines_that_cannot_be_are_refused(
 def test_train_refuses_a_bad_seed(tiny: Recipe, seed: Any) -> None:
     with pytest.raises(ValueError, match="seed must be a whole number"):
         train(tiny, seed, engine="numpy")
+
+
+# -- interrupted in the midst of a step -----------------------------------------------------------
+
+
+class Fails:
+    """An engine that is interrupted at its n-th call, of learning or of predicting."""
+
+    def __init__(self, n: int) -> None:
+        self.engine, self.left = NumpyEngine(), n
+        self.name, self.isa = self.engine.name, self.engine.isa
+        self.lanes, self.most, self.threads = self.engine.lanes, self.engine.most, 1
+
+    def _count(self) -> None:
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+
+    def learn(self, recipe: Recipe, learners: Any, data: Any) -> Any:
+        (learner,) = learners
+        start = learner.weights.copy()
+        learner.weights += 1  # what is half-done
+        self._count()
+        learner.weights[:] = start
+        return self.engine.learn(recipe, learners, data)
+
+    def predict(self, network: Any, inputs: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        self._count()
+        return self.engine.predict(network, inputs, lengths)
+
+
+SHORT = {
+    "robust": {"min_length": 12, "max_iterations": 60, "test_every": 20, "test_size": 64},
+    "catalog": {"max_iterations": 12, "test_every": 4, "test_size": 16},
+    "paper": {"min_length": 12, "max_sequences": 100, "test_size": 64},
+}
+
+
+@pytest.mark.parametrize("name", SHORT)
+def test_an_interrupted_step_leaves_the_state_from_before(name: str) -> None:
+    made = recipe(name, **SHORT[name])
+    whole = Training(made, 3, NumpyEngine())
+    while whole.stopped_by is None:
+        whole.advance()
+    for n in (1, 2, 3, 5, 8):
+        training = Training(made, 3, Fails(n))
+        interrupted = False
+        while not interrupted:
+            before = state_of(training)
+            try:
+                training.advance()
+            except KeyboardInterrupt:
+                interrupted = True
+        assert state_of(training) == before
+        while training.stopped_by is None:
+            training.advance()
+        assert state_of(training) == state_of(whole)
+
+
+def state_of(training: Training) -> dict[str, Any]:
+    """All but the seconds, to be compared by ==."""
+    state = {k: v for k, v in training.state().items() if k != "elapsed_sec"}
+    return {k: v.tobytes() if isinstance(v, np.ndarray) else v for k, v in state.items()}

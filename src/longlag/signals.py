@@ -16,6 +16,8 @@ ENDING: tuple[signal.Signals, ...] = (
     *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []),
 )
 
+GRACE = 0.5  # seconds that a step may still take after a signal
+
 
 class Ended(KeyboardInterrupt):
     """A signal ends the command.
@@ -36,24 +38,60 @@ def signals_raised() -> Iterator[None]:
         yield
 
 
+class Noted:
+    """The first signal that ends a command: calling it gives its number, 0 before there is one."""
+
+    def __init__(self) -> None:
+        self._number, self._raises = 0, False
+        self._alarm: Any = None
+
+    def __call__(self) -> int:
+        return self._number
+
+    @contextmanager
+    def raised(self) -> Iterator[None]:
+        """Raises `Ended` in the midst of what is done here, if it has not ended GRACE later.
+
+        What is done here must leave nothing half-done then.
+        """
+        self._raises = True
+        try:
+            yield
+        finally:
+            self._raises = False
+
+    def note(self, number: int, frame: FrameType | None) -> None:
+        """The handler: a second signal acts at once."""
+        again, self._number = self._number, number
+        if again or (self._raises and not hasattr(signal, "setitimer")):
+            raise Ended(number)
+        if self._raises:
+            self._alarm = signal.signal(signal.SIGALRM, self._insist)
+            signal.setitimer(signal.ITIMER_REAL, GRACE)
+
+    def _insist(self, number: int, frame: FrameType | None) -> None:
+        if self._raises:
+            raise Ended(self._number)
+
+    def end(self) -> None:
+        """Takes the alarm back where one was set."""
+        if self._alarm is not None:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, self._alarm)
+
+
 @contextmanager
-def signals_noted() -> Iterator[Callable[[], int]]:
+def signals_noted() -> Iterator[Noted]:
     """Notes the first signal that ends a command, to be acted on between two steps.
 
     A second one acts at once; what is lost then is the work since the last checkpoint.
-
-    Yields:
-        A function that gives the number of the signal, 0 before there is one.
     """
-    noted = [0]
-
-    def note(number: int, frame: FrameType | None) -> None:
-        if noted[0]:
-            _raise(number, frame)
-        noted[0] = number
-
-    with _handled(note):
-        yield lambda: noted[0]
+    noted = Noted()
+    with _handled(noted.note):
+        try:
+            yield noted
+        finally:
+            noted.end()
 
 
 def _raise(number: int, frame: FrameType | None) -> None:

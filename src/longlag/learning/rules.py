@@ -7,7 +7,7 @@ one sequence, one update. A rule's `Learner` holds all that learning changes, an
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -161,6 +161,21 @@ class MinibatchLearner:
         """Whether test sequences are drawn one after another, as published."""
         return self._rule.draw_order == "published"
 
+    def marked(self) -> Callable[[], None]:
+        """What puts the learner back to where it is now."""
+        arrays = [self.weights, *self.optimizer.moments.values()]
+        arrays += [] if self.average is None else [self.average]
+        put_back, step = _copied(arrays), self.optimizer.step
+        streams = [(s.bit_generator, s.bit_generator.state) for s in (self._training, self._test)]
+
+        def all_of_it() -> None:
+            put_back()
+            self.optimizer.step = step
+            for generator, state in streams:
+                generator.state = state
+
+        return all_of_it
+
     def state(self) -> dict[str, Any]:
         arrays = {f"moment_{name}": m.copy() for name, m in self.optimizer.moments.items()}
         if self.average is not None:
@@ -297,6 +312,10 @@ class OnlineLearner:
 
     in_order = False
 
+    def marked(self) -> Callable[[], None]:
+        """What puts the learner back to where it is now."""
+        return _copied([getattr(self, name) for name in self.ARRAYS])
+
     def state(self) -> dict[str, Any]:
         return {name: getattr(self, name).copy() for name in self.ARRAYS}
 
@@ -305,6 +324,17 @@ class OnlineLearner:
             mine = getattr(self, name)
             mine[...] = checks.array(name, np.asarray(state[name]), mine.dtype, mine.shape)
         self._drawn.clear()
+
+
+def _copied(arrays: Sequence[np.ndarray]) -> Callable[[], None]:
+    """What puts arrays back to what they hold now."""
+    copies = [array.copy() for array in arrays]
+
+    def put_back() -> None:
+        for array, copy in zip(arrays, copies, strict=True):
+            array[...] = copy
+
+    return put_back
 
 
 Learner = MinibatchLearner | OnlineLearner

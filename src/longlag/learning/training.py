@@ -9,7 +9,7 @@ files or progress bars.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -178,18 +178,40 @@ class Training:
     def advance(self) -> None:
         """Learns from the next piece of data, and tests where a test is due.
 
-        An exception from within, Ctrl-C's included, leaves a state from which nothing can go on.
+        An exception from within, Ctrl-C's included, leaves the state from before.
 
         Raises:
             RuntimeError: the training has already stopped.
         """
         start = time.perf_counter()
-        for piece in self.pieces():
-            self.note(self.engine.learn(self.recipe, [self.learner], [piece])[0], piece)
-            if self.stopped_by is not None:
-                break
-        self.look()
+        put_back = self._marked()
+        try:
+            for piece in self.pieces():
+                self.note(self.engine.learn(self.recipe, [self.learner], [piece])[0], piece)
+                if self.stopped_by is not None:
+                    break
+            self.look()
+        except BaseException:
+            put_back()
+            raise
         self.elapsed += time.perf_counter() - start
+
+    def _marked(self) -> Callable[[], None]:
+        """What puts the training back to where it is now."""
+        learner = self.learner.marked()
+        known = (self.iteration, self.stopped_by, self.score, self.stops)
+        ends = len(self.losses), len(self.tests), len(self.snapshots)
+        waiting, tests = self._waiting.copy(), self.tests
+
+        def put_back() -> None:
+            learner()
+            self.iteration, self.stopped_by, self.score, self.stops = known
+            self._waiting, self.tests = waiting, tests[: ends[1]]
+            del self.losses[ends[0] :]
+            for iteration in list(self.snapshots)[ends[2] :]:
+                del self.snapshots[iteration]
+
+        return put_back
 
     def pieces(self) -> Iterator[Batch]:
         """The next step's data, divided where snapshots are due."""

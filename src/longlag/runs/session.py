@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from longlag.learning.recipe import recipe
 from longlag.learning.training import Run, Training, begin
 from longlag.runs import checkpoint as checkpoints
 from longlag.runs import directory as runs
-from longlag.signals import signals_noted
+from longlag.signals import Ended, signals_noted
 
 CHECKPOINT_SECONDS = 5.0  # at most so much work is lost when the process is killed
 
@@ -118,7 +119,8 @@ def _train(training: Training, directory: Path, observe: Observer) -> Run:
     saved = time.monotonic()
     with signals_noted() as interrupted:
         while training.stopped_by is None:
-            training.advance()
+            with suppress(Ended), interrupted.raised():
+                training.advance()
             observe(training)
             if interrupted() and training.stopped_by is None:
                 checkpoints.save(training, directory)
