@@ -220,8 +220,12 @@ def test_a_step_that_ends_soon_is_not_interrupted() -> None:
 
 
 def test_a_step_that_takes_long_is_interrupted() -> None:
-    with signals.signals_noted() as noted, pytest.raises(signals.Ended) as ended, noted.raised():
-        signal.raise_signal(signal.SIGTERM)
-        time.sleep(60)
+    def step() -> None:
+        with noted.raised():
+            signal.raise_signal(signal.SIGTERM)
+            time.sleep(60)
+
+    with signals.signals_noted() as noted, pytest.raises(signals.Ended) as ended:
+        step()
     assert ended.value.number == noted() == signal.SIGTERM
     assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
