@@ -148,9 +148,9 @@ class MinibatchLearner:
         """Data of the next block: inputs (n, B, T, D), lengths and targets (n, B)."""
         n, size = min(self.block, self._rule.budget - iteration), self._rule.batch_size
         if self._rule.draw_order == "published":
-            return Batch(*(a[None] for a in self._task.sample_in_order(size, self._training)))
+            return self._task.sample_in_order(size, self._training).each(lambda a: a[None])
         flat = self._task.sample(n * size, self._training)
-        return Batch(*(a.reshape(n, size, *a.shape[1:]) for a in flat))
+        return flat.each(lambda a: a.reshape(n, size, *a.shape[1:]))
 
     def test_stream(self, test: int) -> np.random.Generator:
         """Where the sequences of test number `test` come from: one stream for all of them."""
@@ -280,7 +280,7 @@ class OnlineLearner:
         for past in [k for k in list(self._drawn) if k < number]:
             del self._drawn[past]
         piece = slice(start, start + self.ahead(iteration, most))
-        return Batch(*(array[piece] for array in self._drawn[number]))
+        return self._drawn[number].each(lambda a: a[piece])
 
     def draw_ahead(self, iteration: int) -> None:
         """Draws the block after the one of this iteration, to be at hand when it is asked for."""

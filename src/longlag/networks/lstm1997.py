@@ -283,7 +283,11 @@ class LSTM1997:
         return Trace(v, units, g, s, sigmoid(y) if self.output == "sigmoid" else y)
 
     def gradient(
-        self, inputs: np.ndarray, lengths: np.ndarray, targets: np.ndarray
+        self,
+        inputs: np.ndarray,
+        lengths: np.ndarray,
+        targets: np.ndarray,
+        counted: np.ndarray | None = None,
     ) -> tuple[float, Weights]:
         """The mean squared error of a batch (no 1/2), and its gradient, truncated or not.
 
@@ -295,11 +299,12 @@ class LSTM1997:
             inputs: (N, T, D), or symbols (N, T).
             lengths: (N,).
             targets: in the shape of the answers.
+            counted: (N, T), which steps count where every one is answered; all where not given.
         """
         lengths = check_lengths(inputs, lengths, self.inputs)
         trace = self.forward(inputs, lengths)
         (W, _), C, (T, N) = self.weights, self.cells, trace.v.shape[:2]
-        loss, d_y = squared_error(self._answers(trace), lengths, targets, self.answered)
+        loss, d_y = squared_error(self._answers(trace), lengths, targets, self.answered, counted)
         every = self.answered == "every"
         d_y = (d_y.swapaxes(0, 1) if every else d_y) * self._slope(trace.y)
         read = self._read_units(trace.units, lengths).reshape(-1, C)
