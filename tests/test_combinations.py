@@ -29,7 +29,7 @@ ENGINES = ["numpy", pytest.param("native", marks=needs_kernel)]
 
 # Of these a recipe takes those that its parts have.
 TINY: dict[str, Any] = {
-    "min_length": 12, "hidden": 2, "block_size": 1, "batch_size": 2, "max_iterations": 7,
+    "min_length": 12, "lag": 5, "hidden": 2, "block_size": 1, "batch_size": 2, "max_iterations": 7,
     "max_sequences": 39, "test_every": 2, "test_size": 5, "window": 30, "first_stop": 0,
     "last_stop": 1, "target_test_mse": 0.0,
 }  # fmt: skip

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections import Counter
 from itertools import pairwise
 from typing import Any
@@ -13,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fits import assert_fits
 from longlag.tasks.registry import task as registered
 from longlag.tasks.temporal_order import SYMBOLS, TemporalOrder
 
@@ -100,21 +100,13 @@ def test_the_papers_windows() -> None:
 @given(low=st.integers(10, 2000), ordered=st.integers(2, 3))
 def test_windows_are_apart_and_within_the_shortest_sequence(low: int, ordered: int) -> None:
     found = TemporalOrder(ordered, min_length=low, max_length=low).windows
-    assert 0 < found[0].start
+    assert found[0].start > 0
     assert found[-1].stop < low
     assert all(w.start < w.stop for w in found)
     assert all(w.stop <= v.start for w, v in pairwise(found))
 
 
 # -- distributions, against closed forms -------------------------------------------------------
-
-
-def assert_fits(observed: Counter[Any], outcomes: list[Any]) -> None:
-    """Equally likely: chi-square within five standard deviations (the seeds are fixed)."""
-    assert set(observed) <= set(outcomes), set(observed) - set(outcomes)
-    expected, freedom = observed.total() / len(outcomes), len(outcomes) - 1
-    statistic = sum((observed[k] - expected) ** 2 / expected for k in outcomes)
-    assert statistic <= freedom + 5 * math.sqrt(2 * freedom), (statistic, freedom)
 
 
 @pytest.mark.parametrize(("low", "ordered"), [(10, 2), (37, 2), (100, 2), (10, 3), (41, 3)])

@@ -134,7 +134,7 @@ class MinibatchLearner:
         self.block: int = 1 if published else self._block(getattr(stop, "test_every", 1))
 
     def _block(self, test_every: int) -> int:
-        most = max(1, BLOCK_VALUES // (self._rule.batch_size * self._task.max_length))
+        most = max(1, BLOCK_VALUES // (self._rule.batch_size * self._task.most_values))
         return max(d for d in range(1, min(most, test_every) + 1) if test_every % d == 0)
 
     over = False  # it learns as long as it is given data
@@ -254,7 +254,7 @@ class OnlineLearner:
         self.stops: np.ndarray = np.full(S, -1, np.int64)
         self.stop_weights: np.ndarray = np.zeros((S, P), np.float32)
         self.stop_errors: np.ndarray = np.zeros((S, 2))
-        most = max(1, ONLINE_BLOCK_VALUES // self._task.max_length)
+        most = max(1, ONLINE_BLOCK_VALUES // self._task.most_values)
         self.block: int = min(ONLINE_BLOCK, 1 << (most.bit_length() - 1))  # drawn together
         self._drawn: dict[int, Batch] = {}
 

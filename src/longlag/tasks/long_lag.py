@@ -23,7 +23,7 @@ import numpy as np
 
 from longlag import checks
 from longlag.settings import setting
-from longlag.tasks.task import Answered, Batch, Drawing, OwnLengths, Role, last_steps
+from longlag.tasks.task import LAG, Answered, Batch, Drawing, OwnLengths, Role, last_steps
 
 Middle = Literal["regular", "random"]
 LONGEST = 10_000
@@ -53,12 +53,8 @@ class LongLag(OwnLengths):
     tolerance: ClassVar[float] = 0.25
     source: ClassVar[str] = "Hochreiter & Schmidhuber 1997, Experiments 2a and 2b"
 
-    lag: int = setting(100, "steps over which something is to be remembered", 1, LONGEST)
+    lag: int = setting(100, LAG, 2, LONGEST)
     middle: Middle = setting("regular", "whether the symbols between are always the same")
-
-    def __post_init__(self) -> None:
-        checks.whole("lag", self.lag, 2, LONGEST)
-        super().__post_init__()
 
     @property
     def name(self) -> str:

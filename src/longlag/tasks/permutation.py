@@ -24,8 +24,9 @@ import numpy as np
 
 from longlag import checks
 from longlag.settings import setting
-from longlag.tasks.recalled import COUNTS, LAG, LONGEST, Counts
+from longlag.tasks.recalled import COUNTS, LONGEST, Counts
 from longlag.tasks.task import (
+    LAG,
     Answered,
     Batch,
     Drawing,
@@ -61,13 +62,9 @@ class Permutation(OwnLengths):
     answered: ClassVar[Answered] = "every"
     source: ClassVar[str] = "Martens & Sutskever 2011; Pascanu, Mikolov & Bengio 2013"
 
-    lag: int = setting(100, LAG, 1, LONGEST)
+    lag: int = setting(100, LAG, 2, LONGEST)
     counts: Counts = setting("every", COUNTS)
     alphabet: int = setting(100, "symbols that there are", 3, 10_000)
-
-    def __post_init__(self) -> None:
-        checks.whole("lag", self.lag, 2, LONGEST)
-        super().__post_init__()
 
     @property
     def name(self) -> str:

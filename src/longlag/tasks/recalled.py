@@ -21,11 +21,10 @@ import numpy as np
 
 from longlag import checks
 from longlag.settings import setting
-from longlag.tasks.task import Answered, Batch, Drawing, OwnLengths, Role, most_active
+from longlag.tasks.task import LAG, Answered, Batch, Drawing, OwnLengths, Role, most_active
 
 Counts = Literal["every", "recall"]
 COUNTS = "which answers count: those at every step, or the recall's alone"
-LAG = "steps over which something is to be remembered"
 LONGEST = 100_000  # lag
 
 

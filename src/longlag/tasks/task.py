@@ -27,6 +27,7 @@ from longlag.settings import Part, setting
 from longlag.tasks.score import TOLERANCE, Score, of_errors
 
 Answered = Literal["last", "every"]
+LAG = "steps over which something is to be remembered"  # the setting of that name
 
 
 @dataclass(frozen=True, eq=False)
@@ -220,6 +221,12 @@ class Task(Part, ABC):
     def mean_length(self) -> float:
         """Steps of a sequence, on average."""
         return (self.min_length + self.max_length) / 2
+
+    @property
+    def most_values(self) -> int:
+        """Numbers that the targets of the longest sequence take where every step is answered; its
+        steps where the last one is."""
+        return self.max_length * (self.outputs if self.answered == "every" else 1)
 
     def answers_shape(self, batch: int, steps: int) -> tuple[int, ...]:
         """Shape of the answers to B = `batch` sequences of T = `steps` steps."""

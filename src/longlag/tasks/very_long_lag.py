@@ -22,7 +22,7 @@ import numpy as np
 
 from longlag import checks
 from longlag.settings import setting
-from longlag.tasks.task import Batch, Drawing, OwnLengths, Role
+from longlag.tasks.task import LAG, Batch, Drawing, OwnLengths, Role
 
 STOPS = 1 / 10  # probability that k grows no more
 MOST = 200  # k at most
@@ -53,7 +53,7 @@ class VeryLongLag(OwnLengths):
     tolerance: ClassVar[float] = 0.2
     source: ClassVar[str] = "Hochreiter & Schmidhuber 1997, Experiment 2c"
 
-    lag: int = setting(100, "steps over which something is to be remembered", 1, checks.LARGEST)
+    lag: int = setting(100, LAG, 1, 10**6)
     distractors: int = setting(100, "different distractors", 1, 10**6)
 
     @property
