@@ -20,7 +20,7 @@ from longlag.tasks.registry import task as registered
 from longlag.tasks.task import Batch
 
 seeds = st.integers(0, 2**32)
-counting = st.sampled_from(["every", "recall"])
+counting: st.SearchStrategy[Any] = st.sampled_from(["every", "recall"])
 
 
 @st.composite
@@ -46,7 +46,7 @@ def test_a_pattern_comes_and_is_asked_for_again(task: Recalled, n: int, seed: in
     if isinstance(task, Copy):
         size, A, blanks = 10, 8, T - 1
     else:
-        size, A = {"bits": (5, 2), "values": (10, 5)}[task.settings()["pattern_of"]]
+        size, A = {"bits": (5, 2), "values": (10, 5)}[str(task.settings()["pattern_of"])]
         blanks = T
     assert (task.inputs, task.outputs, task.max_length) == (A + 2, A + 1, T + 2 * size)
     for batch in both(task, n, seed):

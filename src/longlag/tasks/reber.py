@@ -118,7 +118,7 @@ class EmbeddedReber(OwnLengths):
                 f"not {self.max_symbols}"
             )
         if self.strings != "fresh":
-            self._set()
+            self.fixed_set()
 
     @property
     def name(self) -> str:
@@ -172,7 +172,7 @@ class EmbeddedReber(OwnLengths):
     def _visits(self) -> np.ndarray:
         """Mean number of times that each symbol is asked for in a string, (7,)."""
         if self.strings != "fresh":
-            return np.sum([one.target.sum(axis=0) for one in self._set()], axis=0) / SET_SIZE
+            return np.sum([one.target.sum(axis=0) for one in self._set], axis=0) / SET_SIZE
         at, found = np.eye(N)[0], np.zeros(K)
         for step, shares in enumerate(self._shares):
             here = at[:, None] * shares
@@ -242,7 +242,7 @@ class EmbeddedReber(OwnLengths):
         if length is not None and self.strings == "fresh":
             return self.at_length(length).sequence(rng)
         if self.strings != "fresh":
-            known = [one for one in self._set() if length in (None, len(one.inputs))]
+            known = [one for one in self._set if length in (None, len(one.inputs))]
             if not known:
                 raise ValueError(f"no string of the {self.strings} set has {length} steps")
             return known[int(rng.integers(len(known)))]
@@ -281,6 +281,7 @@ class EmbeddedReber(OwnLengths):
         targets = np.eye(K, dtype=np.float32)[string[:, 1:]] * live[..., None]
         return Batch(string[:, :-1] * live, lengths, targets.astype(np.float32), possible[:, 1:])
 
+    @functools.cached_property
     def _set(self) -> list[Sequence]:
         return [self.spelled(string) for string in self.fixed_set()]
 
@@ -293,7 +294,7 @@ class EmbeddedReber(OwnLengths):
     def _whole_set(self) -> Batch:
         """The fixed set as a batch."""
         steps = self.max_symbols - 1
-        made = self.batch(self._set())
+        made = self.batch(self._set)
 
         def padded(a: np.ndarray) -> np.ndarray:
             return np.pad(a, [(0, 0), (0, steps - a.shape[1]), *[(0, 0)] * (a.ndim - 2)])
@@ -349,7 +350,7 @@ def _pair(low: int, high: int, seed: int) -> tuple[tuple[str, ...], tuple[str, .
     """The training and the test set: 512 different strings, drawn one after another."""
     task = EmbeddedReber(min_symbols=low, max_symbols=high)
     rng, found = np.random.default_rng(seed), {}
-    for _ in range(200 * SET_SIZE):
+    for _ in range(40 * SET_SIZE):
         found[task.string(task.sequence(rng))] = None
         if len(found) == 2 * SET_SIZE:
             strings = tuple(found)
