@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
@@ -131,9 +130,10 @@ def _one(recipe: Recipe, learner: OnlineLearner, data: Batch, k: int) -> float |
     length, rule = data.lengths[k], recipe.rule
     assert isinstance(rule, OnLine)
     batch, every = data.each(lambda a: a[k : k + 1]), recipe.task.answered == "every"
-    batch = replace(batch, inputs=batch.inputs[:, :length])
     if every:
         batch = batch.each(lambda a: a[:, :length] if a.ndim > 1 else a)
+    else:
+        batch = Batch(batch.inputs[:, :length], batch.lengths, batch.targets, batch.truth)
     network = recipe.network_of(learner.weights)
     errors = network.predict(batch.inputs, batch.lengths) - recipe.task.wanted(batch)
     if every:

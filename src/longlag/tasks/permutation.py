@@ -149,7 +149,9 @@ class Permutation(OwnLengths):
         targets = np.zeros((n, T, self.alphabet), np.float32)
         np.put_along_axis(targets, np.roll(inputs, -1, axis=1)[..., None], 1, axis=2)
         made = Batch(inputs, np.full(n, T), targets)
-        return replace(made, counted=last_steps(made)) if self.counts == "recall" else made
+        if self.counts == "recall":
+            made.counted = last_steps(made)
+        return made
 
     @property
     def what(self) -> str:

@@ -300,7 +300,7 @@ class EmbeddedReber(OwnLengths):
             return np.pad(a, [(0, 0), (0, steps - a.shape[1]), *[(0, 0)] * (a.ndim - 2)])
 
         made = made.each(lambda a: padded(a) if a.ndim > 1 else a)
-        return replace(made, targets=made.targets.astype(np.float32))
+        return Batch(made.inputs, made.lengths, made.targets.astype(np.float32), made.truth)
 
     # -- answers, words, pictures -------------------------------------------------------------
 

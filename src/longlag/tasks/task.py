@@ -18,7 +18,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Sequence as Sequence_
 from dataclasses import KW_ONLY, dataclass, field, replace
-from typing import Any, ClassVar, Literal, Protocol, Self
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, Self
 
 import numpy as np
 
@@ -30,8 +30,13 @@ Answered = Literal["last", "every"]
 LAG = "steps over which something is to be remembered"  # the setting of that name
 
 
-@dataclass(frozen=True, eq=False)
-class Batch:
+class _Arrays(NamedTuple):
+    inputs: np.ndarray
+    lengths: np.ndarray
+    targets: np.ndarray
+
+
+class Batch(_Arrays):
     """B sequences; as a tuple it is what every batch has, `inputs, lengths, targets = batch`.
 
     inputs: (B, T, D) float32, or symbols (B, T) int64; zeros after the end of a sequence.
@@ -42,22 +47,25 @@ class Batch:
         False after the end of a sequence.
     """
 
-    inputs: np.ndarray
-    lengths: np.ndarray
-    targets: np.ndarray
-    truth: np.ndarray | None = None
-    counted: np.ndarray | None = None
+    truth: np.ndarray | None
+    counted: np.ndarray | None
 
-    def __iter__(self) -> Iterator[np.ndarray]:
-        return iter((self.inputs, self.lengths, self.targets))
-
-    def __getitem__(self, which: Any) -> Any:
-        return tuple(self)[which]
+    def __new__(
+        cls,
+        inputs: np.ndarray,
+        lengths: np.ndarray,
+        targets: np.ndarray,
+        truth: np.ndarray | None = None,
+        counted: np.ndarray | None = None,
+    ) -> Self:
+        made = super().__new__(cls, inputs, lengths, targets)
+        made.truth, made.counted = truth, counted
+        return made
 
     @property
     def learned(self) -> tuple[np.ndarray, ...]:
         """What a gradient is taken of: inputs, lengths, targets, and `counted` where there is."""
-        return tuple(self) if self.counted is None else (*self, self.counted)
+        return (*self,) if self.counted is None else (*self, self.counted)
 
     def each(self, change: Callable[[np.ndarray], np.ndarray]) -> Batch:
         """The batch with every array changed: `batch.each(lambda a: a[:5])`."""
@@ -171,7 +179,8 @@ class Task(Part, ABC):
         length = int(rng.integers(self.min_length, self.max_length + 1))
         made = self.batch([self.sequence(rng, length) for _ in range(n)])
         inputs = made.inputs if self.symbols else made.inputs.astype(np.float32)
-        return replace(made, inputs=inputs, targets=made.targets.astype(np.float32))
+        targets = made.targets.astype(np.float32)
+        return Batch(inputs, made.lengths, targets, made.truth, made.counted)
 
     def batch(self, sequences: Sequence_[Any]) -> Batch:
         """Sequences as one batch, in float64, with zeros after their ends."""
