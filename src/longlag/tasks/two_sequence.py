@@ -170,6 +170,6 @@ class TwoSequence(Task):
     def drawing(self, sequence: Sequence) -> Drawing:
         """Elements as bars."""
         legend: dict[Role, str] = {"plain": "noise", "mark": "tells the class"}
-        values, most = sequence.inputs[:, 0], float(np.abs(sequence.inputs).max())
+        values, most = sequence.inputs[:, 0], max(2.0, float(np.abs(sequence.inputs).max()))
         roles: dict[Role, list[int]] = {"mark": list(range(self.first_elements))}
-        return Drawing(values, roles, {}, -max(1.0, most), max(1.0, most), legend, "elements")
+        return Drawing(values, roles, {}, -most, most, legend, "elements")
