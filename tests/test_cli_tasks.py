@@ -90,6 +90,11 @@ def test_a_sequence_in_characters_has_a_bar_a_step() -> None:
         (["copy", "--seed", "-1"], "--seed must be a whole number from 0 to 2**63 - 1, not -1"),
         (["--lag", "3"], "--lag needs a task: longlag tasks TASK --lag ..."),
         (["--out", "x.png"], "--out needs a task: longlag tasks TASK --out ..."),
+        (
+            ["xor", "--min-length", "9999"],
+            "tasks shows sequences of at most 2,000 steps, not 10,998",
+        ),
+        (["copy", "--out", "/"], "--out must be a file, and / is a directory"),
         (["copy", "x"], "'x' is a word too many; usage: longlag tasks [TASK] [options]"),
         (["copy", "--hidden", "3"], "tasks has no flag --hidden; it is a flag of train"),
     ],

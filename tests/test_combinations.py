@@ -35,7 +35,7 @@ TINY: dict[str, Any] = {
 KINDS = {
     "network": list(NETWORKS),
     "rule": list(PARTS["rule"]),
-    # One of each shape: reals or symbols, answers at the end or always; test_tasks_all has them all.
+    # One of each shape: reals or symbols, answered at the end or always (test_tasks_all: all).
     "task": ["multiplication", "adding", "temporal-order", "copy", "toys:Echo"],
     "stop": list(PARTS["stop"]),
 }

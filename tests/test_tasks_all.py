@@ -220,6 +220,9 @@ def test_a_batch_is_a_tuple_of_three_and_keeps_what_stands_beside() -> None:
     assert some.truth is not None
     assert (some.counted, some.lengths.shape, some.truth.shape[0]) == (None, (2,), 2)
     assert len(batch.learned) == 3
+    again = pickle.loads(pickle.dumps(some))
+    np.testing.assert_array_equal(again.truth, some.truth)
+    np.testing.assert_array_equal(again.targets, some.targets)
     assert len(drawn(Copy(lag=4, counts="recall")).learned) == 4
 
 

@@ -17,6 +17,7 @@ from longlag.terminal import one_line
 
 HEIGHTS = "▁▂▃▄▅▆▇█"
 MOST = 20  # sequences
+LONGEST = 2000  # steps
 
 
 def tasks(args: Namespace) -> int:
@@ -70,6 +71,12 @@ def _row(about: dict[str, Any]) -> list[Any]:
 
 def _show(task: Task, args: Namespace) -> int:
     checks.whole("--n", args.n, 1, MOST)
+    if task.max_length > LONGEST:
+        raise ValueError(
+            f"tasks shows sequences of at most {LONGEST:,} steps, not {task.max_length:,}"
+        )
+    if args.out and args.out.is_dir():
+        raise ValueError(f"--out must be a file, and {args.out} is a directory")
     rng = np.random.default_rng(checks.whole("--seed", args.seed, 0, 2**63 - 1))
     sequences = [task.sequence(rng) for _ in range(args.n)]
     told = [task.explain(one) for one in sequences]

@@ -23,7 +23,7 @@ import numpy as np
 
 from longlag import checks
 from longlag.settings import setting
-from longlag.tasks.task import LAG, Answered, Batch, Drawing, OwnLengths, Role, last_steps
+from longlag.tasks.task import LAG, Answered, Batch, Drawing, OwnLengths, Role, last_steps, one_hot
 
 Middle = Literal["regular", "random"]
 LONGEST = 10_000
@@ -120,7 +120,7 @@ class LongLag(OwnLengths):
         if self.middle == "random":
             between = rng.integers(p - 1, size=p - 1)
         whole = np.array([first, *between, first])
-        return Sequence(whole[:-1], np.eye(p + 1)[whole[1:]])
+        return Sequence(whole[:-1], one_hot(whole[1:], p + 1))
 
     def sample(self, n: int, rng: np.random.Generator) -> Batch:
         """Draws n sequences in a few vectorised calls.
@@ -139,9 +139,8 @@ class LongLag(OwnLengths):
         whole[:, 1:-1] = np.arange(p - 1)
         if self.middle == "random":
             whole[:, 1:-1] = rng.integers(p - 1, size=(n, p - 1))
-        targets = np.zeros((n, p, p + 1), np.float32)
-        np.put_along_axis(targets, whole[:, 1:, None], 1, axis=2)
-        return Batch(np.ascontiguousarray(whole[:, :-1]), np.full(n, p), targets)
+        inputs = np.ascontiguousarray(whole[:, :-1])
+        return Batch(inputs, np.full(n, p), one_hot(whole[:, 1:], p + 1))
 
     @property
     def what(self) -> str:

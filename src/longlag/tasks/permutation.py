@@ -34,6 +34,7 @@ from longlag.tasks.task import (
     Role,
     last_steps,
     most_active,
+    one_hot,
 )
 
 
@@ -131,7 +132,7 @@ class Permutation(OwnLengths):
         counted = np.full(self.lag, self.counts == "every")
         counted[-1] = True
         inputs, asked = np.array([first, *others]), np.array([*others, first])
-        return Sequence(inputs, np.eye(self.alphabet)[asked], counted)
+        return Sequence(inputs, one_hot(asked, self.alphabet), counted)
 
     def sample(self, n: int, rng: np.random.Generator) -> Batch:
         """Draws n sequences in a few vectorised calls: n first symbols, then n (T - 1) others.
@@ -146,9 +147,8 @@ class Permutation(OwnLengths):
         inputs = np.empty((n, T), np.int64)
         inputs[:, 0] = rng.integers(2, size=n)
         inputs[:, 1:] = rng.integers(2, self.alphabet, size=(n, T - 1))
-        targets = np.zeros((n, T, self.alphabet), np.float32)
-        np.put_along_axis(targets, np.roll(inputs, -1, axis=1)[..., None], 1, axis=2)
-        made = Batch(inputs, np.full(n, T), targets)
+        asked = np.roll(inputs, -1, axis=1)
+        made = Batch(inputs, np.full(n, T), one_hot(asked, self.alphabet))
         if self.counts == "recall":
             made.counted = last_steps(made)
         return made

@@ -34,7 +34,7 @@ import numpy as np
 
 from longlag import checks
 from longlag.settings import setting
-from longlag.tasks.task import Answered, Batch, Drawing, OwnLengths, Role, most_active
+from longlag.tasks.task import Answered, Batch, Drawing, OwnLengths, Role, most_active, one_hot
 
 SYMBOLS = "BTSXPVE"
 SHORTEST = 9  # symbols, as in BTBTXSETE
@@ -226,7 +226,7 @@ class EmbeddedReber(OwnLengths):
         if node != END:
             raise ValueError(f"a string must go on to the grammar's end, not stop after {string!r}")
         symbols = np.array([SYMBOLS.index(symbol) for symbol in string])
-        return Sequence(symbols[:-1], np.eye(K)[symbols[1:]], np.array(possible[1:]))
+        return Sequence(symbols[:-1], one_hot(symbols[1:], K), np.array(possible[1:]))
 
     def sequence(self, rng: np.random.Generator, length: int | None = None) -> Sequence:
         """Draws one string, symbol by symbol.
@@ -278,8 +278,8 @@ class EmbeddedReber(OwnLengths):
             lengths += alive
         lengths -= 1
         live = np.arange(steps - 1) < lengths[:, None]
-        targets = np.eye(K, dtype=np.float32)[string[:, 1:]] * live[..., None]
-        return Batch(string[:, :-1] * live, lengths, targets.astype(np.float32), possible[:, 1:])
+        targets = one_hot(string[:, 1:], K) * live[..., None]
+        return Batch(string[:, :-1] * live, lengths, targets, possible[:, 1:])
 
     @functools.cached_property
     def _set(self) -> list[Sequence]:

@@ -21,7 +21,7 @@ import numpy as np
 
 from longlag import checks
 from longlag.settings import setting
-from longlag.tasks.task import LAG, Answered, Batch, Drawing, OwnLengths, Role, most_active
+from longlag.tasks.task import LAG, Answered, Batch, Drawing, OwnLengths, Role, most_active, one_hot
 
 Counts = Literal["every", "recall"]
 COUNTS = "which answers count: those at every step, or the recall's alone"
@@ -127,7 +127,7 @@ class Recalled(OwnLengths):
         inputs[self.signal] = signal
         asked = np.array([blank] * (n + self.lag) + pattern)
         counted = np.array([self.counts == "every"] * (n + self.lag) + [True] * n)
-        return Sequence(inputs, np.eye(A + 1)[asked], counted)
+        return Sequence(inputs, one_hot(asked, A + 1), counted)
 
     def sample(self, n: int, rng: np.random.Generator) -> Batch:
         """Draws n sequences, all of their symbols at once.
@@ -145,13 +145,11 @@ class Recalled(OwnLengths):
         inputs[:, self.signal] = A + 1
         asked = np.full((n, steps), A)
         asked[:, -size:] = patterns
-        targets = np.zeros((n, steps, A + 1), np.float32)
-        np.put_along_axis(targets, asked[..., None], 1, axis=2)
         counted = None
         if self.counts == "recall":
             counted = np.zeros((n, steps), bool)
             counted[:, -size:] = True
-        return Batch(inputs, np.full(n, steps), targets, counted=counted)
+        return Batch(inputs, np.full(n, steps), one_hot(asked, A + 1), counted=counted)
 
     # -- answers, words, pictures -------------------------------------------------------------
 

@@ -406,6 +406,13 @@ def beside(steps: np.ndarray, axes: int) -> np.ndarray:
     return steps.reshape(steps.shape + (1,) * (axes - 2))
 
 
+def one_hot(symbols: np.ndarray, K: int) -> np.ndarray:
+    """Symbols (...) as vectors (..., K) of which one number is 1, and the others 0; float32."""
+    vectors = np.zeros((*symbols.shape, K), np.float32)
+    np.put_along_axis(vectors, symbols[..., None], 1, axis=-1)
+    return vectors
+
+
 def most_active(answers: np.ndarray, right: np.ndarray) -> np.ndarray:
     """Whether the outputs that are right are more active than all others.
 
