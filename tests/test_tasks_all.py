@@ -38,7 +38,7 @@ SMALL: list[Task] = [
     EmbeddedReber(),
     EmbeddedReber(min_symbols=14, max_symbols=16),
     EmbeddedReber(strings="training"),
-    EmbeddedReber(strings="test", set_seed=2),
+    EmbeddedReber(strings="test", string_set=2),
     LongLag(lag=2),
     LongLag(lag=7),
     LongLag(lag=7, middle="random"),

@@ -77,7 +77,7 @@ def tasks(draw: st.DrawFn) -> EmbeddedReber:
         low = draw(st.integers(9, 40))
         return EmbeddedReber(low, draw(st.integers(low, low + 40)))
     strings: Any = draw(st.sampled_from(["training", "test"]))
-    return EmbeddedReber(strings=strings, set_seed=draw(st.integers(0, 2)))
+    return EmbeddedReber(strings=strings, string_set=draw(st.integers(0, 2)))
 
 
 @given(task=tasks(), n=st.integers(1, 6), seed=st.integers(0, 2**32))
@@ -159,17 +159,17 @@ def test_right_is_where_all_that_can_come_is_most_active() -> None:
 
 @pytest.mark.parametrize("seed", [0, 1, 2, 2**31 - 1])
 def test_no_string_of_the_test_set_is_in_the_training_set(seed: int) -> None:
-    training = EmbeddedReber(strings="training", set_seed=seed)
+    training = EmbeddedReber(strings="training", string_set=seed)
     sets = [set(training.fixed_set()), set(training.tested.fixed_set())]
     assert [len(one) for one in sets] == [256, 256]
     assert not sets[0] & sets[1]
     assert training.tested.tested == training.tested
-    assert EmbeddedReber(strings="training", set_seed=seed).fixed_set() == training.fixed_set()
+    assert EmbeddedReber(strings="training", string_set=seed).fixed_set() == training.fixed_set()
 
 
 def test_sets_are_those_of_their_seed_and_drawn_from_evenly() -> None:
-    task = EmbeddedReber(strings="training", set_seed=3)
-    other = EmbeddedReber(strings="training", set_seed=4)
+    task = EmbeddedReber(strings="training", string_set=3)
+    other = EmbeddedReber(strings="training", string_set=4)
     assert task.fixed_set() != other.fixed_set()
     batch = task.sample(50_000, np.random.default_rng(0))
     many = Counter(string_of(x[:n], t[:n]) for x, n, t in zip(*batch, strict=True))

@@ -20,7 +20,7 @@ from exactly the grammar's distribution among strings of such lengths: with the 
 one string in nine million are. Larger numbers of symbols give longer lags.
 
 The paper has 256 strings to train with, one at random for each update, and 256 others to test.
-`strings="training"` and `"test"` are such a pair of fixed sets, which `set_seed` determines: 512
+`strings="training"` and `"test"` are such a pair of fixed sets, which `string_set` determines: 512
 different strings are drawn, one after another, and alternately put in the one and the other.
 """
 
@@ -93,7 +93,7 @@ class EmbeddedReber(OwnLengths):
         min_symbols, max_symbols: symbols in a string, 9 at least.
         strings: `fresh` ones, or one of two fixed sets of 256, `training` or `test`; what learns
             from the one is tested on the other.
-        set_seed: determines the two sets.
+        string_set: determines the two sets.
 
     Raises:
         ValueError: a setting out of range, or too few strings of such lengths for two sets.
@@ -108,7 +108,7 @@ class EmbeddedReber(OwnLengths):
     min_symbols: int = setting(SHORTEST, "symbols of the shortest string", SHORTEST, 10_000)
     max_symbols: int = setting(60, "symbols of the longest string", SHORTEST, 10_000)
     strings: Strings = setting("fresh", "fresh strings, or a fixed set of 256")
-    set_seed: int = setting(0, "which pair of fixed sets", 0, 2**31 - 1)
+    string_set: int = setting(0, "which pair of fixed sets", 0, 2**31 - 1)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -287,7 +287,7 @@ class EmbeddedReber(OwnLengths):
 
     def fixed_set(self) -> list[str]:
         """The strings of the fixed set, `training` or `test`; 256 different ones."""
-        pair = _pair(self.min_symbols, self.max_symbols, self.set_seed)
+        pair = _pair(self.min_symbols, self.max_symbols, self.string_set)
         return list(pair[self.strings == "test"])
 
     @functools.cached_property
