@@ -413,10 +413,10 @@ def test_version(capsys) -> None:
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        ([], "a command is missing: give one of train, evaluate, compare"),
+        ([], "a command is missing: give one of train, tasks, evaluate, compare"),
         (["trian"], "unknown command 'trian'; did you mean 'train'?"),
-        (["xyz"], "unknown command 'xyz'; known are train, evaluate"),
-        ([""], "unknown command ''; known are train, evaluate"),
+        (["xyz"], "unknown command 'xyz'; known are train, tasks, evaluate"),
+        ([""], "unknown command ''; known are train, tasks, evaluate"),
         (["--foo"], "there is no flag --foo; see longlag --help"),
         (["--json", "train"], "--json belongs behind the command: longlag COMMAND --json"),
         (["study"], "a study is missing: give one of table8, table7, seeds"),

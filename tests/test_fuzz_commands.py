@@ -82,6 +82,7 @@ BASES: dict[str, tuple[str, ...]] = {
     "export": ("run", "--format", "safetensors", "--out", "new.safetensors"),
     "import": ("exports/run.safetensors", "--out", "new"),
     "doctor": (),
+    "tasks": ("reber",),
     "bench": (),
     "completion": ("bash",),
 }
@@ -91,7 +92,17 @@ SLOW = (
     "study movement",
     "study register",
 )  # seconds, where they are given nothing wrong
-READERS = ("evaluate", "compare", "figures", "animate", "explore", "export", "ledger", "doctor")
+READERS = (
+    "evaluate",
+    "compare",
+    "figures",
+    "animate",
+    "explore",
+    "export",
+    "ledger",
+    "doctor",
+    "tasks",
+)
 
 
 @dataclass(frozen=True)

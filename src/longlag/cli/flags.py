@@ -103,8 +103,17 @@ class Parser(argparse.ArgumentParser):
         """Begins a part of the help, for the flags that are added next."""
         self._part = title
 
-    def place(self, name: str, text: str, kind: Any = Path, *, several: bool = False) -> None:
-        """Adds a positional argument; several: one or more of them, as a list."""
+    def place(
+        self,
+        name: str,
+        text: str,
+        kind: Any = Path,
+        *,
+        several: bool = False,
+        optional: bool = False,
+    ) -> None:
+        """Adds a positional argument; several: one or more of them, as a list; optional: None
+        where it is not given."""
         choices = _choices(kind)
         written = name.upper()
         made = self.add_argument(
@@ -112,12 +121,17 @@ class Parser(argparse.ArgumentParser):
             metavar=written,
             type=_reader(kind),
             choices=tuple(choices.values()) or None,
-            nargs="+" if several else None,
+            nargs="+" if several else "?" if optional else None,
             help=_escaped(text),
         )
         self.positional.append(made)
         self.arguments.append(
-            Argument(f"{written} ..." if several else written, text, REQUIRED, PLACES)
+            Argument(
+                f"{written} ..." if several else written,
+                text,
+                "" if optional else REQUIRED,
+                PLACES,
+            )
         )
 
     def value(
@@ -222,7 +236,11 @@ class Parser(argparse.ArgumentParser):
         """How the command is written."""
         if self.member:
             return f"{self.prog} {self._member()} [options]"
-        needed = [a.written for a in self.arguments if a.default == REQUIRED]
+        needed = [
+            a.written if a.default == REQUIRED else f"[{a.written}]"
+            for a in self.arguments
+            if a.default == REQUIRED or a.part == PLACES
+        ]
         return " ".join([self.prog, *needed, "[options]"])
 
     # -- reading ------------------------------------------------------------------------------
@@ -304,7 +322,8 @@ class Parser(argparse.ArgumentParser):
     def _check_number(self, flags: Sequence[str], free: Sequence[str]) -> None:
         """Refuses too few words, and too many."""
         given = {word.partition("=")[0] for word in flags}
-        missing = [str(action.metavar) for action in self.positional[len(free) :]]
+        left = self.positional[len(free) :]
+        missing = [str(action.metavar) for action in left if action.nargs != "?"]
         missing += [n for n, action in self.flags.items() if action.required and n not in given]
         if missing:
             names = " and ".join(missing)

@@ -30,7 +30,8 @@ FIRST_STEPS = (
 def parser(words: Sequence[str] = ()) -> Parser:
     """The parser of `longlag`.
 
-    words: which it is to read: `train` has flags for the settings of the parts that they name.
+    words: which it is to read: `train` and `tasks` have flags for the settings of the parts that
+        they name.
 
     Raises:
         ValueError: a part of the user's own that cannot be had.
@@ -40,6 +41,7 @@ def parser(words: Sequence[str] = ()) -> Parser:
     )
     root.version(f"longlag {__version__}")
     _train(root, words if "train" in words[:1] else ())
+    _tasks(root, words[1] if "tasks" in words[:1] and words[1:] else "")
     _judge(root)
     _draw(root)
     _studies(root)
@@ -108,6 +110,24 @@ def _train(root: Parser, words: Sequence[str]) -> None:
     options = [one for part in settings(words).values() for one in part]
     train.options(options)
     train.set_defaults(settings=[one.name for one in options])
+
+
+def _tasks(root: Parser, named: str) -> None:
+    tasks = _command(
+        root,
+        "tasks",
+        "task_commands:tasks",
+        "List the tasks, or show some sequences of one.",
+        ("longlag tasks", "longlag tasks copy --lag 20", "longlag tasks reber --out reber.png"),
+    )
+    tasks.place("task", "one of those listed, or your own module:Class", str, optional=True)
+    tasks.value("--n", int, "sequences, 1 to 20", 3)
+    tasks.value("--seed", int, "of the sequences", 0)
+    tasks.value("--out", Path, "a PNG file to draw them in", shown="the terminal")
+    _json(tasks)
+    _, *options = settings(("--task", named))["task"]  # the first chooses the task
+    tasks.options(options)
+    tasks.set_defaults(settings=[one.name for one in options])
 
 
 def _judge(root: Parser) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 
 from longlag.learning.recipe import Recipe
 from longlag.learning.training import Run
-from longlag.tasks.task import Batch, Sequence, Task
+from longlag.tasks.task import Sequence, Task
 
 FIGURE_STREAM = 5  # spawn key; training has 0, 1, 2 and `evaluate` has 4
 STREAMS = {"sequences": 0, "example": 1, "scatter": 2, "bars": 3}
@@ -63,21 +63,6 @@ def spread_sequences(run: Run, n: int, length: int | None = None) -> list[Sequen
     return [drawn[round(k)] for k in np.linspace(6, 59, n)]
 
 
-def batch(task: Task, sequences: Seq[Sequence]) -> Batch:
-    """Sequences as one batch, float64, with zeros after their ends."""
-    lengths = np.array([len(s.inputs) for s in sequences])
-    longest = int(lengths.max())
-
-    def padded(array: np.ndarray) -> np.ndarray:
-        wide = [(0, longest - len(array)), *[(0, 0)] * (array.ndim - 1)]
-        return np.pad(array, wide)
-
-    inputs = np.stack([padded(s.inputs) for s in sequences])
-    targets = [np.asarray(s.target, dtype=np.float64) for s in sequences]
-    every = task.answered == "every"
-    return Batch(inputs, lengths, np.stack([padded(t) if every else t for t in targets]))
-
-
 def answers(network: Any, task: Task, sequences: Seq[Sequence]) -> np.ndarray:
     """The network's answers, in the shape of the targets, float64; not finite where the weights
     are not."""
@@ -85,7 +70,7 @@ def answers(network: Any, task: Task, sequences: Seq[Sequence]) -> np.ndarray:
     chunk = max(1, FORWARD_VALUES // (steps * sum(w.size for w in network.parameters)))
     given = []
     for start in range(0, len(sequences), chunk):
-        part = batch(task, sequences[start : start + chunk])
+        part = task.batch(sequences[start : start + chunk])
         with np.errstate(all="ignore"):  # a network that diverged is shown, not refused
             given.append(network.predict(part.inputs, part.lengths))
     return np.concatenate(given).astype(np.float64)

@@ -20,7 +20,7 @@ def draw(run: Run) -> Figure:
     """Left, the answers over the targets with y = x; right, their errors."""
     task, rng = run.recipe.task.tested, examples.stream(run, "scatter")
     drawn = [task.sequence(rng) for _ in range(SEQUENCES)]
-    answered = examples.batch(task, drawn)
+    answered = task.batch(drawn)
     given = examples.answers(run.network, task, drawn)
     with np.errstate(all="ignore"):
         result = task.score(given, answered)

@@ -20,7 +20,7 @@ def draw(run: Run) -> Figure:
     drawings = [task.drawing(sequence) for sequence in sequences]
     steps = max(len(s.inputs) for s in sequences)
 
-    right = task.correct(given, examples.batch(task, sequences))
+    right = task.correct(given, task.batch(sequences))
     title = f"Answer {task.asks}: {right.sum()} of 5 within {task.tolerance:g}"
     fig = style.figure(7.0, title, style.describe(run))
     grid = fig.add_gridspec(5, 1, hspace=0.78, **style.place(fig, 0.55, 0.78, 8.12, 6.08))

@@ -26,7 +26,7 @@ from longlag.learning.rules import (
     OnlineLearner,
 )
 from longlag.networks.network import flatten
-from longlag.tasks.task import Batch
+from longlag.tasks.task import Batch, beside
 
 Choice = Literal["auto", "native", "numpy"]
 CHOICE = "the native kernel, or the numpy reference; auto takes the kernel where it can"
@@ -89,7 +89,7 @@ class NumpyEngine:
 
 
 def _gradient(recipe: Recipe, learner: Learner, batch: Batch) -> tuple[float, np.ndarray]:
-    loss, parts = recipe.network_of(learner.weights).gradient(*batch)
+    loss, parts = recipe.network_of(learner.weights).gradient(*batch.learned)
     return loss, flatten(parts)
 
 
@@ -101,8 +101,8 @@ def descend(recipe: Recipe, learner: MinibatchLearner, data: Batch) -> Learned:
     """
     losses, rule = [], recipe.rule
     assert isinstance(rule, Minibatch)
-    for batch in zip(*data, strict=True):
-        loss, vector = _gradient(recipe, learner, Batch(*batch))
+    for k in range(len(data.lengths)):
+        loss, vector = _gradient(recipe, learner, data.each(lambda a, k=k: a[k]))
         losses.append(loss)
         clipped, norm = clip_by_global_norm(vector, rule.clip)
         if not np.isfinite(loss) or not norm**2 <= LARGEST_SQUARE:
@@ -129,14 +129,18 @@ def _one(recipe: Recipe, learner: OnlineLearner, data: Batch, k: int) -> float |
     """Learns from sequence k; None where the weights would not stay finite."""
     length, rule = data.lengths[k], recipe.rule
     assert isinstance(rule, OnLine)
-    batch = Batch(data.inputs[k : k + 1, :length], data.lengths[k : k + 1], data.targets[k : k + 1])
-    if recipe.task.answered == "every":
-        batch = batch._replace(targets=batch.targets[:, :length])
+    batch, every = data.each(lambda a: a[k : k + 1]), recipe.task.answered == "every"
+    if every:
+        batch = batch.each(lambda a: a[:, :length] if a.ndim > 1 else a)
+    else:
+        batch = Batch(batch.inputs[:, :length], batch.lengths, batch.targets, batch.truth)
     network = recipe.network_of(learner.weights)
-    errors = network.predict(batch.inputs, batch.lengths) - batch.targets
-    loss, parts = network.gradient(*batch)
+    errors = network.predict(batch.inputs, batch.lengths) - recipe.task.wanted(batch)
+    if every:
+        errors = np.where(beside(recipe.task.judged(batch), errors.ndim), errors, 0)
+    loss, parts = network.gradient(*batch.learned)
     # The paper's error is the sum over a sequence's answers, of which `gradient` is the mean.
-    step = np.float32(rule.rate * batch.targets.size) * flatten(parts)
+    step = np.float32(rule.rate * recipe.task.asked(batch)) * flatten(parts)
     updated = learner.weights - step
     if not (np.isfinite(loss) and np.all(np.isfinite(updated))):
         return None

@@ -14,7 +14,7 @@ from longlag.tasks.task import Task
 Observer = Callable[[int], None]  # called with how many sequences are answered
 Predict = Callable[[np.ndarray, np.ndarray], np.ndarray]  # inputs and lengths to answers
 
-PREDICTION_VALUES = 2**20  # about so many steps are held at once while predicting
+PREDICTION_VALUES = 2**20  # about so many steps, or targets, are held at once while predicting
 PARTS = 1024  # scores of chunks that are kept before they are joined
 LANES = 16  # sequences that the widest kernel predicts in the time of one
 
@@ -47,7 +47,7 @@ def measure(
     """
     parts: list[Score] = []
     asked: list[int] = []
-    chunk = n if in_order else max(LANES, PREDICTION_VALUES // task.max_length)
+    chunk = n if in_order else max(LANES, PREDICTION_VALUES // task.most_values)
     draw = task.sample_in_order if in_order else task.sample
     for start in range(0, n, chunk):
         batch = draw(min(chunk, n - start), rng)

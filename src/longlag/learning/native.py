@@ -54,6 +54,8 @@ class NativeEngine:
             return f"network {network.name}"
         if isinstance(network, BlockLSTM) and network.output != "sigmoid":
             return "linear output of the LSTM of 1997"
+        if isinstance(network, BlockLSTM) and network.variant.differs:
+            return f"LSTM of 1997 with another {network.variant.differs}"
         return ""
 
     def _has(self, model: Any, inputs: np.ndarray) -> bool:
@@ -67,6 +69,7 @@ class NativeEngine:
             type(model) is LSTM1997
             and (model.inputs, len(model.read), model.answered) == (2, 1, "last")
             and model.output == "sigmoid"
+            and not model.variant.differs
         )
 
     def threads_used(self, recipe: Recipe) -> int:

@@ -134,7 +134,7 @@ class MinibatchLearner:
         self.block: int = 1 if published else self._block(getattr(stop, "test_every", 1))
 
     def _block(self, test_every: int) -> int:
-        most = max(1, BLOCK_VALUES // (self._rule.batch_size * self._task.max_length))
+        most = max(1, BLOCK_VALUES // (self._rule.batch_size * self._task.most_values))
         return max(d for d in range(1, min(most, test_every) + 1) if test_every % d == 0)
 
     over = False  # it learns as long as it is given data
@@ -148,9 +148,9 @@ class MinibatchLearner:
         """Data of the next block: inputs (n, B, T, D), lengths and targets (n, B)."""
         n, size = min(self.block, self._rule.budget - iteration), self._rule.batch_size
         if self._rule.draw_order == "published":
-            return Batch(*(a[None] for a in self._task.sample_in_order(size, self._training)))
+            return self._task.sample_in_order(size, self._training).each(lambda a: a[None])
         flat = self._task.sample(n * size, self._training)
-        return Batch(*(a.reshape(n, size, *a.shape[1:]) for a in flat))
+        return flat.each(lambda a: a.reshape(n, size, *a.shape[1:]))
 
     def test_stream(self, test: int) -> np.random.Generator:
         """Where the sequences of test number `test` come from: one stream for all of them."""
@@ -269,7 +269,7 @@ class OnlineLearner:
         self.stops: np.ndarray = np.full(S, -1, np.int64)
         self.stop_weights: np.ndarray = np.zeros((S, P), np.float32)
         self.stop_errors: np.ndarray = np.zeros((S, 2))
-        most = max(1, ONLINE_BLOCK_VALUES // self._task.max_length)
+        most = max(1, ONLINE_BLOCK_VALUES // self._task.most_values)
         self.block: int = min(ONLINE_BLOCK, 1 << (most.bit_length() - 1))  # drawn together
         self._drawn: dict[int, Batch] = {}
 
@@ -295,7 +295,7 @@ class OnlineLearner:
         for past in [k for k in list(self._drawn) if k < number]:
             del self._drawn[past]
         piece = slice(start, start + self.ahead(iteration, most))
-        return Batch(*(array[piece] for array in self._drawn[number]))
+        return self._drawn[number].each(lambda a: a[piece])
 
     def draw_ahead(self, iteration: int) -> None:
         """Draws the block after the one of this iteration, to be at hand when it is asked for."""

@@ -223,7 +223,7 @@ class Training:
             stop = done + 1
             while stop < n and not self._snapshot_due(first + stop):
                 stop += 1
-            yield Batch(*(array[done:stop] for array in data))
+            yield data.each(lambda a, piece=slice(done, stop): a[piece])
             done = stop
 
     def note(self, learned: Learned, piece: Batch) -> None:

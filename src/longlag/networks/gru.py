@@ -183,12 +183,16 @@ class GRU:
         return grads
 
     def gradient(
-        self, inputs: np.ndarray, lengths: np.ndarray, targets: np.ndarray
+        self,
+        inputs: np.ndarray,
+        lengths: np.ndarray,
+        targets: np.ndarray,
+        counted: np.ndarray | None = None,
     ) -> tuple[float, Parameters]:
         """Mean squared error of a batch (no 1/2) and its gradient."""
         lengths = self._lengths(inputs, lengths)
         trace = self.forward(inputs, lengths)
-        loss, dy = squared_error(self._answers(trace), lengths, targets, self.answered)
+        loss, dy = squared_error(self._answers(trace), lengths, targets, self.answered, counted)
         return loss, self.backward(trace, lengths, dy.swapaxes(0, 1) if dy.ndim == 3 else dy)
 
     def _answers(self, trace: Trace) -> np.ndarray:

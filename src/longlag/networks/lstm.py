@@ -234,7 +234,11 @@ class LSTM:
         return grads
 
     def gradient(
-        self, inputs: np.ndarray, lengths: np.ndarray, targets: np.ndarray
+        self,
+        inputs: np.ndarray,
+        lengths: np.ndarray,
+        targets: np.ndarray,
+        counted: np.ndarray | None = None,
     ) -> tuple[float, Parameters]:
         """Mean squared error of a batch (no 1/2) and its gradient.
 
@@ -242,10 +246,11 @@ class LSTM:
             inputs: (B, T, D), finite, what stands after a sequence's end included; or symbols.
             lengths: (B,).
             targets: in the shape of the answers.
+            counted: (B, T), which steps count where every one is answered; all where not given.
         """
         lengths = self._lengths(inputs, lengths)
         trace = self.forward(inputs, lengths)
-        loss, dy = squared_error(self._answers(trace), lengths, targets, self.answered)
+        loss, dy = squared_error(self._answers(trace), lengths, targets, self.answered, counted)
         return loss, self.backward(trace, lengths, dy.swapaxes(0, -2) if dy.ndim == 3 else dy)
 
     def _answers(self, trace: Trace) -> np.ndarray:

@@ -18,7 +18,7 @@ import numpy as np
 
 from longlag import checks
 from longlag.settings import Part
-from longlag.tasks.task import Answered, Task
+from longlag.tasks.task import Answered, Task, beside
 
 Output = Literal["linear", "sigmoid"]
 Shapes = Mapping[str, tuple[int, ...]]
@@ -49,9 +49,16 @@ class Model(Protocol):
         ...
 
     def gradient(
-        self, inputs: np.ndarray, lengths: np.ndarray, targets: np.ndarray
+        self,
+        inputs: np.ndarray,
+        lengths: np.ndarray,
+        targets: np.ndarray,
+        counted: np.ndarray | None = None,
     ) -> tuple[float, Any]:
-        """The mean squared error of a batch and its gradient, in the form of the weights."""
+        """The mean squared error of a batch and its gradient, in the form of the weights.
+
+        `counted` (B, T) is given by tasks that ask at every step and count some of the answers.
+        """
         ...
 
 
@@ -189,7 +196,11 @@ def as_answers(y: np.ndarray) -> np.ndarray:
 
 
 def squared_error(
-    answers: np.ndarray, lengths: np.ndarray, targets: np.ndarray, answered: Answered
+    answers: np.ndarray,
+    lengths: np.ndarray,
+    targets: np.ndarray,
+    answered: Answered,
+    counted: np.ndarray | None = None,
 ) -> tuple[float, np.ndarray]:
     """The mean of (y - t)² over a batch's answers (no 1/2), and its gradient (..., K).
 
@@ -197,9 +208,10 @@ def squared_error(
         answers: (B,) or (B, K); at every step (B, T) or (B, T, K), of which those after a
             sequence's end do not count.
         targets: of the same shape.
+        counted: (B, T) bool, which steps count; those before a sequence's end where not given.
 
     Raises:
-        ValueError: targets of another shape.
+        ValueError: targets or steps of another shape, or no step that counts.
     """
     targets = np.asarray(targets)
     if targets.shape != answers.shape:
@@ -208,9 +220,13 @@ def squared_error(
     count = error.size
     if answered == "every":
         live = np.arange(answers.shape[1]) < np.asarray(lengths)[:, None]
-        live = live.reshape(live.shape + (1,) * (error.ndim - 2))
-        error = np.where(live, error, 0)
-        count = int(np.sum(lengths)) * (error.size // (error.shape[0] * error.shape[1]))
+        if counted is not None:
+            counted = checks.array("counted", counted, np.bool_, live.shape)
+            live = live & counted
+        error = np.where(beside(live, error.ndim), error, 0)
+        count = int(np.sum(live)) * (error.size // live.size)
+        if count == 0:
+            raise ValueError("counted must have a step that counts")
     loss = float(np.mean(error**2)) if count == error.size else float(np.sum(error**2) / count)
     axis_dropped = error.ndim == (1 if answered == "last" else 2)
     gradient = ((2 / count) * error).astype(error.dtype)

@@ -76,7 +76,11 @@ class TorchModel:
         return {}
 
     def gradient(
-        self, inputs: np.ndarray, lengths: np.ndarray, targets: np.ndarray
+        self,
+        inputs: np.ndarray,
+        lengths: np.ndarray,
+        targets: np.ndarray,
+        counted: np.ndarray | None = None,
     ) -> tuple[float, list[np.ndarray]]:
         """The mean squared error of a batch and its gradient, by autograd, in training mode."""
         self.load().train()
@@ -86,6 +90,8 @@ class TorchModel:
         wanted = torch.from_numpy(targets).to(given)
         if given.ndim > 1 and given.shape[:2] == inputs.shape[:2]:  # answers at every step
             live = torch.arange(given.shape[1]) < torch.from_numpy(lengths)[:, None]
+            if counted is not None:
+                live = live & torch.from_numpy(counted)
             given, wanted = given[live], wanted[live]
         loss = nn.functional.mse_loss(given, wanted)
         parts = torch.autograd.grad(loss, list(self._trainable.values()), allow_unused=True)

@@ -5,9 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from longlag.settings import Registry
+from longlag.tasks.copy import Copy
+from longlag.tasks.long_lag import LongLag
 from longlag.tasks.marked_pairs import MarkedPairs
+from longlag.tasks.memorization import Memorization
+from longlag.tasks.permutation import Permutation
+from longlag.tasks.reber import EmbeddedReber
 from longlag.tasks.task import Task
 from longlag.tasks.temporal_order import TemporalOrder
+from longlag.tasks.two_sequence import TwoSequence
+from longlag.tasks.very_long_lag import VeryLongLag
+from longlag.tasks.xor import ExclusiveOr
 
 TASKS: Registry[Task] = Registry(
     "task",
@@ -15,6 +23,14 @@ TASKS: Registry[Task] = Registry(
     MarkedPairs("multiplication"),
     MarkedPairs("adding"),
     TemporalOrder(),
+    EmbeddedReber(),
+    LongLag(),
+    VeryLongLag(),
+    TwoSequence(),
+    ExclusiveOr(),
+    Permutation(),
+    Memorization(),
+    Copy(),
 )
 
 

@@ -15,9 +15,9 @@ of its own: answers are then (B,) or (B, T).
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Sequence as Sequence_
-from dataclasses import KW_ONLY, dataclass, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol, Self
 
 import numpy as np
@@ -27,23 +27,57 @@ from longlag.settings import Part, setting
 from longlag.tasks.score import TOLERANCE, Score, of_errors
 
 Answered = Literal["last", "every"]
+LAG = "steps over which something is to be remembered"  # the setting of that name
 
 
-class Batch(NamedTuple):
-    """B sequences.
-
-    inputs: (B, T, D) float32, or symbols (B, T) int64; zeros after the end of a sequence.
-    lengths: (B,) int64.
-    targets: (B, K) float32, or (B, T, K) where answers are asked for at every step.
-    """
-
+class _Arrays(NamedTuple):
     inputs: np.ndarray
     lengths: np.ndarray
     targets: np.ndarray
 
 
+class Batch(_Arrays):
+    """B sequences; as a tuple it is what every batch has, `inputs, lengths, targets = batch`.
+
+    inputs: (B, T, D) float32, or symbols (B, T) int64; zeros after the end of a sequence.
+    lengths: (B,) int64.
+    targets: (B, K) float32, or (B, T, K) where answers are asked for at every step.
+    truth: what an answer is judged by, where it is not the targets; its meaning is the task's.
+    counted: (B, T) bool, where answers are asked for at every step and only some of them count;
+        False after the end of a sequence.
+    """
+
+    truth: np.ndarray | None
+    counted: np.ndarray | None
+
+    def __new__(
+        cls,
+        inputs: np.ndarray,
+        lengths: np.ndarray,
+        targets: np.ndarray,
+        truth: np.ndarray | None = None,
+        counted: np.ndarray | None = None,
+    ) -> Self:
+        made = super().__new__(cls, inputs, lengths, targets)
+        made.truth, made.counted = truth, counted
+        return made
+
+    @property
+    def learned(self) -> tuple[np.ndarray, ...]:
+        """What a gradient is taken of: inputs, lengths, targets, and `counted` where there is."""
+        return (*self,) if self.counted is None else (*self, self.counted)
+
+    def each(self, change: Callable[[np.ndarray], np.ndarray]) -> Batch:
+        """The batch with every array changed: `batch.each(lambda a: a[:5])`."""
+        arrays = (*self, self.truth, self.counted)
+        return Batch(*(a if a is None else change(a) for a in arrays))  # type: ignore[arg-type]
+
+
 class Sequence(Protocol):
-    """One sequence: inputs (L, D) float64 or symbols (L,); target, a number or an array."""
+    """One sequence: inputs (L, D) float64 or symbols (L,); target, a number or an array.
+
+    Where a task's batches have them, also `truth`, and `counted` (L,).
+    """
 
     @property
     def inputs(self) -> np.ndarray: ...
@@ -143,13 +177,32 @@ class Task(Part, ABC):
         checks.whole("n", n, 1)
         checks.generator("rng", rng)
         length = int(rng.integers(self.min_length, self.max_length + 1))
-        drawn = [self.sequence(rng, length) for _ in range(n)]
-        inputs = np.stack([s.inputs for s in drawn])
-        return Batch(
-            inputs if self.symbols else inputs.astype(np.float32),
-            np.full(n, length, dtype=np.int64),
-            np.array([s.target for s in drawn], dtype=np.float32),
-        )
+        made = self.batch([self.sequence(rng, length) for _ in range(n)])
+        inputs = made.inputs if self.symbols else made.inputs.astype(np.float32)
+        targets = made.targets.astype(np.float32)
+        return Batch(inputs, made.lengths, targets, made.truth, made.counted)
+
+    def batch(self, sequences: Sequence_[Any]) -> Batch:
+        """Sequences as one batch, in float64, with zeros after their ends."""
+        every = self.answered == "every"
+        lengths = np.array([len(one.inputs) for one in sequences], dtype=np.int64)
+
+        def together(arrays: Iterable[Any], padded: bool) -> np.ndarray:
+            arrays = [np.asarray(a) for a in arrays]
+            if padded:
+                arrays = [
+                    np.pad(a, [(0, int(lengths.max()) - len(a)), *[(0, 0)] * (a.ndim - 1)])
+                    for a in arrays
+                ]
+            return np.stack(arrays)
+
+        def beside(name: str) -> np.ndarray | None:
+            found = [getattr(one, name, None) for one in sequences]
+            return None if found[0] is None else together(found, every)
+
+        inputs = together((one.inputs for one in sequences), True)
+        targets = together((np.asarray(s.target, dtype=np.float64) for s in sequences), every)
+        return Batch(inputs, lengths, targets, beside("truth"), beside("counted"))
 
     def with_settings(self, settings: Any) -> Self:
         """A copy with some settings changed; min_length alone implies max_length = 1.1 T."""
@@ -178,6 +231,12 @@ class Task(Part, ABC):
         """Steps of a sequence, on average."""
         return (self.min_length + self.max_length) / 2
 
+    @property
+    def most_values(self) -> int:
+        """Numbers that the targets of the longest sequence take where every step is answered; its
+        steps where the last one is."""
+        return self.max_length * (self.outputs if self.answered == "every" else 1)
+
     def answers_shape(self, batch: int, steps: int) -> tuple[int, ...]:
         """Shape of the answers to B = `batch` sequences of T = `steps` steps."""
         shape = (batch, steps) if self.answered == "every" else (batch,)
@@ -195,27 +254,37 @@ class Task(Part, ABC):
     def chance_mse(self) -> float:
         """Mean squared error of the best constant answer, in closed form."""
 
+    @property
+    def chance_correct(self) -> float | None:
+        """Share of sequences that a constant answer gets right at best; None: no closed form."""
+        return None
+
     def correct(self, answers: np.ndarray, batch: Batch) -> np.ndarray:
         """Which sequences are answered right, (B,): no error is above the tolerance."""
         return ~(self._errors(answers, batch) > self.tolerance)
 
+    def wanted(self, batch: Batch) -> np.ndarray:
+        """What answers are compared with, in their shape."""
+        return batch.targets
+
+    def judged(self, batch: Batch) -> np.ndarray:
+        """At which steps the answers must be right, (B, T), where all are asked for."""
+        return counted_steps(batch)
+
     def _errors(self, answers: np.ndarray, batch: Batch) -> np.ndarray:
         """The largest absolute error of each sequence, (B,); infinite for what is no number."""
-        errors = np.abs(answers.astype(np.float64) - batch.targets.astype(np.float64))
+        errors = np.abs(answers.astype(np.float64) - self.wanted(batch).astype(np.float64))
         errors = np.where(np.isnan(errors), np.inf, errors)
         if self.answered == "every":
-            errors = np.where(self._alive(batch, errors.ndim), errors, 0)
+            errors = np.where(beside(self.judged(batch), errors.ndim), errors, 0)
         return errors.reshape(len(errors), -1).max(axis=1)
-
-    def _alive(self, batch: Batch, axes: int) -> np.ndarray:
-        """Which steps are before a sequence's end, (B, T) with axes of one added behind."""
-        alive = np.arange(batch.targets.shape[1]) < batch.lengths[:, None]
-        return alive.reshape(alive.shape + (1,) * (axes - 2))
 
     def asked(self, batch: Batch) -> int:
         """How many numbers a batch asks for; none after a sequence's end."""
-        n = len(batch.lengths) if self.answered == "last" else int(np.sum(batch.lengths))
-        return n * self.outputs
+        if self.answered == "last":
+            return len(batch.lengths) * self.outputs
+        n = batch.lengths if batch.counted is None else batch.counted
+        return int(np.sum(n)) * self.outputs
 
     def score(self, answers: np.ndarray, batch: Batch) -> Score:
         """Scores answers, which have the shape of the targets, by the task's own rule.
@@ -223,12 +292,12 @@ class Task(Part, ABC):
         Raises:
             ValueError: answers of another shape.
         """
-        answers, targets = np.asarray(answers), batch.targets
-        if answers.shape != targets.shape:
-            raise ValueError(f"answers must have shape {targets.shape}, not {answers.shape}")
-        error = np.abs(answers.astype(np.float64) - targets.astype(np.float64))
+        answers, wanted = np.asarray(answers), self.wanted(batch)
+        if answers.shape != wanted.shape:
+            raise ValueError(f"answers must have shape {wanted.shape}, not {answers.shape}")
+        error = np.abs(answers.astype(np.float64) - wanted.astype(np.float64))
         if self.answered == "every":
-            error = error[np.broadcast_to(self._alive(batch, error.ndim), error.shape)]
+            error = error[np.broadcast_to(beside(counted_steps(batch), error.ndim), error.shape)]
         return of_errors(error, ~self.correct(answers, batch))
 
     # -- words and pictures -------------------------------------------------------------------
@@ -258,6 +327,8 @@ class Task(Part, ABC):
             return "not a number" if np.any(np.isnan(answer)) else "infinite"
         if answer.ndim == 0:
             return f"{float(answer):.3f}" if abs(answer) < 1e4 else f"{float(answer):.2e}"
+        if answer.ndim == 2:  # at every step: the last ten
+            return " ".join(self.say(one) for one in answer[-10:])
         return self.classes[int(np.argmax(answer))] if self.classes else str(np.argmax(answer))
 
     @property
@@ -287,3 +358,70 @@ class Task(Part, ABC):
     def rules_name(self) -> str:
         """By which rules the sequences are drawn, in a word, where there are several."""
         return ""
+
+
+@dataclass(frozen=True)
+class OwnLengths(Task):
+    """A task whose lengths follow from other settings, such as a lag."""
+
+    min_length: int = field(init=False, default=0)
+    max_length: int = field(init=False, default=0)
+
+    def __post_init__(self) -> None:
+        Part.__post_init__(self)
+        for name, steps in zip(("min_length", "max_length"), self.steps, strict=True):
+            object.__setattr__(self, name, steps)
+
+    @property
+    @abstractmethod
+    def steps(self) -> tuple[int, int]:
+        """Steps of the shortest and of the longest sequence."""
+
+    @abstractmethod
+    def at_length(self, length: int) -> Self: ...
+
+    def _check_length(self, length: int | None) -> None:
+        """Refuses a length that a sequence cannot have."""
+        if length is not None:
+            checks.whole("length", length, self.min_length, self.max_length)
+
+
+# -- steps and answers ----------------------------------------------------------------------------
+
+
+def counted_steps(batch: Batch) -> np.ndarray:
+    """Which steps count, (B, T): those before a sequence's end, or fewer."""
+    if batch.counted is not None:
+        return batch.counted
+    return np.arange(batch.targets.shape[1]) < batch.lengths[:, None]
+
+
+def last_steps(batch: Batch) -> np.ndarray:
+    """Which steps are the last of their sequences, (B, T)."""
+    return np.arange(batch.targets.shape[1]) == batch.lengths[:, None] - 1
+
+
+def beside(steps: np.ndarray, axes: int) -> np.ndarray:
+    """Steps (B, T) with axes of one added behind, to stand beside an array of so many axes."""
+    return steps.reshape(steps.shape + (1,) * (axes - 2))
+
+
+def one_hot(symbols: np.ndarray, K: int) -> np.ndarray:
+    """Symbols (...) as vectors (..., K) of which one number is 1, and the others 0; float32."""
+    vectors = np.zeros((*symbols.shape, K), np.float32)
+    np.put_along_axis(vectors, symbols[..., None], 1, axis=-1)
+    return vectors
+
+
+def most_active(answers: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Whether the outputs that are right are more active than all others.
+
+    Args:
+        answers: (..., K).
+        right: (..., K), bool.
+
+    Returns:
+        (...,) bool; False where an output that is right is not above the others, or no number.
+    """
+    least = np.where(right, answers, np.inf).min(axis=-1)
+    return least > np.where(right, -np.inf, answers).max(axis=-1)

@@ -1,0 +1,104 @@
+"""`longlag tasks`: it lists the tasks, and shows sequences of one in words and as a picture."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from longlag.cli import main
+from longlag.cli.task_commands import in_characters
+from longlag.tasks.registry import TASKS, task
+
+
+@pytest.fixture
+def says(capsys: pytest.CaptureFixture[str]) -> Any:
+    """What a command prints, and on standard error."""
+
+    def run(*words: str, status: int = 0) -> tuple[str, str]:
+        assert main(["tasks", *words]) == status
+        return capsys.readouterr()
+
+    return run
+
+
+def test_all_tasks_are_listed_with_what_they_ask(says: Any) -> None:
+    heads, *rows = says()[0].splitlines()
+    for head in ("task", "inputs", "outputs", "answered", "chance MSE", "chance right", "source"):
+        assert head in heads
+    assert [row.split()[0] for row in rows] == TASKS.ready()
+    for row, name in zip(rows, TASKS.ready(), strict=True):
+        made = TASKS[name]
+        assert row.endswith(made.source)
+        assert f"{made.inputs} {'symbols' if made.symbols else 'real'} " in row
+        assert f"  {made.chance_mse:.3g} " in row
+    listed = json.loads(says("--json")[0])["tasks"]
+    assert [one["task"] for one in listed] == TASKS.ready()
+    assert all(one["chance_mse"] == TASKS[one["task"]].chance_mse for one in listed)
+    assert [one["settings"] for one in listed] == [TASKS[name].settings() for name in TASKS.ready()]
+
+
+@pytest.mark.parametrize("name", TASKS.ready())
+def test_sequences_of_a_task_are_told_and_drawn(says: Any, tmp_path: Path, name: str) -> None:
+    made, rng = TASKS[name], np.random.default_rng(4)
+    told = [made.explain(made.sequence(rng)) for _ in range(2)]
+    shown = says(name, "--n", "2", "--seed", "4")[0]
+    assert all(text in shown.splitlines() for text in told)
+    assert shown.splitlines()[-1].startswith(f"{name} asks for {made.asks}; in the first sequence")
+    assert json.loads(says(name, "--n", "2", "--seed", "4", "--json")[0])["sequences"] == told
+    out = tmp_path / "made" / "x.png"
+    assert str(out) in says(name, "--n", "2", "--out", str(out))[0]
+    assert out.read_bytes().startswith(b"\x89PNG")
+
+
+def test_settings_of_the_task_are_flags(says: Any) -> None:
+    shown = json.loads(says("copy", "--lag", "20", "--counts", "recall", "--json")[0])
+    assert shown["settings"] == {"lag": 20, "counts": "recall"}
+    assert shown["lengths"] == [40, 40]
+    shown = json.loads(says("adding", "--min-length", "50", "--json")[0])
+    assert shown["lengths"] == [50, 55]
+    assert json.loads(says("toys:Echo", "--json")[0])["task"] == "echo"
+
+
+def test_a_sequence_in_characters_has_a_bar_a_step() -> None:
+    made = task("temporal-order", min_length=30)
+    one = made.sequence(np.random.default_rng(0))
+    for width in (7, 80):
+        lines = in_characters(made.drawing(one), width)
+        bars, above = "".join(lines[1::2]), "".join(a.ljust(width) for a in lines[::2])
+        assert len(bars) == len(one.inputs)
+        assert max(map(len, lines)) <= width
+        assert [above[p] for p in one.marks] == ["XY"[one.inputs[p] - 6] for p in one.marks]
+        assert (above[0], above[len(bars) - 1], bars[0]) == ("E", "B", "█")
+    pairs = task("adding")
+    one = pairs.sequence(np.random.default_rng(1))
+    above, bars = in_characters(pairs.drawing(one), 200)
+    assert [p for p, c in enumerate(above) if c == "▾"] == sorted({0, *one.marks, len(bars) - 1})
+    assert np.corrcoef(["▁▂▃▄▅▆▇█".index(b) for b in bars], one.inputs[:, 0])[0, 1] > 0.98
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["copi"], "unknown task 'copi'; did you mean 'copy'?"),
+        (["copy", "--lag", "0"], "lag must be a whole number from 1 to 100,000, not 0"),
+        (["copy", "--min-length", "9"], "copy has no setting 'min_length'; known are lag, counts"),
+        (["copy", "--n", "21"], "--n must be a whole number from 1 to 20, not 21"),
+        (["copy", "--seed", "-1"], "--seed must be a whole number from 0 to 2**63 - 1, not -1"),
+        (["--lag", "3"], "--lag needs a task: longlag tasks TASK --lag ..."),
+        (["--out", "x.png"], "--out needs a task: longlag tasks TASK --out ..."),
+        (
+            ["xor", "--min-length", "9999"],
+            "tasks shows sequences of at most 2,000 steps, not 10,998",
+        ),
+        (["copy", "--out", "/"], "--out must be a file, and / is a directory"),
+        (["copy", "x"], "'x' is a word too many; usage: longlag tasks [TASK] [options]"),
+        (["copy", "--hidden", "3"], "tasks has no flag --hidden; it is a flag of train"),
+    ],
+)
+def test_bad_input_is_one_sentence(says: Any, words: list[str], message: str) -> None:
+    out, error = says(*words, status=2)
+    assert (out, error) == ("", f"longlag: {message}\n")
