@@ -13,17 +13,18 @@ struct Setting {
   int threads;  // at most; small work takes fewer
 };
 
-// inputs (B, T, 2), lengths (B,).
 struct Sequences {
-  const float* inputs;
-  const std::int64_t* lengths;
+  const float* inputs;           // (B, T, D)
+  const std::int32_t* symbols;   // (B, T), or instead
+  const std::int64_t* lengths;   // (B,)
   std::int64_t batch;
   std::int64_t steps;
 };
 
 // How many of so many threads a training of these sizes takes.
-int threads_used(int hidden, std::int64_t batch, std::int64_t steps, int threads);
+int threads_used(const Network&, std::int64_t batch, std::int64_t steps, int threads);
 
+// predictions (B, K), or (B, T, K) where every step answers, zero before; so are targets.
 void predict(const Setting&, const float* parameters, const Sequences&, float* predictions);
 
 // cells[n] (B, T, H), zero before: cell state, hidden state, input, forget and output gate,
@@ -34,9 +35,10 @@ double gradient(const Setting&, const float* parameters, const Sequences&, const
                 float* predictions, float* gradient);
 
 struct Training {
-  const float* inputs;          // (N, B, T, 2)
+  const float* inputs;          // (N, B, T, D)
+  const std::int32_t* symbols;  // (N, B, T), or instead
   const std::int64_t* lengths;  // (N, B)
-  const float* targets;         // (N, B)
+  const float* targets;         // (N, B, K), or (N, B, T, K)
   const double* learning_rates; // (N,)
   std::int64_t iterations;      // N
   std::int64_t batch, steps;

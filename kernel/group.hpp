@@ -17,10 +17,12 @@ LONGLAG_SHARED std::int64_t group_count(std::int64_t sequences) {
 
 // A sequence for each lane.
 struct Lineup {
-  const float* inputs[kGroup];    // (length, 2) each
-  std::int64_t lengths[kGroup];   // 0: the lane has none
-  std::int64_t longest;           // at least 1
-  std::int64_t shortest;          // of the sequences that there are
+  const float* inputs[kGroup];           // (length, D) each
+  const std::int32_t* symbols[kGroup];   // (length,), or instead
+  const float* targets[kGroup];          // (K,), or (length, K)
+  std::int64_t lengths[kGroup];          // 0: the lane has none
+  std::int64_t longest;                  // at least 1
+  std::int64_t shortest;                 // of the sequences that there are
 };
 
 // What one thread works in is a struct of pointers, with the shape of each array beside it. Its

@@ -19,6 +19,7 @@ from plain import Data, Plain, Sizes
 
 kernel: Any = load_kernel()
 ISAS: list[str] = kernel.isas() if kernel else []
+FUSED = [isa for isa in ISAS if isa in ("avx512", "avx2")]
 needs_kernel = pytest.mark.skipif(kernel is None, reason="the kernel was not built")
 
 ADAM = {"learning_rate": 0.01, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8, "clip": 0.05}
@@ -39,6 +40,9 @@ SIZES = st.builds(
 # What the fast kernels have.
 FAST = st.builds(
     Sizes,
+    D=st.just(2) | st.integers(1, 40),
+    K=st.just(1) | st.integers(1, 9),
+    every=st.booleans(),
     H=st.integers(1, 40) | st.sampled_from([64, 128]),
     N=st.integers(1, 4),
     S=st.integers(1, 6),
@@ -200,19 +204,35 @@ def test_single_precision_is_the_same_plain_form(
 # The fast forms against the plain one ----------------------------------------------------------
 
 
+def asked_of_lstm(n: Sizes, symbols: bool, isa: str) -> dict[str, Any]:
+    """What the kernel is told of a network."""
+    return {
+        "hidden": n.H,
+        "sigmoid_output": n.sigmoid,
+        "forget_gate": n.forget_gate,
+        "input_size": n.D,
+        "output_size": n.K,
+        "symbols": symbols,
+        "every": n.every,
+        "isa": isa,
+    }
+
+
 @needs_kernel
 @pytest.mark.parametrize("isa", ISAS)
-@given(n=FAST, B=st.integers(1, 40), T=st.integers(1, 40), seed=SEEDS)
+@given(n=FAST, B=st.integers(1, 40), T=st.integers(1, 40), seed=SEEDS, symbols=st.booleans())
 def test_fast_lstm_is_the_plain_one(
-    plain: Plain, isa: str, n: Sizes, B: int, T: int, seed: int
+    plain: Plain, isa: str, n: Sizes, B: int, T: int, seed: int, symbols: bool
 ) -> None:
-    data, vector = problem(n, B, T, seed, dtype=np.float32), lstm_weights(n, seed, np.float32)
-    named = {"hidden": n.H, "sigmoid_output": n.sigmoid, "forget_gate": n.forget_gate, "isa": isa}
-    found = kernel.gradient(vector, data.inputs, data.lengths, data.targets[:, 0], **named)
+    data, vector = problem(n, B, T, seed, symbols, np.float32), lstm_weights(n, seed, np.float32)
+    named = asked_of_lstm(n, symbols, isa)
+    batch = (data.inputs, data.lengths, without_k(data.targets))
+    found = kernel.gradient(vector, *map(np.ascontiguousarray, batch), **named)
     double = vector.astype(np.float64), doubled(data)
     loss, answers, gradient = plain.gradient(n, *double)
-    for actual, wanted in zip(found, (loss, answers[:, 0], gradient), strict=True):
+    for actual, wanted in zip(found, (loss, without_k(answers), gradient), strict=True):
         assert_close(actual, wanted, 1e-3)
+    np.testing.assert_array_equal(kernel.predict(vector, *batch[:2], **named), found[1])
     if n.H <= 40:
         states = kernel.states(vector, data.inputs, data.lengths, **named)
         for name, wanted in plain.states(n, *double).items():
@@ -221,15 +241,15 @@ def test_fast_lstm_is_the_plain_one(
 
 @needs_kernel
 @pytest.mark.parametrize("isa", ISAS)
-@given(n=FAST, seed=SEEDS, adam=st.booleans(), count=st.integers(1, 1000))
+@given(n=FAST, seed=SEEDS, adam=st.booleans(), count=st.integers(1, 1000), symbols=st.booleans())
 def test_fast_update_is_the_plain_one(
-    plain: Plain, isa: str, n: Sizes, seed: int, adam: bool, count: int
+    plain: Plain, isa: str, n: Sizes, seed: int, adam: bool, count: int, symbols: bool
 ) -> None:
-    data, vector = problem(n, 5, 9, seed, dtype=np.float32), lstm_weights(n, seed, np.float32)
+    data, vector = problem(n, 5, 9, seed, symbols, np.float32), lstm_weights(n, seed, np.float32)
     moments = (weights(len(vector), 0.01, 1, np.float32), weights(len(vector), 0.01, 2, np.float32))
     np.abs(moments[1], out=moments[1])
-    named = {"hidden": n.H, "sigmoid_output": n.sigmoid, "forget_gate": n.forget_gate, "isa": isa}
-    batch = (data.inputs, data.lengths, data.targets[:, 0])
+    named = asked_of_lstm(n, symbols, isa)
+    batch = (data.inputs, data.lengths, np.ascontiguousarray(without_k(data.targets)))
     _, _, gradient = kernel.gradient(vector, *batch, **named)
     wanted, known = vector.astype(np.float64), tuple(m.astype(np.float64) for m in moments)
     rule = {**ADAM, "learning_rate": 0.01 if adam else 10.0}  # steps well above float32's rounding
@@ -246,11 +266,53 @@ def test_fast_update_is_the_plain_one(
 
 @needs_kernel
 @pytest.mark.parametrize("isa", ISAS)
+@given(n=FAST, N=st.integers(1, 3), B=st.integers(1, 40), seed=SEEDS, symbols=st.booleans())
+def test_training_is_an_update_after_another_on_any_number_of_threads(
+    isa: str, n: Sizes, N: int, B: int, seed: int, symbols: bool
+) -> None:
+    """Each iteration has its own data."""
+    flat, vector = problem(n, N * B, 9, seed, symbols, np.float32), lstm_weights(n, seed, "f4")
+    inputs, lengths, targets = (a.reshape(N, B, *a.shape[1:]) for a in flat)
+    targets = np.ascontiguousarray(without_k(targets))
+    named = asked_of_lstm(n, symbols, isa) | {**ADAM, "optimizer": "sgd"}
+    rates = np.full(N, named.pop("learning_rate"))
+    many, one = vector.copy(), vector.copy()
+    batches = (inputs, lengths, targets)
+    found, updates = kernel.train(many, None, None, 0, *batches, rates, threads=3, **named)
+    assert updates == N
+    for k in range(N):
+        piece = (np.ascontiguousarray(array[k : k + 1]) for array in batches)
+        loss, _ = kernel.train(one, None, None, k, *piece, rates[:1], **named)
+        assert loss[0] == found[k]
+    np.testing.assert_array_equal(many, one)
+
+
+@needs_kernel
+@given(n=FAST, B=st.integers(1, 40), seed=SEEDS, symbols=st.booleans())
+def test_fast_lstm_has_the_same_bits_in_either_width(
+    n: Sizes, B: int, seed: int, symbols: bool
+) -> None:
+    data, vector = problem(n, B, 20, seed, symbols, np.float32), lstm_weights(n, seed, np.float32)
+    targets = np.ascontiguousarray(without_k(data.targets))
+    found = [
+        kernel.gradient(
+            vector, data.inputs, data.lengths, targets, **asked_of_lstm(n, symbols, isa)
+        )
+        for isa in FUSED
+    ]
+    for other in found[1:]:
+        for a, b in zip(found[0], other, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+@needs_kernel
+@pytest.mark.parametrize("isa", ISAS)
 @given(n=FAST, K=st.integers(1, 20), T=st.integers(1, 30), seed=SEEDS)
 def test_fast_on_line_learning_is_the_plain_one(
     plain: Plain, isa: str, n: Sizes, K: int, T: int, seed: int
 ) -> None:
-    n = Sizes(**{**vars(n), "sigmoid": True, "S": min(n.S, 32 // n.N - 2)})
+    n = Sizes(**{**vars(n), "D": 2, "K": 1, "every": False, "sigmoid": True})
+    n = Sizes(**{**vars(n), "S": min(n.S, 32 // n.N - 2)})
     data, vector = problem(n, K, T, seed, dtype=np.float32), block_weights(n, seed, np.float32)
     wanted = vector.astype(np.float64)
     answers = plain.learn1997(n, 0.1, wanted, doubled(data))

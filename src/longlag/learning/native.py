@@ -24,6 +24,7 @@ from longlag.networks.network import check_lengths, flatten
 from longlag.tasks.task import Batch
 
 LANES = 16  # trials that the on-line kernel takes through one instruction
+LARGEST_TASK = 65536  # inputs, and outputs, that the kernel has room for
 
 
 class NativeEngine:
@@ -45,8 +46,8 @@ class NativeEngine:
     def lacks(recipe: Recipe) -> str:
         """What of a recipe the kernel does not have, in words; nothing where it has all."""
         task, network, rule = recipe.task, recipe.network, recipe.rule
-        if (task.inputs, task.outputs, task.answered) != (2, 1, "last") or task.symbols:
-            return f"task {task.name}"
+        if max(task.inputs, task.outputs) > LARGEST_TASK:
+            return f"task of more than {LARGEST_TASK} inputs or outputs"
         pairs = ((ForgetGateLSTM, Minibatch), (BlockLSTM, OnLine))
         if not any(isinstance(network, a) and isinstance(rule, b) for a, b in pairs):
             return f"network {network.name} with rule {rule.name}"
@@ -54,17 +55,18 @@ class NativeEngine:
             return f"network {network.name}"
         if isinstance(network, BlockLSTM) and network.output != "sigmoid":
             return "linear output of the LSTM of 1997"
+        plain = (task.inputs, task.outputs, task.answered) == (2, 1, "last") and not task.symbols
+        if isinstance(network, BlockLSTM) and not plain:
+            return f"task {task.name}"
         return ""
 
     def _has(self, model: Any, inputs: np.ndarray) -> bool:
         """Whether the kernel computes the answers of such a network to such inputs."""
-        if inputs.ndim != 3:  # symbols
-            return False
         if type(model) is LSTM:
-            p = model.parameters
-            return (len(p.Wx), len(p.by), model.answered) == (2, 1, "last")
+            return max(len(model.parameters.Wx), len(model.parameters.by)) <= LARGEST_TASK
         return (
-            type(model) is LSTM1997
+            inputs.ndim == 3
+            and type(model) is LSTM1997
             and (model.inputs, len(model.read), model.answered) == (2, 1, "last")
             and model.output == "sigmoid"
         )
@@ -74,24 +76,34 @@ class NativeEngine:
         network = recipe.network
         if not isinstance(network, ForgetGateLSTM) or not isinstance(recipe.rule, Minibatch):
             return 1
-        sizes = network.hidden, recipe.batch_size, recipe.task.max_length
-        return self._kernel.threads_used(*sizes, self.threads)
+        task = recipe.task
+        return self._kernel.threads_used(
+            network.hidden,
+            recipe.batch_size,
+            task.max_length,
+            self.threads,
+            input_size=task.inputs,
+            output_size=task.outputs,
+            symbols=task.symbols,
+            every=task.answered == "every",
+        )
 
     # -- what it computes ---------------------------------------------------------------------
 
     def predict(self, network: Any, inputs: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-        """Answers (B,); of a network that the kernel does not have, the reference's."""
+        """Answers, as of `LSTM.predict`; of a network that the kernel lacks, the reference's."""
         if not self._has(network, inputs):
             with np.errstate(over="ignore", invalid="ignore"):
                 return network.predict(inputs, lengths)
         compute = self._kernel.predict if isinstance(network, LSTM) else self._kernel.predict1997
-        return compute(*self._arguments(network, inputs, lengths), **self._of(network))
+        return compute(*self._arguments(network, inputs, lengths), **self._of(network, inputs))
 
     def states(
         self, network: LSTM, inputs: np.ndarray, lengths: np.ndarray
     ) -> dict[str, np.ndarray]:
         """As `LSTM.states`, in float32."""
-        return self._kernel.states(*self._arguments(network, inputs, lengths), **self._of(network))
+        given = self._arguments(network, inputs, lengths)
+        return self._kernel.states(*given, **self._of(network, inputs))
 
     def learn(
         self, recipe: Recipe, learners: Sequence[Any], data: Sequence[Batch]
@@ -113,9 +125,6 @@ class NativeEngine:
             optimizer.step,
             *data,
             np.full(len(data.inputs), rule.learning_rate),
-            hidden=network.hidden,
-            sigmoid_output=network.output == "sigmoid",
-            forget_gate=network.forget_gate,
             optimizer="adam" if isinstance(optimizer, Adam) else "sgd",
             beta1=rule.beta1,
             beta2=rule.beta2,
@@ -123,7 +132,7 @@ class NativeEngine:
             clip=rule.clip,
             average=learner.average,
             average_decay=rule.average_decay,
-            **self._common,
+            **self._of(recipe.network_of(learner.weights), data.inputs[0]),
         )
         optimizer.step += updates
         return Learned(losses, updates)
@@ -171,7 +180,8 @@ class NativeEngine:
 
     # -- its arguments ------------------------------------------------------------------------
 
-    def _of(self, network: LSTM | LSTM1997) -> dict[str, Any]:
+    def _of(self, network: LSTM | LSTM1997, inputs: np.ndarray) -> dict[str, Any]:
+        """What is asked of a network, and its sizes; inputs (B, T, D), or symbols (B, T)."""
         if isinstance(network, LSTM1997):
             return {
                 "blocks": network.blocks,
@@ -180,7 +190,11 @@ class NativeEngine:
                 **self._common,
             }
         return {
+            "input_size": len(network.parameters.Wx),
             "hidden": network.hidden,
+            "output_size": len(network.parameters.by),
+            "symbols": inputs.ndim == 2,
+            "every": network.answered == "every",
             "sigmoid_output": network.output == "sigmoid",
             "forget_gate": network.forget_gate,
             **self._common,
@@ -190,9 +204,10 @@ class NativeEngine:
     def _arguments(
         network: LSTM | LSTM1997, inputs: np.ndarray, lengths: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        lengths = check_lengths(inputs, lengths)
+        D = network.inputs if isinstance(network, LSTM1997) else len(network.parameters.Wx)
+        lengths = check_lengths(inputs, lengths, D)
         return (
             flatten(network.parameters).astype(np.float32),
-            np.ascontiguousarray(inputs, dtype=np.float32),
+            np.ascontiguousarray(inputs, dtype=np.int64 if inputs.ndim == 2 else np.float32),
             np.ascontiguousarray(lengths, dtype=np.int64),
         )
