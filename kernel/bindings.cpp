@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "arguments.hpp"
+#include "asked.hpp"
 #include "driver.hpp"
 #include "isas.hpp"
 #include "movement_bindings.hpp"
@@ -22,62 +23,13 @@ constexpr std::int64_t kAny = std::numeric_limits<std::int64_t>::max();
 Network network_of(nb::handle hidden, nb::handle sigmoid_output, nb::handle forget_gate,
                    nb::handle input_size, nb::handle output_size, nb::handle symbols,
                    nb::handle every) {
-  const auto size = [](nb::handle object, const char* name, int most) {
-    return static_cast<int>(integer(object, name, 1, most));
-  };
-  return {size(input_size, "input_size", kMaxInputs),
-          size(hidden, "hidden", kMaxHidden),
-          size(output_size, "output_size", kMaxInputs),
-          flag(symbols, "symbols"),
-          flag(every, "every"),
-          flag(sigmoid_output, "sigmoid_output"),
+  return {asked_of(input_size, output_size, symbols, every, sigmoid_output),
+          static_cast<int>(integer(hidden, "hidden", 1, kMaxHidden)),
           flag(forget_gate, "forget_gate")};
 }
 
 Setting setting_of(const Network& network, nb::handle isa, nb::handle threads) {
   return {network, chosen_isa(isa).kernel, static_cast<int>(integer(threads, "threads", 1, 1024))};
-}
-
-// Inputs (..., D) float32, or symbols (...) int64, `lead` being the shape without D.
-class Given {
- public:
-  Given(const Network& n, nb::handle object, std::vector<Extent> lead)
-      : array_(object, "inputs", n.symbols ? Element::kInt64 : Element::kFloat32,
-               shape(n, std::move(lead))) {
-    if (!n.symbols) {
-      array_.require_finite();
-      return;
-    }
-    // A copy: symbols are addresses in the end, and another thread might write to the array.
-    const std::int64_t* first = array_.data<const std::int64_t>();
-    symbols_.resize(array_.size());
-    for (std::size_t k = 0; k < symbols_.size(); ++k) {
-      if (first[k] < 0 || first[k] >= n.inputs)
-        refuse("inputs", std::to_string(first[k]) + " at flat position " + std::to_string(k),
-               "symbols from 0 to " + std::to_string(n.inputs - 1) + " throughout");
-      symbols_[k] = static_cast<std::int32_t>(first[k]);
-    }
-  }
-  std::int64_t extent(int axis) const { return array_.extent(axis); }
-  const float* inputs() const { return symbols_.empty() ? array_.data<const float>() : nullptr; }
-  const std::int32_t* symbols() const { return symbols_.data(); }
-
- private:
-  static std::vector<Extent> shape(const Network& n, std::vector<Extent> lead) {
-    if (!n.symbols) lead.emplace_back(std::int64_t{n.inputs});
-    return lead;
-  }
-
-  Array array_;
-  std::vector<std::int32_t> symbols_;
-};
-
-// The shape of answers and targets to `lead` sequences of so many steps: no axis of one output.
-template <typename Size>
-std::vector<Size> answers_shape(const Network& n, std::vector<Size> lead, std::int64_t steps) {
-  if (n.every) lead.push_back(Size(steps));
-  if (n.outputs > 1) lead.push_back(Size(std::int64_t{n.outputs}));
-  return lead;
 }
 
 // What predict, states and gradient share.
@@ -92,8 +44,8 @@ struct Batch {
   }
   std::int64_t batch() const { return given.extent(0); }
   std::int64_t steps() const { return given.extent(1); }
-  Sequences sequences() const {
-    return {given.inputs(), given.symbols(), lengths.data(), batch(), steps()};
+  Sequences sequences(const float* targets = nullptr) const {
+    return {given.inputs(), given.symbols(), targets, lengths.data(), batch(), steps()};
   }
   Result<float> answers(const Network& network) const {
     return Result<float>(
@@ -163,8 +115,9 @@ nb::tuple py_gradient(nb::handle parameters, nb::handle inputs, nb::handle lengt
   double loss = 0.0;
   {
     const nb::gil_scoped_release release;
-    loss = gradient(setting, batch.parameters.data<const float>(), batch.sequences(),
-                    wanted.data<const float>(), predictions.data(), gradients.data());
+    loss = gradient(setting, batch.parameters.data<const float>(),
+                    batch.sequences(wanted.data<const float>()), predictions.data(),
+                    gradients.data());
   }
   return nb::make_tuple(loss, predictions.array(), gradients.array());
 }
@@ -256,14 +209,11 @@ nb::tuple py_train(nb::handle parameters, nb::handle first_moment, nb::handle se
   const Array rates(learning_rates, "learning_rates", Element::kFloat64, {iterations});
   wanted.require_finite();
   check_rates(rates);
-  const Training training{given.inputs(),
-                          given.symbols(),
-                          lasts.data(),
-                          wanted.data<const float>(),
+  const Training training{{given.inputs(), given.symbols(), wanted.data<const float>(),
+                           lasts.data(), iterations * batch, steps},
                           rates.data<const double>(),
                           iterations,
                           batch,
-                          steps,
                           before,
                           update,
                           learned.parameters.data<float>(),

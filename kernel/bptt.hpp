@@ -16,16 +16,12 @@ namespace longlag {
 
 constexpr int kCellVectors = 6;    // kept a cell and step: i, f, o, g, c, tanh(c)
 constexpr int kMaxHidden = 128;
-constexpr int kMaxInputs = 65536;  // and outputs
 constexpr int kLaneSumsUpTo = 16;  // largest H whose gradient sums are kept lane by lane
 constexpr int kChunk = 16;         // steps whose weight gradients are summed in registers
 
-struct Network {
-  int inputs, hidden, outputs;  // D, H, K
-  bool symbols;                 // an input is one of D symbols
-  bool every;                   // an answer at every step, or at the last one alone
-  bool sigmoid_output;
-  bool forget_gate;             // false: the forget gate is 1 and is not learned
+struct Network : Asked {
+  int hidden;        // H
+  bool forget_gate;  // false: the forget gate is 1 and is not learned
 };
 
 LONGLAG_SHARED std::int64_t gate_weights(const Network& n) {
@@ -48,9 +44,6 @@ LONGLAG_SHARED int summed_inputs(const Network& n) {
 // What their gradients are sums for: bias, inputs (not symbols), recurrent inputs.
 LONGLAG_SHARED int gradient_inputs(const Network& n) {
   return 1 + (n.symbols ? 0 : n.inputs) + n.hidden;
-}
-LONGLAG_SHARED std::int64_t answer_count(const Network& n, std::int64_t steps) {
-  return n.every ? steps : 1;
 }
 
 // Operations of a group's step: a multiply-add is two, a tanh or a sigmoid 26.

@@ -32,21 +32,20 @@ class Batches {
   }
 
   // Every group forward, and then work(group, lineup, workspace).
-  void forward(const Sequences& sequences, const float* targets, const Work& work) {
+  void forward(const Sequences& sequences, const Work& work) {
     team_.round([&](Workspace& own, std::int64_t group) {
-      const Lineup lineup = line_up(setting_.network, sequences, targets, group);
+      const Lineup lineup = line_up(setting_.network, sequences, group);
       setting_.kernel->forward(setting_.network, *packed_, lineup, own, keep_);
       work(group, lineup, own);
     });
   }
 
   // The loss; its gradient into `learning`. take(group, lineup, workspace) may look at the answers.
-  double differentiate(const Sequences& sequences, const float* targets, const Learning& learning,
-                       const Work& take) {
+  double differentiate(const Sequences& sequences, const Learning& learning, const Work& take) {
     const Network& network = setting_.network;
     const std::int64_t count = asked_for(network, sequences);
     const float scale = 2.0f / static_cast<float>(count);
-    forward(sequences, targets, [&](std::int64_t group, const Lineup& lineup, Workspace& own) {
+    forward(sequences, [&](std::int64_t group, const Lineup& lineup, Workspace& own) {
       take(group, lineup, own);
       setting_.kernel->output_error(network, lineup, own, scale, &losses_[group * kGroup]);
       setting_.kernel->backward(network, *packed_, lineup, own,
@@ -67,20 +66,11 @@ class Batches {
     return answers * n.outputs;
   }
 
-  static Lineup line_up(const Network& n, const Sequences& sequences, const float* targets,
-                        std::int64_t group) {
-    const std::int64_t first = group * kGroup, steps = sequences.steps;
+  static Lineup line_up(const Network& n, const Sequences& sequences, std::int64_t group) {
+    const std::int64_t first = group * kGroup;
     const int lanes = static_cast<int>(std::min<std::int64_t>(kGroup, sequences.batch - first));
     Lineup lineup{};
-    for (int lane = 0; lane < lanes; ++lane) {
-      const std::int64_t at = first + lane;
-      if (n.symbols)
-        lineup.symbols[lane] = sequences.symbols + at * steps;
-      else
-        lineup.inputs[lane] = sequences.inputs + at * steps * n.inputs;
-      if (targets) lineup.targets[lane] = targets + at * answer_count(n, steps) * n.outputs;
-      lineup.lengths[lane] = sequences.lengths[at];
-    }
+    for (int lane = 0; lane < lanes; ++lane) seat(n, sequences, first + lane, lane, lineup);
     lineup.longest = *std::max_element(lineup.lengths, lineup.lengths + lanes);
     lineup.shortest = *std::min_element(lineup.lengths, lineup.lengths + lanes);
     return lineup;
@@ -95,12 +85,10 @@ class Batches {
 
 void copy_answers(const Network& n, std::int64_t steps, std::int64_t group, const Lineup& lineup,
                   const Workspace& work, float* predictions) {
-  for (int lane = 0; lane < kGroup; ++lane) {
-    if (!lineup.lengths[lane]) continue;
-    float* to = predictions + (group * kGroup + lane) * answer_count(n, steps) * n.outputs;
-    const std::int64_t count = answer_count(n, lineup.lengths[lane]) * n.outputs;
-    for (std::int64_t k = 0; k < count; ++k) to[k] = work.answers[k * kGroup + lane];
-  }
+  for (int lane = 0; lane < kGroup; ++lane)
+    if (lineup.lengths[lane])
+      take_answers(n, work.answers, lineup.lengths[lane], lane,
+                   predictions + (group * kGroup + lane) * answer_numbers(n, steps));
 }
 
 void copy_states(int hidden, std::int64_t steps, std::int64_t group, const Lineup& lineup,
@@ -130,11 +118,9 @@ void predict(const Setting& setting, const float* parameters, const Sequences& s
   const DenormalsAreZero denormals_are_zero;
   Batches batches(setting, sequences.batch, sequences.steps, false, false);
   batches.pack(parameters);
-  batches.forward(sequences, nullptr,
-                  [&](std::int64_t group, const Lineup& lineup, Workspace& work) {
-                    copy_answers(setting.network, sequences.steps, group, lineup, work,
-                                 predictions);
-                  });
+  batches.forward(sequences, [&](std::int64_t group, const Lineup& lineup, Workspace& work) {
+    copy_answers(setting.network, sequences.steps, group, lineup, work, predictions);
+  });
 }
 
 void states(const Setting& setting, const float* parameters, const Sequences& sequences,
@@ -142,15 +128,13 @@ void states(const Setting& setting, const float* parameters, const Sequences& se
   const DenormalsAreZero denormals_are_zero;
   Batches batches(setting, sequences.batch, sequences.steps, true, false);
   batches.pack(parameters);
-  batches.forward(sequences, nullptr,
-                  [&](std::int64_t group, const Lineup& lineup, Workspace& work) {
-                    copy_states(setting.network.hidden, sequences.steps, group, lineup, work,
-                                cells);
-                  });
+  batches.forward(sequences, [&](std::int64_t group, const Lineup& lineup, Workspace& work) {
+    copy_states(setting.network.hidden, sequences.steps, group, lineup, work, cells);
+  });
 }
 
 double gradient(const Setting& setting, const float* parameters, const Sequences& sequences,
-                const float* targets, float* predictions, float* gradient) {
+                float* predictions, float* gradient) {
   const DenormalsAreZero denormals_are_zero;
   const std::int64_t groups = group_count(sequences.batch);
   const std::int64_t count = parameter_count(setting.network);
@@ -158,7 +142,7 @@ double gradient(const Setting& setting, const float* parameters, const Sequences
   Batches batches(setting, sequences.batch, sequences.steps, true, true);
   batches.pack(parameters);
   const double loss = batches.differentiate(
-      sequences, targets, *learning,
+      sequences, *learning,
       [&](std::int64_t group, const Lineup& lineup, Workspace& work) {
         copy_answers(setting.network, sequences.steps, group, lineup, work, predictions);
       });
@@ -175,18 +159,15 @@ class Trainer {
       : setting_(setting),
         training_(training),
         parameters_(parameter_count(setting.network)),
-        batches_(setting, training.batch, training.steps, true, true),
+        batches_(setting, training.batch, training.sequences.steps, true, true),
         learning_(setting.network, group_count(training.batch)) {}
 
   Trained run(double* losses) {
     Trained done{0, 0};
     for (std::int64_t n = 0; n < training_.iterations; ++n) {
       batches_.pack(training_.parameters);
-      const std::int64_t targets = answer_count(setting_.network, training_.steps);
-      losses[n] = batches_.differentiate(
-          sequences(n),
-          training_.targets + n * training_.batch * targets * setting_.network.outputs,
-          *learning_, [](std::int64_t, const Lineup&, Workspace&) {});
+      losses[n] = batches_.differentiate(sequences(n), *learning_,
+                                         [](std::int64_t, const Lineup&, Workspace&) {});
       ++done.losses;
       if (!std::isfinite(losses[n]) || !update(n)) break;
       ++done.updates;
@@ -195,14 +176,19 @@ class Trainer {
   }
 
  private:
+  // Of iteration n.
   Sequences sequences(std::int64_t n) const {
-    const std::int64_t first = n * training_.batch, steps = training_.steps;
-    Sequences sequences{nullptr, nullptr, training_.lengths + first, training_.batch, steps};
-    if (setting_.network.symbols)
-      sequences.symbols = training_.symbols + first * steps;
+    const Network& network = setting_.network;
+    Sequences own = training_.sequences;
+    const std::int64_t first = n * training_.batch;
+    if (network.symbols)
+      own.symbols += first * own.steps;
     else
-      sequences.inputs = training_.inputs + first * steps * setting_.network.inputs;
-    return sequences;
+      own.inputs += first * own.steps * network.inputs;
+    own.targets += first * answer_numbers(network, own.steps);
+    own.lengths += first;
+    own.batch = training_.batch;
+    return own;
   }
 
   // False, and nothing changed, where the gradient or the update is not finite.

@@ -13,14 +13,6 @@ struct Setting {
   int threads;  // at most; small work takes fewer
 };
 
-struct Sequences {
-  const float* inputs;           // (B, T, D)
-  const std::int32_t* symbols;   // (B, T), or instead
-  const std::int64_t* lengths;   // (B,)
-  std::int64_t batch;
-  std::int64_t steps;
-};
-
 // How many of so many threads a training of these sizes takes.
 int threads_used(const Network&, std::int64_t batch, std::int64_t steps, int threads);
 
@@ -31,17 +23,14 @@ void predict(const Setting&, const float* parameters, const Sequences&, float* p
 // candidate.
 void states(const Setting&, const float* parameters, const Sequences&, float* const cells[6]);
 
-double gradient(const Setting&, const float* parameters, const Sequences&, const float* targets,
-                float* predictions, float* gradient);
+double gradient(const Setting&, const float* parameters, const Sequences&, float* predictions,
+                float* gradient);
 
 struct Training {
-  const float* inputs;          // (N, B, T, D)
-  const std::int32_t* symbols;  // (N, B, T), or instead
-  const std::int64_t* lengths;  // (N, B)
-  const float* targets;         // (N, B, K), or (N, B, T, K)
-  const double* learning_rates; // (N,)
-  std::int64_t iterations;      // N
-  std::int64_t batch, steps;
+  Sequences sequences;           // (N·B, ...)
+  const double* learning_rates;  // (N,)
+  std::int64_t iterations;       // N
+  std::int64_t batch;            // B
   std::int64_t updates_before;
   Update update;                // learning rate and count are set for each iteration
   float* parameters;
