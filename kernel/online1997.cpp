@@ -32,7 +32,7 @@ template <int B, int S, Inputs INPUTS>
 struct Shape {
   static constexpr int kCells = B ? B * S : kMaxUnits;
   static constexpr int kUnits = B ? B * (S + 2) : kMaxUnits;
-  const BlockNetwork& runtime;
+  BlockNetwork runtime;
 
   LONGLAG_INLINE int inputs() const { return INPUTS == Inputs::kPair ? 2 : first_unit(runtime); }
   LONGLAG_INLINE int blocks() const { return B ? B : runtime.blocks; }
@@ -180,11 +180,13 @@ __attribute__((noinline)) void answer(const BlockNetwork& n, const float* scaled
   for (; k < n.outputs; ++k) answer_tile<1>(n, output, hidden, k, answers);
 }
 
-// Of the lanes from `part` on.
-template <int B, int S, Inputs INPUTS>
+// Of the lanes from `part` on. EVERY when compiling: a call within the loop would keep the sums out of
+// registers.
+template <bool EVERY, int B, int S, Inputs INPUTS>
 void forward_lanes(const Shape<B, S, INPUTS>& shape, const Lineup& lineup, Pass pass,
                    const OnlineWorkspace& work, int part) {
-  const BlockNetwork& n = shape.runtime;
+  const BlockNetwork n = shape.runtime;  // copies, which no store can change
+  const bool with_squashed = records_squashed(n, pass);
   const int units = shape.units(), rows = record_rows(n, pass), late = n.reads_current ? 0 : 1;
   const std::int64_t lane_floats = pass.keep ? table_floats(n) : 0;
   const float* weights = work.scaled + part;
@@ -200,21 +202,21 @@ void forward_lanes(const Shape<B, S, INPUTS>& shape, const Lineup& lineup, Pass 
   for (int k = 0; k < shape.cells(); ++k) hidden[k] = state[k] = broadcast(0.0f);
   if (INPUTS == Inputs::kSymbols) look_up(n, work, lane_floats, 0, part);
   begin_sums(shape, weights, from, gates, net);
-  if (n.every && late) answer(n, weights, before, answers);
+  if (EVERY && late) answer(n, weights, before, answers);
   float* record = before;
   const auto run = [&](std::int64_t t, auto staggered) LONGLAG_LAMBDA {
     record = before + (pass.keep ? 1 + t : 1) * rows * kRow;
-    float* h = records_squashed(n, pass) ? record + (units + shape.cells()) * kRow : squashed;
+    float* h = with_squashed ? record + (units + shape.cells()) * kRow : squashed;
     if (INPUTS == Inputs::kSymbols) look_up(n, work, lane_floats, t + 1, part);
     step<B, S, INPUTS, decltype(staggered)::value>(shape, weights, from + (t + 1) * from_step,
                                                    work.live + t * kRow + part, hidden, state,
                                                    net, record, h);
-    if (n.every) answer(n, weights, record, answers + (t + late) * n.outputs * kRow);
+    if (EVERY) answer(n, weights, record, answers + (t + late) * n.outputs * kRow);
   };
   std::int64_t t = 0;
   for (; t < lineup.longest - lineup.shortest; ++t) run(t, Flag<true>{});
   for (; t < lineup.longest; ++t) run(t, Flag<false>{});
-  if (!n.every) answer(n, weights, record, answers);
+  if (!EVERY) answer(n, weights, record, answers);
 }
 
 template <int B, int S, Inputs INPUTS>
@@ -222,7 +224,8 @@ void forward_shape(const BlockNetwork& network, const Lineup& lineup, Pass pass,
                    const OnlineWorkspace& work) {
   const Shape<B, S, INPUTS> shape{network};
   for (int part = 0; part < kRow; part += kWidth)
-    forward_lanes(shape, lineup, pass, work, part);
+    network.every ? forward_lanes<true>(shape, lineup, pass, work, part)
+                  : forward_lanes<false>(shape, lineup, pass, work, part);
 }
 
 bool two_by_two(const BlockNetwork& n) { return n.blocks == 2 && n.size == 2; }
@@ -246,29 +249,38 @@ LONGLAG_INLINE Lanes slope(Lanes f) { return fnma(f, f, f); }  // of f, from its
 
 // What the gradient of a group goes through, for the lanes from `part` on.
 struct Backward {
-  const BlockNetwork& network;
-  std::int64_t steps;
-  Pass pass;
-  const OnlineWorkspace& work;
-  int part;
+  Backward(const BlockNetwork& n, std::int64_t steps, Pass pass, const OnlineWorkspace& work,
+           int part)
+      : network(n),
+        steps(steps),
+        full(pass.full),
+        work(work),
+        part(part),
+        cells(cell_count(n)),
+        units(unit_count(n)),
+        columns(column_count(n)),
+        record_stride(record_rows(n, pass) * kRow),
+        delta_stride(symbol_floats(n) * kRow) {}
 
-  int cells() const { return cell_count(network); }
-  int units() const { return unit_count(network); }
-  int columns() const { return column_count(network); }
-  int record_stride() const { return record_rows(network, pass) * kRow; }
+  const BlockNetwork network;
+  const std::int64_t steps;
+  const bool full;
+  const OnlineWorkspace& work;
+  const int part;
+  const int cells, units, columns, record_stride, delta_stride;
+
   // Of the step before t.
-  float* record(std::int64_t t) const { return work.record + part + t * record_stride(); }
+  float* record(std::int64_t t) const { return work.record + part + t * record_stride; }
   const float* x(std::int64_t t) const { return work.x + part + t * network.inputs * kRow; }
   float* gradient(int row) const {
-    return work.gradient + part + std::int64_t{row} * columns() * kRow;
+    return work.gradient + part + std::int64_t{row} * columns * kRow;
   }
-  int delta_stride() const { return symbol_floats(network) * kRow; }
   float* deltas(std::int64_t t) const {
-    return work.deltas + part + t % kOnlineChunk * delta_stride();
+    return work.deltas + part + t % kOnlineChunk * delta_stride;
   }
   // Of output k: cells and bias, and their gradient.
   std::int64_t output_row(int k) const {
-    return (unit_rows(network) + std::int64_t{k} * (cells() + 1)) * kRow + part;
+    return (unit_rows(network) + std::int64_t{k} * (cells + 1)) * kRow + part;
   }
   // dE/dnet of the output units at answer a.
   const float* errors(std::int64_t a) const {
@@ -326,8 +338,8 @@ void add_outer(const Backward& at, std::int64_t t, Lanes delta, float* row) {
   };
   const int first = first_unit(at.network);
   for (int k = 0; k < first; ++k) add_to(k, load(at.x(t) + k * kRow));
-  for (int k = 0; k < at.units(); ++k) add_to(first + k, load(at.record(t) + k * kRow));
-  add_to(at.columns() - 1, broadcast(1.0f));
+  for (int k = 0; k < at.units; ++k) add_to(first + k, load(at.record(t) + k * kRow));
+  add_to(at.columns - 1, broadcast(1.0f));
 }
 
 // The columns column..column + COLUMNS - 1 of output k's gradient, the last of them its bias: BIAS.
@@ -351,8 +363,8 @@ LONGLAG_INLINE void output_tile(const Backward& at, std::int64_t answers, int k,
 void output_gradient(const Backward& at, std::int64_t answers) {
   for (int k = 0; k < at.network.outputs; ++k) {
     int c = 0;
-    for (; c + 4 <= at.cells(); c += 4) output_tile<4, false>(at, answers, k, c);
-    for (; c < at.cells(); ++c) output_tile<1, false>(at, answers, k, c);
+    for (; c + 4 <= at.cells; c += 4) output_tile<4, false>(at, answers, k, c);
+    for (; c < at.cells; ++c) output_tile<1, false>(at, answers, k, c);
     output_tile<1, true>(at, answers, k, c);
   }
 }
@@ -361,8 +373,8 @@ void output_gradient(const Backward& at, std::int64_t answers) {
 void error_of_cells(const Backward& at, std::int64_t a, Lanes* d_hidden) {
   const float* own = at.work.weights + at.output_row(0);
   const float* errors = at.errors(a);
-  const int stride = (at.cells() + 1) * kRow;
-  for (int c = 0; c < at.cells(); ++c) {
+  const int stride = (at.cells + 1) * kRow;
+  for (int c = 0; c < at.cells; ++c) {
     d_hidden[c] = mul(load(errors), load(own + c * kRow));
     for (int k = 1; k < at.network.outputs; ++k)
       d_hidden[c] = fma(load(errors + k * kRow), load(own + k * stride + c * kRow), d_hidden[c]);
@@ -393,7 +405,7 @@ void last_step(const Backward& at, const Lanes* d_hidden, StateErrors& errors) {
   const int size = at.network.size, blocks = at.network.blocks;
   const float* record = at.record(at.steps);
   for (int block = 0; block < blocks; ++block) {
-    const int row = at.cells() + blocks + block;
+    const int row = at.cells + blocks + block;
     const Lanes y_out = load(record + row * kRow);
     Lanes total = broadcast(0.0f), out = broadcast(0.0f);
     for (int k = block * size; k < (block + 1) * size; ++k) {
@@ -410,12 +422,10 @@ void last_step(const Backward& at, const Lanes* d_hidden, StateErrors& errors) {
   }
 }
 
-// dE/dnet of cells and input gates at step t, with ds(t)/ds(t-1) = 1.
+// dE/dnet of cells and input gates at the step of that record, with ds(t)/ds(t-1) = 1.
 template <int B, int S>
-LONGLAG_INLINE void truncated_deltas(const Shape<B, S, Inputs::kReal>& shape, const Backward& at,
-                                     const StateErrors& errors, std::int64_t t) {
-  const float* record = at.record(t + 1);
-  float* deltas = at.deltas(t);
+LONGLAG_INLINE void truncated_deltas(const Shape<B, S, Inputs::kReal>& shape, const float* record,
+                                     const StateErrors& errors, float* deltas) {
   for (int block = 0; block < shape.blocks(); ++block) {
     const Lanes y_in = load(record + (shape.cells() + block) * kRow);
     Lanes sum = errors.block[block];
@@ -430,7 +440,7 @@ LONGLAG_INLINE void truncated_deltas(const Shape<B, S, Inputs::kReal>& shape, co
 
 // dE/dnet of all units at step t, from what is carried back to it; leaves dE/d(state) of step t - 1.
 void unit_deltas(const Backward& at, std::int64_t t) {
-  const int cells = at.cells(), units = at.units(), size = at.network.size;
+  const int cells = at.cells, units = at.units, size = at.network.size;
   const float* record = at.record(t + 1);
   float* deltas = at.deltas(t);
   float* d_units = at.work.carried + at.part;
@@ -457,13 +467,15 @@ void unit_deltas(const Backward& at, std::int64_t t) {
 
 // dE/d(unit's output) of step t - 1 from dE/dnet of step t.
 void carry_back(const Backward& at, std::int64_t t) {
+  const int units = at.units, stride = at.columns * kRow;
   const float* deltas = at.deltas(t);
-  for (int k = 0; k < at.units(); ++k) {
-    const float* column = at.work.weights + at.part + (first_unit(at.network) + k) * kRow;
+  const float* weights = at.work.weights + at.part + first_unit(at.network) * kRow;
+  float* carried = at.work.carried + at.part;
+  for (int k = 0; k < units; ++k) {
     Lanes sum = broadcast(0.0f);
-    for (int r = 0; r < at.units(); ++r)
-      sum = fma(load(column + r * at.columns() * kRow), load(deltas + r * kRow), sum);
-    store(at.work.carried + at.part + k * kRow, sum);
+    for (int r = 0; r < units; ++r)
+      sum = fma(load(weights + r * stride + k * kRow), load(deltas + r * kRow), sum);
+    store(carried + k * kRow, sum);
   }
 }
 
@@ -518,7 +530,7 @@ LONGLAG_INLINE void sum_columns(const Chunk& chunk, int row, int column, float* 
 template <int ROWS>
 LONGLAG_INLINE void sum_rows(const Backward& at, const Chunk& inputs, const Chunk& units, int row,
                              int rows) {
-  const int stride = at.columns() * kRow;
+  const int stride = at.columns * kRow;
   for (; rows - row >= ROWS; row += ROWS) {
     float* gradient = at.gradient(row);
     float* bias = gradient + stride - kRow;
@@ -536,10 +548,10 @@ LONGLAG_INLINE void sum_rows(const Backward& at, const Chunk& inputs, const Chun
 // Adds the steps first..last to the gradient of the first `rows` units.
 void sum_chunk(const Backward& at, std::int64_t first, std::int64_t last, int rows) {
   const int columns = first_unit(at.network);
-  const Chunk inputs{first, last,           at.deltas(last), at.delta_stride(),
+  const Chunk inputs{first, last,           at.deltas(last), at.delta_stride,
                      at.x(last), columns * kRow, columns};
-  const Chunk units{first, last,           at.deltas(last), at.delta_stride(),
-                    at.record(last), at.record_stride(), at.units()};
+  const Chunk units{first, last,           at.deltas(last), at.delta_stride,
+                    at.record(last), at.record_stride, at.units};
   sum_rows<kTileRows>(at, inputs, units, 0, rows);
 }
 
@@ -553,13 +565,16 @@ void truncated_gradient(const Backward& at) {
   const Shape<B, S, Inputs::kReal> shape{at.network};
   const bool symbols = at.network.symbols;
   const int rows = shape.cells() + shape.blocks();  // output gates had theirs in the last step
+  const std::int64_t record_stride = at.record_stride, delta_stride = at.delta_stride;
+  const float* record = at.record(at.steps);
+  float* deltas = at.deltas(0);
   Lanes d_hidden[kMaxUnits];
   StateErrors errors;
   error_of_cells(at, 0, d_hidden);
   if (symbols) clear(at, at.work.deltas, kOnlineChunk * symbol_floats(at.network));
   last_step(at, d_hidden, errors);
-  for (std::int64_t t = at.steps - 1, last = t; t >= 0; --t) {
-    truncated_deltas(shape, at, errors, t);
+  for (std::int64_t t = at.steps - 1, last = t; t >= 0; --t, record -= record_stride) {
+    truncated_deltas(shape, record, errors, deltas + t % kOnlineChunk * delta_stride);
     if (symbols) {
       add_to_tables(at, t);
       if (t == at.steps - 1) clear(at, at.deltas(t) - at.part + rows * kRow, shape.blocks());
@@ -572,9 +587,9 @@ void truncated_gradient(const Backward& at) {
 
 // The full one, or from answers at every step.
 void general_gradient(const Backward& at) {
-  const int cells = at.cells();
+  const int cells = at.cells;
   Lanes d_hidden[kMaxUnits];
-  clear(at, at.work.carried, at.units() + cells);
+  clear(at, at.work.carried, at.units + cells);
   if (at.network.symbols) clear(at, at.work.deltas, kOnlineChunk * symbol_floats(at.network));
   for (std::int64_t t = at.steps - 1, last = t; t >= 0; --t) {
     if (at.network.every || t == at.steps - 1) {
@@ -586,13 +601,13 @@ void general_gradient(const Backward& at) {
       }
     }
     unit_deltas(at, t);
-    if (at.pass.full)
+    if (at.full)
       carry_back(at, t);
     else
-      clear(at, at.work.carried, at.units());
+      clear(at, at.work.carried, at.units);
     if (at.network.symbols) add_to_tables(at, t);
     if (t % kOnlineChunk) continue;
-    sum_chunk(at, t, last, at.units());
+    sum_chunk(at, t, last, at.units);
     last = t - 1;
   }
 }
