@@ -292,7 +292,8 @@ struct Backward {
   }
 };
 
-// The answers' errors, as dE/dnet, and the largest of each lane; zero before a sequence's start.
+// The answers' errors, as dE/dnet, zero before a sequence's start; of each lane the largest, and the
+// sum of their squares.
 void output_errors(const BlockNetwork& n, const Lineup& lineup, const OnlineWorkspace& work) {
   const int late = n.reads_current ? 0 : 1;
   const std::int64_t count = n.every ? lineup.longest + late : 1;
@@ -302,7 +303,7 @@ void output_errors(const BlockNetwork& n, const Lineup& lineup, const OnlineWork
     const std::int64_t begin = n.every ? start(lineup, lane) : 0;
     runs[lane] = {lineup.targets[lane], begin * n.outputs, count * n.outputs};
     if (!lineup.targets[lane]) runs[lane].end = runs[lane].start;
-    work.largest[lane] = 0.0f;
+    work.largest[lane] = work.loss[lane] = 0.0f;
   }
   lay_out(runs, count * n.outputs, work.errors);  // targets, for now
   for (std::int64_t row = 0; row < count * n.outputs; ++row) {
@@ -314,9 +315,11 @@ void output_errors(const BlockNetwork& n, const Lineup& lineup, const OnlineWork
       if (row / n.outputs < staggered) error = mul(error, load(live + part));
       store(errors + part, error);
     }
-    for (int lane = 0; lane < kGroup; ++lane)
-      if (__builtin_fabsf(errors[lane]) > __builtin_fabsf(work.largest[lane]))
-        work.largest[lane] = errors[lane];
+    for (int lane = 0; lane < kGroup; ++lane) {
+      const float error = errors[lane], largest = work.largest[lane];
+      work.largest[lane] = __builtin_fabsf(error) > __builtin_fabsf(largest) ? error : largest;
+      work.loss[lane] += error * error;
+    }
     for (int part = 0; part < kRow; part += kWidth) {
       const Lanes twice = mul(broadcast(2.0f), load(errors + part));
       const Lanes y = load(work.answers + row * kRow + part);
@@ -656,7 +659,7 @@ void update(const BlockNetwork& n, const Lineup& lineup, const OnlineWorkspace& 
   const std::int64_t squashed = n.sigmoid_output ? weight_rows(n) : unit_rows(n);
   for (int part = 0; part < kRow; part += kWidth) {
     const Lanes rate = load(work.rates + part), zero = broadcast(0.0f);
-    Lanes fault = zero;
+    Lanes fault = mul(load(work.loss + part), zero);
     for (std::int64_t row = 0; row < weight_rows(n); ++row) {
       const std::int64_t k = row * kRow + part;
       const Lanes weight = fnma(rate, load(work.gradient + k), load(work.weights + k));

@@ -94,11 +94,13 @@ struct OnlineWorkspace {
   float* answers;   // (A, K), with one step more than the longest sequence has
   float* errors;    // (A, K): dE/dnet of the output units; and what follows: where all is kept
   float* largest;   // (1,): of the answers' errors
+  float* loss;      // (1,): the sum of their squares
   float* rates;     // (1,)
   float* weights;   // (weight_rows,)
   float* gradient;  // (weight_rows,)
   float* next;      // (weight_rows,): the weights after the update
-  float* faults;    // (1,): zero where all of a lane's new weights are finite, else NaN
+  float* faults;    // (1,): zero where all of a lane's new weights, and its loss, are finite, else
+                    // NaN
   float* deltas;    // (kOnlineChunk, symbol_floats): dE/dnet
   float* carried;   // (U + C,): dE/d(unit's output) and dE/d(state)
   float* table_gradient;  // as the table; zero but for the symbols of the sequence at hand
@@ -117,6 +119,7 @@ struct OnlineWorkspace {
             arrays.floats(table_floats(n) * (pass.keep ? kGroup : 1)),
             arrays.rows(answers),
             arrays.rows(learning * answers),
+            arrays.rows(learning),
             arrays.rows(learning),
             arrays.rows(learning),
             arrays.rows(learning * weights),

@@ -204,9 +204,9 @@ constexpr const char* kOnlineDoc =
     "thresholds (S,) int64, falling: met when seen >= R, seen is a multiple of check_every,\n"
     "wrong < threshold, and the mean absolute error of recent is below mean_error_below.\n\n"
     "A trial that has met its last threshold learns no more, in this call and in later ones;\n"
-    "one whose weights would not stay finite stops before that update. The outputs that are\n"
-    "missing are NaN, and `seen` does not count them: a trial diverged in this call where\n"
-    "outputs has a NaN though stops[:, -1] is -1.\n"
+    "one whose weights or squared errors would not be finite stops before that update. The\n"
+    "outputs that are missing are NaN, and `seen` does not count them: a trial diverged in this\n"
+    "call where outputs has a NaN though stops[:, -1] is -1.\n"
     "A trial's bits depend on neither its neighbours nor threads; blocks·(block_size + 2) is at\n"
     "most 32. reads_current=False: the output unit reads the previous step's cells.";
 constexpr const char* kPredictDoc =

@@ -305,30 +305,100 @@ def test_fast_lstm_has_the_same_bits_in_either_width(
             np.testing.assert_array_equal(a, b)
 
 
+class Trials:
+    """Trials that start from the same weights and learn on-line from the same sequences."""
+
+    def __init__(self, n: Sizes, vector: np.ndarray, isa: str, symbols: bool, trials: int = 2):
+        self.weights = np.stack([vector] * trials)
+        self.recent = np.zeros((trials, 99), np.float32)
+        self.seen, self.wrong = np.zeros((2, trials), np.int64)
+        self._stops = (
+            np.full((trials, 1), -1),
+            np.zeros((trials, 1, len(vector)), np.float32),
+            np.zeros((trials, 1, 2)),
+        )
+        self._asked = {
+            **{"blocks": n.N, "block_size": n.S, "reads_current": n.reads_current},
+            **{"input_size": n.D, "output_size": n.K, "symbols": symbols, "every": n.every},
+            **{"sigmoid_output": n.sigmoid, "isa": isa},
+        }
+        self._rule = {"full_gradient": not n.truncated, "tolerance": 0.04, "check_every": 1}
+
+    def learn(self, data: Data, rate: float) -> np.ndarray:
+        """Answers (trials, N, ...), without the axis of K where K is 1."""
+        together = (np.stack([array] * len(self.weights)) for array in data)
+        inputs, lengths, targets = together
+        return kernel.online1997(
+            *(self.weights, self.recent, self.seen, self.wrong, *self._stops),
+            *(inputs, lengths, np.ascontiguousarray(without_k(targets))),
+            **{**self._asked, **self._rule, "thresholds": np.array([0]), "rate": rate},
+        )
+
+    def predict(self, data: Data) -> np.ndarray:
+        return kernel.predict1997(self.weights[0], data.inputs, data.lengths, **self._asked)
+
+
+def roomy(n: Sizes) -> Sizes:
+    """Of no more cells than the kernel has room for."""
+    return Sizes(**{**vars(n), "S": min(n.S, 32 // n.N - 2)})
+
+
 @needs_kernel
 @pytest.mark.parametrize("isa", ISAS)
-@given(n=FAST, K=st.integers(1, 20), T=st.integers(1, 30), seed=SEEDS)
+@given(n=FAST, N=st.integers(1, 20), T=st.integers(1, 30), seed=SEEDS, symbols=st.booleans())
 def test_fast_on_line_learning_is_the_plain_one(
-    plain: Plain, isa: str, n: Sizes, K: int, T: int, seed: int
+    plain: Plain, isa: str, n: Sizes, N: int, T: int, seed: int, symbols: bool
 ) -> None:
-    n = Sizes(**{**vars(n), "D": 2, "K": 1, "every": False, "sigmoid": True})
-    n = Sizes(**{**vars(n), "S": min(n.S, 32 // n.N - 2)})
-    data, vector = problem(n, K, T, seed, dtype=np.float32), block_weights(n, seed, np.float32)
+    n, rate = roomy(n), 0.1 / (T if n.every else 1)
+    data, vector = problem(n, N, T, seed, symbols, np.float32), block_weights(n, seed, np.float32)
     wanted = vector.astype(np.float64)
-    answers = plain.learn1997(n, 0.1, wanted, doubled(data))
-    mine = np.stack([vector, vector])
-    ring, never = np.zeros((2, 99), np.float32), np.full((2, 1), -1)
-    counts = (np.zeros(2, np.int64), np.zeros(2, np.int64))
-    stops = (np.zeros((2, 1, len(vector)), np.float32), np.zeros((2, 1, 2)))
-    found = kernel.online1997(
-        *(mine, ring, *counts, never, *stops),
-        *(np.stack([array, array]) for array in (data.inputs, data.lengths, data.targets[:, 0])),
-        **{"thresholds": np.array([0]), "tolerance": 0.04, "check_every": 1, "rate": 0.1},
-        **{"blocks": n.N, "block_size": n.S, "reads_current": n.reads_current},
-        **{"full_gradient": not n.truncated, "isa": isa},
-    )
-    assert_close(found, np.stack([answers[:, 0]] * 2), 1e-4)
-    assert_close(mine, np.stack([wanted] * 2), 1e-3)
+    answers = plain.learn1997(n, rate, wanted, doubled(data))
+    mine = Trials(n, vector, isa, symbols)
+    found = mine.learn(data, rate)
+    assert_close(found, np.stack([without_k(answers)] * 2), 1e-3)
+    assert_close(mine.weights, np.stack([wanted] * 2), 1e-3)
+    errors = np.where(np.isnan(answers), 0, answers - data.targets)
+    if n.every:
+        errors[np.arange(T) >= data.lengths[:, None]] = 0
+    largest = np.abs(errors).reshape(N, -1).max(axis=1)
+    assert_close(np.abs(mine.recent[:, :N]), np.stack([largest] * 2), 1e-2)
+
+
+@needs_kernel
+@pytest.mark.parametrize("isa", ISAS)
+@given(n=FAST, B=st.integers(1, 40), T=st.integers(1, 30), seed=SEEDS, symbols=st.booleans())
+def test_fast_answers_of_1997_are_the_plain_ones(
+    plain: Plain, isa: str, n: Sizes, B: int, T: int, seed: int, symbols: bool
+) -> None:
+    n = roomy(n)
+    data, vector = problem(n, B, T, seed, symbols, np.float32), block_weights(n, seed, np.float32)
+    _, answers, _ = plain.gradient1997(n, vector.astype(np.float64), doubled(data))
+    assert_close(Trials(n, vector, isa, symbols).predict(data), without_k(answers), 1e-4)
+
+
+@needs_kernel
+@given(n=FAST, N=st.integers(1, 9), seed=SEEDS, symbols=st.booleans())
+def test_a_trial_has_the_same_bits_in_any_width_and_company_and_in_pieces(
+    n: Sizes, N: int, seed: int, symbols: bool
+) -> None:
+    n = roomy(n)
+    data, vector = problem(n, N, 12, seed, symbols, np.float32), block_weights(n, seed, np.float32)
+    first, second = (Data(*(array[piece] for array in data)) for piece in (slice(1), slice(1, N)))
+    found = []
+    for isa in FUSED:
+        for trials in (1, 17):
+            together, apart = (Trials(n, vector, isa, symbols, trials) for _ in range(2))
+            answers = together.learn(data, 0.01)
+            apart.learn(first, 0.01)
+            if N > 1:
+                apart.learn(second, 0.01)
+            found += [
+                (answers[-1], one.weights[-1], one.recent[-1], one.wrong[-1])
+                for one in (together, apart)
+            ]
+    for other in found[1:]:
+        for a, b in zip(found[0], other, strict=True):
+            np.testing.assert_array_equal(a, b)
 
 
 @needs_kernel

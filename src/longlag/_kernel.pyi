@@ -143,7 +143,7 @@ def online1997(
     stops: NDArray[np.int64],
     stop_weights: NDArray[np.float32],
     stop_errors: NDArray[np.float64],
-    inputs: NDArray[np.float32],
+    inputs: NDArray[np.float32] | NDArray[np.int64],
     lengths: NDArray[np.int64],
     targets: NDArray[np.float32],
     *,
@@ -155,28 +155,39 @@ def online1997(
     block_size: int,
     reads_current: bool,
     full_gradient: bool,
+    input_size: int = 2,
+    output_size: int = 1,
+    symbols: bool = False,
+    every: bool = False,
+    sigmoid_output: bool = True,
     isa: str,
     threads: int = 1,
     mean_error_below: float = ...,
 ) -> NDArray[np.float32]:
-    """N trials of the LSTM of 1997 learn K sequences each, on-line; answers (N, K).
+    """M trials of the LSTM of 1997 learn N sequences each, on-line; answers to each before it.
 
-    Weights (N, P) as of `longlag.networks.lstm1997.flatten`, inputs (N, K, T, 2); everything
-    before `inputs` is changed in place. The docstring at run time says what each array holds.
+    Weights (M, P) in the order of `longlag.networks.lstm1997.Weights`; data have axes of M and N
+    in place of B. Everything before `inputs` is changed in place. Answers are NaN from where a
+    trial learned no more. The docstring at run time says what each array holds.
     """
 
 def predict1997(
     weights: NDArray[np.float32],
-    inputs: NDArray[np.float32],
+    inputs: NDArray[np.float32] | NDArray[np.int64],
     lengths: NDArray[np.int64],
     *,
     blocks: int,
     block_size: int,
     reads_current: bool,
+    input_size: int = 2,
+    output_size: int = 1,
+    symbols: bool = False,
+    every: bool = False,
+    sigmoid_output: bool = True,
     isa: str,
     threads: int = 1,
 ) -> NDArray[np.float32]:
-    """Answers (B,) of the LSTM of 1997 with weights (P,) for inputs (B, T, 2)."""
+    """Answers of the LSTM of 1997 with weights (P,) to inputs."""
 
 def stack_depths(stream: NDArray[np.int64], loaded: int) -> NDArray[np.int64]:
     """Depths (R,), 1 at the top, of the R reads of a trace (N,) on an LRU stack with liveness.

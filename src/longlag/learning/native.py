@@ -21,7 +21,7 @@ from longlag.learning.rules import (
 from longlag.networks.lstm import LSTM, ForgetGateLSTM
 from longlag.networks.lstm1997 import LSTM1997, BlockLSTM
 from longlag.networks.network import check_lengths, flatten
-from longlag.tasks.task import Batch
+from longlag.tasks.task import Batch, Task
 
 LANES = 16  # trials that the on-line kernel takes through one instruction
 LARGEST_TASK = 65536  # inputs, and outputs, that the kernel has room for
@@ -37,7 +37,7 @@ class NativeEngine:
     def __init__(self, kernel: Any, isa: str, threads: int) -> None:
         self.isa: str | None = isa
         self.threads = threads
-        self._kernel, self._common = kernel, {"isa": isa, "threads": threads}
+        self._kernel = kernel
         self._memory = threading.local()  # inputs of a group of lanes, used again
 
     # -- what it has --------------------------------------------------------------------------
@@ -53,23 +53,12 @@ class NativeEngine:
             return f"network {network.name} with rule {rule.name}"
         if type(network).of not in (ForgetGateLSTM.of, BlockLSTM.of):  # arithmetic of its own
             return f"network {network.name}"
-        if isinstance(network, BlockLSTM) and network.output != "sigmoid":
-            return "linear output of the LSTM of 1997"
-        plain = (task.inputs, task.outputs, task.answered) == (2, 1, "last") and not task.symbols
-        if isinstance(network, BlockLSTM) and not plain:
-            return f"task {task.name}"
         return ""
 
-    def _has(self, model: Any, inputs: np.ndarray) -> bool:
-        """Whether the kernel computes the answers of such a network to such inputs."""
-        if type(model) is LSTM:
-            return max(len(model.parameters.Wx), len(model.parameters.by)) <= LARGEST_TASK
-        return (
-            inputs.ndim == 3
-            and type(model) is LSTM1997
-            and (model.inputs, len(model.read), model.answered) == (2, 1, "last")
-            and model.output == "sigmoid"
-        )
+    @staticmethod
+    def _has(model: Any) -> bool:
+        """Whether the kernel computes the answers of such a network."""
+        return type(model) in (LSTM, LSTM1997) and max(_sizes(model)) <= LARGEST_TASK
 
     def threads_used(self, recipe: Recipe) -> int:
         """How many of its threads a training takes: more than one only where they gain."""
@@ -92,18 +81,19 @@ class NativeEngine:
 
     def predict(self, network: Any, inputs: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         """Answers, as of `LSTM.predict`; of a network that the kernel lacks, the reference's."""
-        if not self._has(network, inputs):
+        if not self._has(network):
             with np.errstate(over="ignore", invalid="ignore"):
                 return network.predict(inputs, lengths)
         compute = self._kernel.predict if isinstance(network, LSTM) else self._kernel.predict1997
-        return compute(*self._arguments(network, inputs, lengths), **self._of(network, inputs))
+        given = self._arguments(network, inputs, lengths)
+        return compute(*given, **self._of(network, inputs), threads=self.threads)
 
     def states(
         self, network: LSTM, inputs: np.ndarray, lengths: np.ndarray
     ) -> dict[str, np.ndarray]:
         """As `LSTM.states`, in float32."""
         given = self._arguments(network, inputs, lengths)
-        return self._kernel.states(*given, **self._of(network, inputs))
+        return self._kernel.states(*given, **self._of(network, inputs), threads=self.threads)
 
     def learn(
         self, recipe: Recipe, learners: Sequence[Any], data: Sequence[Batch]
@@ -132,6 +122,7 @@ class NativeEngine:
             clip=rule.clip,
             average=learner.average,
             average_decay=rule.average_decay,
+            threads=self.threads,
             **self._of(recipe.network_of(learner.weights), data.inputs[0]),
         )
         optimizer.step += updates
@@ -156,24 +147,31 @@ class NativeEngine:
             rate=rule.rate,
             full_gradient=network.gradient == "full",
             mean_error_below=window.mean_error,
-            blocks=network.blocks,
-            block_size=network.block_size,
-            reads_current=network.reads == "current",
-            isa=self.isa,
+            **self._of(recipe.network_of(learners[0].weights), data[0].inputs),
         )
         for name, rows in zip(names, state, strict=True):
             for one, row in zip(learners, rows, strict=True):
                 getattr(one, name)[...] = row
-        errors = (answers - together.targets).astype(np.float64)
-        updates = np.sum(~np.isnan(answers), axis=1)
-        return [Learned(e[:n] ** 2, int(n)) for e, n in zip(errors, updates, strict=True)]
+        return [self._learned(recipe.task, *pair) for pair in zip(answers, data, strict=True)]
+
+    @staticmethod
+    def _learned(task: Task, answers: np.ndarray, data: Batch) -> Learned:
+        """From a trial's answers, which are NaN from where it learned no more."""
+        n = int(np.sum(~np.isnan(answers.reshape(len(answers), -1)[:, 0])))
+        errors = (answers[:n] - data.targets[:n]).astype(np.float64)
+        asked = np.full(n, task.outputs)
+        if task.answered == "every":
+            asked = asked * data.lengths[:n]
+            alive = np.arange(errors.shape[1]) < data.lengths[:n, None]
+            errors[~alive] = 0
+        return Learned(np.sum(errors**2, axis=tuple(range(1, errors.ndim))) / asked, n)
 
     def _side_by_side(self, data: Sequence[Batch]) -> Batch:
-        """Pieces of data as one: inputs (N, n, T, 2), lengths and targets (N, n)."""
-        shape = (len(data), *data[0].inputs.shape)
+        """Pieces of data as one, with an axis of trials before the others."""
+        shape, dtype = (len(data), *data[0].inputs.shape), data[0].inputs.dtype
         inputs = getattr(self._memory, "inputs", None)
-        if inputs is None or inputs.shape != shape:
-            inputs = self._memory.inputs = np.empty(shape, np.float32)
+        if inputs is None or (inputs.shape, inputs.dtype) != (shape, dtype):
+            inputs = self._memory.inputs = np.empty(shape, dtype)
         np.stack([piece.inputs for piece in data], out=inputs)
         rest = (np.stack(arrays) for arrays in list(zip(*data, strict=True))[1:])
         return Batch(inputs, *rest)
@@ -182,32 +180,37 @@ class NativeEngine:
 
     def _of(self, network: LSTM | LSTM1997, inputs: np.ndarray) -> dict[str, Any]:
         """What is asked of a network, and its sizes; inputs (B, T, D), or symbols (B, T)."""
-        if isinstance(network, LSTM1997):
-            return {
-                "blocks": network.blocks,
-                "block_size": network.block_size,
-                "reads_current": network.reads == "current",
-                **self._common,
-            }
-        return {
-            "input_size": len(network.parameters.Wx),
-            "hidden": network.hidden,
-            "output_size": len(network.parameters.by),
+        D, K = _sizes(network)
+        asked = {
+            "input_size": D,
+            "output_size": K,
             "symbols": inputs.ndim == 2,
             "every": network.answered == "every",
             "sigmoid_output": network.output == "sigmoid",
-            "forget_gate": network.forget_gate,
-            **self._common,
+            "isa": self.isa,
         }
+        if isinstance(network, LSTM1997):
+            return asked | {
+                "blocks": network.blocks,
+                "block_size": network.block_size,
+                "reads_current": network.reads == "current",
+            }
+        return asked | {"hidden": network.hidden, "forget_gate": network.forget_gate}
 
     @staticmethod
     def _arguments(
         network: LSTM | LSTM1997, inputs: np.ndarray, lengths: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        D = network.inputs if isinstance(network, LSTM1997) else len(network.parameters.Wx)
-        lengths = check_lengths(inputs, lengths, D)
+        lengths = check_lengths(inputs, lengths, _sizes(network)[0])
         return (
             flatten(network.parameters).astype(np.float32),
             np.ascontiguousarray(inputs, dtype=np.int64 if inputs.ndim == 2 else np.float32),
             np.ascontiguousarray(lengths, dtype=np.int64),
         )
+
+
+def _sizes(network: LSTM | LSTM1997) -> tuple[int, int]:
+    """D and K."""
+    if isinstance(network, LSTM1997):
+        return network.inputs, len(network.read)
+    return len(network.parameters.Wx), len(network.parameters.by)
