@@ -345,31 +345,35 @@ void add_outer(const Backward& at, std::int64_t t, Lanes delta, float* row) {
   add_to(at.columns - 1, broadcast(1.0f));
 }
 
-// The columns column..column + COLUMNS - 1 of output k's gradient, the last of them its bias: BIAS.
-template <int COLUMNS, bool BIAS>
-LONGLAG_INLINE void output_tile(const Backward& at, std::int64_t answers, int k, int column) {
-  Lanes sum[COLUMNS];
-  for (std::int64_t a = 0; a < answers; ++a) {
-    const Lanes error = load(at.errors(a) + k * kRow);
-    const float* hidden = at.answered_from(a) + column * kRow;
-    for (int c = 0; c < COLUMNS; ++c) {
-      if (BIAS)
-        sum[c] = a ? add(sum[c], error) : error;
-      else
-        sum[c] = a ? fma(error, load(hidden + c * kRow), sum[c]) : mul(error, load(hidden + c * kRow));
-    }
+// Adds N answers, from answer a on, to the gradient of Wk.
+template <int N>
+LONGLAG_INLINE void add_answers(const Backward& at, std::int64_t a) {
+  const int cells = at.cells, outputs = at.network.outputs;
+  const float* errors[N];
+  const float* hidden[N];
+  for (int n = 0; n < N; ++n) {
+    errors[n] = at.errors(a + n);
+    hidden[n] = at.answered_from(a + n);
   }
-  for (int c = 0; c < COLUMNS; ++c)
-    store(at.work.gradient + at.output_row(k) + (column + c) * kRow, sum[c]);
+  float* gradient = at.work.gradient + at.output_row(0);
+  for (int k = 0; k < outputs; ++k, gradient += kRow) {
+    Lanes error[N];
+    for (int n = 0; n < N; ++n) error[n] = load(errors[n] + k * kRow);
+    for (int c = 0; c < cells; ++c, gradient += kRow) {
+      Lanes sum = load(gradient);
+      for (int n = 0; n < N; ++n) sum = fma(error[n], load(hidden[n] + c * kRow), sum);
+      store(gradient, sum);
+    }
+    Lanes bias = load(gradient);
+    for (int n = 0; n < N; ++n) bias = add(bias, error[n]);
+    store(gradient, bias);
+  }
 }
 
 void output_gradient(const Backward& at, std::int64_t answers) {
-  for (int k = 0; k < at.network.outputs; ++k) {
-    int c = 0;
-    for (; c + 4 <= at.cells; c += 4) output_tile<4, false>(at, answers, k, c);
-    for (; c < at.cells; ++c) output_tile<1, false>(at, answers, k, c);
-    output_tile<1, true>(at, answers, k, c);
-  }
+  std::int64_t a = 0;
+  for (; a + 4 <= answers; a += 4) add_answers<4>(at, a);
+  for (; a < answers; ++a) add_answers<1>(at, a);
 }
 
 // dE/dy_c (C,) from the errors of answer a.
@@ -621,7 +625,7 @@ void gradient(const BlockNetwork& network, const Lineup& lineup, Pass pass,
   const std::int64_t late = network.reads_current ? 0 : 1;
   for (int part = 0; part < kRow; part += kWidth) {
     const Backward at{network, lineup.longest, pass, work, part};
-    clear(at, work.gradient, unit_rows(network));
+    clear(at, work.gradient, weight_rows(network));
     output_gradient(at, network.every ? lineup.longest + late : 1);
     if (pass.full || network.every)
       general_gradient(at);
