@@ -110,7 +110,8 @@ sanitize: build/asan/bin/python
 	build/asan/bin/python -m pip install --quiet '.[test]' --force-reinstall \
 		-C cmake.define.LONGLAG_SANITIZE=ON -C build-dir=build/sanitize
 	$(UNDER_ASAN) -c 'import longlag._kernel'  # the fallback would hide a failed build
-	$(UNDER_ASAN) -m pytest tests/test_kernel_bindings.py tests/test_kernel_online.py
+	$(UNDER_ASAN) -m pytest tests/test_kernel_bindings.py tests/test_kernel_online.py \
+		tests/test_kernel_plain.py
 
 build/asan/bin/python:
 	$(PYTHON) -m venv build/asan

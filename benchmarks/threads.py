@@ -1,12 +1,11 @@
 """What several threads gain: `python -m longlag.benchmarks.threads` prints a table.
 
 The kernel alone, its data drawn beforehand: a training's iteration with one thread beside one with
-as many as there are cores, in turn, medians of the rounds.
+as many as there are cores, in turn. The best of the rounds is what other processes disturb least.
 """
 
 from __future__ import annotations
 
-import statistics
 import time
 
 import numpy as np
@@ -35,7 +34,7 @@ def microseconds(chosen: Recipe, hidden: int, threads: tuple[int, ...]) -> list[
             start = time.perf_counter()
             engine.learn(chosen, [learner], [data])
             seconds.append((time.perf_counter() - start) / n)
-    return [1e6 * statistics.median(seconds) for seconds in rounds.values()]
+    return [1e6 * min(seconds) for seconds in rounds.values()]
 
 
 def cell(chosen: Recipe, hidden: int, cores: int) -> str:

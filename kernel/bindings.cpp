@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "arguments.hpp"
+#include "asked.hpp"
 #include "driver.hpp"
 #include "isas.hpp"
 #include "movement_bindings.hpp"
@@ -19,41 +20,52 @@ namespace {
 
 constexpr std::int64_t kAny = std::numeric_limits<std::int64_t>::max();
 
-Setting setting_of(nb::handle hidden, nb::handle sigmoid_output, nb::handle forget_gate,
-                   nb::handle isa, nb::handle threads) {
-  const int cells = static_cast<int>(integer(hidden, "hidden", 1, kMaxHidden));
-  const Network network{cells, flag(sigmoid_output, "sigmoid_output"),
-                        flag(forget_gate, "forget_gate")};
+Network network_of(nb::handle hidden, nb::handle sigmoid_output, nb::handle forget_gate,
+                   nb::handle input_size, nb::handle output_size, nb::handle symbols,
+                   nb::handle every) {
+  return {asked_of(input_size, output_size, symbols, every, sigmoid_output),
+          static_cast<int>(integer(hidden, "hidden", 1, kMaxHidden)),
+          flag(forget_gate, "forget_gate")};
+}
+
+Setting setting_of(const Network& network, nb::handle isa, nb::handle threads) {
   return {network, chosen_isa(isa).kernel, static_cast<int>(integer(threads, "threads", 1, 1024))};
 }
 
 // What predict, states and gradient share.
 struct Batch {
-  Batch(const Setting& setting, nb::handle parameters_object, nb::handle inputs_object,
+  Batch(const Network& network, nb::handle parameters_object, nb::handle inputs_object,
         nb::handle lengths_object)
-      : parameters(parameters_object, "parameters", Element::kFloat32,
-                   {parameter_count(setting.network.hidden)}),
-        inputs(inputs_object, "inputs", Element::kFloat32, {"B", "T", 2}),
-        lengths(checked_lengths(
-            Array(lengths_object, "lengths", Element::kInt64, {inputs.extent(0)}),
-            inputs.extent(1))) {
+      : parameters(parameters_object, "parameters", Element::kFloat32, {parameter_count(network)}),
+        given(network, inputs_object, {"B", "T"}),
+        lengths(checked_lengths(Array(lengths_object, "lengths", Element::kInt64, {batch()}),
+                                steps())) {
     parameters.require_finite();
-    inputs.require_finite();
   }
-  Sequences sequences() const {
-    return {inputs.data<const float>(), lengths.data(), inputs.extent(0), inputs.extent(1)};
+  std::int64_t batch() const { return given.extent(0); }
+  std::int64_t steps() const { return given.extent(1); }
+  Sequences sequences(const float* targets = nullptr) const {
+    return {given.inputs(), given.symbols(), targets, lengths.data(), batch(), steps()};
+  }
+  Result<float> answers(const Network& network) const {
+    return Result<float>(
+        answers_shape(network, std::vector<std::size_t>{std::size_t(batch())}, steps()));
   }
 
-  Array parameters, inputs;
+  Array parameters;
+  Given given;
   std::vector<std::int64_t> lengths;
 };
 
 nb::object py_predict(nb::handle parameters, nb::handle inputs, nb::handle lengths,
                       nb::handle hidden, nb::handle sigmoid_output, nb::handle forget_gate,
-                      nb::handle isa, nb::handle threads) {
-  const Setting setting = setting_of(hidden, sigmoid_output, forget_gate, isa, threads);
-  const Batch batch(setting, parameters, inputs, lengths);
-  Result<float> predictions({static_cast<std::size_t>(batch.inputs.extent(0))});
+                      nb::handle input_size, nb::handle output_size, nb::handle symbols,
+                      nb::handle every, nb::handle isa, nb::handle threads) {
+  const Network network = network_of(hidden, sigmoid_output, forget_gate, input_size, output_size,
+                                     symbols, every);
+  const Setting setting = setting_of(network, isa, threads);
+  const Batch batch(network, parameters, inputs, lengths);
+  Result<float> predictions = batch.answers(network);
   {
     const nb::gil_scoped_release release;
     predict(setting, batch.parameters.data<const float>(), batch.sequences(), predictions.data());
@@ -63,18 +75,19 @@ nb::object py_predict(nb::handle parameters, nb::handle inputs, nb::handle lengt
 
 nb::dict py_states(nb::handle parameters, nb::handle inputs, nb::handle lengths,
                    nb::handle hidden, nb::handle sigmoid_output, nb::handle forget_gate,
-                   nb::handle isa, nb::handle threads) {
+                   nb::handle input_size, nb::handle output_size, nb::handle symbols,
+                   nb::handle every, nb::handle isa, nb::handle threads) {
   static constexpr const char* kNames[6] = {"cell",        "hidden",      "input_gate",
                                             "forget_gate", "output_gate", "candidate"};
-  const Setting setting = setting_of(hidden, sigmoid_output, forget_gate, isa, threads);
-  const Batch batch(setting, parameters, inputs, lengths);
+  const Network network = network_of(hidden, sigmoid_output, forget_gate, input_size, output_size,
+                                     symbols, every);
+  const Setting setting = setting_of(network, isa, threads);
+  const Batch batch(network, parameters, inputs, lengths);
   std::vector<Result<float>> cells;
   float* data[6];
   for (int n = 0; n < 6; ++n) {
     cells.emplace_back(std::vector<std::size_t>{
-        static_cast<std::size_t>(batch.inputs.extent(0)),
-        static_cast<std::size_t>(batch.inputs.extent(1)),
-        static_cast<std::size_t>(setting.network.hidden)});
+        std::size_t(batch.batch()), std::size_t(batch.steps()), std::size_t(network.hidden)});
     data[n] = cells.back().data();
   }
   {
@@ -88,18 +101,23 @@ nb::dict py_states(nb::handle parameters, nb::handle inputs, nb::handle lengths,
 
 nb::tuple py_gradient(nb::handle parameters, nb::handle inputs, nb::handle lengths,
                       nb::handle targets, nb::handle hidden, nb::handle sigmoid_output,
-                      nb::handle forget_gate, nb::handle isa, nb::handle threads) {
-  const Setting setting = setting_of(hidden, sigmoid_output, forget_gate, isa, threads);
-  const Batch batch(setting, parameters, inputs, lengths);
-  const Array wanted(targets, "targets", Element::kFloat32, {batch.inputs.extent(0)});
+                      nb::handle forget_gate, nb::handle input_size, nb::handle output_size,
+                      nb::handle symbols, nb::handle every, nb::handle isa, nb::handle threads) {
+  const Network network = network_of(hidden, sigmoid_output, forget_gate, input_size, output_size,
+                                     symbols, every);
+  const Setting setting = setting_of(network, isa, threads);
+  const Batch batch(network, parameters, inputs, lengths);
+  const Array wanted(targets, "targets", Element::kFloat32,
+                     answers_shape(network, std::vector<Extent>{batch.batch()}, batch.steps()));
   wanted.require_finite();
-  Result<float> predictions({static_cast<std::size_t>(batch.inputs.extent(0))});
-  Result<float> gradients({static_cast<std::size_t>(parameter_count(setting.network.hidden))});
+  Result<float> predictions = batch.answers(network);
+  Result<float> gradients({std::size_t(parameter_count(network))});
   double loss = 0.0;
   {
     const nb::gil_scoped_release release;
-    loss = gradient(setting, batch.parameters.data<const float>(), batch.sequences(),
-                    wanted.data<const float>(), predictions.data(), gradients.data());
+    loss = gradient(setting, batch.parameters.data<const float>(),
+                    batch.sequences(wanted.data<const float>()), predictions.data(),
+                    gradients.data());
   }
   return nb::make_tuple(loss, predictions.array(), gradients.array());
 }
@@ -162,10 +180,13 @@ struct Learned {
 nb::tuple py_train(nb::handle parameters, nb::handle first_moment, nb::handle second_moment,
                    nb::handle step, nb::handle inputs, nb::handle lengths, nb::handle targets,
                    nb::handle learning_rates, nb::handle hidden, nb::handle sigmoid_output,
-                   nb::handle forget_gate, nb::handle optimizer, nb::handle beta1,
+                   nb::handle forget_gate, nb::handle input_size, nb::handle output_size,
+                   nb::handle symbols, nb::handle every, nb::handle optimizer, nb::handle beta1,
                    nb::handle beta2, nb::handle epsilon, nb::handle clip, nb::handle isa,
                    nb::handle threads, nb::handle average, nb::handle average_decay) {
-  const Setting setting = setting_of(hidden, sigmoid_output, forget_gate, isa, threads);
+  const Network network = network_of(hidden, sigmoid_output, forget_gate, input_size, output_size,
+                                     symbols, every);
+  const Setting setting = setting_of(network, isa, threads);
   const bool adam = choice(optimizer, "optimizer", {"adam", "sgd"}) == "adam";
   const Update update{0.0,
                       real(beta1, "beta1", is_decay, "a number from 0 to below 1"),
@@ -176,24 +197,23 @@ nb::tuple py_train(nb::handle parameters, nb::handle first_moment, nb::handle se
                       0,
                       adam};
   const std::int64_t before = integer(step, "step", 0, kAny / 2);
-  const Learned learned(parameter_count(setting.network.hidden), adam, parameters, first_moment,
+  const Learned learned(parameter_count(network), adam, parameters, first_moment,
                         second_moment, average);
-  const Array x(inputs, "inputs", Element::kFloat32, {"N", "B", "T", 2});
-  const std::int64_t iterations = x.extent(0), batch = x.extent(1);
-  const std::vector<std::int64_t> lasts = checked_lengths(
-      Array(lengths, "lengths", Element::kInt64, {iterations, batch}), x.extent(2));
-  const Array wanted(targets, "targets", Element::kFloat32, {iterations, batch});
+  const Given given(network, inputs, {"N", "B", "T"});
+  const std::int64_t iterations = given.extent(0), batch = given.extent(1);
+  const std::int64_t steps = given.extent(2);
+  const std::vector<std::int64_t> lasts =
+      checked_lengths(Array(lengths, "lengths", Element::kInt64, {iterations, batch}), steps);
+  const Array wanted(targets, "targets", Element::kFloat32,
+                     answers_shape(network, std::vector<Extent>{iterations, batch}, steps));
   const Array rates(learning_rates, "learning_rates", Element::kFloat64, {iterations});
-  x.require_finite();
   wanted.require_finite();
   check_rates(rates);
-  const Training training{x.data<const float>(),
-                          lasts.data(),
-                          wanted.data<const float>(),
+  const Training training{{given.inputs(), given.symbols(), wanted.data<const float>(),
+                           lasts.data(), iterations * batch, steps},
                           rates.data<const double>(),
                           iterations,
                           batch,
-                          x.extent(2),
                           before,
                           update,
                           learned.parameters.data<float>(),
@@ -209,9 +229,13 @@ nb::tuple py_train(nb::handle parameters, nb::handle first_moment, nb::handle se
   return nb::make_tuple(losses.array(static_cast<std::size_t>(done.losses)), done.updates);
 }
 
-int py_threads_used(nb::handle hidden, nb::handle batch, nb::handle steps, nb::handle threads) {
-  return threads_used(static_cast<int>(integer(hidden, "hidden", 1, kMaxHidden)),
-                      integer(batch, "batch", 1, kAny / 2), integer(steps, "steps", 1, kAny),
+int py_threads_used(nb::handle hidden, nb::handle batch, nb::handle steps, nb::handle threads,
+                    nb::handle input_size, nb::handle output_size, nb::handle symbols,
+                    nb::handle every) {
+  const Network network = network_of(hidden, nb::bool_(false), nb::bool_(true), input_size,
+                                     output_size, symbols, every);
+  return threads_used(network, integer(batch, "batch", 1, kAny / 2),
+                      integer(steps, "steps", 1, kAny),
                       static_cast<int>(integer(threads, "threads", 1, 1024)));
 }
 
@@ -226,21 +250,25 @@ constexpr const char* kThreadsDoc =
     "no more than there are cores or groups of 16 sequences, and none that less than 2 million\n"
     "operations of an iteration would fall to. The bits do not depend on it.";
 constexpr const char* kPredictDoc =
-    "Outputs (B,) float32 at each sequence's last step.\n\n"
-    "parameters (P,), inputs (B, T, 2) float32 and lengths (B,) int64, all C-contiguous.\n"
-    "hidden: 1 to 128 cells; forget_gate=False: the gate is 1; isa: one of isas();\n"
-    "threads: at most; small work takes fewer.";
+    "Answers (B,) float32 at each sequence's last step; with K outputs (B, K); if every step\n"
+    "answers (B, T) or (B, T, K), zero after a sequence's end.\n\n"
+    "parameters (P,), inputs (B, T, D) float32, or symbols (B, T) int64 from 0 to D - 1, and\n"
+    "lengths (B,) int64, all C-contiguous. input_size: D; output_size: K; hidden: 1 to 128\n"
+    "cells; forget_gate=False: the gate is 1; isa: one of isas(); threads: at most; small work\n"
+    "takes fewer.";
 constexpr const char* kStatesDoc =
     "Six (B, T, H) float32 arrays: cell, hidden, input_gate, forget_gate, output_gate,\n"
     "candidate; zero after a sequence's end. Arguments as of predict.";
 constexpr const char* kGradientDoc =
-    "(loss, predictions (B,), gradient (P,)) of the mean of (y - t)² over the batch.\n\n"
-    "targets (B,) float32; other arguments as of predict. The gradient is not clipped.";
+    "(loss, answers, gradient (P,)) of the mean of (y - t)² over all numbers asked for.\n\n"
+    "targets float32, in the shape of the answers; other arguments as of predict. The gradient\n"
+    "is not clipped.";
 constexpr const char* kTrainDoc =
     "N iterations of forward, backward, clip and update; returns (losses, updates_done).\n\n"
     "Writes to parameters, first_moment, second_moment and, if given, average: (P,) float32,\n"
     "none sharing memory with another. step: updates made before this call. inputs\n"
-    "(N, B, T, 2), lengths (N, B), targets (N, B), learning_rates (N,) float64.\n"
+    "(N, B, T, D) or symbols (N, B, T), lengths (N, B), targets (N, B, ...) as of gradient,\n"
+    "learning_rates (N,) float64.\n"
     "optimizer \"adam\" (with bias correction) or \"sgd\" (takes no notice of the moments, which\n"
     "may be None); clip bounds the global norm, inf for none. After each update\n"
     "average = average_decay·average + (1 - average_decay)·parameters.\n\n"
@@ -261,21 +289,29 @@ NB_MODULE(_kernel, module) {
   module.def("peak", &py_peak, "isa"_a.none(),
              "Measured multiply-adds of one core, in GFLOP/s (2 operations each); takes 50 ms.");
   module.def("threads_used", &py_threads_used, "hidden"_a.none(), "batch"_a.none(),
-             "steps"_a.none(), "threads"_a.none(), kThreadsDoc);
+             "steps"_a.none(), "threads"_a.none(), nb::kw_only(), "input_size"_a.none() = 2,
+             "output_size"_a.none() = 1, "symbols"_a.none() = false, "every"_a.none() = false,
+             kThreadsDoc);
   module.def("predict", &py_predict, "parameters"_a.none(), "inputs"_a.none(),
              "lengths"_a.none(), nb::kw_only(), "hidden"_a.none(), "sigmoid_output"_a.none(),
-             "forget_gate"_a.none(), "isa"_a.none(), "threads"_a.none() = 1, kPredictDoc);
+             "forget_gate"_a.none(), "input_size"_a.none() = 2, "output_size"_a.none() = 1,
+             "symbols"_a.none() = false, "every"_a.none() = false, "isa"_a.none(),
+             "threads"_a.none() = 1, kPredictDoc);
   module.def("states", &py_states, "parameters"_a.none(), "inputs"_a.none(), "lengths"_a.none(),
              nb::kw_only(), "hidden"_a.none(), "sigmoid_output"_a.none(), "forget_gate"_a.none(),
-             "isa"_a.none(), "threads"_a.none() = 1, kStatesDoc);
+             "input_size"_a.none() = 2, "output_size"_a.none() = 1, "symbols"_a.none() = false,
+             "every"_a.none() = false, "isa"_a.none(), "threads"_a.none() = 1, kStatesDoc);
   module.def("gradient", &py_gradient, "parameters"_a.none(), "inputs"_a.none(),
              "lengths"_a.none(), "targets"_a.none(), nb::kw_only(), "hidden"_a.none(),
-             "sigmoid_output"_a.none(), "forget_gate"_a.none(), "isa"_a.none(),
-             "threads"_a.none() = 1, kGradientDoc);
+             "sigmoid_output"_a.none(), "forget_gate"_a.none(), "input_size"_a.none() = 2,
+             "output_size"_a.none() = 1, "symbols"_a.none() = false, "every"_a.none() = false,
+             "isa"_a.none(), "threads"_a.none() = 1, kGradientDoc);
   module.def("train", &py_train, "parameters"_a.none(), "first_moment"_a.none(),
              "second_moment"_a.none(), "step"_a.none(), "inputs"_a.none(), "lengths"_a.none(),
              "targets"_a.none(), "learning_rates"_a.none(), nb::kw_only(), "hidden"_a.none(),
-             "sigmoid_output"_a.none(), "forget_gate"_a.none(), "optimizer"_a.none(),
+             "sigmoid_output"_a.none(), "forget_gate"_a.none(), "input_size"_a.none() = 2,
+             "output_size"_a.none() = 1, "symbols"_a.none() = false, "every"_a.none() = false,
+             "optimizer"_a.none(),
              "beta1"_a.none(), "beta2"_a.none(), "epsilon"_a.none(), "clip"_a.none(),
              "isa"_a.none(), "threads"_a.none() = 1, "average"_a.none() = nb::none(),
              "average_decay"_a.none() = 0.0, kTrainDoc);

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <numeric>
 #include <vector>
 
 #include "denormals.hpp"
@@ -20,11 +21,11 @@ class Batches {
   Batches(const Setting& setting, std::int64_t batch, std::int64_t steps, bool keep, bool back)
       : setting_(setting),
         keep_(keep),
-        packed_(setting.network.hidden, back),
+        packed_(setting.network, back),
+        losses_(group_count(batch) * kGroup),
         team_(useful_threads(setting.threads, group_count(batch),
-                             static_cast<double>(steps) *
-                                 step_operations(setting.network.hidden, back)),
-              group_count(batch), setting.network.hidden, steps, keep, back) {}
+                             static_cast<double>(steps) * step_operations(setting.network, back)),
+              group_count(batch), setting.network, steps, keep, back) {}
 
   void pack(const float* parameters) {
     setting_.kernel->pack(setting_.network, parameters, *packed_);
@@ -33,48 +34,43 @@ class Batches {
   // Every group forward, and then work(group, lineup, workspace).
   void forward(const Sequences& sequences, const Work& work) {
     team_.round([&](Workspace& own, std::int64_t group) {
-      const Lineup lineup = line_up(sequences, group);
+      const Lineup lineup = line_up(setting_.network, sequences, group);
       setting_.kernel->forward(setting_.network, *packed_, lineup, own, keep_);
       work(group, lineup, own);
     });
   }
 
-  // The loss; its gradient into `learning`.
-  double differentiate(const Sequences& sequences, const float* targets, float* predictions,
-                       const Learning& learning) {
-    const float scale = 2.0f / static_cast<float>(sequences.batch);
-    const std::int64_t parameters = parameter_count(setting_.network.hidden);
+  // The loss; its gradient into `learning`. take(group, lineup, workspace) may look at the answers.
+  double differentiate(const Sequences& sequences, const Learning& learning, const Work& take) {
+    const Network& network = setting_.network;
+    const std::int64_t count = asked_for(network, sequences);
+    const float scale = 2.0f / static_cast<float>(count);
     forward(sequences, [&](std::int64_t group, const Lineup& lineup, Workspace& own) {
-      take_answers(sequences, group, own, predictions);
-      setting_.kernel->output_error(setting_.network, lineup, own, targets + group * kGroup,
-                                    scale);
-      setting_.kernel->backward(setting_.network, *packed_, lineup, own,
-                                learning.groups + group * parameters);
+      take(group, lineup, own);
+      setting_.kernel->output_error(network, lineup, own, scale, &losses_[group * kGroup]);
+      setting_.kernel->backward(network, *packed_, lineup, own,
+                                learning.groups + group * parameter_count(network));
     });
     double sum = 0.0;
-    for (std::int64_t b = 0; b < sequences.batch; ++b) {
-      const double error = static_cast<double>(predictions[b]) - static_cast<double>(targets[b]);
-      sum += error * error;
-    }
-    return sum / static_cast<double>(sequences.batch);
-  }
-
-  static void take_answers(const Sequences& sequences, std::int64_t group, const Workspace& own,
-                           float* predictions) {
-    const std::int64_t first = group * kGroup;
-    std::copy_n(own.answers, std::min<std::int64_t>(kGroup, sequences.batch - first),
-                predictions + first);
+    for (const double loss : losses_) sum += loss;
+    return sum / static_cast<double>(count);
   }
 
  private:
-  static Lineup line_up(const Sequences& sequences, std::int64_t group) {
+  // How many numbers a batch asks for.
+  static std::int64_t asked_for(const Network& n, const Sequences& sequences) {
+    std::int64_t answers = sequences.batch;
+    if (n.every)
+      answers = std::accumulate(sequences.lengths, sequences.lengths + sequences.batch,
+                                std::int64_t{0});
+    return answers * n.outputs;
+  }
+
+  static Lineup line_up(const Network& n, const Sequences& sequences, std::int64_t group) {
     const std::int64_t first = group * kGroup;
     const int lanes = static_cast<int>(std::min<std::int64_t>(kGroup, sequences.batch - first));
     Lineup lineup{};
-    for (int lane = 0; lane < lanes; ++lane) {
-      lineup.inputs[lane] = sequences.inputs + (first + lane) * sequences.steps * 2;
-      lineup.lengths[lane] = sequences.lengths[first + lane];
-    }
+    for (int lane = 0; lane < lanes; ++lane) seat(n, sequences, first + lane, lane, lineup);
     lineup.longest = *std::max_element(lineup.lengths, lineup.lengths + lanes);
     lineup.shortest = *std::min_element(lineup.lengths, lineup.lengths + lanes);
     return lineup;
@@ -83,10 +79,19 @@ class Batches {
   const Setting setting_;
   const bool keep_;
   Memory<Packed> packed_;
+  std::vector<double> losses_;  // of each sequence
   Team<Workspace> team_;
 };
 
-void copy_states(int hidden, const Sequences& sequences, std::int64_t group, const Lineup& lineup,
+void copy_answers(const Network& n, std::int64_t steps, std::int64_t group, const Lineup& lineup,
+                  const Workspace& work, float* predictions) {
+  for (int lane = 0; lane < kGroup; ++lane)
+    if (lineup.lengths[lane])
+      take_answers(n, work.answers, lineup.lengths[lane], lane,
+                   predictions + (group * kGroup + lane) * answer_numbers(n, steps));
+}
+
+void copy_states(int hidden, std::int64_t steps, std::int64_t group, const Lineup& lineup,
                  const Workspace& work, float* const cells[6]) {
   static constexpr int kFrom[6] = {4, -1, 0, 1, 2, 3};  // place in the cache; -1: hidden state
   for (int lane = 0; lane < kGroup; ++lane)
@@ -94,8 +99,7 @@ void copy_states(int hidden, const Sequences& sequences, std::int64_t group, con
       for (int j = 0; j < hidden; ++j) {
         const float* cell =
             work.cache + (1 + t) * cache_step(hidden) + j * kCellVectors * kGroup + lane;
-        const std::int64_t to =
-            ((group * kGroup + lane) * sequences.steps + t) * hidden + j;
+        const std::int64_t to = ((group * kGroup + lane) * steps + t) * hidden + j;
         for (int n = 0; n < 6; ++n)
           cells[n][to] =
               kFrom[n] < 0 ? cell[2 * kGroup] * cell[5 * kGroup] : cell[kFrom[n] * kGroup];
@@ -104,9 +108,9 @@ void copy_states(int hidden, const Sequences& sequences, std::int64_t group, con
 
 }  // namespace
 
-int threads_used(int hidden, std::int64_t batch, std::int64_t steps, int threads) {
+int threads_used(const Network& network, std::int64_t batch, std::int64_t steps, int threads) {
   return useful_threads(threads, group_count(batch),
-                        static_cast<double>(steps) * step_operations(hidden, true));
+                        static_cast<double>(steps) * step_operations(network, true));
 }
 
 void predict(const Setting& setting, const float* parameters, const Sequences& sequences,
@@ -114,8 +118,8 @@ void predict(const Setting& setting, const float* parameters, const Sequences& s
   const DenormalsAreZero denormals_are_zero;
   Batches batches(setting, sequences.batch, sequences.steps, false, false);
   batches.pack(parameters);
-  batches.forward(sequences, [&](std::int64_t group, const Lineup&, Workspace& work) {
-    Batches::take_answers(sequences, group, work, predictions);
+  batches.forward(sequences, [&](std::int64_t group, const Lineup& lineup, Workspace& work) {
+    copy_answers(setting.network, sequences.steps, group, lineup, work, predictions);
   });
 }
 
@@ -125,19 +129,23 @@ void states(const Setting& setting, const float* parameters, const Sequences& se
   Batches batches(setting, sequences.batch, sequences.steps, true, false);
   batches.pack(parameters);
   batches.forward(sequences, [&](std::int64_t group, const Lineup& lineup, Workspace& work) {
-    copy_states(setting.network.hidden, sequences, group, lineup, work, cells);
+    copy_states(setting.network.hidden, sequences.steps, group, lineup, work, cells);
   });
 }
 
 double gradient(const Setting& setting, const float* parameters, const Sequences& sequences,
-                const float* targets, float* predictions, float* gradient) {
+                float* predictions, float* gradient) {
   const DenormalsAreZero denormals_are_zero;
   const std::int64_t groups = group_count(sequences.batch);
-  const std::int64_t count = parameter_count(setting.network.hidden);
-  Memory<Learning> learning(setting.network.hidden, groups);
+  const std::int64_t count = parameter_count(setting.network);
+  Memory<Learning> learning(setting.network, groups);
   Batches batches(setting, sequences.batch, sequences.steps, true, true);
   batches.pack(parameters);
-  const double loss = batches.differentiate(sequences, targets, predictions, *learning);
+  const double loss = batches.differentiate(
+      sequences, *learning,
+      [&](std::int64_t group, const Lineup& lineup, Workspace& work) {
+        copy_answers(setting.network, sequences.steps, group, lineup, work, predictions);
+      });
   setting.kernel->combine(*learning, groups, count);
   std::copy_n(learning->gradient, count, gradient);
   return loss;
@@ -148,22 +156,18 @@ namespace {
 class Trainer {
  public:
   Trainer(const Setting& setting, const Training& training)
-      : kernel_(*setting.kernel),
+      : setting_(setting),
         training_(training),
-        parameters_(parameter_count(setting.network.hidden)),
-        batches_(setting, training.batch, training.steps, true, true),
-        learning_(setting.network.hidden, group_count(training.batch)),
-        predictions_(training.batch) {}
+        parameters_(parameter_count(setting.network)),
+        batches_(setting, training.batch, training.sequences.steps, true, true),
+        learning_(setting.network, group_count(training.batch)) {}
 
   Trained run(double* losses) {
     Trained done{0, 0};
     for (std::int64_t n = 0; n < training_.iterations; ++n) {
       batches_.pack(training_.parameters);
-      const std::int64_t first = n * training_.batch;
-      const Sequences sequences{training_.inputs + first * training_.steps * 2,
-                                training_.lengths + first, training_.batch, training_.steps};
-      losses[n] = batches_.differentiate(sequences, training_.targets + first,
-                                         predictions_.data(), *learning_);
+      losses[n] = batches_.differentiate(sequences(n), *learning_,
+                                         [](std::int64_t, const Lineup&, Workspace&) {});
       ++done.losses;
       if (!std::isfinite(losses[n]) || !update(n)) break;
       ++done.updates;
@@ -172,15 +176,31 @@ class Trainer {
   }
 
  private:
+  // Of iteration n.
+  Sequences sequences(std::int64_t n) const {
+    const Network& network = setting_.network;
+    Sequences own = training_.sequences;
+    const std::int64_t first = n * training_.batch;
+    if (network.symbols)
+      own.symbols += first * own.steps;
+    else
+      own.inputs += first * own.steps * network.inputs;
+    own.targets += first * answer_numbers(network, own.steps);
+    own.lengths += first;
+    own.batch = training_.batch;
+    return own;
+  }
+
   // False, and nothing changed, where the gradient or the update is not finite.
   bool update(std::int64_t n) {
-    const double norm = kernel_.combine(*learning_, group_count(training_.batch), parameters_);
+    const Kernel& kernel = *setting_.kernel;
+    const double norm = kernel.combine(*learning_, group_count(training_.batch), parameters_);
     // The square of a gradient, Adam's second moment, must be a float32 too.
     if (!(norm * norm <= std::numeric_limits<float>::max())) return false;
     Update update = training_.update;
     update.learning_rate = training_.learning_rates[n];
     update.count = training_.updates_before + n + 1;
-    if (!kernel_.update(update, parameters_, *learning_, norm, training_.parameters,
+    if (!kernel.update(update, parameters_, *learning_, norm, training_.parameters,
                         training_.first_moment, training_.second_moment))
       return false;
     const std::size_t bytes = static_cast<std::size_t>(parameters_) * sizeof(float);
@@ -190,16 +210,15 @@ class Trainer {
       std::memcpy(training_.second_moment, learning_->next + 2 * parameters_, bytes);
     }
     if (training_.average)
-      kernel_.average(update.average_decay, parameters_, training_.parameters, training_.average);
+      kernel.average(update.average_decay, parameters_, training_.parameters, training_.average);
     return true;
   }
 
-  const Kernel& kernel_;
+  const Setting setting_;
   const Training training_;
   const std::int64_t parameters_;
   Batches batches_;
   Memory<Learning> learning_;
-  std::vector<float> predictions_;
 };
 
 }  // namespace

@@ -13,33 +13,24 @@ struct Setting {
   int threads;  // at most; small work takes fewer
 };
 
-// inputs (B, T, 2), lengths (B,).
-struct Sequences {
-  const float* inputs;
-  const std::int64_t* lengths;
-  std::int64_t batch;
-  std::int64_t steps;
-};
-
 // How many of so many threads a training of these sizes takes.
-int threads_used(int hidden, std::int64_t batch, std::int64_t steps, int threads);
+int threads_used(const Network&, std::int64_t batch, std::int64_t steps, int threads);
 
+// predictions (B, K), or (B, T, K) where every step answers, zero before; so are targets.
 void predict(const Setting&, const float* parameters, const Sequences&, float* predictions);
 
 // cells[n] (B, T, H), zero before: cell state, hidden state, input, forget and output gate,
 // candidate.
 void states(const Setting&, const float* parameters, const Sequences&, float* const cells[6]);
 
-double gradient(const Setting&, const float* parameters, const Sequences&, const float* targets,
-                float* predictions, float* gradient);
+double gradient(const Setting&, const float* parameters, const Sequences&, float* predictions,
+                float* gradient);
 
 struct Training {
-  const float* inputs;          // (N, B, T, 2)
-  const std::int64_t* lengths;  // (N, B)
-  const float* targets;         // (N, B)
-  const double* learning_rates; // (N,)
-  std::int64_t iterations;      // N
-  std::int64_t batch, steps;
+  Sequences sequences;           // (N·B, ...)
+  const double* learning_rates;  // (N,)
+  std::int64_t iterations;       // N
+  std::int64_t batch;            // B
   std::int64_t updates_before;
   Update update;                // learning rate and count are set for each iteration
   float* parameters;

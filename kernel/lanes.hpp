@@ -23,18 +23,16 @@ struct Run {
   }
 };
 
-// Four rows of four lanes, from four floats of each.
-LONGLAG_SHARED void transpose(const float* const (&from)[4], std::int64_t at, float* to) {
-  const auto own = [&](int n) { return *reinterpret_cast<const Quad*>(from[n] + at); };
-  const auto row = [&](int n) -> Quad& { return *reinterpret_cast<Quad*>(to + n * kGroup); };
-  const Quad a = __builtin_shufflevector(own(0), own(1), 0, 4, 1, 5);
-  const Quad b = __builtin_shufflevector(own(0), own(1), 2, 6, 3, 7);
-  const Quad c = __builtin_shufflevector(own(2), own(3), 0, 4, 1, 5);
-  const Quad d = __builtin_shufflevector(own(2), own(3), 2, 6, 3, 7);
-  row(0) = __builtin_shufflevector(a, c, 0, 1, 4, 5);
-  row(1) = __builtin_shufflevector(a, c, 2, 3, 6, 7);
-  row(2) = __builtin_shufflevector(b, d, 0, 1, 4, 5);
-  row(3) = __builtin_shufflevector(b, d, 2, 3, 6, 7);
+// Four rows of four: columns become rows.
+LONGLAG_SHARED void transpose(const Quad (&in)[4], Quad (&out)[4]) {
+  const Quad a = __builtin_shufflevector(in[0], in[1], 0, 4, 1, 5);
+  const Quad b = __builtin_shufflevector(in[0], in[1], 2, 6, 3, 7);
+  const Quad c = __builtin_shufflevector(in[2], in[3], 0, 4, 1, 5);
+  const Quad d = __builtin_shufflevector(in[2], in[3], 2, 6, 3, 7);
+  out[0] = __builtin_shufflevector(a, c, 0, 1, 4, 5);
+  out[1] = __builtin_shufflevector(a, c, 2, 3, 6, 7);
+  out[2] = __builtin_shufflevector(b, d, 0, 1, 4, 5);
+  out[3] = __builtin_shufflevector(b, d, 2, 3, 6, 7);
 }
 
 // Four runs to `rows` rows of four lanes.
@@ -55,7 +53,12 @@ void lay_out_four(const Run* runs, std::int64_t rows, float* to) {
   for (int n = 0; n < 4; ++n)
     from[n] = runs[n].from ? runs[n].from + (begin - runs[n].start) : some;
   std::int64_t row = begin;
-  for (; row + 4 <= end; row += 4) transpose(from, row - begin, to + row * kGroup);
+  for (; row + 4 <= end; row += 4) {
+    Quad in[4], out[4];
+    for (int n = 0; n < 4; ++n) in[n] = *reinterpret_cast<const Quad*>(from[n] + (row - begin));
+    transpose(in, out);
+    for (int n = 0; n < 4; ++n) *reinterpret_cast<Quad*>(to + (row + n) * kGroup) = out[n];
+  }
   for (int n = 0; n < 4; ++n) {
     runs[n].put(0, begin, to + n);
     runs[n].put(runs[n].from ? row : begin, rows, to + n);

@@ -1,6 +1,5 @@
 // Forward pass, gradients and update of the 1997 LSTM, a trial in each lane: compiled once for
-// each instruction set. The reference is src/longlag/networks/lstm1997.py; this is the same
-// mathematics.
+// each instruction set. This is the same mathematics as plain.cpp, where to begin reading.
 //
 // Weights and states are kept in units in which 1/(1 + 2^x) is the logistic function (simd.hpp).
 #include "online1997.hpp"
@@ -25,33 +24,66 @@ struct Flag {
   static constexpr bool value = VALUE;
 };
 
+// What a step takes in: two numbers, known when compiling; D numbers; or a symbol.
+enum class Inputs { kPair, kReal, kSymbols };
+
 // The network's sizes: known when compiling, or (B = 0) when running.
-template <int B, int S>
+template <int B, int S, Inputs INPUTS>
 struct Shape {
   static constexpr int kCells = B ? B * S : kMaxUnits;
   static constexpr int kUnits = B ? B * (S + 2) : kMaxUnits;
-  Cells runtime;
+  BlockNetwork runtime;
 
+  LONGLAG_INLINE int inputs() const { return INPUTS == Inputs::kPair ? 2 : first_unit(runtime); }
   LONGLAG_INLINE int blocks() const { return B ? B : runtime.blocks; }
   LONGLAG_INLINE int size() const { return B ? S : runtime.size; }
   LONGLAG_INLINE int cells() const { return blocks() * size(); }
   LONGLAG_INLINE int units() const { return cells() + 2 * blocks(); }
-  LONGLAG_INLINE int columns() const { return 3 + units(); }
+  LONGLAG_INLINE int columns() const { return inputs() + units() + 1; }
 };
 
 // ---------------------------------------------------------------------------------------------
 // Forward
 
+LONGLAG_INLINE std::int64_t start(const Lineup& lineup, int lane) {
+  return lineup.longest - lineup.lengths[lane];
+}
+
 // Sequences to lanes, aligned at their ends; zero before a start, and after the end.
-void gather_inputs(const Lineup& lineup, const OnlineWorkspace& work) {
+void gather_inputs(const BlockNetwork& n, const Lineup& lineup, const OnlineWorkspace& work) {
   Run runs[kGroup];
   for (int lane = 0; lane < kGroup; ++lane) {
-    const std::int64_t start = lineup.longest - lineup.lengths[lane];
-    runs[lane] = {lineup.inputs[lane], 2 * start, 2 * lineup.longest};
+    const std::int64_t begin = start(lineup, lane);
+    runs[lane] = {lineup.inputs[lane], n.inputs * begin, n.inputs * lineup.longest};
     for (std::int64_t t = 0; t < lineup.longest - lineup.shortest; ++t)
-      work.live[t * kRow + lane] = t < start ? 0.0f : 1.0f;
+      work.live[t * kRow + lane] = t < begin ? 0.0f : 1.0f;
+    if (n.symbols)
+      for (std::int64_t t = 0; t <= lineup.longest; ++t)
+        work.symbols[t * kRow + lane] = lineup.symbols[lane] && t >= begin && t < lineup.longest
+                                            ? lineup.symbols[lane][t - begin]
+                                            : 0;
   }
-  lay_out(runs, 2 * (lineup.longest + 1), work.x);
+  if (!n.symbols) lay_out(runs, n.inputs * (lineup.longest + 1), work.x);
+}
+
+// What the units take from step t's symbols in the lanes from `part` on: from the lanes' tables to
+// rows.
+LONGLAG_INLINE void look_up(const BlockNetwork& n, const OnlineWorkspace& work,
+                            std::int64_t lane_floats, std::int64_t t, int part) {
+  const int floats = symbol_floats(n);
+  for (int first = part; first < part + kWidth; first += 4) {
+    const float* from[4];
+    for (int k = 0; k < 4; ++k)
+      from[k] = work.table + (first + k) * lane_floats +
+                std::int64_t{work.symbols[t * kRow + first + k]} * floats;
+    for (int r = 0; r < floats; r += 4) {
+      Quad in[4], out[4];
+      for (int k = 0; k < 4; ++k) in[k] = *reinterpret_cast<const Quad*>(from[k] + r);
+      transpose(in, out);
+      for (int k = 0; k < 4; ++k)
+        *reinterpret_cast<Quad*>(work.looked_up + (r + k) * kRow + first) = out[k];
+    }
+  }
 }
 
 // f(net) of the first `count` of x.
@@ -69,34 +101,41 @@ LONGLAG_INLINE void squash(Lanes (&x)[N], int count) {
 }
 
 // What a step's units receive, but for the cells' outputs, which are the last to be known: bias,
-// inputs x, and the gates at the step before.
-template <int B, int S>
-LONGLAG_INLINE void begin_sums(const Shape<B, S>& shape, const float* weights, const float* x,
-                               const Lanes* gates, Lanes* net) {
-  const int columns = shape.columns(), first_gate = 2 + shape.cells();
-  const Lanes x0 = load(x), x1 = load(x + kRow);
+// inputs `from` (or what is taken from symbols), and the gates at the step before.
+template <int B, int S, Inputs INPUTS>
+LONGLAG_INLINE void begin_sums(const Shape<B, S, INPUTS>& shape, const float* weights,
+                               const float* from, const Lanes* gates, Lanes* net) {
+  const int columns = shape.columns(), first_gate = shape.inputs() + shape.cells();
   for (int r = 0; r < shape.units(); ++r)
     net[r] = load(weights + (r * columns + columns - 1) * kRow);
-  for (int r = 0; r < shape.units(); ++r)
-    net[r] = fma(load(weights + r * columns * kRow), x0, net[r]);
-  for (int r = 0; r < shape.units(); ++r)
-    net[r] = fma(load(weights + (r * columns + 1) * kRow), x1, net[r]);
+  if (INPUTS == Inputs::kSymbols)
+    for (int r = 0; r < shape.units(); ++r)
+      net[r] = fma(broadcast(kSigmoidScale), load(from + r * kRow), net[r]);
+  for (int k = 0; k < shape.inputs(); ++k) {
+    const Lanes x = load(from + k * kRow);
+    for (int r = 0; r < shape.units(); ++r)
+      net[r] = fma(load(weights + (r * columns + k) * kRow), x, net[r]);
+  }
   for (int k = 0; k < 2 * shape.blocks(); ++k)
     for (int r = 0; r < shape.units(); ++r)
       net[r] = fma(load(weights + (r * columns + first_gate + k) * kRow), gates[k], net[r]);
 }
 
-// One step. `net` holds the sums that begin_sums made for this step, and then for the next.
-template <int B, int S, bool STAGGERED>
-LONGLAG_INLINE void step(const Shape<B, S>& shape, const float* weights, const float* next_x,
-                         const float* live, Lanes* hidden, Lanes* state,
-                         Lanes (&net)[Shape<B, S>::kUnits], float* record, float* squashed) {
+// One step. `net` holds the sums that begin_sums made for this step, and then for the next, whose
+// inputs are `next_from`.
+template <int B, int S, Inputs INPUTS, bool STAGGERED>
+LONGLAG_INLINE void step(const Shape<B, S, INPUTS>& shape, const float* weights,
+                         const float* next_from, const float* live, Lanes* hidden, Lanes* state,
+                         Lanes (&net)[Shape<B, S, INPUTS>::kUnits], float* record,
+                         float* squashed) {
+  constexpr int kUnits = Shape<B, S, INPUTS>::kUnits, kCells = Shape<B, S, INPUTS>::kCells;
   const int cells = shape.cells(), blocks = shape.blocks(), units = shape.units();
+  const float* from_cells = weights + shape.inputs() * kRow;
   for (int k = 0; k < cells; ++k)
     for (int r = 0; r < units; ++r)
-      net[r] = fma(load(weights + (r * shape.columns() + 2 + k) * kRow), hidden[k], net[r]);
+      net[r] = fma(load(from_cells + (r * shape.columns() + k) * kRow), hidden[k], net[r]);
   squash<B != 0>(net, units);
-  Lanes gates[Shape<B, S>::kUnits], h[Shape<B, S>::kCells];
+  Lanes gates[kUnits], h[kCells];
   for (int k = 0; k < 2 * blocks; ++k) {
     gates[k] = STAGGERED ? mul(net[cells + k], load(live)) : net[cells + k];
     store(record + (cells + k) * kRow, gates[k]);
@@ -108,7 +147,7 @@ LONGLAG_INLINE void step(const Shape<B, S>& shape, const float* weights, const f
     h[k] = state[k];
   }
   squash<B != 0>(h, cells);
-  begin_sums(shape, weights, next_x, gates, net);
+  begin_sums(shape, weights, next_from, gates, net);
   for (int k = 0; k < cells; ++k) {
     h[k] = fma(broadcast(2.0f), h[k], broadcast(-1.0f));
     store(squashed + k * kRow, h[k]);
@@ -117,56 +156,90 @@ LONGLAG_INLINE void step(const Shape<B, S>& shape, const float* weights, const f
   }
 }
 
-template <int B, int S>
-LONGLAG_INLINE Lanes answer(const Shape<B, S>& shape, const float* weights, const Lanes* hidden) {
-  const float* output = weights + shape.units() * shape.columns() * kRow;
-  Lanes y[1] = {load(output + shape.cells() * kRow)};
-  for (int k = 0; k < shape.cells(); ++k) y[0] = fma(load(output + k * kRow), hidden[k], y[0]);
-  sigmoid_of_scaled(y);
-  return y[0];
+// The answers of N outputs from output k on to what the cells put out, at the head of a record.
+template <int N>
+LONGLAG_INLINE void answer_tile(const BlockNetwork& n, const float* output, const float* hidden,
+                                int k, float* answers) {
+  const int cells = cell_count(n);
+  const float* own = output + k * (cells + 1) * kRow;
+  Lanes y[N];
+  for (int r = 0; r < N; ++r) y[r] = load(own + (r * (cells + 1) + cells) * kRow);
+  for (int c = 0; c < cells; ++c)
+    for (int r = 0; r < N; ++r)
+      y[r] = fma(load(own + (r * (cells + 1) + c) * kRow), load(hidden + c * kRow), y[r]);
+  if (n.sigmoid_output) sigmoid_of_scaled(y);
+  for (int r = 0; r < N; ++r) store(answers + (k + r) * kRow, y[r]);
 }
 
-// Of the lanes from `part` on.
-template <int B, int S>
-void forward_lanes(const Shape<B, S>& shape, const Lineup& lineup, Record kept,
+// `scaled` weights and answers of the lanes from one on.
+__attribute__((noinline)) void answer(const BlockNetwork& n, const float* scaled,
+                                      const float* hidden, float* answers) {
+  const float* output = scaled + unit_rows(n) * kRow;
+  int k = 0;
+  for (; k + 4 <= n.outputs; k += 4) answer_tile<4>(n, output, hidden, k, answers);
+  for (; k < n.outputs; ++k) answer_tile<1>(n, output, hidden, k, answers);
+}
+
+// Of the lanes from `part` on. EVERY when compiling: a call within the loop would keep the sums out of
+// registers.
+template <bool EVERY, int B, int S, Inputs INPUTS>
+void forward_lanes(const Shape<B, S, INPUTS>& shape, const Lineup& lineup, Pass pass,
                    const OnlineWorkspace& work, int part) {
-  const int units = shape.units(), rows = record_rows(shape.runtime, kept.full);
+  const BlockNetwork n = shape.runtime;  // copies, which no store can change
+  const bool with_squashed = records_squashed(n, pass);
+  const int units = shape.units(), rows = record_rows(n, pass), late = n.reads_current ? 0 : 1;
+  const std::int64_t lane_floats = pass.keep ? table_floats(n) : 0;
   const float* weights = work.scaled + part;
-  const float* x = work.x + part;
+  const float* from = (INPUTS == Inputs::kSymbols ? work.looked_up : work.x) + part;
+  const int from_step = INPUTS == Inputs::kSymbols ? 0 : shape.inputs() * kRow;
   float* before = work.record + part;
   float* squashed = work.squashed + part;
-  Lanes net[Shape<B, S>::kUnits], gates[Shape<B, S>::kUnits];
-  Lanes hidden[Shape<B, S>::kCells], state[Shape<B, S>::kCells];
+  float* answers = work.answers + part;
+  Lanes net[Shape<B, S, INPUTS>::kUnits], gates[Shape<B, S, INPUTS>::kUnits];
+  Lanes hidden[Shape<B, S, INPUTS>::kCells], state[Shape<B, S, INPUTS>::kCells];
   for (int k = 0; k < units; ++k) store(before + k * kRow, broadcast(0.0f));
   for (int k = 0; k < 2 * shape.blocks(); ++k) gates[k] = broadcast(0.0f);
   for (int k = 0; k < shape.cells(); ++k) hidden[k] = state[k] = broadcast(0.0f);
-  begin_sums(shape, weights, x, gates, net);
+  if (INPUTS == Inputs::kSymbols) look_up(n, work, lane_floats, 0, part);
+  begin_sums(shape, weights, from, gates, net);
+  if (EVERY && late) answer(n, weights, before, answers);
+  float* record = before;
   const auto run = [&](std::int64_t t, auto staggered) LONGLAG_LAMBDA {
-    float* record = work.record + part + (kept.keep ? 1 + t : 1) * rows * kRow;
-    float* h = kept.full ? record + (units + shape.cells()) * kRow : squashed;
-    step<B, S, decltype(staggered)::value>(shape, weights, x + (t + 1) * 2 * kRow,
-                                           work.live + t * kRow + part, hidden, state, net,
-                                           record, h);
+    record = before + (pass.keep ? 1 + t : 1) * rows * kRow;
+    float* h = with_squashed ? record + (units + shape.cells()) * kRow : squashed;
+    if (INPUTS == Inputs::kSymbols) look_up(n, work, lane_floats, t + 1, part);
+    step<B, S, INPUTS, decltype(staggered)::value>(shape, weights, from + (t + 1) * from_step,
+                                                   work.live + t * kRow + part, hidden, state,
+                                                   net, record, h);
+    if (EVERY) answer(n, weights, record, answers + (t + late) * n.outputs * kRow);
   };
   std::int64_t t = 0;
   for (; t < lineup.longest - lineup.shortest; ++t) run(t, Flag<true>{});
   for (; t < lineup.longest; ++t) run(t, Flag<false>{});
-  store(work.answers + part, answer(shape, weights, hidden));
+  if (!EVERY) answer(n, weights, record, answers);
 }
 
-template <int B, int S>
-void forward_shape(Cells cells, const Lineup& lineup, Record kept, const OnlineWorkspace& work) {
-  const Shape<B, S> shape{cells};
+template <int B, int S, Inputs INPUTS>
+void forward_shape(const BlockNetwork& network, const Lineup& lineup, Pass pass,
+                   const OnlineWorkspace& work) {
+  const Shape<B, S, INPUTS> shape{network};
   for (int part = 0; part < kRow; part += kWidth)
-    forward_lanes(shape, lineup, kept, work, part);
+    network.every ? forward_lanes<true>(shape, lineup, pass, work, part)
+                  : forward_lanes<false>(shape, lineup, pass, work, part);
 }
 
-void forward(Cells cells, const Lineup& lineup, Record kept, const OnlineWorkspace& work) {
-  gather_inputs(lineup, work);
-  if (cells.blocks == 2 && cells.size == 2)
-    forward_shape<2, 2>(cells, lineup, kept, work);
+bool two_by_two(const BlockNetwork& n) { return n.blocks == 2 && n.size == 2; }
+
+void forward(const BlockNetwork& network, const Lineup& lineup, Pass pass,
+             const OnlineWorkspace& work) {
+  gather_inputs(network, lineup, work);
+  if (network.symbols)
+    two_by_two(network) ? forward_shape<2, 2, Inputs::kSymbols>(network, lineup, pass, work)
+                        : forward_shape<0, 0, Inputs::kSymbols>(network, lineup, pass, work);
+  else if (network.inputs == 2 && two_by_two(network))
+    forward_shape<2, 2, Inputs::kPair>(network, lineup, pass, work);
   else
-    forward_shape<0, 0>(cells, lineup, kept, work);
+    forward_shape<0, 0, Inputs::kReal>(network, lineup, pass, work);
 }
 
 // ---------------------------------------------------------------------------------------------
@@ -176,25 +249,84 @@ LONGLAG_INLINE Lanes slope(Lanes f) { return fnma(f, f, f); }  // of f, from its
 
 // What the gradient of a group goes through, for the lanes from `part` on.
 struct Backward {
-  Cells network;
-  std::int64_t steps;
-  bool full;
-  const OnlineWorkspace& work;
-  int part;
+  Backward(const BlockNetwork& n, std::int64_t steps, Pass pass, const OnlineWorkspace& work,
+           int part)
+      : network(n),
+        steps(steps),
+        full(pass.full),
+        work(work),
+        part(part),
+        cells(cell_count(n)),
+        units(unit_count(n)),
+        columns(column_count(n)),
+        record_stride(record_rows(n, pass) * kRow),
+        delta_stride(symbol_floats(n) * kRow) {}
 
-  int cells() const { return cell_count(network); }
-  int units() const { return unit_count(network); }
-  int columns() const { return column_count(network); }
+  const BlockNetwork network;
+  const std::int64_t steps;
+  const bool full;
+  const OnlineWorkspace& work;
+  const int part;
+  const int cells, units, columns, record_stride, delta_stride;
+
   // Of the step before t.
-  float* record(std::int64_t t) const {
-    return work.record + part + t * record_rows(network, full) * kRow;
+  float* record(std::int64_t t) const { return work.record + part + t * record_stride; }
+  const float* x(std::int64_t t) const { return work.x + part + t * network.inputs * kRow; }
+  float* gradient(int row) const {
+    return work.gradient + part + std::int64_t{row} * columns * kRow;
   }
-  const float* x(std::int64_t t) const { return work.x + part + t * 2 * kRow; }
-  float* gradient(int row) const { return work.gradient + part + row * columns() * kRow; }
   float* deltas(std::int64_t t) const {
-    return work.deltas + part + t % kOnlineChunk * units() * kRow;
+    return work.deltas + part + t % kOnlineChunk * delta_stride;
+  }
+  // Of output k: cells and bias, and their gradient.
+  std::int64_t output_row(int k) const {
+    return (unit_rows(network) + std::int64_t{k} * (cells + 1)) * kRow + part;
+  }
+  // dE/dnet of the output units at answer a.
+  const float* errors(std::int64_t a) const {
+    return work.errors + part + a * network.outputs * kRow;
+  }
+  // The record that answer a was read from.
+  float* answered_from(std::int64_t a) const {
+    return record(!network.every ? steps : network.reads_current ? a + 1 : a);
   }
 };
+
+// The answers' errors, as dE/dnet, zero before a sequence's start; of each lane the largest, and the
+// sum of their squares.
+void output_errors(const BlockNetwork& n, const Lineup& lineup, const OnlineWorkspace& work) {
+  const int late = n.reads_current ? 0 : 1;
+  const std::int64_t count = n.every ? lineup.longest + late : 1;
+  const std::int64_t staggered = n.every ? lineup.longest - lineup.shortest : 0;
+  Run runs[kGroup];
+  for (int lane = 0; lane < kGroup; ++lane) {
+    const std::int64_t begin = n.every ? start(lineup, lane) : 0;
+    runs[lane] = {lineup.targets[lane], begin * n.outputs, count * n.outputs};
+    if (!lineup.targets[lane]) runs[lane].end = runs[lane].start;
+    work.largest[lane] = work.loss[lane] = 0.0f;
+  }
+  lay_out(runs, count * n.outputs, work.errors);  // targets, for now
+  for (std::int64_t row = 0; row < count * n.outputs; ++row) {
+    const float* live = work.live + row / n.outputs * kRow;
+    float* errors = work.errors + row * kRow;
+    for (int part = 0; part < kRow; part += kWidth) {
+      const Lanes y = load(work.answers + row * kRow + part);
+      Lanes error = sub(y, load(errors + part));
+      if (row / n.outputs < staggered) error = mul(error, load(live + part));
+      store(errors + part, error);
+    }
+    for (int lane = 0; lane < kGroup; ++lane) {
+      const float error = errors[lane], largest = work.largest[lane];
+      work.largest[lane] = __builtin_fabsf(error) > __builtin_fabsf(largest) ? error : largest;
+      work.loss[lane] += error * error;
+    }
+    for (int part = 0; part < kRow; part += kWidth) {
+      const Lanes twice = mul(broadcast(2.0f), load(errors + part));
+      const Lanes y = load(work.answers + row * kRow + part);
+      store(errors + part, n.sigmoid_output ? mul(twice, slope(y)) : twice);
+    }
+  }
+}
 
 // What the truncated gradient's steps share: the error of every state, times 4, and -2 times its
 // sum over each block, since g = 4f - 2.
@@ -207,24 +339,72 @@ void add_outer(const Backward& at, std::int64_t t, Lanes delta, float* row) {
   const auto add_to = [&](int column, Lanes value) LONGLAG_LAMBDA {
     store(row + column * kRow, fma(delta, value, load(row + column * kRow)));
   };
-  add_to(0, load(at.x(t)));
-  add_to(1, load(at.x(t) + kRow));
-  for (int k = 0; k < at.units(); ++k) add_to(2 + k, load(at.record(t) + k * kRow));
-  add_to(at.columns() - 1, broadcast(1.0f));
+  const int first = first_unit(at.network);
+  for (int k = 0; k < first; ++k) add_to(k, load(at.x(t) + k * kRow));
+  for (int k = 0; k < at.units; ++k) add_to(first + k, load(at.record(t) + k * kRow));
+  add_to(at.columns - 1, broadcast(1.0f));
 }
 
-// The output unit's gradient; dE/dy_c at the last step to `d_hidden` (C,).
-void output_gradient(const Backward& at, Lanes* d_hidden) {
-  const Lanes y = load(at.work.answers + at.part), target = load(at.work.targets + at.part);
-  const Lanes error = mul(mul(broadcast(2.0f), sub(y, target)), slope(y));
-  const float* own = at.work.weights + at.part + at.units() * at.columns() * kRow;
-  const float* hidden = at.record(at.steps);
-  float* gradient = at.gradient(at.units());
-  for (int k = 0; k < at.cells(); ++k) {
-    store(gradient + k * kRow, mul(error, load(hidden + k * kRow)));
-    d_hidden[k] = mul(error, load(own + k * kRow));
+// Adds N answers, from answer a on, to the gradient of Wk.
+template <int N>
+LONGLAG_INLINE void add_answers(const Backward& at, std::int64_t a) {
+  const int cells = at.cells, outputs = at.network.outputs;
+  const float* errors[N];
+  const float* hidden[N];
+  for (int n = 0; n < N; ++n) {
+    errors[n] = at.errors(a + n);
+    hidden[n] = at.answered_from(a + n);
   }
-  store(gradient + at.cells() * kRow, error);
+  float* gradient = at.work.gradient + at.output_row(0);
+  for (int k = 0; k < outputs; ++k, gradient += kRow) {
+    Lanes error[N];
+    for (int n = 0; n < N; ++n) error[n] = load(errors[n] + k * kRow);
+    for (int c = 0; c < cells; ++c, gradient += kRow) {
+      Lanes sum = load(gradient);
+      for (int n = 0; n < N; ++n) sum = fma(error[n], load(hidden[n] + c * kRow), sum);
+      store(gradient, sum);
+    }
+    Lanes bias = load(gradient);
+    for (int n = 0; n < N; ++n) bias = add(bias, error[n]);
+    store(gradient, bias);
+  }
+}
+
+void output_gradient(const Backward& at, std::int64_t answers) {
+  std::int64_t a = 0;
+  for (; a + 4 <= answers; a += 4) add_answers<4>(at, a);
+  for (; a < answers; ++a) add_answers<1>(at, a);
+}
+
+// dE/dy_c (C,) from the errors of answer a.
+void error_of_cells(const Backward& at, std::int64_t a, Lanes* d_hidden) {
+  const float* own = at.work.weights + at.output_row(0);
+  const float* errors = at.errors(a);
+  const int stride = (at.cells + 1) * kRow;
+  for (int c = 0; c < at.cells; ++c) {
+    d_hidden[c] = mul(load(errors), load(own + c * kRow));
+    for (int k = 1; k < at.network.outputs; ++k)
+      d_hidden[c] = fma(load(errors + k * kRow), load(own + k * stride + c * kRow), d_hidden[c]);
+  }
+}
+
+// dE/dnet of all units at step t, to the tables of the step's symbols: lane by lane.
+void add_to_tables(const Backward& at, std::int64_t t) {
+  const int floats = symbol_floats(at.network);
+  const std::int32_t* symbols = at.work.symbols + t * kRow;
+  for (int first = at.part; first < at.part + kWidth; first += 4) {
+    float* to[4];
+    for (int k = 0; k < 4; ++k)
+      to[k] = at.work.table_gradient + (first + k) * table_floats(at.network) +
+              std::int64_t{symbols[first + k]} * floats;
+    const float* deltas = at.deltas(t) - at.part + first;
+    for (int r = 0; r < floats; r += 4) {
+      Quad in[4], out[4];
+      for (int k = 0; k < 4; ++k) in[k] = *reinterpret_cast<const Quad*>(deltas + (r + k) * kRow);
+      transpose(in, out);
+      for (int k = 0; k < 4; ++k) *reinterpret_cast<Quad*>(to[k] + r) += out[k];
+    }
+  }
 }
 
 // The output gates' gradient, from the last step alone, and the errors of the states.
@@ -232,7 +412,7 @@ void last_step(const Backward& at, const Lanes* d_hidden, StateErrors& errors) {
   const int size = at.network.size, blocks = at.network.blocks;
   const float* record = at.record(at.steps);
   for (int block = 0; block < blocks; ++block) {
-    const int row = at.cells() + blocks + block;
+    const int row = at.cells + blocks + block;
     const Lanes y_out = load(record + row * kRow);
     Lanes total = broadcast(0.0f), out = broadcast(0.0f);
     for (int k = block * size; k < (block + 1) * size; ++k) {
@@ -243,16 +423,16 @@ void last_step(const Backward& at, const Lanes* d_hidden, StateErrors& errors) {
       out = fma(d_hidden[k], h, out);
     }
     errors.block[block] = total;
-    add_outer(at, at.steps - 1, mul(out, slope(y_out)), at.gradient(row));
+    const Lanes delta = mul(out, slope(y_out));
+    add_outer(at, at.steps - 1, delta, at.gradient(row));
+    store(at.deltas(at.steps - 1) + row * kRow, delta);
   }
 }
 
-// dE/dnet of cells and input gates at step t, with ds(t)/ds(t-1) = 1.
+// dE/dnet of cells and input gates at the step of that record, with ds(t)/ds(t-1) = 1.
 template <int B, int S>
-LONGLAG_INLINE void truncated_deltas(const Shape<B, S>& shape, const Backward& at,
-                                     const StateErrors& errors, std::int64_t t) {
-  const float* record = at.record(t + 1);
-  float* deltas = at.deltas(t);
+LONGLAG_INLINE void truncated_deltas(const Shape<B, S, Inputs::kReal>& shape, const float* record,
+                                     const StateErrors& errors, float* deltas) {
   for (int block = 0; block < shape.blocks(); ++block) {
     const Lanes y_in = load(record + (shape.cells() + block) * kRow);
     Lanes sum = errors.block[block];
@@ -265,9 +445,9 @@ LONGLAG_INLINE void truncated_deltas(const Shape<B, S>& shape, const Backward& a
   }
 }
 
-// dE/dnet of all units at step t, from what is carried back to it; then what goes to step t - 1.
-void full_deltas(const Backward& at, std::int64_t t) {
-  const int cells = at.cells(), units = at.units(), size = at.network.size;
+// dE/dnet of all units at step t, from what is carried back to it; leaves dE/d(state) of step t - 1.
+void unit_deltas(const Backward& at, std::int64_t t) {
+  const int cells = at.cells, units = at.units, size = at.network.size;
   const float* record = at.record(t + 1);
   float* deltas = at.deltas(t);
   float* d_units = at.work.carried + at.part;
@@ -290,12 +470,19 @@ void full_deltas(const Backward& at, std::int64_t t) {
     store(deltas + in * kRow, mul(d_in, slope(y_in)));
     store(deltas + out * kRow, mul(d_out, slope(y_out)));
   }
+}
+
+// dE/d(unit's output) of step t - 1 from dE/dnet of step t.
+void carry_back(const Backward& at, std::int64_t t) {
+  const int units = at.units, stride = at.columns * kRow;
+  const float* deltas = at.deltas(t);
+  const float* weights = at.work.weights + at.part + first_unit(at.network) * kRow;
+  float* carried = at.work.carried + at.part;
   for (int k = 0; k < units; ++k) {
-    const float* column = at.work.weights + at.part + (2 + k) * kRow;
     Lanes sum = broadcast(0.0f);
     for (int r = 0; r < units; ++r)
-      sum = fma(load(column + r * at.columns() * kRow), load(deltas + r * kRow), sum);
-    store(d_units + k * kRow, sum);
+      sum = fma(load(weights + r * stride + k * kRow), load(deltas + r * kRow), sum);
+    store(carried + k * kRow, sum);
   }
 }
 
@@ -313,7 +500,7 @@ struct Chunk {
 template <int ROWS, int COLUMNS, bool BIAS>
 LONGLAG_INLINE void sum_tile(const Chunk& chunk, int row, int column, float* gradient, int stride,
                              float* bias) {
-  Lanes sum[ROWS][COLUMNS], ones[ROWS];
+  Lanes sum[ROWS][COLUMNS ? COLUMNS : 1], ones[ROWS];
   for (int r = 0; r < ROWS; ++r) {
     for (int k = 0; k < COLUMNS; ++k) sum[r][k] = load(gradient + r * stride + k * kRow);
     if (BIAS) ones[r] = load(bias + r * stride);
@@ -350,64 +537,99 @@ LONGLAG_INLINE void sum_columns(const Chunk& chunk, int row, int column, float* 
 template <int ROWS>
 LONGLAG_INLINE void sum_rows(const Backward& at, const Chunk& inputs, const Chunk& units, int row,
                              int rows) {
-  const int stride = at.columns() * kRow;
+  const int stride = at.columns * kRow;
   for (; rows - row >= ROWS; row += ROWS) {
     float* gradient = at.gradient(row);
-    sum_tile<ROWS, 2, true>(inputs, row, 0, gradient, stride, gradient + stride - kRow);
-    sum_columns<ROWS, kTileColumns>(units, row, 0, gradient + 2 * kRow, stride);
+    float* bias = gradient + stride - kRow;
+    if (inputs.columns == 2) {
+      sum_tile<ROWS, 2, true>(inputs, row, 0, gradient, stride, bias);
+    } else {
+      sum_tile<ROWS, 0, true>(inputs, row, 0, gradient, stride, bias);
+      sum_columns<ROWS, kTileColumns>(inputs, row, 0, gradient, stride);
+    }
+    sum_columns<ROWS, kTileColumns>(units, row, 0, gradient + inputs.columns * kRow, stride);
   }
   if constexpr (ROWS > 1) sum_rows<ROWS - 1>(at, inputs, units, row, rows);
 }
 
 // Adds the steps first..last to the gradient of the first `rows` units.
 void sum_chunk(const Backward& at, std::int64_t first, std::int64_t last, int rows) {
-  const int delta_stride = at.units() * kRow;
-  const int record_stride = record_rows(at.network, at.full) * kRow;
-  const Chunk inputs{first, last, at.deltas(last), delta_stride, at.x(last), 2 * kRow, 2};
-  const Chunk units{first,          last, at.deltas(last), delta_stride, at.record(last),
-                    record_stride, at.units()};
+  const int columns = first_unit(at.network);
+  const Chunk inputs{first, last,           at.deltas(last), at.delta_stride,
+                     at.x(last), columns * kRow, columns};
+  const Chunk units{first, last,           at.deltas(last), at.delta_stride,
+                    at.record(last), at.record_stride, at.units};
   sum_rows<kTileRows>(at, inputs, units, 0, rows);
 }
 
-void clear(const Backward& at, float* rows, int count) {
-  for (int k = 0; k < count; ++k) store(rows + at.part + k * kRow, broadcast(0.0f));
+void clear(const Backward& at, float* rows, std::int64_t count) {
+  for (std::int64_t k = 0; k < count; ++k) store(rows + at.part + k * kRow, broadcast(0.0f));
 }
 
+// From the answer at the last step alone.
 template <int B, int S>
 void truncated_gradient(const Backward& at) {
-  const Shape<B, S> shape{at.network};
+  const Shape<B, S, Inputs::kReal> shape{at.network};
+  const bool symbols = at.network.symbols;
+  const int rows = shape.cells() + shape.blocks();  // output gates had theirs in the last step
+  const std::int64_t record_stride = at.record_stride, delta_stride = at.delta_stride;
+  const float* record = at.record(at.steps);
+  float* deltas = at.deltas(0);
   Lanes d_hidden[kMaxUnits];
   StateErrors errors;
-  output_gradient(at, d_hidden);
+  error_of_cells(at, 0, d_hidden);
+  if (symbols) clear(at, at.work.deltas, kOnlineChunk * symbol_floats(at.network));
   last_step(at, d_hidden, errors);
-  for (std::int64_t t = at.steps - 1, last = t; t >= 0; --t) {
-    truncated_deltas(shape, at, errors, t);
+  for (std::int64_t t = at.steps - 1, last = t; t >= 0; --t, record -= record_stride) {
+    truncated_deltas(shape, record, errors, deltas + t % kOnlineChunk * delta_stride);
+    if (symbols) {
+      add_to_tables(at, t);
+      if (t == at.steps - 1) clear(at, at.deltas(t) - at.part + rows * kRow, shape.blocks());
+    }
     if (t % kOnlineChunk) continue;
-    sum_chunk(at, t, last, shape.cells() + shape.blocks());
+    sum_chunk(at, t, last, rows);
     last = t - 1;
   }
 }
 
-void full_gradient(const Backward& at) {
+// The full one, or from answers at every step.
+void general_gradient(const Backward& at) {
+  const int cells = at.cells;
   Lanes d_hidden[kMaxUnits];
-  output_gradient(at, d_hidden);
-  clear(at, at.work.carried, at.units() + at.cells());
-  for (int k = 0; k < at.cells(); ++k) store(at.work.carried + at.part + k * kRow, d_hidden[k]);
+  clear(at, at.work.carried, at.units + cells);
+  if (at.network.symbols) clear(at, at.work.deltas, kOnlineChunk * symbol_floats(at.network));
   for (std::int64_t t = at.steps - 1, last = t; t >= 0; --t) {
-    full_deltas(at, t);
+    if (at.network.every || t == at.steps - 1) {
+      const std::int64_t answer = !at.network.every ? 0 : at.network.reads_current ? t : t + 1;
+      error_of_cells(at, answer, d_hidden);
+      for (int k = 0; k < cells; ++k) {
+        float* to = at.work.carried + at.part + k * kRow;
+        store(to, add(load(to), d_hidden[k]));
+      }
+    }
+    unit_deltas(at, t);
+    if (at.full)
+      carry_back(at, t);
+    else
+      clear(at, at.work.carried, at.units);
+    if (at.network.symbols) add_to_tables(at, t);
     if (t % kOnlineChunk) continue;
-    sum_chunk(at, t, last, at.units());
+    sum_chunk(at, t, last, at.units);
     last = t - 1;
   }
 }
 
-void gradient(Cells network, const Lineup& lineup, Record kept, const OnlineWorkspace& work) {
+void gradient(const BlockNetwork& network, const Lineup& lineup, Pass pass,
+              const OnlineWorkspace& work) {
+  output_errors(network, lineup, work);
+  const std::int64_t late = network.reads_current ? 0 : 1;
   for (int part = 0; part < kRow; part += kWidth) {
-    const Backward at{network, lineup.longest, kept.full, work, part};
-    clear(at, work.gradient, at.units() * at.columns());
-    if (kept.full)
-      full_gradient(at);
-    else if (network.blocks == 2 && network.size == 2)
+    const Backward at{network, lineup.longest, pass, work, part};
+    clear(at, work.gradient, weight_rows(network));
+    output_gradient(at, network.every ? lineup.longest + late : 1);
+    if (pass.full || network.every)
+      general_gradient(at);
+    else if (two_by_two(network))
       truncated_gradient<2, 2>(at);
     else
       truncated_gradient<0, 0>(at);
@@ -417,30 +639,64 @@ void gradient(Cells network, const Lineup& lineup, Record kept, const OnlineWork
 // ---------------------------------------------------------------------------------------------
 // The update
 
-void scale(Cells network, const float* weights, float* scaled) {
-  const Lanes factor = broadcast(kSigmoidScale);
-  for (std::int64_t k = 0; k < weight_count(network) * kRow; k += kWidth)
-    store(scaled + k, mul(factor, load(weights + k)));
+// Linear output units are not scaled.
+void scale(const BlockNetwork& n, const float* weights, float* scaled) {
+  const std::int64_t squashed = n.sigmoid_output ? weight_rows(n) : unit_rows(n);
+  for (std::int64_t k = 0; k < weight_rows(n) * kRow; k += kWidth)
+    store(scaled + k, mul(broadcast(k < squashed * kRow ? kSigmoidScale : 1.0f), load(weights + k)));
 }
 
-void update(Cells network, const OnlineWorkspace& work) {
+// The floats of each symbol of a lane's sequence, as often as it occurs: each(weights, gradient).
+template <typename Each>
+LONGLAG_INLINE void each_symbol(const BlockNetwork& n, const Lineup& lineup, int lane,
+                                const OnlineWorkspace& work, Each each) {
+  const int floats = symbol_floats(n);
+  for (std::int64_t t = 0; t < lineup.lengths[lane]; ++t) {
+    const std::int64_t at = lane * table_floats(n) + std::int64_t{lineup.symbols[lane][t]} * floats;
+    for (int r = 0; r < floats; r += 4)
+      each(*reinterpret_cast<Quad*>(work.table + at + r),
+           *reinterpret_cast<Quad*>(work.table_gradient + at + r));
+  }
+}
+
+void update(const BlockNetwork& n, const Lineup& lineup, const OnlineWorkspace& work) {
+  const std::int64_t squashed = n.sigmoid_output ? weight_rows(n) : unit_rows(n);
   for (int part = 0; part < kRow; part += kWidth) {
-    const Lanes rate = load(work.rates + part), factor = broadcast(kSigmoidScale);
-    const Lanes zero = broadcast(0.0f);
-    Lanes fault = zero;
-    for (std::int64_t k = part; k < weight_count(network) * kRow; k += kRow) {
+    const Lanes rate = load(work.rates + part), zero = broadcast(0.0f);
+    Lanes fault = mul(load(work.loss + part), zero);
+    for (std::int64_t row = 0; row < weight_rows(n); ++row) {
+      const std::int64_t k = row * kRow + part;
       const Lanes weight = fnma(rate, load(work.gradient + k), load(work.weights + k));
       fault = fma(weight, zero, fault);
       store(work.next + k, weight);
-      store(work.scaled + k, mul(factor, weight));
+      store(work.scaled + k, mul(broadcast(row < squashed ? kSigmoidScale : 1.0f), weight));
     }
     store(work.faults + part, fault);
   }
+  if (!n.symbols) return;
+  for (int lane = 0; lane < kGroup; ++lane) {
+    Quad fault = {};
+    const float rate = work.rates[lane];
+    each_symbol(n, lineup, lane, work, [&](Quad& weights, Quad& gradient) LONGLAG_LAMBDA {
+      fault += (weights - rate * gradient) * 0.0f;
+    });
+    work.faults[lane] += (fault[0] + fault[1]) + (fault[2] + fault[3]);
+  }
+}
+
+// A symbol that occurs again finds a gradient of zero.
+void update_table(const BlockNetwork& n, const Lineup& lineup, int lane,
+                  const OnlineWorkspace& work) {
+  const float rate = work.rates[lane];
+  each_symbol(n, lineup, lane, work, [&](Quad& weights, Quad& gradient) LONGLAG_LAMBDA {
+    weights = weights - rate * gradient;
+    gradient = Quad{};
+  });
 }
 
 }  // namespace
 
 extern const OnlineKernel kOnlineKernel;
-const OnlineKernel kOnlineKernel = {scale, forward, gradient, update};
+const OnlineKernel kOnlineKernel = {scale, forward, gradient, update, update_table};
 
 }  // namespace longlag::LONGLAG_ISA

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "arguments.hpp"
+#include "asked.hpp"
 #include "online_driver.hpp"
 #include "results.hpp"
 
@@ -14,16 +15,20 @@ namespace {
 
 constexpr std::int64_t kAny = std::numeric_limits<std::int64_t>::max();
 
-OnlineSetting setting_of(nb::handle blocks, nb::handle block_size, nb::handle reads_current,
-                         nb::handle isa, nb::handle threads) {
-  const Cells cells{static_cast<int>(integer(blocks, "blocks", 1, kMaxUnits)),
-                    static_cast<int>(integer(block_size, "block_size", 1, kMaxUnits))};
-  if (unit_count(cells) > kMaxUnits)
-    refuse("block_size", std::to_string(cells.size) + " with " + std::to_string(cells.blocks) +
-                             " blocks, which are " + std::to_string(unit_count(cells)) + " units",
+BlockNetwork network_of(const Asked& asked, nb::handle blocks, nb::handle block_size,
+                        nb::handle reads_current) {
+  const BlockNetwork network{asked, static_cast<int>(integer(blocks, "blocks", 1, kMaxUnits)),
+                             static_cast<int>(integer(block_size, "block_size", 1, kMaxUnits)),
+                             flag(reads_current, "reads_current")};
+  if (unit_count(network) > kMaxUnits)
+    refuse("block_size", std::to_string(network.size) + " with " + std::to_string(network.blocks) +
+                             " blocks, which are " + std::to_string(unit_count(network)) + " units",
            "such that blocks·(block_size + 2) is at most " + std::to_string(kMaxUnits));
-  return {cells, flag(reads_current, "reads_current"),
-          chosen_isa(isa).online_kernel,
+  return network;
+}
+
+OnlineSetting setting_of(const BlockNetwork& network, nb::handle isa, nb::handle threads) {
+  return {network, chosen_isa(isa).online_kernel,
           static_cast<int>(integer(threads, "threads", 1, 1024))};
 }
 
@@ -53,16 +58,16 @@ std::vector<std::int64_t> checked_thresholds(const Array& thresholds) {
 
 // The arrays that learning writes to.
 struct Trials {
-  Trials(Cells cells, nb::handle weights_object, nb::handle recent_object, nb::handle seen_object,
+  Trials(const BlockNetwork& n, nb::handle weights_object, nb::handle recent_object, nb::handle seen_object,
          nb::handle wrong_object, nb::handle stops_object, nb::handle stop_weights_object,
          nb::handle stop_errors_object)
-      : weights(weights_object, "weights", Element::kFloat32, {"N", weight_count(cells)}, true),
+      : weights(weights_object, "weights", Element::kFloat32, {"N", weight_count(n)}, true),
         recent(recent_object, "recent", Element::kFloat32, {count(), "R"}, true),
         seen(seen_object, "seen", Element::kInt64, {count()}, true),
         wrong(wrong_object, "wrong", Element::kInt64, {count()}, true),
         stops(stops_object, "stops", Element::kInt64, {count(), "S"}, true),
         stop_weights(stop_weights_object, "stop_weights", Element::kFloat32,
-                     {count(), stops.extent(1), weight_count(cells)}, true),
+                     {count(), stops.extent(1), weight_count(n)}, true),
         stop_errors(stop_errors_object, "stop_errors", Element::kFloat64,
                     {count(), stops.extent(1), 2}, true) {
     weights.require_finite();
@@ -101,13 +106,18 @@ nb::object py_online1997(nb::handle weights, nb::handle recent, nb::handle seen,
                          nb::handle targets, nb::handle thresholds, nb::handle tolerance,
                          nb::handle check_every, nb::handle rate, nb::handle blocks,
                          nb::handle block_size, nb::handle reads_current,
-                         nb::handle full_gradient, nb::handle isa, nb::handle threads,
+                         nb::handle full_gradient, nb::handle input_size,
+                         nb::handle output_size, nb::handle symbols, nb::handle every,
+                         nb::handle sigmoid_output, nb::handle isa, nb::handle threads,
                          nb::handle mean_error_below) {
-  const OnlineSetting setting = setting_of(blocks, block_size, reads_current, isa, threads);
+  const BlockNetwork network =
+      network_of(asked_of(input_size, output_size, symbols, every, sigmoid_output), blocks,
+                 block_size, reads_current);
+  const OnlineSetting setting = setting_of(network, isa, threads);
   const float step = static_cast<float>(
       real(rate, "rate", is_rate, "a number above 0 that float32 can hold"));
   const bool full = flag(full_gradient, "full_gradient");
-  const Trials trials(setting.cells, weights, recent, seen, wrong, stops, stop_weights,
+  const Trials trials(network, weights, recent, seen, wrong, stops, stop_weights,
                       stop_errors);
   const std::vector<std::int64_t> limits = checked_thresholds(
       Array(thresholds, "thresholds", Element::kInt64, {trials.stops.extent(1)}));
@@ -117,22 +127,20 @@ nb::object py_online1997(nb::handle weights, nb::handle recent, nb::handle seen,
       real(mean_error_below, "mean_error_below", is_bound, "a number above 0, or inf for none"),
       integer(check_every, "check_every", 1, kAny)};
   trials.require_counted(stopping.tolerance);
-  const Array x(inputs, "inputs", Element::kFloat32, {trials.count(), "K", "T", 2});
-  const std::int64_t sequences = x.extent(1);
+  const Given given(network, inputs, {trials.count(), "N", "T"});
+  const std::int64_t each = given.extent(1), steps = given.extent(2);
   const std::vector<std::int64_t> lasts = checked_lengths(
-      Array(lengths, "lengths", Element::kInt64, {trials.count(), sequences}), x.extent(2));
-  const Array wanted(targets, "targets", Element::kFloat32, {trials.count(), sequences});
-  x.require_finite();
+      Array(lengths, "lengths", Element::kInt64, {trials.count(), each}), steps);
+  const Array wanted(targets, "targets", Element::kFloat32,
+                     answers_shape(network, std::vector<Extent>{trials.count(), each}, steps));
   wanted.require_finite();
-  Result<float> outputs(
-      {static_cast<std::size_t>(trials.count()), static_cast<std::size_t>(sequences)});
+  Result<float> outputs(answers_shape(
+      network, std::vector<std::size_t>{std::size_t(trials.count()), std::size_t(each)}, steps));
   const OnlineTraining training{trials.count(),
-                                sequences,
-                                x.extent(2),
+                                each,
                                 trials.recent.extent(1),
-                                x.data<const float>(),
-                                lasts.data(),
-                                wanted.data<const float>(),
+                                {given.inputs(), given.symbols(), wanted.data<const float>(),
+                                 lasts.data(), trials.count() * each, steps},
                                 step,
                                 full,
                                 stopping,
@@ -153,49 +161,58 @@ nb::object py_online1997(nb::handle weights, nb::handle recent, nb::handle seen,
 
 nb::object py_predict1997(nb::handle weights, nb::handle inputs, nb::handle lengths,
                           nb::handle blocks, nb::handle block_size, nb::handle reads_current,
-                          nb::handle isa, nb::handle threads) {
-  const OnlineSetting setting = setting_of(blocks, block_size, reads_current, isa, threads);
-  const Array w(weights, "weights", Element::kFloat32, {weight_count(setting.cells)});
-  const Array x(inputs, "inputs", Element::kFloat32, {"B", "T", 2});
-  const std::int64_t batch = x.extent(0), steps = x.extent(1);
+                          nb::handle input_size, nb::handle output_size, nb::handle symbols,
+                          nb::handle every, nb::handle sigmoid_output, nb::handle isa,
+                          nb::handle threads) {
+  const BlockNetwork network =
+      network_of(asked_of(input_size, output_size, symbols, every, sigmoid_output), blocks,
+                 block_size, reads_current);
+  const OnlineSetting setting = setting_of(network, isa, threads);
+  const Array w(weights, "weights", Element::kFloat32, {weight_count(network)});
+  const Given given(network, inputs, {"B", "T"});
+  const std::int64_t batch = given.extent(0), steps = given.extent(1);
   const std::vector<std::int64_t> lasts =
       checked_lengths(Array(lengths, "lengths", Element::kInt64, {batch}), steps);
   w.require_finite();
-  x.require_finite();
-  Result<float> predictions({static_cast<std::size_t>(batch)});
+  Result<float> predictions(
+      answers_shape(network, std::vector<std::size_t>{std::size_t(batch)}, steps));
   {
     const nb::gil_scoped_release release;
-    predict_online(setting, w.data<const float>(), x.data<const float>(), lasts.data(), batch,
-                   steps, predictions.data());
+    predict_online(setting, w.data<const float>(),
+                   {given.inputs(), given.symbols(), nullptr, lasts.data(), batch, steps},
+                   predictions.data());
   }
   return predictions.array();
 }
 
 constexpr const char* kOnlineDoc =
-    "N independent trials of the 1997 LSTM learn K sequences each, one sequence one update:\n"
-    "weights -= rate·gradient of (target - y)². Returns outputs (N, K) float32: the answer to\n"
-    "each sequence before its update.\n\n"
+    "M independent trials of the 1997 LSTM learn N sequences each, one sequence one update:\n"
+    "weights -= rate·gradient of Σ (target - y)². Returns outputs float32, in the shape of the\n"
+    "targets: the answers to each sequence before its update, zero after its end.\n\n"
     "Writes to, none sharing memory with another:\n"
-    "  weights (N, P) float32: W row by row, then Wk (networks/lstm1997.py)\n"
-    "  recent (N, R) float32: a ring of the errors y - target of the R most recent sequences;\n"
-    "    that of the n-th sequence, counted from 0, at n mod R\n"
-    "  seen (N,) int64: sequences learned so far\n"
-    "  wrong (N,) int64: how many errors in recent are above the tolerance\n"
-    "  stops (N, S) int64: `seen` when a threshold was first met; -1 before\n"
-    "  stop_weights (N, S, P) float32: the weights then, after that sequence's update\n"
-    "  stop_errors (N, S, 2) float64: mean squared and mean absolute error of recent then\n"
-    "inputs (N, K, T, 2) float32, lengths (N, K) int64, targets (N, K) float32.\n"
+    "  weights (M, P) float32: W row by row, then Wk (networks/lstm1997.py)\n"
+    "  recent (M, R) float32: a ring of the errors y - target of the R most recent sequences,\n"
+    "    the largest of each; that of the n-th sequence, counted from 0, at n mod R\n"
+    "  seen (M,) int64: sequences learned so far\n"
+    "  wrong (M,) int64: how many errors in recent are above the tolerance\n"
+    "  stops (M, S) int64: `seen` when a threshold was first met; -1 before\n"
+    "  stop_weights (M, S, P) float32: the weights then, after that sequence's update\n"
+    "  stop_errors (M, S, 2) float64: mean squared and mean absolute error of recent then\n"
+    "inputs (M, N, T, D) float32, or symbols (M, N, T) int64 from 0 to D - 1; lengths (M, N) int64;\n"
+    "targets float32, (M, N), or (M, N, K) with K outputs; if every step answers (M, N, T) or\n"
+    "(M, N, T, K). input_size: D; output_size: K; sigmoid_output=False: linear output units.\n"
     "thresholds (S,) int64, falling: met when seen >= R, seen is a multiple of check_every,\n"
     "wrong < threshold, and the mean absolute error of recent is below mean_error_below.\n\n"
     "A trial that has met its last threshold learns no more, in this call and in later ones;\n"
-    "one whose weights would not stay finite stops before that update. The outputs that are\n"
-    "missing are NaN, and `seen` does not count them: a trial diverged in this call where\n"
-    "outputs has a NaN though stops[:, -1] is -1.\n"
+    "one whose weights or squared errors would not be finite stops before that update. The\n"
+    "outputs that are missing are NaN, and `seen` does not count them: a trial diverged in this\n"
+    "call where outputs has a NaN though stops[:, -1] is -1.\n"
     "A trial's bits depend on neither its neighbours nor threads; blocks·(block_size + 2) is at\n"
     "most 32. reads_current=False: the output unit reads the previous step's cells.";
 constexpr const char* kPredictDoc =
-    "Answers (B,) float32 of the 1997 LSTM with weights (P,) float32 to inputs (B, T, 2)\n"
-    "float32 of lengths (B,) int64; other arguments as of online1997.";
+    "Answers float32, (B,), (B, K), (B, T) or (B, T, K), of the 1997 LSTM with weights (P,)\n"
+    "float32 to inputs (B, T, D) float32 or symbols (B, T) int64 of lengths (B,) int64; zero after\n"
+    "a sequence's end. Other arguments as of online1997.";
 
 }  // namespace
 
@@ -206,12 +223,17 @@ void add_online1997(nb::module_& module) {
              "stop_errors"_a.none(), "inputs"_a.none(), "lengths"_a.none(), "targets"_a.none(),
              nb::kw_only(), "thresholds"_a.none(), "tolerance"_a.none(), "check_every"_a.none(),
              "rate"_a.none(), "blocks"_a.none(), "block_size"_a.none(),
-             "reads_current"_a.none(), "full_gradient"_a.none(), "isa"_a.none(),
+             "reads_current"_a.none(), "full_gradient"_a.none(), "input_size"_a.none() = 2,
+             "output_size"_a.none() = 1, "symbols"_a.none() = false, "every"_a.none() = false,
+             "sigmoid_output"_a.none() = true, "isa"_a.none(),
              "threads"_a.none() = 1,
              "mean_error_below"_a.none() = std::numeric_limits<double>::infinity(), kOnlineDoc);
   module.def("predict1997", &py_predict1997, "weights"_a.none(), "inputs"_a.none(),
              "lengths"_a.none(), nb::kw_only(), "blocks"_a.none(), "block_size"_a.none(),
-             "reads_current"_a.none(), "isa"_a.none(), "threads"_a.none() = 1, kPredictDoc);
+             "reads_current"_a.none(), "input_size"_a.none() = 2, "output_size"_a.none() = 1,
+             "symbols"_a.none() = false, "every"_a.none() = false,
+             "sigmoid_output"_a.none() = true, "isa"_a.none(), "threads"_a.none() = 1,
+             kPredictDoc);
 }
 
 }  // namespace longlag

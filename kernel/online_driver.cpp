@@ -11,13 +11,35 @@
 namespace longlag {
 namespace {
 
-// An output unit that reads the previous step's cells never sees the last pair.
-void seat(const OnlineSetting& setting, int lane, const float* inputs, std::int64_t length,
+// Sequence number `at` to a lane. Output units that read the previous step's cells never see the
+// last step.
+void seat(const BlockNetwork& n, const Sequences& sequences, std::int64_t at, int lane,
           Lineup& lineup) {
-  lineup.inputs[lane] = inputs;
-  lineup.lengths[lane] = length - (setting.reads_current ? 0 : 1);
+  longlag::seat(static_cast<const Asked&>(n), sequences, at, lane, lineup);
+  lineup.lengths[lane] -= n.reads_current ? 0 : 1;
   lineup.longest = std::max(lineup.longest, lineup.lengths[lane]);
   lineup.shortest = std::min(lineup.shortest, lineup.lengths[lane]);
+}
+
+// A lane's answers to a sequence of so many steps.
+void copy_answers(const BlockNetwork& n, const Lineup& lineup, const OnlineWorkspace& work,
+                  std::int64_t length, int lane, float* to) {
+  const std::int64_t before = n.every ? lineup.longest - lineup.lengths[lane] : 0;
+  take_answers(n, work.answers + before * n.outputs * kGroup, length, lane, to);
+}
+
+// Where each of a lane's weights lies, in the order of a vector (P,): each(weight, place).
+template <typename Each>
+void each_weight(const BlockNetwork& n, int lane, float* rows, float* table, Each each) {
+  std::int64_t weight = 0;
+  float* row = rows + lane;
+  for (int unit = 0; unit < unit_count(n); ++unit) {
+    if (n.symbols)
+      for (int symbol = 0; symbol < n.inputs; ++symbol)
+        each(weight++, table[symbol * symbol_floats(n) + unit]);
+    for (int column = 0; column < column_count(n); ++column, row += kGroup) each(weight++, *row);
+  }
+  for (std::int64_t k = 0; k < output_weights(n); ++k, row += kGroup) each(weight++, *row);
 }
 
 Lineup no_lineup() {
@@ -32,16 +54,16 @@ class TrialGroup {
  public:
   TrialGroup(const OnlineSetting& setting, const OnlineTraining& training, std::int64_t group,
              OnlineWorkspace& work)
-      : setting_(setting),
-        kernel_(*setting.kernel),
+      : kernel_(*setting.kernel),
         training_(training),
-        weights_count_(weight_count(setting.cells)),
+        network_(setting.network),
+        weights_count_(weight_count(setting.network)),
         first_(group * kGroup),
         work_(work) {}
 
   void run() {
     start();
-    for (std::int64_t k = 0; k < training_.sequences && learning_ > 0; ++k) learn(k);
+    for (std::int64_t k = 0; k < training_.each && learning_ > 0; ++k) learn(k);
     for (int lane = 0; lane < kGroup; ++lane)
       if (used_[lane]) retire(lane, work_.weights);
   }
@@ -51,43 +73,46 @@ class TrialGroup {
 
   void start() {
     const std::int64_t last_stop = training_.stopping.count - 1;
+    std::fill_n(work_.table, table_floats(network_) * kGroup, 0.0f);
+    std::fill_n(work_.table_gradient, table_floats(network_) * kGroup, 0.0f);
     for (int lane = 0; lane < kGroup; ++lane) {
       used_[lane] = trial(lane) < training_.trials &&
                     training_.stops[trial(lane) * training_.stopping.count + last_stop] < 0;
       learning_ += used_[lane];
       work_.rates[lane] = used_[lane] ? training_.rate : 0.0f;
-      work_.targets[lane] = 0.0f;
-      for (std::int64_t p = 0; p < weights_count_; ++p)
-        work_.weights[p * kGroup + lane] =
-            used_[lane] ? training_.weights[trial(lane) * weights_count_ + p] : 0.0f;
+      const float* own = training_.weights + trial(lane) * weights_count_;
+      each_weight(network_, lane, work_.weights, table(lane), [&](std::int64_t p, float& weight) {
+        weight = used_[lane] ? own[p] : 0.0f;
+      });
     }
-    kernel_.scale(setting_.cells, work_.weights, work_.scaled);
+    kernel_.scale(network_, work_.weights, work_.scaled);
   }
 
   void learn(std::int64_t k) {
     Lineup lineup = no_lineup();
     for (int lane = 0; lane < kGroup; ++lane)
-      if (used_[lane]) {
-        const std::int64_t at = trial(lane) * training_.sequences + k;
-        seat(setting_, lane, training_.inputs + at * training_.steps * 2, training_.lengths[at],
-             lineup);
-        work_.targets[lane] = training_.targets[at];
-      }
-    const Record record{training_.full_gradient, true};
-    kernel_.forward(setting_.cells, lineup, record, work_);
-    kernel_.gradient(setting_.cells, lineup, record, work_);
-    kernel_.update(setting_.cells, work_);
+      if (used_[lane])
+        seat(network_, training_.sequences, trial(lane) * training_.each + k, lane, lineup);
+    const Pass pass{training_.full_gradient, true};
+    kernel_.forward(network_, lineup, pass, work_);
+    kernel_.gradient(network_, lineup, pass, work_);
+    kernel_.update(network_, lineup, work_);
     for (int lane = 0; lane < kGroup; ++lane)
-      if (used_[lane]) settle(lane, k);
+      if (used_[lane]) settle(lane, k, lineup);
     std::swap(work_.weights, work_.next);
   }
 
   // Books the sequence that `next` has been made from.
-  void settle(int lane, std::int64_t k) {
+  void settle(int lane, std::int64_t k, const Lineup& lineup) {
     if (!(work_.faults[lane] == 0.0f)) return retire(lane, work_.weights);  // it never happened
     const std::int64_t n = trial(lane);
-    const float error = work_.answers[lane] - work_.targets[lane];
-    training_.outputs[n * training_.sequences + k] = work_.answers[lane];
+    if (network_.symbols) kernel_.update_table(network_, lineup, lane, work_);
+    const std::int64_t at = n * training_.each + k;
+    const std::int64_t numbers = answer_numbers(network_, training_.sequences.steps);
+    float* outputs = training_.outputs + at * numbers;
+    std::fill_n(outputs, numbers, 0.0f);
+    copy_answers(network_, lineup, work_, training_.sequences.lengths[at], lane, outputs);
+    const float error = work_.largest[lane];
     float& oldest = training_.recent[n * training_.ring + training_.seen[n] % training_.ring];
     training_.wrong[n] += is_wrong(error) - is_wrong(oldest);
     oldest = error;
@@ -129,21 +154,24 @@ class TrialGroup {
     for (int m = 0; m < 2; ++m) mean[m] /= static_cast<double>(training_.ring);
   }
 
-  void take(int lane, const float* from, float* to) const {
-    for (std::int64_t p = 0; p < weights_count_; ++p) to[p] = from[p * kGroup + lane];
+  float* table(int lane) const { return work_.table + lane * table_floats(network_); }
+
+  void take(int lane, float* from, float* to) const {
+    each_weight(network_, lane, from, table(lane),
+                [to](std::int64_t p, const float& weight) { to[p] = weight; });
   }
 
   // Hands the trial's weights back; its lane rests from now on.
-  void retire(int lane, const float* from) {
+  void retire(int lane, float* from) {
     take(lane, from, training_.weights + trial(lane) * weights_count_);
     used_[lane] = false;
     work_.rates[lane] = 0.0f;
     --learning_;
   }
 
-  const OnlineSetting& setting_;
   const OnlineKernel& kernel_;
   const OnlineTraining& training_;
+  const BlockNetwork& network_;
   const std::int64_t weights_count_, first_;
   OnlineWorkspace& work_;
   bool used_[kGroup];
@@ -152,43 +180,46 @@ class TrialGroup {
 
 int threads_for(const OnlineSetting& setting, std::int64_t groups, std::int64_t steps, bool back) {
   return useful_threads(setting.threads, groups,
-                        static_cast<double>(steps) * online_step_operations(setting.cells, back));
+                        static_cast<double>(steps) * online_step_operations(setting.network, back));
 }
 
 }  // namespace
 
 void learn_online(const OnlineSetting& setting, const OnlineTraining& training) {
-  std::fill_n(training.outputs, training.trials * training.sequences,
+  const std::int64_t steps = training.sequences.steps, groups = group_count(training.trials);
+  std::fill_n(training.outputs,
+              training.sequences.batch * answer_numbers(setting.network, steps),
               std::numeric_limits<float>::quiet_NaN());
-  const std::int64_t groups = group_count(training.trials);
-  Team<OnlineWorkspace> team(
-      threads_for(setting, groups, training.sequences * training.steps, true), groups,
-      setting.cells, training.steps, Record{training.full_gradient, true});
+  Team<OnlineWorkspace> team(threads_for(setting, groups, training.each * steps, true), groups,
+                             setting.network, steps, Pass{training.full_gradient, true});
   team.round([&](OnlineWorkspace& work, std::int64_t group) {
     TrialGroup(setting, training, group, work).run();
   });
 }
 
-void predict_online(const OnlineSetting& setting, const float* weights, const float* inputs,
-                    const std::int64_t* lengths, std::int64_t batch, std::int64_t steps,
+void predict_online(const OnlineSetting& setting, const float* weights, const Sequences& sequences,
                     float* predictions) {
   const DenormalsAreZero denormals_are_zero;
-  const Record record{false, false};
-  const std::int64_t count = weight_count(setting.cells);
-  std::vector<float> broadcast(count * kGroup);
-  for (std::int64_t p = 0; p < count; ++p)
-    std::fill_n(broadcast.data() + p * kGroup, kGroup, weights[p]);
-  Team<OnlineWorkspace> team(threads_for(setting, group_count(batch), steps, false),
-                             group_count(batch), setting.cells, steps, record);
+  const BlockNetwork& n = setting.network;
+  const Pass pass{false, false};
+  const std::int64_t groups = group_count(sequences.batch);
+  std::vector<float> rows(weight_rows(n) * kGroup), table(table_floats(n));
+  for (int lane = 0; lane < kGroup; ++lane)
+    each_weight(n, lane, rows.data(), table.data(),
+                [&](std::int64_t p, float& weight) { weight = weights[p]; });
+  Team<OnlineWorkspace> team(threads_for(setting, groups, sequences.steps, false), groups, n,
+                             sequences.steps, pass);
   team.round([&](OnlineWorkspace& work, std::int64_t group) {
     const std::int64_t first = group * kGroup;
-    const int lanes = static_cast<int>(std::min<std::int64_t>(kGroup, batch - first));
+    const int lanes = static_cast<int>(std::min<std::int64_t>(kGroup, sequences.batch - first));
     Lineup lineup = no_lineup();
+    for (int lane = 0; lane < lanes; ++lane) seat(n, sequences, first + lane, lane, lineup);
+    setting.kernel->scale(n, rows.data(), work.scaled);
+    std::copy(table.begin(), table.end(), work.table);
+    setting.kernel->forward(n, lineup, pass, work);
     for (int lane = 0; lane < lanes; ++lane)
-      seat(setting, lane, inputs + (first + lane) * steps * 2, lengths[first + lane], lineup);
-    setting.kernel->scale(setting.cells, broadcast.data(), work.scaled);
-    setting.kernel->forward(setting.cells, lineup, record, work);
-    std::copy_n(work.answers, lanes, predictions + first);
+      copy_answers(n, lineup, work, sequences.lengths[first + lane], lane,
+                   predictions + (first + lane) * answer_numbers(n, sequences.steps));
   });
 }
 

@@ -9,8 +9,7 @@
 namespace longlag {
 
 struct OnlineSetting {
-  Cells cells;
-  bool reads_current;  // the output unit reads this step's cells, not the previous step's
+  BlockNetwork network;
   const OnlineKernel* kernel;
   int threads;  // at most; small work takes fewer
 };
@@ -23,12 +22,10 @@ struct Stopping {
   std::int64_t check_every;
 };
 
-// N trials, K sequences each; arrays as `online1997` documents them.
+// N trials, as many sequences each; arrays as `online1997` documents them.
 struct OnlineTraining {
-  std::int64_t trials, sequences, steps, ring;
-  const float* inputs;
-  const std::int64_t* lengths;
-  const float* targets;
+  std::int64_t trials, each, ring;
+  Sequences sequences;  // (N·each, ...)
   float rate;
   bool full_gradient;
   Stopping stopping;
@@ -44,9 +41,9 @@ struct OnlineTraining {
 
 void learn_online(const OnlineSetting&, const OnlineTraining&);
 
-// inputs (B, T, 2), lengths (B,) to predictions (B,), all with the weights (P,).
-void predict_online(const OnlineSetting&, const float* weights, const float* inputs,
-                    const std::int64_t* lengths, std::int64_t batch, std::int64_t steps,
+// Sequences (B, T, ...) to predictions (B, ...), all with the weights (P,); nothing is written behind
+// a sequence's end.
+void predict_online(const OnlineSetting&, const float* weights, const Sequences&,
                     float* predictions);
 
 }  // namespace longlag

@@ -27,8 +27,8 @@ void train() {
   const auto head = taken<std::int64_t>(6);
   const std::int64_t B = head[3], T = head[4], N = head[5];
   const auto rates = taken<double>(N);
-  const longlag::Network network{int(head[0]), head[1] != 0, head[2] != 0};
-  const std::int64_t P = longlag::parameter_count(network.hidden);
+  const longlag::Network network{{2, 1, false, false, head[1] != 0}, int(head[0]), head[2] != 0};
+  const std::int64_t P = longlag::parameter_count(network);
   auto parameters = taken<float>(P);
   const auto inputs = taken<float>(N * B * T * 2);
   const auto lengths = taken<std::int64_t>(N * B);
@@ -36,13 +36,10 @@ void train() {
   std::vector<float> first(P), second(P);
   std::vector<double> losses(N);
   longlag::Training training{};
-  training.inputs = inputs.data();
-  training.lengths = lengths.data();
-  training.targets = targets.data();
+  training.sequences = {inputs.data(), nullptr, targets.data(), lengths.data(), N * B, T};
   training.learning_rates = rates.data();
   training.iterations = N;
   training.batch = B;
-  training.steps = T;
   training.update = {0.0, 0.9, 0.999, 1e-8, 1.0, 0.0, 0, true};
   training.parameters = parameters.data();
   training.first_moment = first.data();
@@ -57,13 +54,15 @@ void train() {
 void predict_1997() {
   const auto head = taken<std::int64_t>(4);
   const std::int64_t B = head[2], T = head[3];
-  const longlag::Cells cells{int(head[0]), int(head[1])};
-  const auto weights = taken<float>(longlag::weight_count(cells));
+  const longlag::Asked asked{2, 1, false, false, true};
+  const longlag::BlockNetwork network{asked, int(head[0]), int(head[1]), true};
+  const auto weights = taken<float>(longlag::weight_count(network));
   const auto inputs = taken<float>(B * T * 2);
   const auto lengths = taken<std::int64_t>(B);
   std::vector<float> predictions(B);
-  const longlag::OnlineSetting setting{cells, true, longlag::isa_of("neon").online_kernel, 1};
-  longlag::predict_online(setting, weights.data(), inputs.data(), lengths.data(), B, T,
+  const longlag::OnlineSetting setting{network, longlag::isa_of("neon").online_kernel, 1};
+  longlag::predict_online(setting, weights.data(),
+                          {inputs.data(), nullptr, nullptr, lengths.data(), B, T},
                           predictions.data());
   give(predictions);
 }

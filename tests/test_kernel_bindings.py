@@ -379,6 +379,12 @@ BAD_VARIANT = [
     ("hidden", 7, "shape"),
     ("sigmoid_output", 1, "True or False, not 1"),
     ("forget_gate", "yes", "True or False, not 'yes'"),
+    ("input_size", 0, "an integer from 1 to 65536, not 0"),
+    ("input_size", 3, "shape"),
+    ("output_size", 65537, "not 65537"),
+    ("output_size", 2, "shape"),
+    ("symbols", None, "True or False, not None"),
+    ("every", 0, "True or False, not 0"),
     ("isa", "sse9", "not 'sse9'"),
     ("isa", None, "not None"),
     ("isa", "\ud800", "not '\\ud800'"),
@@ -512,6 +518,33 @@ def test_bad_input_is_refused(function: str, argument: str, value: Any, told: st
     assert message.startswith("parameters" if told == "shape" else argument)
     assert told in message
     assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("inputs", "told"),
+    [
+        (np.zeros((3, 5, 2), np.float32), "an array of float32"),
+        (np.zeros((3, 5, 2), np.int64), "an array of shape (3, 5, 2)"),
+        (np.arange(15).reshape(3, 5) % 3, "symbols from 0 to 1 throughout, not 2 at flat position"),
+        (np.full((3, 5), -1), "not -1 at flat position 0"),
+    ],
+)
+def test_bad_symbols_are_refused(inputs: np.ndarray, told: str) -> None:
+    arguments = {**GOOD_GRADIENT, **GOOD_VARIANT, "symbols": True}
+    kernel.gradient(**{**arguments, "inputs": np.ones((3, 5), np.int64)})
+    with pytest.raises(ValueError, match=r"^inputs must be ") as refusal:
+        kernel.gradient(**{**arguments, "inputs": inputs})
+    assert told in str(refusal.value)
+
+
+@pytest.mark.parametrize("shape", [(3,), (3, 5), (3, 4, 2), (3, 2)])
+def test_targets_have_the_shape_of_the_answers(shape: tuple[int, ...]) -> None:
+    asked = {"output_size": 2, "every": True}
+    parameters = np.zeros(parameter_count(8, 2, 2), np.float32)
+    arguments = {**GOOD_GRADIENT, **GOOD_VARIANT, **asked, "parameters": parameters}
+    kernel.gradient(**{**arguments, "targets": np.zeros((3, 5, 2), np.float32)})
+    with pytest.raises(ValueError, match=r"^targets must be .* of shape \(3, 5, 2\), not"):
+        kernel.gradient(**{**arguments, "targets": np.zeros(shape, np.float32)})
 
 
 def test_shared_memory_is_refused() -> None:

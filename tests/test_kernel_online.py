@@ -384,6 +384,31 @@ def test_a_diverging_trial_shows_and_leaves_the_others_alone(full: bool, isa: st
 NOT_ARRAYS = [None, 3, "x", [1.0]]
 
 
+@pytest.mark.parametrize("isa", ISAS)
+def test_a_diverging_trial_of_symbols_keeps_its_weights_from_before(isa: str) -> None:
+    D, P = 5, 8 * (5 + 9) + 5
+    rng = np.random.default_rng(0)
+    trials = start(3)._replace(
+        weights=rng.uniform(-1, 1, (3, P)).astype(np.float32),
+        stop_weights=np.zeros((3, 2, P), np.float32),
+    )
+    given_data = Data(
+        rng.integers(D, size=(3, 6, 9)),
+        rng.integers(1, 10, (3, 6)),
+        rng.uniform(0, 1, (3, 6)).astype(np.float32),
+    )
+    given_data.targets[1, 4] = 3e38
+    short = Data(*(np.ascontiguousarray(array[:, :4]) for array in given_data))
+    asked = {"input_size": D, "symbols": True, "isa": isa}
+    before = trials.copy()
+    answers = learn(trials, given_data, **asked)
+    assert np.isnan(answers[1]).tolist() == [False] * 4 + [True] * 2
+    assert trials.seen.tolist() == [6, 4, 6]
+    learn(before, short, **asked)
+    np.testing.assert_array_equal(trials.weights[1], before.weights[1])
+    assert np.isfinite(trials.weights).all()
+
+
 def refused(name: str, position: int | None = None, value: Any = None, **named: Any) -> str:
     """The sentence with which learning refuses `value`; nothing may have been written."""
     trials, given_data = start(3), data(3, 4)
@@ -432,6 +457,30 @@ def test_counts_that_cannot_be_are_refused() -> None:
         assert "from 1 to the number of steps, 14" in refused("lengths", 8, lengths)
 
 
+@pytest.mark.parametrize("symbol", [-1, 93, 2**40])
+def test_symbols_that_are_none_are_refused(symbol: int) -> None:
+    trials, lengths = start(2), np.full((2, 4), 5)
+    trials = trials._replace(weights=np.zeros((2, 8 * (93 + 9) + 5), np.float32))
+    trials = trials._replace(stop_weights=np.zeros((2, 2, 8 * (93 + 9) + 5), np.float32))
+    inputs, targets = np.zeros((2, 4, 5), np.int64), np.zeros((2, 4), np.float32)
+    learn(trials, Data(inputs, lengths, targets), input_size=93, symbols=True)
+    inputs[1, 2, 3] = symbol
+    with pytest.raises(ValueError, match=rf"^inputs must be symbols .*, not {symbol} at flat pos"):
+        learn(trials, Data(inputs, lengths, targets), input_size=93, symbols=True)
+
+
+@pytest.mark.parametrize("shape", [(2, 4), (2, 4, 5), (2, 4, 3)])
+def test_targets_have_the_shape_of_the_answers(shape: tuple[int, ...]) -> None:
+    trials, lengths = start(2), np.full((2, 4), 5)
+    trials = trials._replace(weights=np.zeros((2, 93 + 10), np.float32))
+    trials = trials._replace(stop_weights=np.zeros((2, 2, 93 + 10), np.float32))
+    inputs, asked = np.zeros((2, 4, 5, 2), np.float32), {"output_size": 3, "every": True}
+    good = Data(inputs, lengths, np.zeros((2, 4, 5, 3), np.float32))
+    assert learn(trials, good, **asked).shape == (2, 4, 5, 3)
+    with pytest.raises(ValueError, match=r"^targets must be .* of shape \(2, 4, 5, 3\), not an"):
+        learn(trials, good._replace(targets=np.zeros(shape, np.float32)), **asked)
+
+
 def test_shared_memory_is_refused() -> None:
     trials = start(3)
     shared = np.zeros(3, np.int64)
@@ -454,6 +503,11 @@ def test_shared_memory_is_refused() -> None:
         ("threads", [None, 0, -1, 1.0, 1025]),
         ("blocks", [None, 0, -1, 2.0, 33, True]),
         ("block_size", [None, 0, -1, 2.0, 33, 15]),
+        ("input_size", [None, 0, 2.0, 65537, True]),
+        ("output_size", [None, 0, 2.0, 65537, True]),
+        ("symbols", [None, 1, "yes"]),
+        ("every", [None, 0, "no"]),
+        ("sigmoid_output", [None, 1, "no"]),
     ],
 )  # fmt: skip
 def test_bad_settings_are_refused(name: str, values: list[Any]) -> None:
@@ -475,6 +529,8 @@ def test_bad_settings_are_refused(name: str, values: list[Any]) -> None:
         ("threads", [None, 0]),
         ("blocks", [None, 0]),
         ("block_size", [None, 0, 15]),
+        ("output_size", [None, 0]),
+        ("symbols", [None, 0]),
     ],
 )  # fmt: skip
 def test_bad_questions_are_refused(name: str, values: list[Any]) -> None:

@@ -19,6 +19,7 @@ from plain import Data, Plain, Sizes
 
 kernel: Any = load_kernel()
 ISAS: list[str] = kernel.isas() if kernel else []
+FUSED = [isa for isa in ISAS if isa in ("avx512", "avx2")]
 needs_kernel = pytest.mark.skipif(kernel is None, reason="the kernel was not built")
 
 ADAM = {"learning_rate": 0.01, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8, "clip": 0.05}
@@ -39,6 +40,9 @@ SIZES = st.builds(
 # What the fast kernels have.
 FAST = st.builds(
     Sizes,
+    D=st.just(2) | st.integers(1, 40),
+    K=st.just(1) | st.integers(1, 9),
+    every=st.booleans(),
     H=st.integers(1, 40) | st.sampled_from([64, 128]),
     N=st.integers(1, 4),
     S=st.integers(1, 6),
@@ -200,19 +204,35 @@ def test_single_precision_is_the_same_plain_form(
 # The fast forms against the plain one ----------------------------------------------------------
 
 
+def asked_of_lstm(n: Sizes, symbols: bool, isa: str) -> dict[str, Any]:
+    """What the kernel is told of a network."""
+    return {
+        "hidden": n.H,
+        "sigmoid_output": n.sigmoid,
+        "forget_gate": n.forget_gate,
+        "input_size": n.D,
+        "output_size": n.K,
+        "symbols": symbols,
+        "every": n.every,
+        "isa": isa,
+    }
+
+
 @needs_kernel
 @pytest.mark.parametrize("isa", ISAS)
-@given(n=FAST, B=st.integers(1, 40), T=st.integers(1, 40), seed=SEEDS)
+@given(n=FAST, B=st.integers(1, 40), T=st.integers(1, 40), seed=SEEDS, symbols=st.booleans())
 def test_fast_lstm_is_the_plain_one(
-    plain: Plain, isa: str, n: Sizes, B: int, T: int, seed: int
+    plain: Plain, isa: str, n: Sizes, B: int, T: int, seed: int, symbols: bool
 ) -> None:
-    data, vector = problem(n, B, T, seed, dtype=np.float32), lstm_weights(n, seed, np.float32)
-    named = {"hidden": n.H, "sigmoid_output": n.sigmoid, "forget_gate": n.forget_gate, "isa": isa}
-    found = kernel.gradient(vector, data.inputs, data.lengths, data.targets[:, 0], **named)
+    data, vector = problem(n, B, T, seed, symbols, np.float32), lstm_weights(n, seed, np.float32)
+    named = asked_of_lstm(n, symbols, isa)
+    batch = (data.inputs, data.lengths, without_k(data.targets))
+    found = kernel.gradient(vector, *map(np.ascontiguousarray, batch), **named)
     double = vector.astype(np.float64), doubled(data)
     loss, answers, gradient = plain.gradient(n, *double)
-    for actual, wanted in zip(found, (loss, answers[:, 0], gradient), strict=True):
+    for actual, wanted in zip(found, (loss, without_k(answers), gradient), strict=True):
         assert_close(actual, wanted, 1e-3)
+    np.testing.assert_array_equal(kernel.predict(vector, *batch[:2], **named), found[1])
     if n.H <= 40:
         states = kernel.states(vector, data.inputs, data.lengths, **named)
         for name, wanted in plain.states(n, *double).items():
@@ -221,15 +241,15 @@ def test_fast_lstm_is_the_plain_one(
 
 @needs_kernel
 @pytest.mark.parametrize("isa", ISAS)
-@given(n=FAST, seed=SEEDS, adam=st.booleans(), count=st.integers(1, 1000))
+@given(n=FAST, seed=SEEDS, adam=st.booleans(), count=st.integers(1, 1000), symbols=st.booleans())
 def test_fast_update_is_the_plain_one(
-    plain: Plain, isa: str, n: Sizes, seed: int, adam: bool, count: int
+    plain: Plain, isa: str, n: Sizes, seed: int, adam: bool, count: int, symbols: bool
 ) -> None:
-    data, vector = problem(n, 5, 9, seed, dtype=np.float32), lstm_weights(n, seed, np.float32)
+    data, vector = problem(n, 5, 9, seed, symbols, np.float32), lstm_weights(n, seed, np.float32)
     moments = (weights(len(vector), 0.01, 1, np.float32), weights(len(vector), 0.01, 2, np.float32))
     np.abs(moments[1], out=moments[1])
-    named = {"hidden": n.H, "sigmoid_output": n.sigmoid, "forget_gate": n.forget_gate, "isa": isa}
-    batch = (data.inputs, data.lengths, data.targets[:, 0])
+    named = asked_of_lstm(n, symbols, isa)
+    batch = (data.inputs, data.lengths, np.ascontiguousarray(without_k(data.targets)))
     _, _, gradient = kernel.gradient(vector, *batch, **named)
     wanted, known = vector.astype(np.float64), tuple(m.astype(np.float64) for m in moments)
     rule = {**ADAM, "learning_rate": 0.01 if adam else 10.0}  # steps well above float32's rounding
@@ -246,27 +266,139 @@ def test_fast_update_is_the_plain_one(
 
 @needs_kernel
 @pytest.mark.parametrize("isa", ISAS)
-@given(n=FAST, K=st.integers(1, 20), T=st.integers(1, 30), seed=SEEDS)
-def test_fast_on_line_learning_is_the_plain_one(
-    plain: Plain, isa: str, n: Sizes, K: int, T: int, seed: int
+@given(n=FAST, N=st.integers(1, 3), B=st.integers(1, 40), seed=SEEDS, symbols=st.booleans())
+def test_training_is_an_update_after_another_on_any_number_of_threads(
+    isa: str, n: Sizes, N: int, B: int, seed: int, symbols: bool
 ) -> None:
-    n = Sizes(**{**vars(n), "sigmoid": True, "S": min(n.S, 32 // n.N - 2)})
-    data, vector = problem(n, K, T, seed, dtype=np.float32), block_weights(n, seed, np.float32)
+    """Each iteration has its own data."""
+    flat, vector = problem(n, N * B, 9, seed, symbols, np.float32), lstm_weights(n, seed, "f4")
+    inputs, lengths, targets = (a.reshape(N, B, *a.shape[1:]) for a in flat)
+    targets = np.ascontiguousarray(without_k(targets))
+    named = asked_of_lstm(n, symbols, isa) | {**ADAM, "optimizer": "sgd"}
+    rates = np.full(N, named.pop("learning_rate"))
+    many, one = vector.copy(), vector.copy()
+    batches = (inputs, lengths, targets)
+    found, updates = kernel.train(many, None, None, 0, *batches, rates, threads=3, **named)
+    assert updates == N
+    for k in range(N):
+        piece = (np.ascontiguousarray(array[k : k + 1]) for array in batches)
+        loss, _ = kernel.train(one, None, None, k, *piece, rates[:1], **named)
+        assert loss[0] == found[k]
+    np.testing.assert_array_equal(many, one)
+
+
+@needs_kernel
+@given(n=FAST, B=st.integers(1, 40), seed=SEEDS, symbols=st.booleans())
+def test_fast_lstm_has_the_same_bits_in_either_width(
+    n: Sizes, B: int, seed: int, symbols: bool
+) -> None:
+    data, vector = problem(n, B, 20, seed, symbols, np.float32), lstm_weights(n, seed, np.float32)
+    targets = np.ascontiguousarray(without_k(data.targets))
+    found = [
+        kernel.gradient(
+            vector, data.inputs, data.lengths, targets, **asked_of_lstm(n, symbols, isa)
+        )
+        for isa in FUSED
+    ]
+    for other in found[1:]:
+        for a, b in zip(found[0], other, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+class Trials:
+    """Trials that start from the same weights and learn on-line from the same sequences."""
+
+    def __init__(self, n: Sizes, vector: np.ndarray, isa: str, symbols: bool, trials: int = 2):
+        self.weights = np.stack([vector] * trials)
+        self.recent = np.zeros((trials, 99), np.float32)
+        self.seen, self.wrong = np.zeros((2, trials), np.int64)
+        self._stops = (
+            np.full((trials, 1), -1),
+            np.zeros((trials, 1, len(vector)), np.float32),
+            np.zeros((trials, 1, 2)),
+        )
+        self._asked = {
+            **{"blocks": n.N, "block_size": n.S, "reads_current": n.reads_current},
+            **{"input_size": n.D, "output_size": n.K, "symbols": symbols, "every": n.every},
+            **{"sigmoid_output": n.sigmoid, "isa": isa},
+        }
+        self._rule = {"full_gradient": not n.truncated, "tolerance": 0.04, "check_every": 1}
+
+    def learn(self, data: Data, rate: float) -> np.ndarray:
+        """Answers (trials, N, ...), without the axis of K where K is 1."""
+        together = (np.stack([array] * len(self.weights)) for array in data)
+        inputs, lengths, targets = together
+        return kernel.online1997(
+            *(self.weights, self.recent, self.seen, self.wrong, *self._stops),
+            *(inputs, lengths, np.ascontiguousarray(without_k(targets))),
+            **{**self._asked, **self._rule, "thresholds": np.array([0]), "rate": rate},
+        )
+
+    def predict(self, data: Data) -> np.ndarray:
+        return kernel.predict1997(self.weights[0], data.inputs, data.lengths, **self._asked)
+
+
+def roomy(n: Sizes) -> Sizes:
+    """Of no more cells than the kernel has room for."""
+    return Sizes(**{**vars(n), "S": min(n.S, 32 // n.N - 2)})
+
+
+@needs_kernel
+@pytest.mark.parametrize("isa", ISAS)
+@given(n=FAST, N=st.integers(1, 20), T=st.integers(1, 30), seed=SEEDS, symbols=st.booleans())
+def test_fast_on_line_learning_is_the_plain_one(
+    plain: Plain, isa: str, n: Sizes, N: int, T: int, seed: int, symbols: bool
+) -> None:
+    n, rate = roomy(n), 0.1 / (T if n.every else 1)
+    data, vector = problem(n, N, T, seed, symbols, np.float32), block_weights(n, seed, np.float32)
     wanted = vector.astype(np.float64)
-    answers = plain.learn1997(n, 0.1, wanted, doubled(data))
-    mine = np.stack([vector, vector])
-    ring, never = np.zeros((2, 99), np.float32), np.full((2, 1), -1)
-    counts = (np.zeros(2, np.int64), np.zeros(2, np.int64))
-    stops = (np.zeros((2, 1, len(vector)), np.float32), np.zeros((2, 1, 2)))
-    found = kernel.online1997(
-        *(mine, ring, *counts, never, *stops),
-        *(np.stack([array, array]) for array in (data.inputs, data.lengths, data.targets[:, 0])),
-        **{"thresholds": np.array([0]), "tolerance": 0.04, "check_every": 1, "rate": 0.1},
-        **{"blocks": n.N, "block_size": n.S, "reads_current": n.reads_current},
-        **{"full_gradient": not n.truncated, "isa": isa},
-    )
-    assert_close(found, np.stack([answers[:, 0]] * 2), 1e-4)
-    assert_close(mine, np.stack([wanted] * 2), 1e-3)
+    answers = plain.learn1997(n, rate, wanted, doubled(data))
+    mine = Trials(n, vector, isa, symbols)
+    found = mine.learn(data, rate)
+    assert_close(found, np.stack([without_k(answers)] * 2), 1e-3)
+    assert_close(mine.weights, np.stack([wanted] * 2), 1e-3)
+    errors = np.where(np.isnan(answers), 0, answers - data.targets)
+    if n.every:
+        errors[np.arange(T) >= data.lengths[:, None]] = 0
+    largest = np.abs(errors).reshape(N, -1).max(axis=1)
+    assert_close(np.abs(mine.recent[:, :N]), np.stack([largest] * 2), 1e-2)
+
+
+@needs_kernel
+@pytest.mark.parametrize("isa", ISAS)
+@given(n=FAST, B=st.integers(1, 40), T=st.integers(1, 30), seed=SEEDS, symbols=st.booleans())
+def test_fast_answers_of_1997_are_the_plain_ones(
+    plain: Plain, isa: str, n: Sizes, B: int, T: int, seed: int, symbols: bool
+) -> None:
+    n = roomy(n)
+    data, vector = problem(n, B, T, seed, symbols, np.float32), block_weights(n, seed, np.float32)
+    _, answers, _ = plain.gradient1997(n, vector.astype(np.float64), doubled(data))
+    assert_close(Trials(n, vector, isa, symbols).predict(data), without_k(answers), 1e-4)
+
+
+@needs_kernel
+@given(n=FAST, N=st.integers(1, 9), seed=SEEDS, symbols=st.booleans())
+def test_a_trial_has_the_same_bits_in_any_width_and_company_and_in_pieces(
+    n: Sizes, N: int, seed: int, symbols: bool
+) -> None:
+    n = roomy(n)
+    data, vector = problem(n, N, 12, seed, symbols, np.float32), block_weights(n, seed, np.float32)
+    first, second = (Data(*(array[piece] for array in data)) for piece in (slice(1), slice(1, N)))
+    found = []
+    for isa in FUSED:
+        for trials in (1, 17):
+            together, apart = (Trials(n, vector, isa, symbols, trials) for _ in range(2))
+            answers = together.learn(data, 0.01)
+            apart.learn(first, 0.01)
+            if N > 1:
+                apart.learn(second, 0.01)
+            found += [
+                (answers[-1], one.weights[-1], one.recent[-1], one.wrong[-1])
+                for one in (together, apart)
+            ]
+    for other in found[1:]:
+        for a, b in zip(found[0], other, strict=True):
+            np.testing.assert_array_equal(a, b)
 
 
 @needs_kernel

@@ -1,7 +1,10 @@
 """Native forget-gate LSTM: forward, backward, clip and update, in float32.
 
-Arrays are C-contiguous. B sequences, T steps, H = `hidden` cells (1 to 128), N iterations,
-P = 4H(H + 3) + H + 1 parameters in the order of `longlag.networks.lstm.Parameters`, flat.
+Arrays are C-contiguous. B sequences, T steps, D = `input_size` inputs, H = `hidden` cells (1 to
+128), K = `output_size` outputs, N iterations, P = 4H(D + H + 1) + K(H + 1) parameters in the order
+of `longlag.networks.lstm.Parameters`, flat. Inputs are (B, T, D) float32, or with `symbols` (B, T)
+int64 from 0 to D - 1. Answers and targets are (B, K), or (B, T, K) with `every`; there is no axis
+of K where K is 1. What stands after a sequence's end is not read, and answers there are zero.
 Every argument is checked first; a bad one is a ValueError that names it. The results are the
 same bits whatever the number of threads, and the same for "avx2", "avx512" and "neon".
 `threads` is how many may be used: small work takes fewer.
@@ -28,7 +31,17 @@ def isas() -> list[str]:
 def peak(isa: str) -> float:
     """Measured multiply-adds of one core, in GFLOP/s (2 operations each); takes 50 ms."""
 
-def threads_used(hidden: int, batch: int, steps: int, threads: int) -> int:
+def threads_used(
+    hidden: int,
+    batch: int,
+    steps: int,
+    threads: int,
+    *,
+    input_size: int = 2,
+    output_size: int = 1,
+    symbols: bool = False,
+    every: bool = False,
+) -> int:
     """How many of `threads` threads `train` takes for batches (B, T) = (batch, steps).
 
     No more than there are cores or groups of 16 sequences, and none that less than 2 million
@@ -37,25 +50,33 @@ def threads_used(hidden: int, batch: int, steps: int, threads: int) -> int:
 
 def predict(
     parameters: NDArray[np.float32],
-    inputs: NDArray[np.float32],
+    inputs: NDArray[np.float32] | NDArray[np.int64],
     lengths: NDArray[np.int64],
     *,
     hidden: int,
     sigmoid_output: bool,
     forget_gate: bool,
+    input_size: int = 2,
+    output_size: int = 1,
+    symbols: bool = False,
+    every: bool = False,
     isa: str,
     threads: int = 1,
 ) -> NDArray[np.float32]:
-    """Answers (B,) for inputs (B, T, 2), each at its sequence's last step."""
+    """Answers to inputs."""
 
 def states(
     parameters: NDArray[np.float32],
-    inputs: NDArray[np.float32],
+    inputs: NDArray[np.float32] | NDArray[np.int64],
     lengths: NDArray[np.int64],
     *,
     hidden: int,
     sigmoid_output: bool,
     forget_gate: bool,
+    input_size: int = 2,
+    output_size: int = 1,
+    symbols: bool = False,
+    every: bool = False,
     isa: str,
     threads: int = 1,
 ) -> States:
@@ -63,24 +84,28 @@ def states(
 
 def gradient(
     parameters: NDArray[np.float32],
-    inputs: NDArray[np.float32],
+    inputs: NDArray[np.float32] | NDArray[np.int64],
     lengths: NDArray[np.int64],
     targets: NDArray[np.float32],
     *,
     hidden: int,
     sigmoid_output: bool,
     forget_gate: bool,
+    input_size: int = 2,
+    output_size: int = 1,
+    symbols: bool = False,
+    every: bool = False,
     isa: str,
     threads: int = 1,
 ) -> tuple[float, NDArray[np.float32], NDArray[np.float32]]:
-    """Loss (mean squared error), answers (B,) and gradient (P,), not clipped."""
+    """Loss (mean squared error), answers and gradient (P,), not clipped."""
 
 def train(
     parameters: NDArray[np.float32],
     first_moment: NDArray[np.float32] | None,
     second_moment: NDArray[np.float32] | None,
     step: int,
-    inputs: NDArray[np.float32],
+    inputs: NDArray[np.float32] | NDArray[np.int64],
     lengths: NDArray[np.int64],
     targets: NDArray[np.float32],
     learning_rates: NDArray[np.float64],
@@ -88,6 +113,10 @@ def train(
     hidden: int,
     sigmoid_output: bool,
     forget_gate: bool,
+    input_size: int = 2,
+    output_size: int = 1,
+    symbols: bool = False,
+    every: bool = False,
     optimizer: Literal["adam", "sgd"],
     beta1: float,
     beta2: float,
@@ -98,7 +127,7 @@ def train(
     average: NDArray[np.float32] | None = None,
     average_decay: float = 0.0,
 ) -> tuple[NDArray[np.float64], int]:
-    """N iterations on inputs (N, B, T, 2); changes parameters, moments and average in place.
+    """N iterations on data with an axis of N before B; changes its first arguments in place.
 
     `step` counts the updates made before. Returns the losses, each before its update, and the
     number of updates made: N of both in a run that stays finite. Otherwise the run stopped
@@ -114,7 +143,7 @@ def online1997(
     stops: NDArray[np.int64],
     stop_weights: NDArray[np.float32],
     stop_errors: NDArray[np.float64],
-    inputs: NDArray[np.float32],
+    inputs: NDArray[np.float32] | NDArray[np.int64],
     lengths: NDArray[np.int64],
     targets: NDArray[np.float32],
     *,
@@ -126,28 +155,39 @@ def online1997(
     block_size: int,
     reads_current: bool,
     full_gradient: bool,
+    input_size: int = 2,
+    output_size: int = 1,
+    symbols: bool = False,
+    every: bool = False,
+    sigmoid_output: bool = True,
     isa: str,
     threads: int = 1,
     mean_error_below: float = ...,
 ) -> NDArray[np.float32]:
-    """N trials of the LSTM of 1997 learn K sequences each, on-line; answers (N, K).
+    """M trials of the LSTM of 1997 learn N sequences each, on-line; answers to each before it.
 
-    Weights (N, P) as of `longlag.networks.lstm1997.flatten`, inputs (N, K, T, 2); everything
-    before `inputs` is changed in place. The docstring at run time says what each array holds.
+    Weights (M, P) in the order of `longlag.networks.lstm1997.Weights`; data have axes of M and N
+    in place of B. Everything before `inputs` is changed in place. Answers are NaN from where a
+    trial learned no more. The docstring at run time says what each array holds.
     """
 
 def predict1997(
     weights: NDArray[np.float32],
-    inputs: NDArray[np.float32],
+    inputs: NDArray[np.float32] | NDArray[np.int64],
     lengths: NDArray[np.int64],
     *,
     blocks: int,
     block_size: int,
     reads_current: bool,
+    input_size: int = 2,
+    output_size: int = 1,
+    symbols: bool = False,
+    every: bool = False,
+    sigmoid_output: bool = True,
     isa: str,
     threads: int = 1,
 ) -> NDArray[np.float32]:
-    """Answers (B,) of the LSTM of 1997 with weights (P,) for inputs (B, T, 2)."""
+    """Answers of the LSTM of 1997 with weights (P,) to inputs."""
 
 def stack_depths(stream: NDArray[np.int64], loaded: int) -> NDArray[np.int64]:
     """Depths (R,), 1 at the top, of the R reads of a trace (N,) on an LRU stack with liveness.

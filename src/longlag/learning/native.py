@@ -21,9 +21,10 @@ from longlag.learning.rules import (
 from longlag.networks.lstm import LSTM, ForgetGateLSTM
 from longlag.networks.lstm1997 import LSTM1997, BlockLSTM
 from longlag.networks.network import check_lengths, flatten
-from longlag.tasks.task import Batch
+from longlag.tasks.task import Batch, Task
 
 LANES = 16  # trials that the on-line kernel takes through one instruction
+LARGEST_TASK = 65536  # inputs, and outputs, that the kernel has room for
 
 
 class NativeEngine:
@@ -36,7 +37,7 @@ class NativeEngine:
     def __init__(self, kernel: Any, isa: str, threads: int) -> None:
         self.isa: str | None = isa
         self.threads = threads
-        self._kernel, self._common = kernel, {"isa": isa, "threads": threads}
+        self._kernel = kernel
         self._memory = threading.local()  # inputs of a group of lanes, used again
 
     # -- what it has --------------------------------------------------------------------------
@@ -45,56 +46,63 @@ class NativeEngine:
     def lacks(recipe: Recipe) -> str:
         """What of a recipe the kernel does not have, in words; nothing where it has all."""
         task, network, rule = recipe.task, recipe.network, recipe.rule
-        if (task.inputs, task.outputs, task.answered) != (2, 1, "last") or task.symbols:
-            return f"task {task.name}"
+        if max(task.inputs, task.outputs) > LARGEST_TASK:
+            return f"task of more than {LARGEST_TASK} inputs or outputs"
         pairs = ((ForgetGateLSTM, Minibatch), (BlockLSTM, OnLine))
         if not any(isinstance(network, a) and isinstance(rule, b) for a, b in pairs):
             return f"network {network.name} with rule {rule.name}"
         if type(network).of not in (ForgetGateLSTM.of, BlockLSTM.of):  # arithmetic of its own
             return f"network {network.name}"
-        if isinstance(network, BlockLSTM) and network.output != "sigmoid":
-            return "linear output of the LSTM of 1997"
         if isinstance(network, BlockLSTM) and network.variant.differs:
             return f"LSTM of 1997 with another {network.variant.differs}"
+        if task.masked:
+            return f"task {task.name} of which some answers do not count"
+        own = (type(task).wanted, type(task).judged) != (Task.wanted, Task.judged)
+        if isinstance(rule, OnLine) and own:
+            return f"task {task.name}, judged by a rule of its own while it is learned on-line"
         return ""
 
-    def _has(self, model: Any, inputs: np.ndarray) -> bool:
-        """Whether the kernel computes the answers of such a network to such inputs."""
-        if inputs.ndim != 3:  # symbols
+    @staticmethod
+    def _has(model: Any) -> bool:
+        """Whether the kernel computes the answers of such a network."""
+        if type(model) is LSTM1997 and model.variant.differs:
             return False
-        if type(model) is LSTM:
-            p = model.parameters
-            return (len(p.Wx), len(p.by), model.answered) == (2, 1, "last")
-        return (
-            type(model) is LSTM1997
-            and (model.inputs, len(model.read), model.answered) == (2, 1, "last")
-            and model.output == "sigmoid"
-            and not model.variant.differs
-        )
+        return type(model) in (LSTM, LSTM1997) and max(_sizes(model)) <= LARGEST_TASK
 
     def threads_used(self, recipe: Recipe) -> int:
         """How many of its threads a training takes: more than one only where they gain."""
         network = recipe.network
         if not isinstance(network, ForgetGateLSTM) or not isinstance(recipe.rule, Minibatch):
             return 1
-        sizes = network.hidden, recipe.batch_size, recipe.task.max_length
-        return self._kernel.threads_used(*sizes, self.threads)
+        task = recipe.task
+        return self._kernel.threads_used(
+            network.hidden,
+            recipe.batch_size,
+            task.max_length,
+            self.threads,
+            input_size=task.inputs,
+            output_size=task.outputs,
+            symbols=task.symbols,
+            every=task.answered == "every",
+        )
 
     # -- what it computes ---------------------------------------------------------------------
 
     def predict(self, network: Any, inputs: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-        """Answers (B,); of a network that the kernel does not have, the reference's."""
-        if not self._has(network, inputs):
+        """Answers, as of `LSTM.predict`; of a network that the kernel lacks, the reference's."""
+        if not self._has(network):
             with np.errstate(over="ignore", invalid="ignore"):
                 return network.predict(inputs, lengths)
         compute = self._kernel.predict if isinstance(network, LSTM) else self._kernel.predict1997
-        return compute(*self._arguments(network, inputs, lengths), **self._of(network))
+        given = self._arguments(network, inputs, lengths)
+        return compute(*given, **self._of(network, inputs), threads=self.threads)
 
     def states(
         self, network: LSTM, inputs: np.ndarray, lengths: np.ndarray
     ) -> dict[str, np.ndarray]:
         """As `LSTM.states`, in float32."""
-        return self._kernel.states(*self._arguments(network, inputs, lengths), **self._of(network))
+        given = self._arguments(network, inputs, lengths)
+        return self._kernel.states(*given, **self._of(network, inputs), threads=self.threads)
 
     def learn(
         self, recipe: Recipe, learners: Sequence[Any], data: Sequence[Batch]
@@ -116,9 +124,6 @@ class NativeEngine:
             optimizer.step,
             *data,
             np.full(len(data.inputs), rule.learning_rate),
-            hidden=network.hidden,
-            sigmoid_output=network.output == "sigmoid",
-            forget_gate=network.forget_gate,
             optimizer="adam" if isinstance(optimizer, Adam) else "sgd",
             beta1=rule.beta1,
             beta2=rule.beta2,
@@ -126,7 +131,8 @@ class NativeEngine:
             clip=rule.clip,
             average=learner.average,
             average_decay=rule.average_decay,
-            **self._common,
+            threads=self.threads,
+            **self._of(recipe.network_of(learner.weights), data.inputs[0]),
         )
         optimizer.step += updates
         return Learned(losses, updates)
@@ -150,52 +156,70 @@ class NativeEngine:
             rate=rule.rate,
             full_gradient=network.gradient == "full",
             mean_error_below=window.mean_error,
-            blocks=network.blocks,
-            block_size=network.block_size,
-            reads_current=network.reads == "current",
-            isa=self.isa,
+            **self._of(recipe.network_of(learners[0].weights), data[0].inputs),
         )
         for name, rows in zip(names, state, strict=True):
             for one, row in zip(learners, rows, strict=True):
                 getattr(one, name)[...] = row
-        errors = (answers - together.targets).astype(np.float64)
-        updates = np.sum(~np.isnan(answers), axis=1)
-        return [Learned(e[:n] ** 2, int(n)) for e, n in zip(errors, updates, strict=True)]
+        return [self._learned(recipe.task, *pair) for pair in zip(answers, data, strict=True)]
+
+    @staticmethod
+    def _learned(task: Task, answers: np.ndarray, data: Batch) -> Learned:
+        """From a trial's answers, which are NaN from where it learned no more."""
+        n = int(np.sum(~np.isnan(answers.reshape(len(answers), -1)[:, 0])))
+        errors = (answers[:n] - data.targets[:n]).astype(np.float64)
+        asked = np.full(n, task.outputs)
+        if task.answered == "every":
+            asked = asked * data.lengths[:n]
+            alive = np.arange(errors.shape[1]) < data.lengths[:n, None]
+            errors[~alive] = 0
+        return Learned(np.sum(errors**2, axis=tuple(range(1, errors.ndim))) / asked, n)
 
     def _side_by_side(self, data: Sequence[Batch]) -> Batch:
-        """Pieces of data as one: inputs (N, n, T, 2), lengths and targets (N, n)."""
-        shape = (len(data), *data[0].inputs.shape)
+        """Pieces of data as one, with an axis of trials before the others."""
+        shape, dtype = (len(data), *data[0].inputs.shape), data[0].inputs.dtype
         inputs = getattr(self._memory, "inputs", None)
-        if inputs is None or inputs.shape != shape:
-            inputs = self._memory.inputs = np.empty(shape, np.float32)
+        if inputs is None or (inputs.shape, inputs.dtype) != (shape, dtype):
+            inputs = self._memory.inputs = np.empty(shape, dtype)
         np.stack([piece.inputs for piece in data], out=inputs)
         rest = (np.stack(arrays) for arrays in list(zip(*data, strict=True))[1:])
         return Batch(inputs, *rest)
 
     # -- its arguments ------------------------------------------------------------------------
 
-    def _of(self, network: LSTM | LSTM1997) -> dict[str, Any]:
+    def _of(self, network: LSTM | LSTM1997, inputs: np.ndarray) -> dict[str, Any]:
+        """What is asked of a network, and its sizes; inputs (B, T, D), or symbols (B, T)."""
+        D, K = _sizes(network)
+        asked = {
+            "input_size": D,
+            "output_size": K,
+            "symbols": inputs.ndim == 2,
+            "every": network.answered == "every",
+            "sigmoid_output": network.output == "sigmoid",
+            "isa": self.isa,
+        }
         if isinstance(network, LSTM1997):
-            return {
+            return asked | {
                 "blocks": network.blocks,
                 "block_size": network.block_size,
                 "reads_current": network.reads == "current",
-                **self._common,
             }
-        return {
-            "hidden": network.hidden,
-            "sigmoid_output": network.output == "sigmoid",
-            "forget_gate": network.forget_gate,
-            **self._common,
-        }
+        return asked | {"hidden": network.hidden, "forget_gate": network.forget_gate}
 
     @staticmethod
     def _arguments(
         network: LSTM | LSTM1997, inputs: np.ndarray, lengths: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        lengths = check_lengths(inputs, lengths)
+        lengths = check_lengths(inputs, lengths, _sizes(network)[0])
         return (
             flatten(network.parameters).astype(np.float32),
-            np.ascontiguousarray(inputs, dtype=np.float32),
+            np.ascontiguousarray(inputs, dtype=np.int64 if inputs.ndim == 2 else np.float32),
             np.ascontiguousarray(lengths, dtype=np.int64),
         )
+
+
+def _sizes(network: LSTM | LSTM1997) -> tuple[int, int]:
+    """D and K."""
+    if isinstance(network, LSTM1997):
+        return network.inputs, len(network.read)
+    return len(network.parameters.Wx), len(network.parameters.by)

@@ -149,9 +149,13 @@ class Permutation(OwnLengths):
         inputs[:, 1:] = rng.integers(2, self.alphabet, size=(n, T - 1))
         asked = np.roll(inputs, -1, axis=1)
         made = Batch(inputs, np.full(n, T), one_hot(asked, self.alphabet))
-        if self.counts == "recall":
+        if self.masked:
             made.counted = last_steps(made)
         return made
+
+    @property
+    def masked(self) -> bool:
+        return self.counts == "recall"
 
     @property
     def what(self) -> str:

@@ -146,7 +146,7 @@ class Recalled(OwnLengths):
         asked = np.full((n, steps), A)
         asked[:, -size:] = patterns
         counted = None
-        if self.counts == "recall":
+        if self.masked:
             counted = np.zeros((n, steps), bool)
             counted[:, -size:] = True
         return Batch(inputs, np.full(n, steps), one_hot(asked, A + 1), counted=counted)
@@ -157,6 +157,10 @@ class Recalled(OwnLengths):
         """Whether the right symbol is the most active output at every step that counts."""
         right = most_active(answers, batch.targets > 0.5)
         return np.all(right | ~self.judged(batch), axis=1)
+
+    @property
+    def masked(self) -> bool:
+        return self.counts == "recall"
 
     @property
     def what(self) -> str:

@@ -255,6 +255,11 @@ class Task(Part, ABC):
         """Mean squared error of the best constant answer, in closed form."""
 
     @property
+    def masked(self) -> bool:
+        """Whether only some of the answers at every step count: its batches have `counted`."""
+        return False
+
+    @property
     def chance_correct(self) -> float | None:
         """Share of sequences that a constant answer gets right at best; None: no closed form."""
         return None

@@ -1,0 +1,64 @@
+// Arguments that the bindings of both networks take: what is asked, and inputs of either kind.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "arguments.hpp"
+#include "group.hpp"
+
+namespace longlag {
+
+inline Asked asked_of(nb::handle input_size, nb::handle output_size, nb::handle symbols,
+                      nb::handle every, nb::handle sigmoid_output) {
+  return {static_cast<int>(integer(input_size, "input_size", 1, kMaxInputs)),
+          static_cast<int>(integer(output_size, "output_size", 1, kMaxInputs)),
+          flag(symbols, "symbols"), flag(every, "every"),
+          flag(sigmoid_output, "sigmoid_output")};
+}
+
+// Inputs (..., D) float32, or symbols (...) int64, `lead` being the shape without D.
+class Given {
+ public:
+  Given(const Asked& n, nb::handle object, std::vector<Extent> lead)
+      : array_(object, "inputs", n.symbols ? Element::kInt64 : Element::kFloat32,
+               shape(n, std::move(lead))) {
+    if (!n.symbols) {
+      array_.require_finite();
+      return;
+    }
+    // A copy: symbols are addresses in the end, and another thread might write to the array.
+    const std::int64_t* first = array_.data<const std::int64_t>();
+    symbols_.resize(array_.size());
+    for (std::size_t k = 0; k < symbols_.size(); ++k) {
+      if (first[k] < 0 || first[k] >= n.inputs)
+        refuse("inputs", std::to_string(first[k]) + " at flat position " + std::to_string(k),
+               "symbols from 0 to " + std::to_string(n.inputs - 1) + " throughout");
+      symbols_[k] = static_cast<std::int32_t>(first[k]);
+    }
+  }
+  std::int64_t extent(int axis) const { return array_.extent(axis); }
+  const float* inputs() const { return symbols_.empty() ? array_.data<const float>() : nullptr; }
+  const std::int32_t* symbols() const { return symbols_.data(); }
+
+ private:
+  static std::vector<Extent> shape(const Asked& n, std::vector<Extent> lead) {
+    if (!n.symbols) lead.emplace_back(std::int64_t{n.inputs});
+    return lead;
+  }
+
+  Array array_;
+  std::vector<std::int32_t> symbols_;
+};
+
+// The shape of answers and targets to `lead` sequences of so many steps: no axis of one output.
+template <typename Size>
+std::vector<Size> answers_shape(const Asked& n, std::vector<Size> lead, std::int64_t steps) {
+  if (n.every) lead.push_back(Size(steps));
+  if (n.outputs > 1) lead.push_back(Size(std::int64_t{n.outputs}));
+  return lead;
+}
+
+}  // namespace longlag
