@@ -21,6 +21,7 @@ import longlag
 from longlag import cli
 from longlag import words as report
 from longlag.cli.settings import settings as settings_by_part
+from longlag.learning.recipe import PARTS
 from longlag.runs import checkpoint as checkpoints
 from longlag.runs import directory as runs
 from longlag.studies.result import Result
@@ -328,7 +329,8 @@ def test_what_argparse_alone_refuses_is_a_sentence_too() -> None:
 def test_every_setting_of_every_recipe_is_a_flag_in_one_part_of_the_help() -> None:
     shown = [one.name for part in settings_by_part().values() for one in part]
     assert len(set(shown)) == len(shown)
-    assert set(shown) == {name for r in longlag.RECIPES.values() for name in r.settings()}
+    parts = [kinds[name] for kinds in PARTS.values() for name in kinds.ready()]
+    assert set(shown) == {*PARTS, *(name for part in parts for name in part.settings())}
 
 
 def test_every_command_has_its_function_and_examples_that_are_right() -> None:

@@ -68,8 +68,8 @@ def answers(calls: list[list[str]], columns: int = 80, **environment: str) -> li
 
 
 MISTAKES = {
-    "": "a command is missing: give one of train, evaluate, compare, figures, animate, explore, "
-    "study, ledger, export, import, bench, doctor, completion",
+    "": "a command is missing: give one of train, tasks, evaluate, compare, figures, animate, "
+    "explore, study, ledger, export, import, bench, doctor, completion",
     "trian": "unknown command 'trian'; did you mean 'train'?",
     "study sed": "unknown study 'sed'; did you mean 'seeds'?",
     "study table8 --by x": "study table8 has no flag --by; it is a flag of ledger rates",
