@@ -189,7 +189,7 @@ def test_the_score_of_parts_is_that_of_the_whole(kind: Any, monkeypatch: Any) ->
 
     answers = np.concatenate([given[: len(one.lengths)] for one in parts])
     whole = Batch(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
-    monkeypatch.setattr("longlag.learning.judging.PREDICTION_VALUES", 48 * 9)
+    monkeypatch.setattr("longlag.learning.judging.PREDICTION_VALUES", 48 * task.most_values)
     got = measure(predict, task, 100, np.random.default_rng(1))
     assert close(got, task.score(answers, whole))
 
