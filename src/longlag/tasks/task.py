@@ -39,12 +39,13 @@ class _Arrays(NamedTuple):
 class Batch(_Arrays):
     """B sequences; as a tuple it is what every batch has, `inputs, lengths, targets = batch`.
 
-    inputs: (B, T, D) float32, or symbols (B, T) int64; zeros after the end of a sequence.
-    lengths: (B,) int64.
-    targets: (B, K) float32, or (B, T, K) where answers are asked for at every step.
-    truth: what an answer is judged by, where it is not the targets; its meaning is the task's.
-    counted: (B, T) bool, where answers are asked for at every step and only some of them count;
-        False after the end of a sequence.
+    Attributes:
+        inputs: (B, T, D) float32, or symbols (B, T) int64; zeros after the end of a sequence.
+        lengths: (B,) int64.
+        targets: (B, K) float32, or (B, T, K) where answers are asked for at every step.
+        truth: what an answer is judged by, where it is not the targets; its meaning is the task's.
+        counted: (B, T) bool, where answers are asked for at every step and only some of them
+            count; False after the end of a sequence.
     """
 
     truth: np.ndarray | None
