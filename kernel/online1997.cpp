@@ -292,20 +292,31 @@ struct Backward {
   }
 };
 
+// Targets to lanes, as many answers as there are; zero before a start and in lanes without one.
+void gather_targets(const BlockNetwork& n, const Lineup& lineup, std::int64_t answers,
+                    float* targets) {
+  if (!n.every) {
+    for (int lane = 0; lane < kGroup; ++lane)
+      for (int k = 0; k < n.outputs; ++k)
+        targets[k * kRow + lane] = lineup.targets[lane] ? lineup.targets[lane][k] : 0.0f;
+    return;
+  }
+  Run runs[kGroup];
+  for (int lane = 0; lane < kGroup; ++lane) {
+    const std::int64_t begin = start(lineup, lane) * n.outputs;
+    runs[lane] = {lineup.targets[lane], begin, lineup.targets[lane] ? answers * n.outputs : begin};
+  }
+  lay_out(runs, answers * n.outputs, targets);
+}
+
 // The answers' errors, as dE/dnet, zero before a sequence's start; of each lane the largest, and the
 // sum of their squares.
 void output_errors(const BlockNetwork& n, const Lineup& lineup, const OnlineWorkspace& work) {
   const int late = n.reads_current ? 0 : 1;
   const std::int64_t count = n.every ? lineup.longest + late : 1;
   const std::int64_t staggered = n.every ? lineup.longest - lineup.shortest : 0;
-  Run runs[kGroup];
-  for (int lane = 0; lane < kGroup; ++lane) {
-    const std::int64_t begin = n.every ? start(lineup, lane) : 0;
-    runs[lane] = {lineup.targets[lane], begin * n.outputs, count * n.outputs};
-    if (!lineup.targets[lane]) runs[lane].end = runs[lane].start;
-    work.largest[lane] = work.loss[lane] = 0.0f;
-  }
-  lay_out(runs, count * n.outputs, work.errors);  // targets, for now
+  gather_targets(n, lineup, count, work.errors);
+  for (int lane = 0; lane < kGroup; ++lane) work.largest[lane] = work.loss[lane] = 0.0f;
   for (std::int64_t row = 0; row < count * n.outputs; ++row) {
     const float* live = work.live + row / n.outputs * kRow;
     float* errors = work.errors + row * kRow;
