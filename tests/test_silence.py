@@ -94,7 +94,7 @@ class Sweep:
 
     def end(self) -> tuple[int, str]:
         """Exit status and standard output."""
-        out, _ = self.process.communicate(timeout=240)
+        out, _ = self.process.communicate(timeout=120)
         return self.process.returncode, out
 
     def interrupted(self) -> None:
@@ -293,7 +293,7 @@ for loaded in [one for one in sys.modules if one.partition(".")[0] == {name!r}]:
     del sys.modules[loaded]
 """
 OLDER = "from longlag import version\nversion.CODE_VERSION = '0.0.9+r0'\n"
-ODD = "import longlag.version\ndel longlag.version.CODE_VERSION\n"
+ODD = "import longlag.version\nvars(longlag.version).pop('CODE_VERSION', None)\n"
 UNFIT = {
     "longlag": (LACKING.format(name="longlag"), "has no module longlag, and"),
     "numpy": (LACKING.format(name="numpy"), "has no module numpy, and"),
@@ -303,8 +303,8 @@ UNFIT = {
 
 
 def add_unfit(start: Starter, address: str, place: Path, kind: str) -> None:
-    (place / f"{kind}.py").write_text(UNFIT[kind][0])
-    add_worker(start, address, "--preload", str(place / f"{kind}.py"))
+    (place / f"without_{kind}.py").write_text(UNFIT[kind][0])
+    add_worker(start, address, "--preload", str(place / f"without_{kind}.py"))
 
 
 @pytest.mark.survives(
