@@ -30,7 +30,7 @@ def quick(settings: Mapping[str, Any], seed: int, engine: str) -> dict[str, Any]
     if what == "kills once" and not (flag := Path(settings["flag"])).exists():
         flag.touch()
         os.kill(os.getpid(), signal.SIGKILL)
-    if what == "kills afterwards once" and not (flag := Path(settings["flag"])).exists():
+    if what == "kills afterwards once" and not (flag := Path(f"{settings['flag']}{seed}")).exists():
         flag.touch()
         threading.Timer(settings["after"], os.kill, (os.getpid(), signal.SIGKILL)).start()
     if what == "exits":

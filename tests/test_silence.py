@@ -65,9 +65,10 @@ class Sweep:
         *where: str,
         constants: dict[str, float] = SOON,
         more: str = "",
+        ledger: Path | None = None,
         **settings: Any,
     ) -> None:
-        self.ledger, self._err = place / "ledger", place / f"said{len(STARTED)}"
+        self.ledger, self._err = ledger or place / "ledger", place / f"said{len(STARTED)}"
         words = (self.ledger, count, json.dumps(settings), json.dumps(constants), *where)
         with self._err.open("w") as err:
             self.process = subprocess.Popen(
