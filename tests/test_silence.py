@@ -252,6 +252,7 @@ def count_of(place: Path) -> int:
     return len(table(place / "ledger"))
 
 
+@pytest.mark.long
 @pytest.mark.survives(
     "a worker of this machine that is frozen in the midst of a trial",
     "after a time that is said, it is replaced",
@@ -273,6 +274,7 @@ def test_ctrl_c_ends_a_sweep_all_of_whose_workers_are_frozen(tmp_path: Path) -> 
     sweep_.interrupted()
 
 
+@pytest.mark.long
 @pytest.mark.survives("a worker that is at one native call for long", "it is not taken for dead")
 def test_a_worker_busy_in_a_native_call_is_not_taken_for_dead(tmp_path: Path) -> None:
     constants = {"NOTICE_SECONDS": 3.0, "DEAD_SECONDS": 4.0}
@@ -327,6 +329,7 @@ def test_a_worker_that_cannot_do_the_work_is_refused(
     tally.add()
 
 
+@pytest.mark.long
 @pytest.mark.survives(
     "such workers that join a sweep later",
     "a sentence each; they are given no trials, and the sweep goes on with the others",
