@@ -106,11 +106,11 @@ def test_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
     before = dict(os.environ), sys.modules["__main__"].__spec__
-    handlers = [signal.getsignal(number) for number in this_machine.CAUGHT]
+    handlers = [signal.getsignal(number) for number in this_machine.ENDING]
     sweep(tmp_path / "ledger", quick(range(4), wrong={"2": "kills"}))
     assert (dict(os.environ), sys.modules["__main__"].__spec__) == before
-    assert [signal.getsignal(number) for number in this_machine.CAUGHT] == handlers
-    assert not signal.pthread_sigmask(signal.SIG_BLOCK, ()) & set(this_machine.CAUGHT)
+    assert [signal.getsignal(number) for number in this_machine.ENDING] == handlers
+    assert not signal.pthread_sigmask(signal.SIG_BLOCK, ()) & set(this_machine.ENDING)
     assert not list((tmp_path / "here").iterdir())
     assert not list((tmp_path / "temporary").iterdir())
     assert workers_of(os.getpid()) == []

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -63,13 +63,13 @@ class Sweep:
         place: Path,
         count: int,
         *where: str,
-        constants: dict[str, float] = SOON,
+        constants: Mapping[str, float] = SOON,
         more: str = "",
         ledger: Path | None = None,
         **settings: Any,
     ) -> None:
         self.ledger, self._err = ledger or place / "ledger", place / f"said{len(STARTED)}"
-        words = (self.ledger, count, json.dumps(settings), json.dumps(constants), *where)
+        words = (self.ledger, count, json.dumps(settings), json.dumps({**constants}), *where)
         with self._err.open("w") as err:
             self.process = subprocess.Popen(
                 [sys.executable, "-W", "error", "-c", COMMAND.format(more=more), *map(str, words)],

@@ -128,7 +128,7 @@ def of_sweep() -> Iterator[Callable[[Progress], None]]:
 
 def _sweep_bar() -> Iterator[Callable[[Progress], None]]:
     with _bar(unit=" trials", smoothing=0.05) as bar:
-        noted = _notes(lambda note: bar().write(note, file=sys.stderr))
+        noted = _notes(lambda note: bar().write(one_line(note), file=MESSAGES))
 
         def observe(progress: Progress) -> None:
             shown = bar(total=progress.total)
@@ -159,7 +159,7 @@ def _notes(say: Callable[[str], None]) -> Callable[[Progress], None]:
     def noted(progress: Progress) -> None:
         nonlocal said
         for note in progress.notes[said:]:
-            say(one_line(note))
+            say(note)
         said = len(progress.notes)
 
     return noted

@@ -166,6 +166,10 @@ class Crew:
         self.worked = self.worked or bool(found)
         return found
 
+    def lost(self, address: str) -> None:
+        """Takes note that a worker has died, before the next look shows it."""
+        self.workers.pop(address, None)
+
     def holds(self, address: str) -> bool:
         """Whether a worker still is at the trials that it was given."""
         return address in self.workers and not self.workers[address].dead

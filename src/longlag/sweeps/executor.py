@@ -200,6 +200,7 @@ class _Sweep:
             self._supply.again(bundle)
             return []
         except distributed.KilledWorker as error:
+            self._crew.lost(worker)
             return self._supply.died(bundle, error.allowed_failures + 1, DIED)
         except Exception as error:
             reason = f"the cluster gave it up ({type(error).__name__}: {error})"

@@ -134,7 +134,7 @@ def check(workers: int | None, scheduler: str | None) -> None:
 
 
 def _open(
-    trials: Iterable[Trial], ledger: Ledger, progress: Progress, interrupted: Callable[[], bool]
+    trials: Iterable[Trial], ledger: Ledger, progress: Progress, interrupted: Callable[[], int]
 ) -> Iterator[tuple[str, Trial, bytes | None]]:
     """The trials without a result, with their keys, and the states that they go on from."""
     for trial in trials:

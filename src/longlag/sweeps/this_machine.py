@@ -18,11 +18,11 @@ from typing import Any
 import dask.config
 import distributed
 
+from longlag.signals import ENDING
 from longlag.sweeps.link import Cluster, WorkersGone, quiet
 
 WHO = "this machine's workers"
 ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
-CAUGHT = (signal.SIGINT, signal.SIGTERM)
 CONFIG: dict[str, Any] = {
     "distributed.scheduler.worker-ttl": None,  # the sweep itself tells who is dead
     "distributed.deploy.lost-worker-timeout": "1 hour",  # nor is one that starts slowly
@@ -74,9 +74,10 @@ def _environment() -> Iterator[None]:
 @contextmanager
 def signals_blocked() -> Iterator[None]:
     """Threads that start meanwhile, and processes that they start, do not see Ctrl-C."""
-    resource_tracker.ensure_running()  # before them: it unblocks them where it is started
     _mask(signal.SIG_BLOCK)
     try:
+        resource_tracker.ensure_running()  # a hang-up would end it
+        _mask(signal.SIG_BLOCK)  # again: it unblocks some where it is started
         yield
     finally:
         _mask(signal.SIG_UNBLOCK)
@@ -84,7 +85,7 @@ def signals_blocked() -> Iterator[None]:
 
 def _mask(how: int) -> None:
     if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(how, CAUGHT)
+        signal.pthread_sigmask(how, ENDING)
 
 
 def dask_setup(worker: Any) -> None:
@@ -95,7 +96,7 @@ def dask_setup(worker: Any) -> None:
     os.dup2(2, 1)
     if hasattr(os, "setsid"):
         os.setsid()
-    for number in CAUGHT:
+    for number in ENDING:
         signal.signal(number, signal.SIG_IGN)  # one that came meanwhile is forgotten
     _mask(signal.SIG_UNBLOCK)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
