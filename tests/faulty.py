@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 
 import longlag
+from longlag.kernel import load_kernel
 
 
 def quick(settings: Mapping[str, Any], seed: int, engine: str) -> dict[str, Any]:
@@ -28,6 +30,9 @@ def quick(settings: Mapping[str, Any], seed: int, engine: str) -> dict[str, Any]
     if what == "kills once" and not (flag := Path(settings["flag"])).exists():
         flag.touch()
         os.kill(os.getpid(), signal.SIGKILL)
+    if what == "kills afterwards once" and not (flag := Path(f"{settings['flag']}{seed}")).exists():
+        flag.touch()
+        threading.Timer(settings["after"], os.kill, (os.getpid(), signal.SIGKILL)).start()
     if what == "exits":
         raise SystemExit(3)
     if what == "prints":
@@ -53,3 +58,22 @@ def tells(settings: Mapping[str, Any], seed: int, engine: str) -> dict[str, Any]
         "imported": sorted({name.partition(".")[0] for name in sys.modules}),
     }
     return {"status": "target", "sequences": 1, "score": {"mse": 0.0}, "curve": found}
+
+
+def native(settings: Mapping[str, Any], seed: int, engine: str) -> dict[str, Any]:
+    """A trial of one native call, which takes about so many seconds."""
+    few = _predicted(16)
+    spent = _predicted(max(16, round(16 * settings["seconds"] / few)))
+    return {"status": "target", "sequences": 1, "score": {"mse": spent}}
+
+
+def _predicted(sequences: int) -> float:
+    """The seconds that the kernel takes for so many sequences of 1000 steps."""
+    kernel, hidden = load_kernel(), 64
+    assert kernel is not None
+    inputs = np.zeros((sequences, 1000, 2), np.float32)
+    parameters = np.zeros(4 * hidden * (hidden + 3) + hidden + 1, np.float32)
+    lengths, start = np.full(sequences, 1000), time.monotonic()
+    how = {"hidden": hidden, "sigmoid_output": True, "forget_gate": True, "isa": "baseline"}
+    kernel.predict(parameters, inputs, lengths, **how)
+    return time.monotonic() - start

@@ -18,7 +18,7 @@ import sys
 import tempfile
 import traceback
 import warnings
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -134,10 +134,10 @@ def inline_workers() -> Iterator[None]:
     """Sweeps whose trials are a few iterations each in this process: thousands must be quick."""
 
     def inline(
-        supply: Supply, workers: int, scheduler: str | None
+        supply: Supply, workers: int, scheduler: str | None, say: Callable[[str], None]
     ) -> Generator[list[Row], None, None]:
         if scheduler is not None:
-            yield from rows(supply, workers, scheduler)
+            yield from rows(supply, workers, scheduler, say)
         while bundle := supply.take(workers):
             settings = bundle.work["settings"]
             short = {k: SHORT.get(k, value) for k, value in settings.items()}

@@ -115,13 +115,13 @@ def test_the_trials_of_a_bundle_that_died_are_tried_singly_and_three_times() -> 
     assert len(first.trials) == 1
     bundle = some(supply.take(1))
     assert len(bundle.trials) > 3
-    assert supply.died(bundle, 1) == []
+    assert supply.died(bundle, 1, "its worker died") == []
     again = [some(supply.take(1)) for _ in bundle.trials]
     assert [one.trials for one in again] == [[trial] for trial in bundle.trials]
     for _ in range(bundles.LIVES - 1):
-        assert supply.died(again[0], 1) == []
+        assert supply.died(again[0], 1, "its worker died") == []
         again[0] = some(supply.take(1))
-    (row,) = supply.died(again[0], 1)
+    (row,) = supply.died(again[0], 1, "its worker died")
     assert row["key"] == bundle.trials[0].key
     assert row["error"] == "its worker died, 3 times in a row"
     assert len(some(supply.take(1)).trials) > 1, "the others go on as before"
@@ -129,7 +129,7 @@ def test_the_trials_of_a_bundle_that_died_are_tried_singly_and_three_times() -> 
 
 def test_a_scheduler_that_tried_often_enough_is_not_asked_again() -> None:
     supply = Supply(iter(trials(1)))
-    (row,) = supply.died(some(supply.take(1)), 4)
+    (row,) = supply.died(some(supply.take(1)), 4, "its worker died")
     assert row["error"] == "its worker died, 4 times in a row"
 
 

@@ -12,10 +12,10 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import distributed
 import pytest
 
 from longlag.sweeps import executor
+from longlag.version import CODE_VERSION
 from test_sweeps import around, coordinator, quick, surroundings, sweep, table
 
 __all__ = ["around"]
@@ -119,23 +119,12 @@ def test_a_worker_of_another_version_is_refused(tmp_path: Path, start, scheduler
     add_worker(start, address, "--preload", str(tmp_path / "older.py"))
     status, _, err = finish(coordinator(tmp_path / "ledger", 5, address, wait=False))
     assert status == 2
-    assert "has longlag 0.0.9+r0, not" in err
+    assert f"has longlag 0.0.9+r0, and needs longlag {CODE_VERSION}, as here" in err
     assert "install the same version everywhere" in err
-
-
-def test_a_worker_that_cannot_do_the_work_is_refused(tmp_path: Path, start, scheduler) -> None:
-    address, _ = scheduler
-    (tmp_path / "without.py").write_text("import sys\nsys.modules['longlag.sweeps'] = None\n")
-    add_worker(start, address, "--preload", str(tmp_path / "without.py"))
-    with distributed.Client(address, set_as_default=False) as client:
-        client.wait_for_workers(1, 60)
-    status, _, err = finish(coordinator(tmp_path / "ledger", 5, address, wait=False))
-    assert status == 2
-    assert "has no such longlag, not" in err
     assert err.count("\n") == 1
 
 
-def test_no_scheduler_is_said(tmp_path: Path, start, monkeypatch) -> None:
+def test_no_scheduler_is_said(tmp_path: Path) -> None:
     status, _, err = finish(coordinator(tmp_path / "l", 5, "tcp://127.0.0.1:1", wait=False))
     assert status == 2
     assert "no Dask scheduler answers at tcp://127.0.0.1:1" in err

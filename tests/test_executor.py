@@ -18,9 +18,9 @@ import pytest
 
 import longlag
 from conftest import Disk
-from longlag.sweeps import executor
-from longlag.sweeps.executor import WorkersGone
+from longlag.sweeps import this_machine
 from longlag.sweeps.ledger import Ledger
+from longlag.sweeps.link import WorkersGone
 from longlag.sweeps.trial import Trial
 from test_sweeps import (
     TESTS,
@@ -64,6 +64,7 @@ def test_a_worker_has_one_thread_a_session_of_its_own_and_the_same_longlag(
 SCRIPT = """
 from longlag.sweeps import sweep
 from longlag.sweeps.ledger import Ledger
+from longlag.sweeps.link import WorkersGone
 from longlag.sweeps.trial import Trial
 print("begun")
 with Ledger.open("ledger") as ledger:
@@ -105,11 +106,11 @@ def test_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
     before = dict(os.environ), sys.modules["__main__"].__spec__
-    handlers = [signal.getsignal(number) for number in executor.CAUGHT]
+    handlers = [signal.getsignal(number) for number in this_machine.ENDING]
     sweep(tmp_path / "ledger", quick(range(4), wrong={"2": "kills"}))
     assert (dict(os.environ), sys.modules["__main__"].__spec__) == before
-    assert [signal.getsignal(number) for number in executor.CAUGHT] == handlers
-    assert not signal.pthread_sigmask(signal.SIG_BLOCK, ()) & set(executor.CAUGHT)
+    assert [signal.getsignal(number) for number in this_machine.ENDING] == handlers
+    assert not signal.pthread_sigmask(signal.SIG_BLOCK, ()) & set(this_machine.ENDING)
     assert not list((tmp_path / "here").iterdir())
     assert not list((tmp_path / "temporary").iterdir())
     assert workers_of(os.getpid()) == []
@@ -175,7 +176,7 @@ def test_no_worker_is_started_where_nothing_is_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sweep(tmp_path / "ledger", quick(range(2)))
-    monkeypatch.setattr(executor, "_this_machine", None)
+    monkeypatch.setattr(this_machine, "opened", None)
     assert sweep(tmp_path / "ledger", quick(range(2))).skipped == 2
 
 
@@ -183,13 +184,13 @@ def test_no_more_workers_are_started_than_there_are_trials(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started: list[int] = []
-    this_machine = executor._this_machine
+    opened = this_machine.opened
 
     def noted(workers: int) -> Any:
         started.append(workers)
-        return this_machine(workers)
+        return opened(workers)
 
-    monkeypatch.setattr(executor, "_this_machine", noted)
+    monkeypatch.setattr(this_machine, "opened", noted)
     sweep(tmp_path / "ledger", quick(range(2)), workers=64)
     assert started == [2]
 
@@ -197,7 +198,7 @@ def test_no_more_workers_are_started_than_there_are_trials(
 def test_workers_that_cannot_be_started_are_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(executor, "__name__", "no.such.module")  # what a worker imports first
+    monkeypatch.setattr(this_machine, "__name__", "no.such.module")  # what a worker imports first
     with pytest.raises(WorkersGone, match="they cannot be started") as raised:
         sweep(tmp_path / "ledger", quick(range(2)))
     assert raised.value.filename == "this machine's workers"

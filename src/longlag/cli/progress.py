@@ -17,7 +17,7 @@ from longlag.learning.stopping import Recent
 from longlag.learning.training import Run, Training
 from longlag.runs import directory as runs
 from longlag.runs import session
-from longlag.terminal import MESSAGES, say
+from longlag.terminal import MESSAGES, one_line, say
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -128,9 +128,11 @@ def of_sweep() -> Iterator[Callable[[Progress], None]]:
 
 def _sweep_bar() -> Iterator[Callable[[Progress], None]]:
     with _bar(unit=" trials", smoothing=0.05) as bar:
+        noted = _notes(lambda note: bar().write(one_line(note), file=MESSAGES))
 
         def observe(progress: Progress) -> None:
             shown = bar(total=progress.total)
+            noted(progress)
             shown.set_postfix_str(f"{progress.failed} failed", refresh=False)
             shown.update(progress.skipped + progress.done - shown.n)
 
@@ -138,13 +140,29 @@ def _sweep_bar() -> Iterator[Callable[[Progress], None]]:
 
 
 def _sweep_lines() -> Callable[[Progress], None]:
-    due = _clock()
+    due, noted, last = _clock(), _notes(say), ""
 
     def observe(progress: Progress) -> None:
-        if due():
-            say(trials(progress))
+        nonlocal last
+        noted(progress)
+        if due() and (line := trials(progress)) != last:
+            say(line)
+            last = line
 
     return observe
+
+
+def _notes(say: Callable[[str], None]) -> Callable[[Progress], None]:
+    """Says what a sweep has noted, each once."""
+    said = 0
+
+    def noted(progress: Progress) -> None:
+        nonlocal said
+        for note in progress.notes[said:]:
+            say(note)
+        said = len(progress.notes)
+
+    return noted
 
 
 def trials(progress: Progress) -> str:
@@ -157,6 +175,8 @@ def trials(progress: Progress) -> str:
         parts.append(f"{progress.failed} failed")
     if not math.isnan(progress.left):
         parts.append(f"{_clock_time(progress.left)} left")
+    elif progress.stalled:
+        parts.append(f"none has ended for {_clock_time(progress.quiet)}")
     return ", ".join(parts)
 
 

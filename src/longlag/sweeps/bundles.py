@@ -141,8 +141,16 @@ class Supply:
             del self._open[name]
         return bundle
 
-    def died(self, bundle: Bundle, workers: int) -> list[Row]:
+    def again(self, bundle: Bundle) -> None:
+        """Takes back a bundle that was not begun."""
+        self._again.append(bundle)
+
+    def died(self, bundle: Bundle, workers: int, reason: str) -> list[Row]:
         """Takes back a bundle at which workers died; its trials are tried again one by one.
+
+        Args:
+            workers: how many.
+            reason: of that, in words.
 
         Returns:
             The row of a trial that is not: it took too many workers with it.
@@ -153,7 +161,7 @@ class Supply:
         elif deaths < LIVES:
             self._again.append(replace(bundle, deaths=deaths))
         else:
-            return bundle.lost(f"its worker died, {deaths} times in a row")
+            return bundle.lost(f"{reason}, {deaths} times in a row")
         return []
 
     def came(self, bundle: Bundle, rows: Sequence[Row]) -> list[Row]:
@@ -163,7 +171,7 @@ class Supply:
             Its rows, with what the ledger knows them by.
         """
         if bundle.sliced and len(rows) > 1 and rows[0]["status"] == "failed":
-            return self.died(bundle, 0)  # they failed together, by one of them
+            return self.died(bundle, 0, "")  # they failed together, by one of them
         kind, left = self._kinds[bundle.kind], []
         for row, trial in zip(rows, bundle.trials, strict=True):
             if row["status"] == UNFINISHED:

@@ -9,45 +9,30 @@ again one by one, and a trial that no worker survives fails alone.
 from __future__ import annotations
 
 import asyncio
-import errno
 import json
-import logging
-import os
-import queue
-import signal
-import socket
-import sys
-import tempfile
 import time
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
-from importlib.machinery import ModuleSpec
-from multiprocessing import resource_tracker
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
-import dask.config
 import distributed
 from distributed.comm.addressing import get_address_host_port
 
+from longlag.sweeps import this_machine
 from longlag.sweeps.bundles import Bundle, Row, Supply
+from longlag.sweeps.crew import VERSION, Crew
+from longlag.sweeps.link import Came, Cluster, Event, Link, Seen, Told, WorkersGone, quiet
 from longlag.sweeps.slices import perform_slice
 from longlag.sweeps.trial import perform
 from longlag.version import CODE_VERSION
 
 CONNECT_SECONDS = 10
+CLOSE_SECONDS = 1
 WAIT_SECONDS = 0.2  # between two looks at signals and at the clock
-NOTICE_SECONDS = 1.0  # until a lost connection shows
-ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
-HERE = "this machine's workers"
-CAUGHT = (signal.SIGINT, signal.SIGTERM)
-CONFIG: dict[str, Any] = {
-    "distributed.scheduler.worker-ttl": None,  # a worker busy for long is not dead
-    "distributed.deploy.lost-worker-timeout": "1 hour",  # nor one that is slow to start again
-    "distributed.worker.profile.enabled": False,
-    "distributed.scheduler.http.routes": [],
-    "distributed.worker.http.routes": [],
-    "distributed.diagnostics.nvml": False,
-}
+INTERRUPTED_SECONDS = 1.0  # for the end of a sweep that is interrupted
+FINISHED_SECONDS = 10.0  # and of one that is not
+DIED = "its worker died"
 
 
 def check_address(address: str) -> None:
@@ -64,78 +49,165 @@ def check_address(address: str) -> None:
         ) from error
 
 
-def rows(supply: Supply, workers: int, scheduler: str | None) -> Generator[list[Row], None, None]:
+def rows(
+    supply: Supply,
+    workers: int,
+    scheduler: str | None,
+    say: Callable[[str], None] = lambda sentence: None,
+) -> Generator[list[Row], None, None]:
     """Has all trials carried out; yields rows as they come, or none meanwhile.
 
     Args:
         supply: the trials.
         workers: processes on this machine, where no scheduler is given.
         scheduler: its address.
+        say: hears what is waited for, and what has become of workers, a sentence each.
 
     Raises:
-        ValueError: no scheduler answers, or a worker has another version of longlag.
+        ValueError: no scheduler answers, or no worker has this version of longlag.
         OSError: this machine's workers do not start, or the scheduler is gone.
     """
     if not (waiting := supply.read(workers)):
         return
-    with _cluster(scheduler) if scheduler else _this_machine(min(workers, waiting)) as client:
-        yield from _rows(client, supply)
+    now = time.monotonic()
+    if scheduler:
+        start = f"dask worker {scheduler} --nworkers 1 --nthreads 1"
+        crew = Crew(f"the Dask scheduler at {scheduler}", start, now)
+        entered = _cluster(scheduler)
+    else:
+        crew = Crew(this_machine.WHO, None, now)
+        entered = _this_machine(min(workers, waiting))
+    with entered as link:
+        yield from _Sweep(link, crew, supply, say).rows()
+
+
+@contextmanager
+def _cluster(address: str) -> Iterator[Link]:
+    with quiet(), _linked(Link(_opened(address))) as link:
+        yield link
+
+
+@contextmanager
+def _this_machine(workers: int) -> Iterator[Link]:
+    with this_machine.surroundings():
+        with this_machine.signals_blocked():
+            link = Link(this_machine.opened(workers))
+        with _linked(link):
+            yield link
+
+
+@contextmanager
+def _linked(link: Link) -> Iterator[Link]:
+    """Ends a link with the sweep; one that is stuck is left to itself."""
+    patience = INTERRUPTED_SECONDS
+    try:
+        yield link
+        patience = FINISHED_SECONDS
+    finally:
+        link.close(patience)
+
+
+@asynccontextmanager
+async def _opened(address: str) -> AsyncIterator[Cluster]:
+    """A client of the scheduler at an address."""
+    client: Any = distributed.Client(
+        address, timeout=CONNECT_SECONDS, set_as_default=False, asynchronous=True
+    )
+    try:
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                await client
+        except Exception as error:
+            raise ValueError(f"no Dask scheduler answers at {address}") from error
+        try:
+            yield Cluster(client)
+        except OSError as error:
+            raise WorkersGone(address, "the Dask scheduler is gone") from error
+    finally:
+        await client.close(timeout=CLOSE_SECONDS)
 
 
 # -- handing out ----------------------------------------------------------------------------------
 
 
-def _rows(client: Any, supply: Supply) -> Generator[list[Row], None, None]:
-    held: dict[Any, Bundle] = {}
-    ended: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    rows: list[Row] = []
-    while True:
-        _check(client)
-        workers = max(1, sum(client.nthreads().values()))
-        while len(held) < workers and (bundle := supply.take(workers)):
-            asked = bundle.text(), bundle.states(), CODE_VERSION
-            future = client.submit(carry_out, *asked, pure=False)
-            held[future] = bundle
-            future.add_done_callback(ended.put)
-        yield rows  # when new work is on its way
-        if not held:
-            return
-        rows = []
-        with suppress(queue.Empty):
-            future = ended.get(timeout=WAIT_SECONDS)
-            rows = _rows_of(future, held.pop(future), supply)
+class _Sweep:
+    """Hands bundles to workers, one a thread, and takes rows back."""
+
+    def __init__(self, link: Link, crew: Crew, supply: Supply, say: Callable[[str], None]) -> None:
+        self._link, self._crew, self._supply, self._say = link, crew, supply, say
+        self._held: dict[int, tuple[str, Bundle]] = {}  # by task: whose it is, and what
+
+    def rows(self) -> Generator[list[Row], None, None]:
+        """As the function of this name."""
+        rows: list[Row] = []
+        while True:
+            ready = self._hand_out()
+            yield rows  # when new work is on its way
+            if not self._held and not self._supply.read(ready):
+                return
+            event = self._link.heard(WAIT_SECONDS)
+            rows = self._rows_of(event) if isinstance(event, Came) else self._noted(event)
+            for sentence in self._crew.news(time.monotonic()):
+                self._say(sentence)
+
+    def _hand_out(self) -> int:
+        """Gives every thread that is free a bundle; returns the number of threads."""
+        ready = self._crew.ready()
+        threads = max(1, sum(worker.threads for worker in ready))
+        busy = Counter(address for address, _ in self._held.values())
+        for worker in ready:
+            for _ in range(worker.threads - busy[worker.address]):
+                if bundle := self._supply.take(threads):
+                    self._give(worker.address, bundle)
+        return threads
+
+    def _give(self, worker: str, bundle: Bundle) -> None:
+        asked = bundle.text(), bundle.states(), CODE_VERSION
+        self._held[self._link.submit(worker, carry_out, *asked)] = worker, bundle
+
+    def _noted(self, event: Event | None) -> list[Row]:
+        """Takes note of what is not a task's end; gives the rows of trials that it ends."""
+        if isinstance(event, Told):
+            self._told(event.worker, event.value)
+        if not isinstance(event, Seen):
+            return []
+        for worker in self._crew.look(event.workers, time.monotonic()):
+            self._link.ask(worker, VERSION)
+        lost = [task for task, (who, _) in self._held.items() if not self._crew.holds(who)]
+        return [row for task in lost for row in self._lost(task)]
+
+    def _told(self, worker: str, version: object) -> None:
+        if said := self._crew.told(worker, version):
+            self._say(said)
+
+    def _lost(self, task: int) -> list[Row]:
+        """Takes back a bundle whose worker is gone, or is as good as gone."""
+        worker, bundle = self._held.pop(task)
+        self._link.drop(task)
+        self._link.end(worker)
+        there = worker in self._crew.workers
+        return self._supply.died(bundle, 1, "its worker was silent" if there else DIED)
+
+    def _rows_of(self, came: Came) -> list[Row]:
+        """The rows of a bundle that has ended in one way or another."""
+        if came.task not in self._held:
+            return []  # it was taken back
+        worker, bundle = self._held.pop(came.task)
+        try:
+            return self._supply.came(bundle, unpacked(came.answer()))
+        except (OtherVersion, ModuleNotFoundError) as error:  # it was started anew as another
+            self._told(worker, error.version if isinstance(error, OtherVersion) else error)
+            self._supply.again(bundle)
+            return []
+        except distributed.KilledWorker as error:
+            self._crew.lost(worker)
+            return self._supply.died(bundle, error.allowed_failures + 1, DIED)
+        except Exception as error:
+            reason = f"the cluster gave it up ({type(error).__name__}: {error})"
+            return self._supply.died(bundle, 1, reason)
 
 
-def _rows_of(future: Any, bundle: Bundle, supply: Supply) -> list[Row]:
-    """The rows of a bundle that has ended in one way or another."""
-    try:
-        answer = future.result()
-    except distributed.KilledWorker as error:
-        return supply.died(bundle, error.allowed_failures + 1)
-    except Exception as error:
-        if future.status in ("cancelled", "lost"):
-            time.sleep(NOTICE_SECONDS)
-            _check(future.client)
-        return bundle.lost(f"the cluster gave it up: {type(error).__name__}: {error}")
-    return supply.came(bundle, unpacked(answer))
-
-
-def _check(client: Any) -> None:
-    """Notices that the scheduler is lost, or that this machine's workers do not start again."""
-    if client.status != "running":
-        raise ConnectionError
-    own = client.cluster.workers.values() if client.cluster else ()
-    if own and all(nanny.status == distributed.Status.closed for nanny in own):
-        raise WorkersGone(HERE, "they ended and cannot be started again")
-
-
-def _refusal(worker: str, version: object) -> ValueError:
-    what = "no such longlag" if isinstance(version, Exception) else f"longlag {version}"
-    return ValueError(
-        f"the worker {worker} has {what}, not {CODE_VERSION} as here: "
-        "install the same version everywhere"
-    )
-
+# -- on a worker ----------------------------------------------------------------------------------
 
 Answer = tuple[str, list[bytes | None]]
 
@@ -152,7 +224,7 @@ def carry_out(text: str, states: Sequence[bytes | None], version: str) -> Answer
         What `unpacked` takes: rows as JSON, the trials' states apart.
     """
     if version != CODE_VERSION:
-        return json.dumps({"refused": CODE_VERSION, "worker": socket.gethostname()}), []
+        return json.dumps({"refused": CODE_VERSION}), []
     bundle = json.loads(text)
     work, seeds, seconds = bundle["work"], bundle["seeds"], bundle["seconds"]
     if seconds is None:
@@ -167,163 +239,17 @@ def unpacked(answer: Answer) -> list[Row]:
     """The rows that a worker brought back.
 
     Raises:
-        ValueError: it has another version.
+        OtherVersion: it has another version.
     """
     rows = json.loads(answer[0])
     if "refused" in rows:
-        raise _refusal(rows["worker"], rows["refused"])
+        raise OtherVersion(rows["refused"])
     return [{**row, "state": state} for row, state in zip(rows, answer[1], strict=True)]
 
 
-def _version() -> str:
-    """That of the worker that is asked."""
-    return CODE_VERSION
+class OtherVersion(Exception):
+    """A worker has another version of longlag."""
 
-
-# -- a cluster ------------------------------------------------------------------------------------
-
-
-class WorkersGone(OSError):
-    """Nobody is left to carry trials out."""
-
-    def __init__(self, who: str, what: str) -> None:
-        words = (
-            f"{what}; what was finished is in the ledger, and the same command goes on from there"
-        )
-        super().__init__(errno.ECONNRESET, words, who)
-
-
-@contextmanager
-def _cluster(address: str) -> Iterator[Any]:
-    """A client of the scheduler at an address."""
-    with _quiet():
-        try:
-            client: Any = distributed.Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
-        except (OSError, ValueError) as error:
-            raise ValueError(f"no Dask scheduler answers at {address}") from error
-        try:
-            # Later ones are asked with their first bundle; one without longlag ends at it.
-            for worker, version in client.run(_version, on_error="return").items():
-                if version != CODE_VERSION:
-                    raise _refusal(worker, version)
-            yield client
-        except Exception as error:
-            if client.status == "running" and not isinstance(error, OSError):
-                raise
-            raise WorkersGone(address, "the Dask scheduler is gone") from error
-        finally:
-            client.close(timeout=2)
-
-
-# -- this machine ---------------------------------------------------------------------------------
-
-
-@contextmanager
-def _this_machine(workers: int) -> Iterator[Any]:
-    """A client of worker processes on this machine, one thread each; one that dies is replaced."""
-    with ExitStack() as stack:
-        directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="longlag-"))
-        for entered in (_quiet(), _surroundings(directory)):
-            stack.enter_context(entered)
-        with _signals_blocked():
-            cluster = _started(workers)
-            stack.callback(_close, cluster)
-            client = stack.enter_context(distributed.Client(cluster, set_as_default=False))
-        yield client
-
-
-def _started(workers: int) -> Any:
-    try:
-        return distributed.LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            host="127.0.0.1",
-            scheduler_kwargs={
-                "allowed_failures": 0,  # a bundle is not tried again as it is
-                "dashboard": False,
-                "dashboard_address": "127.0.0.1:0",  # its default is open to all, and warns
-            },
-            memory_limit=0,
-            preload=[__name__],
-            silence_logs=logging.CRITICAL,
-        )
-    except RuntimeError as error:
-        raise WorkersGone(HERE, f"they cannot be started: {error.__cause__ or error}") from error
-
-
-def _close(cluster: Any) -> None:
-    """Ends the workers at once, in the midst of a trial too, and the scheduler."""
-
-    async def end() -> None:
-        nannies = cluster.workers.values()
-        for nanny in nannies:
-            nanny.close_gracefully()  # it is not to start another
-            # One that is starting is left to its nanny, which would wait for it without end.
-            if nanny.pid and nanny.process.status == distributed.Status.running:
-                with suppress(ProcessLookupError):
-                    os.kill(nanny.pid, signal.SIGKILL)
-        await asyncio.gather(*(nanny.close() for nanny in nannies))
-
-    cluster.sync(end)
-    cluster.close()
-
-
-def dask_setup(worker: Any) -> None:
-    """Settles a worker process of this machine; Dask calls it.
-
-    What a trial prints must not mix with the command's result, and Ctrl-C is the coordinator's.
-    """
-    os.dup2(2, 1)
-    if hasattr(os, "setsid"):
-        os.setsid()
-    for number in CAUGHT:
-        signal.signal(number, signal.SIG_IGN)  # one that came meanwhile is forgotten
-    _mask(signal.SIG_UNBLOCK)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
-@contextmanager
-def _surroundings(directory: str) -> Iterator[None]:
-    """What this machine's workers inherit, and this process is not to keep."""
-    main, environment = sys.modules["__main__"], dict(os.environ)
-    spec = getattr(main, "__spec__", None)
-    # Python would run the user's script once more in every worker; a module of this name it skips.
-    main.__spec__ = ModuleSpec("longlag.__main__", None)
-    os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
-    try:
-        with dask.config.set({**CONFIG, "temporary-directory": directory}):
-            yield
-    finally:
-        main.__spec__ = spec
-        for name in os.environ.keys() - environment.keys():  # Dask sets some, too
-            del os.environ[name]
-        os.environ.update(environment)
-
-
-@contextmanager
-def _signals_blocked() -> Iterator[None]:
-    """Threads that start meanwhile, and processes that they start, do not see Ctrl-C."""
-    resource_tracker.ensure_running()  # before them: it unblocks them where it is started
-    _mask(signal.SIG_BLOCK)
-    try:
-        yield
-    finally:
-        _mask(signal.SIG_UNBLOCK)
-
-
-def _mask(how: int) -> None:
-    if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(how, CAUGHT)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Dask's log is not shown: what goes wrong is said once, in our words."""
-    handlers = [(handler, handler.level) for handler in logging.getLogger("distributed").handlers]
-    for handler, _ in handlers:
-        handler.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        for handler, level in handlers:
-            handler.setLevel(level)
+    def __init__(self, version: str) -> None:
+        super().__init__(version)
+        self.version = version

@@ -19,13 +19,16 @@ from longlag.sweeps.ledger import Ledger, check_row
 from longlag.sweeps.trial import UNFINISHED, Trial, lost
 
 RECORD_SECONDS = 0.25  # between two writings to the ledger
+QUIET_SECONDS = 30.0  # without a result, and
+QUIET_TRIALS = 3  # as many times as long as a result took so far: then the pace tells nothing
 
 
 @dataclass
 class Progress:
     """How far a sweep is: trials asked for, skipped, with a result, failed; seconds so far.
 
-    unfinished: by key, the sequences that trials in slices have learned so far.
+    unfinished: by key, the sequences that trials in slices have learned so far; latest: when the
+    last result came; notes: what is waited for and what has become of workers, a sentence each.
     """
 
     total: int
@@ -34,22 +37,39 @@ class Progress:
     failed: int = 0
     elapsed: float = 0.0
     unfinished: dict[str, int] = field(default_factory=dict, init=False)
+    latest: float = field(default=0.0, init=False)
+    notes: list[str] = field(default_factory=list, init=False)
 
     def count(self, row: Row) -> None:
         """Takes note of a row that has come."""
         self.unfinished.pop(row["key"], None)
         if row["status"] == UNFINISHED:
             self.unfinished[row["key"]] = row["sequences"]
-        elif row["status"] == "failed":
+            return
+        self.latest = self.elapsed
+        if row["status"] == "failed":
             self.failed += 1
         else:
             self.done += 1
 
     @property
+    def quiet(self) -> float:
+        """Seconds for which no result has come."""
+        return self.elapsed - self.latest
+
+    @property
+    def stalled(self) -> bool:
+        """Whether no result has come for so long that the pace so far tells nothing."""
+        pace = self.latest / max(1, self.done + self.failed)
+        return self.quiet > max(QUIET_SECONDS, QUIET_TRIALS * pace)
+
+    @property
     def left(self) -> float:
-        """Seconds to the end, at the pace so far; NaN before there is one."""
+        """Seconds to the end, at the pace so far; NaN where there is none, or none any more."""
         new = self.done + self.failed
-        return self.elapsed / new * (self.total - self.skipped - new) if new else float("nan")
+        if not new or self.stalled:
+            return float("nan")
+        return self.elapsed / new * (self.total - self.skipped - new)
 
 
 Observer = Callable[[Progress], None]
@@ -85,8 +105,9 @@ def run(
     from longlag.sweeps import executor  # here: Dask takes half a second to import
 
     progress = Progress(total)
-    coming = executor.rows(Supply(_open(trials, ledger, progress)), workers, scheduler)
     with signals_noted() as interrupted:
+        supply = Supply(_open(trials, ledger, progress, interrupted))
+        coming = executor.rows(supply, workers, scheduler, progress.notes.append)
         with closing(_recorded(coming, ledger, progress)) as beats:
             for _ in beats:
                 observe(progress)
@@ -113,10 +134,12 @@ def check(workers: int | None, scheduler: str | None) -> None:
 
 
 def _open(
-    trials: Iterable[Trial], ledger: Ledger, progress: Progress
+    trials: Iterable[Trial], ledger: Ledger, progress: Progress, interrupted: Callable[[], int]
 ) -> Iterator[tuple[str, Trial, bytes | None]]:
     """The trials without a result, with their keys, and the states that they go on from."""
     for trial in trials:
+        if interrupted():
+            return  # there may be many that are to be skipped
         key = trial.key
         if ledger.done(key):
             progress.skipped += 1
