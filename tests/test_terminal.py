@@ -138,7 +138,7 @@ def test_help_says_what_recipes_set() -> None:
         "one of catalog, robust, paper, paper-adding (default: robust)",
         "--hidden N memory cells (lstm, gru) (default: 8)",
         "(default: 0.025; 0.005 in catalog; 0.1 in paper; 0.5 in paper-adding)",
-        "steps of the longest sequence (default: 110; 30 in catalog)",
+        "temporal-order, two-sequence, xor) (default: 110; 30 in catalog)",
         "the first stop; 0: there is none (recent) (default: 140 in paper; 0 in paper-adding)",
     ):
         assert said in text

@@ -597,7 +597,9 @@ class BlockLSTM(Network):
         -100,
         100,
     )
-    initial_range: float = setting(INITIAL_RANGE, "initial weights are uniform in ± this", 0, 10)
+    initial_range: float = setting(
+        INITIAL_RANGE, "initial weights lie between minus this and this, uniformly", 0, 10
+    )
     biases: Biases = setting("all", "units with a bias: none, gates, hidden (no outputs) or all")
     inputs_to_outputs: bool = setting(False, "whether inputs also lead straight to the outputs")
     output_gate: bool = setting(True, "whether there are output gates")
