@@ -139,8 +139,10 @@ CALLS = {
     ),
     "evaluate": Call(
         longlag.evaluate,
-        {"run": RUN, "n": 3, "seed": 0, "task": None, "engine": "numpy", "threads": 1},
-        {"run": "run or path", "n": "count", "seed": "seed", "task": "task", **ENGINE},
+        {"run": RUN, "n": 3, "seed": 0, "task": None, "engine": "numpy", "threads": 1}
+        | {"observe": print},
+        {"run": "run or path", "n": "count", "seed": "seed", "task": "task", **ENGINE}
+        | {"observe": "callable"},
     ),
     "judge": Call(
         longlag.judge,

@@ -55,6 +55,8 @@ def evaluate(
     """
     judged = runs.load(run) if isinstance(run, (str, os.PathLike)) else check_run(run)
     chosen = engines.choose(engine, threads)
+    if not callable(observe):
+        raise ValueError(f"observe must be a callable, not {checks.shown(observe)}")
     return on_fresh(
         lambda inputs, lengths: chosen.predict(judged.network, inputs, lengths),
         asked(judged if task is None else task),
