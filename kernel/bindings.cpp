@@ -9,6 +9,7 @@
 #include "arguments.hpp"
 #include "asked.hpp"
 #include "driver.hpp"
+#include "freely.hpp"
 #include "isas.hpp"
 #include "movement_bindings.hpp"
 #include "online_bindings.hpp"
@@ -29,7 +30,8 @@ Network network_of(nb::handle hidden, nb::handle sigmoid_output, nb::handle forg
 }
 
 Setting setting_of(const Network& network, nb::handle isa, nb::handle threads) {
-  return {network, chosen_isa(isa).kernel, static_cast<int>(integer(threads, "threads", 1, 1024))};
+  return {network, chosen_isa(isa).kernel, static_cast<int>(integer(threads, "threads", 1, 1024)),
+          nullptr};
 }
 
 // What predict, states and gradient share.
@@ -63,13 +65,13 @@ nb::object py_predict(nb::handle parameters, nb::handle inputs, nb::handle lengt
                       nb::handle every, nb::handle isa, nb::handle threads) {
   const Network network = network_of(hidden, sigmoid_output, forget_gate, input_size, output_size,
                                      symbols, every);
-  const Setting setting = setting_of(network, isa, threads);
+  Setting setting = setting_of(network, isa, threads);
   const Batch batch(network, parameters, inputs, lengths);
   Result<float> predictions = batch.answers(network);
-  {
-    const nb::gil_scoped_release release;
+  freely([&](Watch* watch) {
+    setting.watch = watch;
     predict(setting, batch.parameters.data<const float>(), batch.sequences(), predictions.data());
-  }
+  });
   return predictions.array();
 }
 
@@ -81,7 +83,7 @@ nb::dict py_states(nb::handle parameters, nb::handle inputs, nb::handle lengths,
                                             "forget_gate", "output_gate", "candidate"};
   const Network network = network_of(hidden, sigmoid_output, forget_gate, input_size, output_size,
                                      symbols, every);
-  const Setting setting = setting_of(network, isa, threads);
+  Setting setting = setting_of(network, isa, threads);
   const Batch batch(network, parameters, inputs, lengths);
   std::vector<Result<float>> cells;
   float* data[6];
@@ -90,10 +92,10 @@ nb::dict py_states(nb::handle parameters, nb::handle inputs, nb::handle lengths,
         std::size_t(batch.batch()), std::size_t(batch.steps()), std::size_t(network.hidden)});
     data[n] = cells.back().data();
   }
-  {
-    const nb::gil_scoped_release release;
+  freely([&](Watch* watch) {
+    setting.watch = watch;
     states(setting, batch.parameters.data<const float>(), batch.sequences(), data);
-  }
+  });
   nb::dict result;
   for (int n = 0; n < 6; ++n) result[kNames[n]] = cells[n].array();
   return result;
@@ -105,7 +107,7 @@ nb::tuple py_gradient(nb::handle parameters, nb::handle inputs, nb::handle lengt
                       nb::handle symbols, nb::handle every, nb::handle isa, nb::handle threads) {
   const Network network = network_of(hidden, sigmoid_output, forget_gate, input_size, output_size,
                                      symbols, every);
-  const Setting setting = setting_of(network, isa, threads);
+  Setting setting = setting_of(network, isa, threads);
   const Batch batch(network, parameters, inputs, lengths);
   const Array wanted(targets, "targets", Element::kFloat32,
                      answers_shape(network, std::vector<Extent>{batch.batch()}, batch.steps()));
@@ -113,12 +115,12 @@ nb::tuple py_gradient(nb::handle parameters, nb::handle inputs, nb::handle lengt
   Result<float> predictions = batch.answers(network);
   Result<float> gradients({std::size_t(parameter_count(network))});
   double loss = 0.0;
-  {
-    const nb::gil_scoped_release release;
+  freely([&](Watch* watch) {
+    setting.watch = watch;
     loss = gradient(setting, batch.parameters.data<const float>(),
                     batch.sequences(wanted.data<const float>()), predictions.data(),
                     gradients.data());
-  }
+  });
   return nb::make_tuple(loss, predictions.array(), gradients.array());
 }
 
@@ -186,7 +188,7 @@ nb::tuple py_train(nb::handle parameters, nb::handle first_moment, nb::handle se
                    nb::handle threads, nb::handle average, nb::handle average_decay) {
   const Network network = network_of(hidden, sigmoid_output, forget_gate, input_size, output_size,
                                      symbols, every);
-  const Setting setting = setting_of(network, isa, threads);
+  Setting setting = setting_of(network, isa, threads);
   const bool adam = choice(optimizer, "optimizer", {"adam", "sgd"}) == "adam";
   const Update update{0.0,
                       real(beta1, "beta1", is_decay, "a number from 0 to below 1"),
@@ -222,10 +224,10 @@ nb::tuple py_train(nb::handle parameters, nb::handle first_moment, nb::handle se
                           Learned::data(learned.average)};
   Result<double> losses({static_cast<std::size_t>(iterations)});
   Trained done{};
-  {
-    const nb::gil_scoped_release release;
+  freely([&](Watch* watch) {
+    setting.watch = watch;
     done = train(setting, training, losses.data());
-  }
+  });
   return nb::make_tuple(losses.array(static_cast<std::size_t>(done.losses)), done.updates);
 }
 

@@ -300,6 +300,7 @@ void forward_steps(const Network& network, const Packed& packed, const Lineup& l
     float* next = h_step ? h_out + h_step : h;
     h = h_out;
     h_out = next;
+    if (t % kStepsBetweenLooks == kStepsBetweenLooks - 1 && ended(lineup.watch)) return;
   }
   if (!network.every) answer(network, packed.output, work.final_h, work.answers);
 }
@@ -616,6 +617,7 @@ void backward_steps(const Network& network, const Packed& packed, const Lineup& 
       gradient_chunk<INPUTS, FORGET, false>(chunk, work.sums);
     if (INPUTS == Inputs::kSymbols)
       symbol_gradient<FORGET>(chunk, work.symbols, work.symbol_sums);
+    if (t && ended(lineup.watch)) return;
     last = t - 1;
   }
 }

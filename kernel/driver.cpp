@@ -34,10 +34,13 @@ class Batches {
   // Every group forward, and then work(group, lineup, workspace).
   void forward(const Sequences& sequences, const Work& work) {
     team_.round([&](Workspace& own, std::int64_t group) {
-      const Lineup lineup = line_up(setting_.network, sequences, group);
+      if (ended(setting_.watch)) return;
+      Lineup lineup = line_up(setting_.network, sequences, group);
+      lineup.watch = setting_.watch;
       setting_.kernel->forward(setting_.network, *packed_, lineup, own, keep_);
-      work(group, lineup, own);
+      if (!ended(setting_.watch)) work(group, lineup, own);
     });
+    if (ended(setting_.watch)) throw Ended{};
   }
 
   // The loss; its gradient into `learning`. take(group, lineup, workspace) may look at the answers.

@@ -11,6 +11,7 @@ struct Setting {
   Network network;
   const Kernel* kernel;
   int threads;  // at most; small work takes fewer
+  Watch* watch;  // or null; where it ends a call, the call throws Ended
 };
 
 // How many of so many threads a training of these sizes takes.

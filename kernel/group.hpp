@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "watch.hpp"
+
 namespace longlag {
 
 // Always inlined: a shared copy might be the one of an instruction set that is not there.
@@ -10,6 +12,8 @@ namespace longlag {
 
 // Sixteen sequences travel together, one in each lane, whatever the width of the machine's vectors.
 constexpr int kGroup = 16;
+
+constexpr std::int64_t kStepsBetweenLooks = 64;  // at a watch
 
 LONGLAG_SHARED std::int64_t group_count(std::int64_t sequences) {
   return (sequences + kGroup - 1) / kGroup;
@@ -51,6 +55,7 @@ struct Lineup {
   std::int64_t lengths[kGroup];          // 0: the lane has none
   std::int64_t longest;                  // at least 1
   std::int64_t shortest;                 // of the sequences that there are
+  Watch* watch;                          // or null
 };
 
 // Puts sequence number `at` into a lane.

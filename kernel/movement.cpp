@@ -6,6 +6,7 @@
 namespace longlag {
 namespace {
 
+constexpr std::int64_t kInstructionsBetweenLooks = 4096;
 constexpr std::int64_t kNever = -1, kForever = std::numeric_limits<std::int64_t>::max();
 constexpr std::int64_t kLeastSlots = 1024;
 
@@ -85,7 +86,7 @@ void touch(Stack& stack, const std::int64_t* operands, std::int64_t count,
 
 }  // namespace
 
-void stack_depths(const MovementTrace& trace, std::int64_t* depths) {
+void stack_depths(const MovementTrace& trace, std::int64_t* depths, Watch* watch) {
   const std::vector<std::int64_t> last = last_instructions(trace);
   Stack stack(trace.values);
   for (std::int64_t value = 0; value < trace.loaded; ++value)
@@ -94,6 +95,7 @@ void stack_depths(const MovementTrace& trace, std::int64_t* depths) {
   for (std::int64_t k = 0; trace.stream[k] != kReturn; ++k) {
     const std::int64_t code = trace.stream[k];
     if (code >= 0) continue;
+    if (now % kInstructionsBetweenLooks == 0 && ended(watch)) throw Ended{};
     for (std::int64_t n = first; n < k; ++n) *depths++ = stack.depth(trace.stream[n]);
     touch(stack, trace.stream + first, k - first, last, now++);
     if (code == kResult) {

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstdint>
+
+#include "watch.hpp"
 #include <vector>
 
 namespace longlag {
@@ -18,7 +20,7 @@ struct MovementTrace {
   std::int64_t values;  // with those that instructions make
 };
 
-// Writes the depth of each read, 1 at the top.
-void stack_depths(const MovementTrace& trace, std::int64_t* depths);
+// Writes the depth of each read, 1 at the top; throws Ended where the watch says so.
+void stack_depths(const MovementTrace& trace, std::int64_t* depths, Watch* watch);
 
 }  // namespace longlag

@@ -3,6 +3,7 @@
 #include "movement_bindings.hpp"
 
 #include "arguments.hpp"
+#include "freely.hpp"
 #include "movement.hpp"
 #include "results.hpp"
 
@@ -49,12 +50,11 @@ nb::object py_stack_depths(nb::handle stream, nb::handle loaded) {
   const std::int64_t before = integer(loaded, "loaded", 0, kMostLoaded);
   const CheckedStream checked(Array(stream, "stream", Element::kInt64, {"N"}), before);
   Result<std::int64_t> depths({static_cast<std::size_t>(checked.reads)});
-  {
-    const nb::gil_scoped_release release;
+  freely([&](Watch* watch) {
     stack_depths({checked.codes.data(), static_cast<std::int64_t>(checked.codes.size()), before,
                   checked.values},
-                 depths.data());
-  }
+                 depths.data(), watch);
+  });
   return depths.array();
 }
 

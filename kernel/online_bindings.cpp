@@ -7,6 +7,7 @@
 
 #include "arguments.hpp"
 #include "asked.hpp"
+#include "freely.hpp"
 #include "online_driver.hpp"
 #include "results.hpp"
 
@@ -14,6 +15,7 @@ namespace longlag {
 namespace {
 
 constexpr std::int64_t kAny = std::numeric_limits<std::int64_t>::max();
+constexpr std::int64_t kMostSeen = kAny / 2;  // which no call can count up to an overflow
 
 BlockNetwork network_of(const Asked& asked, nb::handle blocks, nb::handle block_size,
                         nb::handle reads_current) {
@@ -29,24 +31,25 @@ BlockNetwork network_of(const Asked& asked, nb::handle blocks, nb::handle block_
 
 OnlineSetting setting_of(const BlockNetwork& network, nb::handle isa, nb::handle threads) {
   return {network, chosen_isa(isa).online_kernel,
-          static_cast<int>(integer(threads, "threads", 1, 1024))};
+          static_cast<int>(integer(threads, "threads", 1, 1024)),
+          nullptr};
 }
 
 bool is_rate(double x) { return x > 0.0 && x <= std::numeric_limits<float>::max(); }
 bool is_tolerance(double x) { return x >= 0.0 && std::isfinite(x); }
 bool is_bound(double x) { return x > 0.0; }
 
-void require_least(const Array& array, std::int64_t least) {
+void require_within(const Array& array, std::int64_t least, std::int64_t most) {
   const std::int64_t* values = array.data<const std::int64_t>();
   for (std::int64_t k = 0; k < array.size(); ++k)
-    if (values[k] < least)
+    if (values[k] < least || values[k] > most)
       refuse(array.name(), std::to_string(values[k]) + " at flat position " + std::to_string(k),
-             "at least " + std::to_string(least) + " throughout");
+             "from " + std::to_string(least) + " to " + std::to_string(most) + " throughout");
 }
 
 // A copy, as of lengths.
 std::vector<std::int64_t> checked_thresholds(const Array& thresholds) {
-  require_least(thresholds, 0);
+  require_within(thresholds, 0, kAny);
   const std::int64_t* first = thresholds.data<const std::int64_t>();
   std::vector<std::int64_t> copy(first, first + thresholds.size());
   for (std::size_t s = 1; s < copy.size(); ++s)
@@ -72,8 +75,8 @@ struct Trials {
                     {count(), stops.extent(1), 2}, true) {
     weights.require_finite();
     recent.require_finite();
-    require_least(seen, 0);
-    require_least(stops, -1);
+    require_within(seen, 0, kMostSeen);
+    require_within(stops, -1, kMostSeen);
     const Array* all[] = {&weights, &recent, &seen, &wrong, &stops, &stop_weights, &stop_errors};
     for (const Array* a : all)
       for (const Array* b : all)
@@ -113,7 +116,7 @@ nb::object py_online1997(nb::handle weights, nb::handle recent, nb::handle seen,
   const BlockNetwork network =
       network_of(asked_of(input_size, output_size, symbols, every, sigmoid_output), blocks,
                  block_size, reads_current);
-  const OnlineSetting setting = setting_of(network, isa, threads);
+  OnlineSetting setting = setting_of(network, isa, threads);
   const float step = static_cast<float>(
       real(rate, "rate", is_rate, "a number above 0 that float32 can hold"));
   const bool full = flag(full_gradient, "full_gradient");
@@ -152,10 +155,10 @@ nb::object py_online1997(nb::handle weights, nb::handle recent, nb::handle seen,
                                 trials.stop_weights.data<float>(),
                                 trials.stop_errors.data<double>(),
                                 outputs.data()};
-  {
-    const nb::gil_scoped_release release;
+  freely([&](Watch* watch) {
+    setting.watch = watch;
     learn_online(setting, training);
-  }
+  });
   return outputs.array();
 }
 
@@ -167,7 +170,7 @@ nb::object py_predict1997(nb::handle weights, nb::handle inputs, nb::handle leng
   const BlockNetwork network =
       network_of(asked_of(input_size, output_size, symbols, every, sigmoid_output), blocks,
                  block_size, reads_current);
-  const OnlineSetting setting = setting_of(network, isa, threads);
+  OnlineSetting setting = setting_of(network, isa, threads);
   const Array w(weights, "weights", Element::kFloat32, {weight_count(network)});
   const Given given(network, inputs, {"B", "T"});
   const std::int64_t batch = given.extent(0), steps = given.extent(1);
@@ -176,12 +179,12 @@ nb::object py_predict1997(nb::handle weights, nb::handle inputs, nb::handle leng
   w.require_finite();
   Result<float> predictions(
       answers_shape(network, std::vector<std::size_t>{std::size_t(batch)}, steps));
-  {
-    const nb::gil_scoped_release release;
+  freely([&](Watch* watch) {
+    setting.watch = watch;
     predict_online(setting, w.data<const float>(),
                    {given.inputs(), given.symbols(), nullptr, lasts.data(), batch, steps},
                    predictions.data());
-  }
+  });
   return predictions.array();
 }
 

@@ -59,11 +59,12 @@ class TrialGroup {
         network_(setting.network),
         weights_count_(weight_count(setting.network)),
         first_(group * kGroup),
+        watch_(setting.watch),
         work_(work) {}
 
   void run() {
     start();
-    for (std::int64_t k = 0; k < training_.each && learning_ > 0; ++k) learn(k);
+    for (std::int64_t k = 0; k < training_.each && learning_ > 0 && !ended(watch_); ++k) learn(k);
     for (int lane = 0; lane < kGroup; ++lane)
       if (used_[lane]) retire(lane, work_.weights);
   }
@@ -173,6 +174,7 @@ class TrialGroup {
   const OnlineTraining& training_;
   const BlockNetwork& network_;
   const std::int64_t weights_count_, first_;
+  Watch* const watch_;
   OnlineWorkspace& work_;
   bool used_[kGroup];
   int learning_ = 0;
@@ -195,6 +197,7 @@ void learn_online(const OnlineSetting& setting, const OnlineTraining& training) 
   team.round([&](OnlineWorkspace& work, std::int64_t group) {
     TrialGroup(setting, training, group, work).run();
   });
+  if (ended(setting.watch)) throw Ended{};
 }
 
 void predict_online(const OnlineSetting& setting, const float* weights, const Sequences& sequences,
@@ -210,6 +213,7 @@ void predict_online(const OnlineSetting& setting, const float* weights, const Se
   Team<OnlineWorkspace> team(threads_for(setting, groups, sequences.steps, false), groups, n,
                              sequences.steps, pass);
   team.round([&](OnlineWorkspace& work, std::int64_t group) {
+    if (ended(setting.watch)) return;
     const std::int64_t first = group * kGroup;
     const int lanes = static_cast<int>(std::min<std::int64_t>(kGroup, sequences.batch - first));
     Lineup lineup = no_lineup();
@@ -221,6 +225,7 @@ void predict_online(const OnlineSetting& setting, const float* weights, const Se
       copy_answers(n, lineup, work, sequences.lengths[first + lane], lane,
                    predictions + (first + lane) * answer_numbers(n, sequences.steps));
   });
+  if (ended(setting.watch)) throw Ended{};
 }
 
 }  // namespace longlag

@@ -12,6 +12,7 @@ struct OnlineSetting {
   BlockNetwork network;
   const OnlineKernel* kernel;
   int threads;  // at most; small work takes fewer
+  Watch* watch;  // or null; where it ends a call, the call throws Ended
 };
 
 struct Stopping {

@@ -44,7 +44,7 @@ void train() {
   training.parameters = parameters.data();
   training.first_moment = first.data();
   training.second_moment = second.data();
-  const longlag::Setting setting{network, longlag::isa_of("neon").kernel, 1};
+  const longlag::Setting setting{network, longlag::isa_of("neon").kernel, 1, nullptr};
   if (longlag::train(setting, training, losses.data()).updates != N) std::exit(4);
   give(losses);
   give(parameters);
@@ -60,7 +60,7 @@ void predict_1997() {
   const auto inputs = taken<float>(B * T * 2);
   const auto lengths = taken<std::int64_t>(B);
   std::vector<float> predictions(B);
-  const longlag::OnlineSetting setting{network, longlag::isa_of("neon").online_kernel, 1};
+  const longlag::OnlineSetting setting{network, longlag::isa_of("neon").online_kernel, 1, nullptr};
   longlag::predict_online(setting, weights.data(),
                           {inputs.data(), nullptr, nullptr, lengths.data(), B, T},
                           predictions.data());
