@@ -447,7 +447,7 @@ def test_bad_arrays_are_refused(position: int) -> None:
 
 def test_counts_that_cannot_be_are_refused() -> None:
     trials, given_data = start(3), data(3, 4)
-    for position, bad, words in ((2, -1, "at least 0"), (3, 1, "here 0"), (4, -2, "at least -1")):
+    for position, bad, words in ((2, -1, "from 0 to"), (3, 1, "here 0"), (4, -2, "from -1 to")):
         spoilt = trials[position].copy()
         spoilt.flat[1] = bad
         assert words in refused(Trials._fields[position], position, spoilt)
