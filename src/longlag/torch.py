@@ -43,7 +43,7 @@ def _refuse_to_collate(batches: Any, *, collate_fn_map: Any = None) -> NoReturn:
 
 # PyTorch's way to extend `default_collate`, which a loader with a batch_size applies to items.
 _collate = torch.utils.data._utils.collate  # pyright: ignore[reportAttributeAccessIssue]
-_collate.default_collate_fn_map[TorchBatch] = _refuse_to_collate
+_collate.default_collate_fn_map.update({TorchBatch: _refuse_to_collate})
 
 
 class Sequences(torch.utils.data.IterableDataset[TorchBatch]):
