@@ -120,6 +120,16 @@ def test_a_paused_worker_is_named(watched: Watched) -> None:
     assert watched.ready() == []
 
 
+def test_a_paused_worker_keeps_the_trial_that_it_is_at_and_no_other(watched: Watched) -> None:
+    for worker, executing in (("busy", {"executing": 1}), ("idle", {"memory": 1})):
+        watched.add(worker, status="paused", metrics={"task_counts": executing})
+    watched.passes(10)
+    assert watched.crew.holds("idle")
+    watched.passes(10)
+    assert not watched.crew.holds("idle")
+    assert watched.crew.holds("busy")
+
+
 def test_a_worker_that_cannot_do_the_work_is_named_and_left_out(watched: Watched) -> None:
     watched.add("good")
     assert watched.ready() == ["good"]

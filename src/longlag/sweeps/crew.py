@@ -52,8 +52,8 @@ class Worker:
     """One of them.
 
     threads: trials that it takes at a time; beat: when its scheduler has heard of it, by a clock
-    that may jump; silent: seconds for which that has not changed; version: of its longlag, once
-    it has told, or why it cannot tell.
+    that may jump; silent: seconds for which that has not changed; idle: seconds for which it has
+    been paused and at no trial; version: of its longlag, once it has told, or why it cannot tell.
     """
 
     address: str
@@ -61,6 +61,7 @@ class Worker:
     beat: object = None
     silent: float = 0.0
     paused: bool = False
+    idle: float = 0.0
     memory: str = ""
     version: object = None
     asking: bool = False  # for its version
@@ -171,8 +172,9 @@ class Crew:
         self.workers.pop(address, None)
 
     def holds(self, address: str) -> bool:
-        """Whether a worker still is at the trials that it was given."""
-        return address in self.workers and not self.workers[address].dead
+        """Whether a worker still is at the trials that it was given, or will be."""
+        worker = self.workers.get(address)
+        return worker is not None and not worker.dead and worker.idle < NOTICE_SECONDS
 
     def news(self, now: float) -> Iterator[str]:
         """What is to be said now, a sentence each."""
@@ -202,6 +204,9 @@ def _take_note(worker: Worker, told: Mapping[str, Any], between: float) -> None:
     worker.silent = worker.silent + between if told["last_seen"] == worker.beat else 0.0
     worker.beat, worker.paused = told["last_seen"], told["status"] == "paused"
     used, most = told["metrics"].get("memory", 0), told["memory_limit"]
+    # Dask lets a paused worker end what it has begun, and it begins nothing.
+    busy = told["metrics"].get("task_counts", {"executing": 1}).get("executing", 0)
+    worker.idle = worker.idle + between if worker.paused and not busy else 0.0
     worker.memory = f"{used / 1e6:.0f} MB of {most / 1e6:.0f} MB"
     if worker.dead and not was_dead:
         worker.spell = None  # that is to be said at once

@@ -185,8 +185,11 @@ class _Sweep:
         worker, bundle = self._held.pop(task)
         self._link.drop(task)
         self._link.end(worker)
-        there = worker in self._crew.workers
-        return self._supply.died(bundle, 1, "its worker was silent" if there else DIED)
+        known = self._crew.workers.get(worker)
+        if known is not None and not known.dead:
+            self._supply.again(bundle)  # it is paused, and has not begun
+            return []
+        return self._supply.died(bundle, 1, DIED if known is None else "its worker was silent")
 
     def _rows_of(self, came: Came) -> list[Row]:
         """The rows of a bundle that has ended in one way or another."""
