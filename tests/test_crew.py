@@ -63,7 +63,7 @@ def test_a_scheduler_that_is_silent_is_named_and_rarely_again(watched: Watched) 
     watched.add("a")
     assert watched.passes(14, frozen=True) == []
     (said,) = watched.passes(2, frozen=True)
-    assert said.startswith("the scheduler has not answered for 15 s: the sweep waits; Ctrl-C ends")
+    assert said.startswith("no answer from the scheduler for 15 s: the sweep waits; Ctrl-C ends")
     assert watched.passes(290, frozen=True) == []
     assert len(watched.passes(20, frozen=True)) == 1
     assert watched.passes(600) == []

@@ -175,7 +175,7 @@ def test_a_clock_that_jumps_back(
     (tmp_path / "jumps").touch()
     assert sweeping.end() == (0, "[0, 300, 0]\n"), sweeping.said()
     assert "heard of" not in sweeping.said()
-    assert "not answered" not in sweeping.said()
+    assert "no answer" not in sweeping.said()
     with Ledger.read(tmp_path / "ledger") as ledger:
         ends = [row["ended"] for row in ledger.rows()]
     assert min(ends) < ends[0], "the clock has jumped"

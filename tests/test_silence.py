@@ -204,10 +204,10 @@ def test_a_frozen_scheduler(tmp_path: Path, start: Starter, scheduler) -> None:
     sweep_ = Sweep(tmp_path, 100, address, sleep=0.05)
     sweep_.has(10)
     os.kill(process.pid, signal.SIGSTOP)
-    sweep_.says(f"the Dask scheduler at {address} has not answered for 1 s: the sweep waits; Ctrl")
+    sweep_.says(f"no answer from the Dask scheduler at {address} for")
     sweep_.interrupted()
     sweep_ = Sweep(tmp_path, 100, address, constants={**SOON, "CONNECT_SECONDS": 600}, sleep=0.05)
-    sweep_.says("has not answered for 1 s")
+    sweep_.says("no answer from")
     os.kill(process.pid, signal.SIGCONT)
     status, out = sweep_.end()
     assert (status, len(table(tmp_path / "ledger"))) == (0, 100), sweep_.said()
@@ -241,8 +241,8 @@ def test_a_frozen_worker(tmp_path: Path, start: Starter, scheduler) -> None:
     sweep_.has(5)
     wait_for(lambda: count_of(tmp_path) >= 5)
     os.kill(worker := child_of(frozen.pid), signal.SIGSTOP)
-    sweep_.says("has not been heard of for 1 s: after 4 s its trials are given to others")
-    sweep_.says("has not been heard of for 4 s: its trials are given to others")
+    sweep_.says("s: after 4 s its trials are given to others")
+    sweep_.says("s: its trials are given to others")
     assert sweep_.end() == (0, "[0, 60, 0]\n")
     assert [row["seed"] for row in table(tmp_path / "ledger")] == list(range(60))
     os.kill(worker, signal.SIGCONT)
@@ -261,7 +261,7 @@ def test_a_frozen_worker_of_this_machine(tmp_path: Path) -> None:
     sweep_ = Sweep(tmp_path, 60, sleep=0.2)
     sweep_.has(5)
     os.kill(workers_of(sweep_.process.pid)[0], signal.SIGSTOP)
-    sweep_.says("has not been heard of for 4 s: its trials are given to others")
+    sweep_.says("s: its trials are given to others")
     assert sweep_.end() == (0, "[0, 60, 0]\n")
 
 
@@ -270,7 +270,7 @@ def test_ctrl_c_ends_a_sweep_all_of_whose_workers_are_frozen(tmp_path: Path) -> 
     sweep_.has(5)
     for worker in workers_of(sweep_.process.pid):
         os.kill(worker, signal.SIGSTOP)
-    sweep_.says("has not been heard of for 1 s")
+    sweep_.says("has not been heard of for")
     sweep_.interrupted()
 
 

@@ -180,7 +180,7 @@ class Crew:
         """What is to be said now, a sentence each."""
         if self._no_answer.is_due(now):
             yield (
-                f"{self.who} has not answered for {self._no_answer.seconds(now)}: the sweep waits; "
+                f"no answer from {self.who} for {self._no_answer.seconds(now)}: the sweep waits; "
                 "Ctrl-C ends it, and the same command goes on from there"
             )
         for worker in self.workers.values():
