@@ -242,7 +242,7 @@ def own_signature(
     if what != "class" or signature != "(*args: Any, **kwargs: Any)":
         return None
     own = signature_of(obj.__init__, bound_method=True)
-    return stringify_signature(own, show_return_annotation=False, short_literals=True), returns
+    return stringify_signature(own, show_return_annotation=False), returns
 
 
 def skip_fields(app: Sphinx, what: str, name: str, obj: Any, skip: bool, opts: Any) -> bool | None:
