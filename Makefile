@@ -72,7 +72,7 @@ test-long: .venv/tested | arm
 # releases beside new ones warn that they are deprecated.
 OLDEST_PYTHON ?= $(shell command -v python3.11 || echo $(PYTHON))
 LOWEST = build/lowest/bin/python -m
-APART = documented_commands faults fuzz_commands fuzz_files published
+APART = documented_commands faults fuzz_commands fuzz_files published silence
 
 test-lowest: build/lowest/installed | chromium
 	$(LOWEST) ruff check .
