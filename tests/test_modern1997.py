@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from longlag.learning.engine import choose
 from longlag.learning.recipe import recipe
 from longlag.networks.lstm1997 import LSTM1997, Reads, initial_weights
 from longlag.sweeps.trial import perform, trial
@@ -88,18 +87,6 @@ def test_what_comes_after_a_sequences_end_has_no_gradient() -> None:
 def test_an_unknown_output_is_refused() -> None:
     with pytest.raises(ValueError, match="output must be one of linear, sigmoid, not 'tanh'"):
         network(2, 2, output="tanh")
-
-
-def test_the_kernel_leaves_a_linear_output_to_the_reference() -> None:
-    engine = choose("auto")
-    if engine.name != "native":
-        pytest.skip("no kernel")
-    net, inputs = network(2, 2, output="linear"), np.ones((1, 3, 2))
-    assert engine.predict(net, inputs, np.array([3])) == net.predict(inputs)
-    made = recipe("paper", output="linear")
-    assert choose("auto", recipe=made).name == "numpy"
-    with pytest.raises(ValueError, match=r"native has no linear output.*: use engine numpy"):
-        choose("native", recipe=made)
 
 
 CHANGES: dict[str, Any] = {

@@ -26,13 +26,21 @@ ONLINE = [name for name, r in RECIPES.items() if isinstance(r.rule, OnLine)]
 INTEGERS = {
     *("hidden", "blocks", "block_size", "batch_size", "max_iterations", "max_sequences"),
     *("test_every", "test_size", "window", "first_stop", "last_stop", "check_every"),
+    *("ordered", "min_symbols", "max_symbols", "string_set", "lag", "distractors"),
+    *("first_elements", "alphabet"),
 }
 CHOICES = {
-    "task": ["rules", "first_mark"],
-    "network": ["output", "gate_biases", "gradient", "reads"],
+    "task": ["rules", "first_mark", "strings", "middle", "variant", "counts", "pattern_of"],
+    "network": ["output", "gate_biases", "biases", "g", "h", "gradient", "reads"],
     "rule": ["draw_order", "optimizer", "error"],
 }
-SWITCHES = {"forget_gate"}
+SWITCHES = {"forget_gate", "inputs_to_outputs", "output_gate", "recurrent"}
+# What else must be said for a setting to have its whole range.
+ALONE: dict[str, dict[str, Any]] = {
+    "last_stop": {"first_stop": 0},
+    "min_symbols": {"max_symbols": 10_000},
+    "first_elements": {"min_length": 10**9, "max_length": 10**9},
+}
 
 
 class Setting(NamedTuple):
@@ -55,7 +63,7 @@ def settings_of(sort: str) -> list[Setting]:
         part = PARTS[sort][name]
         needs = {sort: name} | ({"rule": "online"} if name == "recent" else {})
         for f in setting_fields(type(part)):
-            alone = {"first_stop": 0} if f.name == "last_stop" else {}
+            alone = ALONE.get(f.name, {})
             kind, limits = get_type_hints(type(part))[f.name], f.metadata
             found.append(Setting(f.name, kind, limits["low"], limits["high"], needs | alone))
     return found
@@ -164,7 +172,7 @@ def test_whole_numbers_are_asked_for_by_that_name(setting: Setting) -> None:
     name, needs = setting.name, setting.needs
     refused([name, "a whole number", "8.0"], **needs, **{name: 8.0})
     refused([name, "a whole number", "nan"], **needs, **{name: np.float64("nan")})
-    fits = 8 if name != "first_stop" else 80
+    fits = {"first_stop": 80, "ordered": 3, "min_symbols": 60, "max_symbols": 60}.get(name, 8)
     assert recipe("robust", **needs, **{name: np.int64(fits)}).settings()[name] == fits
     assert recipe("robust", **needs, **{name: np.uint8(fits)}).settings()[name] == fits
 
