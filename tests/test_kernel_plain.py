@@ -345,11 +345,12 @@ def roomy(n: Sizes) -> Sizes:
 
 @needs_kernel
 @pytest.mark.parametrize("isa", ISAS)
-@given(n=FAST, N=st.integers(1, 20), T=st.integers(1, 30), seed=SEEDS, symbols=st.booleans())
+@given(n=FAST, N=st.integers(1, 5), T=st.integers(1, 30), seed=SEEDS, symbols=st.booleans())
 def test_fast_on_line_learning_is_the_plain_one(
     plain: Plain, isa: str, n: Sizes, N: int, T: int, seed: int, symbols: bool
 ) -> None:
-    n, rate = roomy(n), 0.1 / (T if n.every else 1)
+    # Few and small updates: each multiplies what rounding has done.
+    n, rate = roomy(n), 0.05 / (T if n.every else 1)
     data, vector = problem(n, N, T, seed, symbols, np.float32), block_weights(n, seed, np.float32)
     wanted = vector.astype(np.float64)
     answers = plain.learn1997(n, rate, wanted, doubled(data))

@@ -286,7 +286,10 @@ def test_what_is_no_ledger_is_refused(tmp_path: Path, capsys) -> None:
 
 def test_progress_in_words() -> None:
     half = Progress(10, skipped=2, done=3, failed=1, elapsed=4000.0)
+    half.latest = 4000.0
     assert progress.trials(half) == "5 of 10 trials done, 1 failed, 1:06:40 left"
+    half.latest = 400.0
+    assert progress.trials(half).endswith("1 failed, none has ended for 1:00:00")
     assert progress.trials(Progress(10)) == "0 of 10 trials done"
 
 
