@@ -57,41 +57,42 @@ def trace(reads: int) -> np.ndarray:
     return np.append(np.hstack([values, ends]).ravel(), -3)
 
 
-def long_calls(threads: int) -> dict[str, Callable[[], Any]]:
-    """Calls that take many seconds, their arguments made."""
-    lstm, old = {**LSTM, "threads": threads}, {**OLD, "threads": threads}
-    weights, wide = np.zeros(P, "f4"), {"blocks": 4, "block_size": 6}
-    return {
-        "predict": partial(kernel.predict, weights, *batch(64, 200_000)[:2], **lstm),
-        "one sequence": partial(kernel.predict, weights, *batch(1, 2_000_000)[:2], **lstm),
-        "gradient": partial(kernel.gradient, weights, *batch(8192, 400), **lstm),
-        "train": partial(
-            kernel.train,
-            *(weights, np.zeros(P, "f4"), np.zeros(P, "f4"), 0),
-            *(*batch(40, 64, 1000), np.full(40, 0.01)),
-            **(lstm | ADAM),
-        ),
-        "online1997": partial(
-            kernel.online1997,
-            *online(16, 2000, 2000, 32 * 35 + 25),
-            thresholds=np.array([0]),
-            **(old | wide | FULL),
-        ),
-        "stack_depths": partial(kernel.stack_depths, trace(2**24), 2**20),
-    }
+WIDE = {"blocks": 4, "block_size": 6}
+# Calls that take many seconds; each makes its arguments when it is asked for.
+LONG: dict[str, Callable[[], Callable[..., Any]]] = {
+    "predict": lambda: partial(kernel.predict, np.zeros(P, "f4"), *batch(64, 200_000)[:2], **LSTM),
+    "one sequence": lambda: partial(
+        kernel.predict, np.zeros(P, "f4"), *batch(1, 2_000_000)[:2], **LSTM
+    ),
+    "gradient": lambda: partial(kernel.gradient, np.zeros(P, "f4"), *batch(8192, 400), **LSTM),
+    "train": lambda: partial(
+        kernel.train,
+        *(np.zeros(P, "f4"), np.zeros(P, "f4"), np.zeros(P, "f4"), 0),
+        *(*batch(40, 64, 1000), np.full(40, 0.01)),
+        **(LSTM | ADAM),
+    ),
+    "online1997": lambda: partial(
+        kernel.online1997,
+        *online(16, 2000, 1000, 32 * 35 + 25),
+        thresholds=np.array([0]),
+        **(OLD | WIDE | FULL),
+    ),
+    "stack_depths": lambda: partial(kernel.stack_depths, trace(2**24), 2**20),
+}
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("name", long_calls(1) if kernel else [])
+@pytest.mark.parametrize("name", LONG)
 def test_a_signal_ends_a_native_call(name: str, threads: int) -> None:
     """What the handler raises comes out of the call, long before the call would have ended."""
-    call, main = long_calls(threads)[name], threading.main_thread().ident
+    call, main = LONG[name](), threading.main_thread().ident
+    more = {} if name == "stack_depths" else {"threads": threads}
     assert main is not None
     timer = threading.Timer(0.2, signal.pthread_kill, (main, signal.SIGINT))
     timer.start()
     started = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
-        call()
+        call(**more)
     assert time.monotonic() - started < 4
 
 
