@@ -109,6 +109,8 @@ async def opened(workers: int) -> AsyncIterator[Cluster]:
     Raises:
         WorkersGone: they do not start, or not again.
     """
+    # What is left at the end of this process, Dask ends then, and would say so.
+    logging.getLogger("distributed.process").setLevel(logging.CRITICAL)
     cluster: Any = distributed.LocalCluster(
         n_workers=workers,
         threads_per_worker=1,
