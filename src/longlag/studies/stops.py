@@ -7,7 +7,7 @@ sequences: their mean is then the restricted mean. Errors are those of the trial
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, get_type_hints
 
@@ -208,7 +208,7 @@ def _number(value: float, form: str = "") -> str:
     return "–" if math.isnan(value) else format(value, form)
 
 
-COLUMNS = {
+COLUMNS: dict[str, Callable[[Row], str]] = {
     "stop": point,
     "who": lambda row: "here",
     "solved": lambda row: f"{row['solved']} of {row['solved'] + row['unsolved']}",
@@ -223,7 +223,7 @@ COLUMNS = {
     "RMSE": lambda row: _number(row["rmse"], ".4f"),
     "mean abs. error": lambda row: _number(row["mae"], ".4f"),
 }
-PUBLISHED = {
+PUBLISHED: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "who": lambda paper: "paper",
     "solved": lambda paper: "10 of 10",
     "sequences: mean": lambda paper: f"{paper['sequences']:,}",

@@ -111,7 +111,8 @@ class Crew:
     """
 
     def __init__(self, who: str, start: str | None, now: float) -> None:
-        self.who, self.start = who, start
+        self.who: str = who
+        self.start: str | None = start
         self.workers: dict[str, Worker] = {}
         self.worked: bool = False  # whether one was ever ready
         self._looked = now

@@ -31,7 +31,10 @@ from longlag.tasks.task import Batch, Drawing, Role, Task
 SYMBOLS = "EBabcdXY"
 BEGIN, TRIGGER, DISTRACTORS, X = 0, 1, (2, 6), 6  # indices in SYMBOLS; Y follows X
 # In hundredths of T, the first and the last position at which each of the symbols can be.
-WINDOWS = {2: ((10, 20), (50, 60)), 3: ((10, 20), (33, 43), (66, 76))}
+WINDOWS: dict[int, tuple[tuple[int, int], ...]] = {
+    2: ((10, 20), (50, 60)),
+    3: ((10, 20), (33, 43), (66, 76)),
+}
 COUNT = {2: "two", 3: "three"}
 
 
