@@ -161,11 +161,17 @@ class MinibatchLearner:
         """Whether test sequences are drawn one after another, as published."""
         return self._rule.draw_order == "published"
 
+    @property
+    def _arrays(self) -> dict[str, np.ndarray]:
+        """What learning changes, by the names that `state` gives them."""
+        arrays = {f"moment_{name}": m for name, m in self.optimizer.moments.items()}
+        if self.average is not None:
+            arrays["average"] = self.average
+        return arrays | {"weights": self.weights}
+
     def marked(self) -> Callable[[], None]:
         """What puts the learner back to where it is now."""
-        arrays = [self.weights, *self.optimizer.moments.values()]
-        arrays += [] if self.average is None else [self.average]
-        put_back, step = _copied(arrays), self.optimizer.step
+        put_back, step = _copied([*self._arrays.values()]), self.optimizer.step
         streams = [(s.bit_generator, s.bit_generator.state) for s in (self._training, self._test)]
 
         def all_of_it() -> None:
@@ -177,22 +183,15 @@ class MinibatchLearner:
         return all_of_it
 
     def state(self) -> dict[str, Any]:
-        arrays = {f"moment_{name}": m.copy() for name, m in self.optimizer.moments.items()}
-        if self.average is not None:
-            arrays["average"] = self.average.copy()
-        return arrays | {
-            "weights": self.weights.copy(),
+        return {name: array.copy() for name, array in self._arrays.items()} | {
             "step": self.optimizer.step,
             "training_stream": json.dumps(self._training.bit_generator.state),
             "test_stream": json.dumps(self._test.bit_generator.state),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        arrays = {"weights": self.weights, "average": self.average}
-        arrays |= {f"moment_{name}": m for name, m in self.optimizer.moments.items()}
-        for name, array in arrays.items():
-            if array is not None:
-                array[:] = checks.array(name, state[name], array.dtype, array.shape)
+        for name, array in self._arrays.items():
+            array[:] = checks.array(name, state[name], array.dtype, array.shape)
         self.optimizer.step = int(state["step"])
         self._training.bit_generator.state = json.loads(state["training_stream"])
         self._test.bit_generator.state = json.loads(state["test_stream"])

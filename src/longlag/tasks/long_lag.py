@@ -16,14 +16,14 @@ since the symbols between cannot be told (a reading of the paper, which has 0.25
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import ClassVar, Literal, NamedTuple, Self
+from dataclasses import dataclass
+from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
 
 from longlag import checks
 from longlag.settings import setting
-from longlag.tasks.task import LAG, Answered, Batch, Drawing, OwnLengths, Role, last_steps, one_hot
+from longlag.tasks.task import LAG, Answered, Batch, Drawing, LagSteps, Role, last_steps, one_hot
 
 Middle = Literal["regular", "random"]
 LONGEST = 10_000
@@ -37,7 +37,7 @@ class Sequence(NamedTuple):
 
 
 @dataclass(frozen=True)
-class LongLag(OwnLengths):
+class LongLag(LagSteps):
     """The task and its rules; see the module's docstring. Symbols are a1 ... a(p-1), x, y.
 
     Args:
@@ -50,6 +50,7 @@ class LongLag(OwnLengths):
 
     symbols: ClassVar[bool] = True
     answered: ClassVar[Answered] = "every"
+    longest: ClassVar[int] = LONGEST
     tolerance: ClassVar[float] = 0.25
     source: ClassVar[str] = "Hochreiter & Schmidhuber 1997, Experiments 2a and 2b"
 
@@ -67,22 +68,6 @@ class LongLag(OwnLengths):
     @property
     def outputs(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
         return self.lag + 1
-
-    @property
-    def steps(self) -> tuple[int, int]:
-        return self.lag, self.lag
-
-    @property
-    def shortest(self) -> int:
-        return 2
-
-    def at_length(self, length: int) -> Self:
-        return replace(self, lag=checks.whole("length", length, self.shortest, LONGEST))
-
-    @property
-    def minimal_lag(self) -> int:
-        """Steps from the first symbol to where it is asked for again."""
-        return self.lag - 1
 
     @property
     def mean_target(self) -> np.ndarray:

@@ -232,9 +232,7 @@ class MarkedPairs(Task):
             ValueError: a length below min_length, or no generator.
         """
         checks.generator("rng", rng)
-        if length is None:
-            length = int(rng.integers(self.min_length, self.max_length + 1))
-        length = checks.whole("length", length, self.min_length)
+        length = self._length(rng, length)
         values = rng.uniform(0.0, 1.0, size=length)
         if self.kind == "adding":
             values = 2 * values - 1

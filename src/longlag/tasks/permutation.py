@@ -17,20 +17,20 @@ step: right is where the output of the first symbol is the most active one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import ClassVar, NamedTuple, Self
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from longlag import checks
 from longlag.settings import setting
-from longlag.tasks.recalled import COUNTS, LONGEST, Counts
+from longlag.tasks.recalled import COUNTS, LONGEST, Counts, RecallCounts, Sequence
 from longlag.tasks.task import (
     LAG,
     Answered,
     Batch,
     Drawing,
-    OwnLengths,
+    LagSteps,
     Role,
     last_steps,
     most_active,
@@ -38,16 +38,8 @@ from longlag.tasks.task import (
 )
 
 
-class Sequence(NamedTuple):
-    """One sequence: symbols (T,), targets (T, 100), and the steps that count, (T,) bool."""
-
-    inputs: np.ndarray
-    target: np.ndarray
-    counted: np.ndarray
-
-
 @dataclass(frozen=True)
-class Permutation(OwnLengths):
+class Permutation(RecallCounts, LagSteps):
     """The task and its rules; see the module's docstring.
 
     Args:
@@ -61,6 +53,7 @@ class Permutation(OwnLengths):
 
     symbols: ClassVar[bool] = True
     answered: ClassVar[Answered] = "every"
+    longest: ClassVar[int] = LONGEST
     source: ClassVar[str] = "Martens & Sutskever 2011; Pascanu, Mikolov & Bengio 2013"
 
     lag: int = setting(100, LAG, 2, LONGEST)
@@ -80,33 +73,11 @@ class Permutation(OwnLengths):
         return self.alphabet
 
     @property
-    def steps(self) -> tuple[int, int]:
-        return self.lag, self.lag
-
-    @property
-    def shortest(self) -> int:
-        return 2
-
-    def at_length(self, length: int) -> Self:
-        return replace(self, lag=checks.whole("length", length, self.shortest, LONGEST))
-
-    @property
-    def minimal_lag(self) -> int:
-        """Steps from the first symbol to where it is asked for."""
-        return self.lag - 1
-
-    @property
     def mean_target(self) -> np.ndarray:
         """1/2 for each of the first two symbols at the last step, 1/98 for the others before."""
         last = 1.0 if self.counts == "recall" else 1 / self.lag
         others = self.alphabet - 2
         return np.array([last / 2] * 2 + [(1 - last) / others] * others)
-
-    @property
-    def chance_mse(self) -> float:
-        """Mean over the outputs of m (1 - m), m being the mean target."""
-        m = self.mean_target
-        return float(np.mean(m * (1 - m)))
 
     @property
     def chance_correct(self) -> float:
@@ -152,10 +123,6 @@ class Permutation(OwnLengths):
         if self.masked:
             made.counted = last_steps(made)
         return made
-
-    @property
-    def masked(self) -> bool:
-        return self.counts == "recall"
 
     @property
     def what(self) -> str:

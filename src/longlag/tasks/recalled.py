@@ -36,8 +36,28 @@ class Sequence(NamedTuple):
     counted: np.ndarray
 
 
+class RecallCounts:
+    """What tasks have of which every answer counts, or those of the recall alone."""
+
+    counts: Counts
+
+    @property
+    def masked(self) -> bool:
+        return self.counts == "recall"
+
+    @property
+    @abstractmethod
+    def mean_target(self) -> np.ndarray: ...
+
+    @property
+    def chance_mse(self) -> float:
+        """Mean over the outputs of m (1 - m), m being the mean target."""
+        m = self.mean_target
+        return float(np.mean(m * (1 - m)))
+
+
 @dataclass(frozen=True)
-class Recalled(OwnLengths):
+class Recalled(RecallCounts, OwnLengths):
     """A task of repeating a pattern; see the module's docstring.
 
     Args:
@@ -100,12 +120,6 @@ class Recalled(OwnLengths):
         return np.append(np.full(A, share / A), 1 - share)
 
     @property
-    def chance_mse(self) -> float:
-        """Mean over the A + 1 outputs of m (1 - m), m being the mean target."""
-        m = self.mean_target
-        return float(np.mean(m * (1 - m)))
-
-    @property
     def chance_correct(self) -> float:
         """One symbol at all steps: A^-n in the recall; where blank must be told, too, never."""
         n, A = self.pattern
@@ -157,10 +171,6 @@ class Recalled(OwnLengths):
         """Whether the right symbol is the most active output at every step that counts."""
         right = most_active(answers, batch.targets > 0.5)
         return np.all(right | ~self.judged(batch), axis=1)
-
-    @property
-    def masked(self) -> bool:
-        return self.counts == "recall"
 
     @property
     def what(self) -> str:

@@ -222,6 +222,16 @@ class Task(Part, ABC):
         checks.whole("length", length, self.shortest)
         return replace(self, min_length=length, max_length=length)
 
+    def _length(self, rng: np.random.Generator, length: int | None) -> int:
+        """The length of a sequence: drawn where it is not given.
+
+        Raises:
+            ValueError: a length below min_length.
+        """
+        if length is None:
+            length = int(rng.integers(self.min_length, self.max_length + 1))
+        return checks.whole("length", length, self.min_length)
+
     @property
     def tested(self) -> Task:
         """The task on which a run is tested."""
@@ -390,6 +400,33 @@ class OwnLengths(Task):
         """Refuses a length that a sequence cannot have."""
         if length is not None:
             checks.whole("length", length, self.min_length, self.max_length)
+
+
+class LagSteps(OwnLengths):
+    """A task of sequences of exactly `lag` steps, of which the last asks for the first.
+
+    Attributes:
+        longest: the largest lag.
+    """
+
+    longest: ClassVar[int]
+    lag: int
+
+    @property
+    def steps(self) -> tuple[int, int]:
+        return self.lag, self.lag
+
+    @property
+    def shortest(self) -> int:
+        return 2
+
+    def at_length(self, length: int) -> Self:
+        return replace(self, lag=checks.whole("length", length, self.shortest, self.longest))
+
+    @property
+    def minimal_lag(self) -> int:
+        """Steps from the first symbol to where it is asked for."""
+        return self.lag - 1
 
 
 # -- steps and answers ----------------------------------------------------------------------------

@@ -149,9 +149,7 @@ class TemporalOrder(Task):
             ValueError: a length below min_length.
         """
         checks.generator("rng", rng)
-        if length is None:
-            length = int(rng.integers(self.min_length, self.max_length + 1))
-        length = checks.whole("length", length, self.min_length)
+        length = self._length(rng, length)
         inputs = np.empty(length, dtype=np.int64)
         inputs[0], inputs[-1] = BEGIN, TRIGGER
         inputs[1:-1] = rng.integers(*DISTRACTORS, size=length - 2)

@@ -111,9 +111,7 @@ class TwoSequence(Task):
             ValueError: a length below min_length.
         """
         checks.generator("rng", rng)
-        if length is None:
-            length = int(rng.integers(self.min_length, self.max_length + 1))
-        length = checks.whole("length", length, self.min_length)
+        length = self._length(rng, length)
         kind = 1 + int(rng.integers(2))
         elements, first = DEVIATION * rng.standard_normal(length), slice(self.first_elements)
         if self.variant != "b":

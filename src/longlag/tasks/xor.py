@@ -98,9 +98,7 @@ class ExclusiveOr(Task):
             ValueError: a length below min_length.
         """
         checks.generator("rng", rng)
-        if length is None:
-            length = int(rng.integers(self.min_length, self.max_length + 1))
-        length = checks.whole("length", length, self.min_length)
+        length = self._length(rng, length)
         bits, markers = rng.integers(2, size=length), np.zeros(length)
         first, second = (int(rng.integers(w.start, w.stop)) for w in self.mark_windows)
         markers[[first, second]] = 1
