@@ -23,7 +23,7 @@ def main() -> int:
     args = flags.read(sys.argv[1:])
     recipe = chosen(args, max_iters=6000)
     for path in figures.write_figures(trained(args, recipe, args.out), args.out):
-        print(one_line(str(path)))
+        print(one_line(path))
     return 0
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import importlib.util
-import io
 import itertools
 import json
 from typing import Any
@@ -21,6 +20,7 @@ from longlag.learning.side_by_side import side_by_side
 from longlag.learning.training import Training
 from longlag.networks.network import flatten
 from longlag.networks.registry import NETWORKS
+from test_training import through_a_file
 
 HAS_TORCH = importlib.util.find_spec("torch") is not None
 needs_kernel = pytest.mark.skipif(load_kernel() is None, reason="no native kernel")
@@ -66,18 +66,6 @@ def finish(training: Training) -> Training:
     while training.stopped_by is None:
         training.advance()
     return training
-
-
-def through_a_file(state: dict[str, Any]) -> dict[str, Any]:
-    """Arrays through npz, the rest through JSON."""
-    buffer = io.BytesIO()
-    arrays = {k: v for k, v in state.items() if isinstance(v, np.ndarray)}
-    np.savez(buffer, allow_pickle=False, **arrays)
-    buffer.seek(0)
-    with np.load(buffer, allow_pickle=False) as loaded:
-        back = dict(loaded)
-    rest = {k: v for k, v in state.items() if k not in arrays}
-    return back | json.loads(json.dumps(rest))
 
 
 def assert_same(one: Training, other: Training) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 
 
@@ -46,9 +47,9 @@ def say(text: str) -> None:
     print(one_line(text), file=MESSAGES, flush=True)
 
 
-def one_line(sentence: str) -> str:
-    """The sentence, with what is no visible character, such as a path's newline, escaped."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in sentence)
+def one_line(words: str | os.PathLike[str]) -> str:
+    """A sentence or a path; what is no visible character in it, such as a newline, is escaped."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in os.fspath(words))
 
 
 def replace_what_is_lacking() -> None:

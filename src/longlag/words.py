@@ -80,13 +80,7 @@ def seconds(value: float) -> str:
 
 def training_json(run: Run) -> dict[str, Any]:
     return {
-        "recipe": run.recipe.name,
-        "seed": run.seed,
-        "engine": run.engine,
-        "isa": run.isa,
-        "iterations": run.iterations,
-        "sequences": run.sequences,
-        "stopped_by": run.stopped_by,
+        **contents.summary(run),
         "elapsed_sec": run.history.elapsed_sec,
         "score": run.score.as_dict(),
         **contents.stops_json(run),
@@ -106,7 +100,7 @@ def score_card(run: Run, directory: Path) -> str:
         f"{run.sequences:,} sequences ({updates}, "
         f"{seconds(run.history.elapsed_sec)}, {_by_whom(run.engine, run.isa)})"
     )
-    parts = [head, scores(run.recipe.task.tested, run.score), f"run in {one_line(str(directory))}"]
+    parts = [head, scores(run.recipe.task.tested, run.score), f"run in {one_line(directory)}"]
     if run.stops:
         parts.insert(1, _stop_table(run))
     return "\n\n".join(parts)

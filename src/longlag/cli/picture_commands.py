@@ -17,7 +17,7 @@ def figures(args: Namespace) -> int:
     if (out / runs.HISTORY).exists() and not out.samefile(args.run):
         raise ValueError(f"--out {out} is the directory of another run, with its own pictures")
     for path in drawing.write_figures(run, runs.writable(out)):
-        print(one_line(str(path)))
+        print(one_line(path))
     return 0
 
 
@@ -27,7 +27,7 @@ def animate(args: Namespace) -> int:
         raise ValueError(f"{args.run} has no {runs.SNAPSHOTS}, which the animation is made of")
     out = output(args.out or args.run / "animation.gif", *files_of(args.run))
     drawing.write_animation(run, out, n_frames=args.n_frames, fps=args.fps, length=args.length)
-    print(one_line(str(out)))
+    print(one_line(out))
     return 0
 
 
@@ -41,5 +41,5 @@ def explore(args: Namespace) -> int:
     if out.is_dir():
         raise ValueError(f"--out must be a file, and {out} is a directory")
     output(out, *(file for path in args.runs for file in files_of(path)))
-    print(one_line(str(explorer.write_page(loaded, out))))
+    print(one_line(explorer.write_page(loaded, out)))
     return 0

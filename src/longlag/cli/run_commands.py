@@ -121,7 +121,7 @@ def export(args: Namespace) -> int:
     output(args.out, *files_of(args.run))
     interop.write(run, args.out, args.format)
     content = {"file": str(args.out), "format": args.format, **words.training_json(run)}
-    print(files.to_json(content) if args.json else one_line(str(args.out)))
+    print(files.to_json(content) if args.json else one_line(args.out))
     return 0
 
 

@@ -87,7 +87,7 @@ def _show(task: Task, args: Namespace) -> int:
         print(files.to_json({**_about(task), "sequences": told}))
         return 0
     if args.out:
-        print(one_line(str(args.out)))
+        print(one_line(args.out))
     else:
         width = shutil.get_terminal_size().columns
         for one, text in zip(sequences, told, strict=True):

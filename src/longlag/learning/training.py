@@ -198,13 +198,13 @@ class Training:
 
     def _marked(self) -> Callable[[], None]:
         """What puts the training back to where it is now."""
-        learner = self.learner.marked()
+        put_learner_back = self.learner.marked()
         known = (self.iteration, self.stopped_by, self.score, self.stops)
         ends = len(self.losses), len(self.tests), len(self.snapshots)
         waiting, tests = self._waiting.copy(), self.tests
 
         def put_back() -> None:
-            learner()
+            put_learner_back()
             self.iteration, self.stopped_by, self.score, self.stops = known
             self._waiting, self.tests = waiting, tests[: ends[1]]
             del self.losses[ends[0] :]

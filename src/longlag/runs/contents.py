@@ -26,11 +26,9 @@ class Refused(ValueError):
     """A directory that must not be written to or cannot be read; the message says why."""
 
 
-def describe(run: Run) -> dict[str, Any]:
-    """The content of history.json: all of a run but its weights and snapshots."""
-    history = run.history
+def summary(run: Run) -> dict[str, Any]:
+    """What a run is of, and how far it went."""
     return {
-        "format": FORMAT,
         "recipe": run.recipe.name,
         "seed": run.seed,
         "engine": run.engine,
@@ -38,6 +36,15 @@ def describe(run: Run) -> dict[str, Any]:
         "iterations": run.iterations,
         "sequences": run.sequences,
         "stopped_by": run.stopped_by,
+    }
+
+
+def describe(run: Run) -> dict[str, Any]:
+    """The content of history.json: all of a run but its weights and snapshots."""
+    history = run.history
+    return {
+        "format": FORMAT,
+        **summary(run),
         "score": run.score.as_dict(),
         **stops_json(run),
         "final_test_mse": run.score.mse,
