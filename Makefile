@@ -61,8 +61,11 @@ lint: .venv/tested
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 
+# Two processes, a file of tests each at a time.
+SIDE_BY_SIDE = -n 2 --dist loadfile
+
 test: lint
-	$(BIN)/python -m pytest -m "not long" --maxfail=10 --cov --cov-report=term --cov-fail-under=90
+	$(BIN)/python -m pytest -m "not long" $(SIDE_BY_SIDE) --maxfail=10 --cov --cov-report=term --cov-fail-under=90
 
 test-long: .venv/tested | arm
 	$(BIN)/python -m pytest tests -m "long or survives" --reliability docs/reliability.md
@@ -76,7 +79,7 @@ APART = documented_commands faults fuzz_commands fuzz_files published silence
 
 test-lowest: build/lowest/installed | chromium
 	$(LOWEST) ruff check .
-	$(LOWEST) pytest -m "not long" -W default::DeprecationWarning \
+	$(LOWEST) pytest -m "not long" $(SIDE_BY_SIDE) -W default::DeprecationWarning \
 		$(APART:%=--ignore=tests/test_%.py)
 
 build/lowest/installed: $(SOURCES) tests/lowest.py

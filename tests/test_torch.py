@@ -506,14 +506,16 @@ def same(a: list[list[np.ndarray]], b: list[list[np.ndarray]]) -> bool:
     )
 
 
-@pytest.mark.filterwarnings("ignore:This DataLoader", "ignore:.*multi-threaded")
+@pytest.mark.filterwarnings("ignore:This DataLoader")
 def test_the_batches_do_not_depend_on_the_number_of_workers() -> None:
     data = Sequences(recipe("robust", min_length=20), seed=4, batch_size=3, batches=7)
     alone = arrays(data)
     assert same(alone, arrays(data))
     assert len({batch[0].tobytes() for batch in alone}) == 7
     for workers in (1, 2):
-        loader = DataLoader(data, batch_size=None, num_workers=workers)
+        loader = DataLoader(
+            data, batch_size=None, num_workers=workers, multiprocessing_context="forkserver"
+        )
         assert same(alone, arrays(loader))
     other = Sequences(recipe("robust", min_length=20), seed=5, batch_size=3, batches=7)
     assert not same(alone, arrays(other))
@@ -523,10 +525,12 @@ def first(items: list[TorchBatch]) -> TorchBatch:
     return items[0]
 
 
-@pytest.mark.filterwarnings("ignore:.*multi-threaded", "ignore:'pin_memory' argument is set")
+@pytest.mark.filterwarnings("ignore:'pin_memory' argument is set")
 def test_a_loader_that_would_make_batches_of_batches_is_refused() -> None:
     data = Sequences(recipe("robust", min_length=20), batch_size=3, batches=4)
-    fork, spawn = ({"num_workers": 1, "multiprocessing_context": how} for how in ("fork", "spawn"))
+    # A fork of this process itself, which has the threads of several libraries, is not safe.
+    ways = ("forkserver", "spawn")
+    fork, spawn = ({"num_workers": 1, "multiprocessing_context": how} for how in ways)
     whole, collating = {"batch_size": None}, {"batch_size": 2, "collate_fn": default_collate}
     for more in ({}, {"batch_size": 4}, {"pin_memory": True}, collating, fork, spawn):
         with pytest.raises(ValueError, match=r"whole batches already: .* batch_size=None"):
