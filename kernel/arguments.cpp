@@ -24,6 +24,7 @@ const char* element_name(Element element) {
   switch (element) {
     case Element::kFloat32: return "float32";
     case Element::kFloat64: return "float64";
+    case Element::kBool: return "bool";
     default: return "int64";
   }
 }
@@ -35,6 +36,7 @@ bool is_element(const Py_buffer& view, Element element) {
   switch (element) {
     case Element::kFloat32: return *format == 'f';
     case Element::kFloat64: return *format == 'd';
+    case Element::kBool: return *format == '?';
     default: return (*format == 'q' || *format == 'l') && view.itemsize == 8;
   }
 }

@@ -29,7 +29,7 @@ struct Extent {
   const char* letter = nullptr;
 };
 
-enum class Element { kFloat32, kFloat64, kInt64 };
+enum class Element { kFloat32, kFloat64, kInt64, kBool };
 
 class Array {
  public:

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -51,6 +52,39 @@ class Given {
 
   Array array_;
   std::vector<std::int32_t> symbols_;
+};
+
+// Steps (..., T) bool, of sequences whose every step is answered; or None.
+class Steps {
+ public:
+  Steps(const Asked& n, nb::handle object, const char* name, std::vector<Extent> shape) {
+    if (object.is_none()) return;
+    if (!n.every) refuse(name, "steps where the last one alone is answered", "None");
+    array_.emplace(object, name, Element::kBool, std::move(shape));
+  }
+  const unsigned char* data() const {
+    return array_ ? array_->data<const unsigned char>() : nullptr;
+  }
+
+ private:
+  std::optional<Array> array_;
+};
+
+// Which steps of sequences count: at least one in each run of `together` of them.
+class Counted : public Steps {
+ public:
+  Counted(const Asked& n, nb::handle object, std::vector<Extent> shape,
+          const std::vector<std::int64_t>& lengths, std::int64_t steps, std::int64_t together)
+      : Steps(n, object, "counted", std::move(shape)) {
+    for (std::size_t first = 0; data() && first < lengths.size(); first += together) {
+      bool any = false;
+      for (std::size_t b = first; b < first + together; ++b)
+        for (std::int64_t t = 0; t < lengths[b]; ++t) any |= data()[b * steps + t] != 0;
+      if (!any)
+        refuse("counted", "false throughout from sequence " + std::to_string(first) + " on",
+               together > 1 ? "true at a step of every batch" : "true at a step of every sequence");
+    }
+  }
 };
 
 // The shape of answers and targets to `lead` sequences of so many steps: no axis of one output.

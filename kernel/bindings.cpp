@@ -46,8 +46,9 @@ struct Batch {
   }
   std::int64_t batch() const { return given.extent(0); }
   std::int64_t steps() const { return given.extent(1); }
-  Sequences sequences(const float* targets = nullptr) const {
-    return {given.inputs(), given.symbols(), targets, lengths.data(), batch(), steps()};
+  Sequences sequences(const float* targets = nullptr,
+                      const unsigned char* counted = nullptr) const {
+    return {given.inputs(), given.symbols(), targets, lengths.data(), batch(), steps(), counted};
   }
   Result<float> answers(const Network& network) const {
     return Result<float>(
@@ -104,13 +105,16 @@ nb::dict py_states(nb::handle parameters, nb::handle inputs, nb::handle lengths,
 nb::tuple py_gradient(nb::handle parameters, nb::handle inputs, nb::handle lengths,
                       nb::handle targets, nb::handle hidden, nb::handle sigmoid_output,
                       nb::handle forget_gate, nb::handle input_size, nb::handle output_size,
-                      nb::handle symbols, nb::handle every, nb::handle isa, nb::handle threads) {
+                      nb::handle symbols, nb::handle every, nb::handle isa, nb::handle threads,
+                      nb::handle counted) {
   const Network network = network_of(hidden, sigmoid_output, forget_gate, input_size, output_size,
                                      symbols, every);
   Setting setting = setting_of(network, isa, threads);
   const Batch batch(network, parameters, inputs, lengths);
   const Array wanted(targets, "targets", Element::kFloat32,
                      answers_shape(network, std::vector<Extent>{batch.batch()}, batch.steps()));
+  const Counted counting(network, counted, {batch.batch(), batch.steps()}, batch.lengths,
+                         batch.steps(), batch.batch());
   wanted.require_finite();
   Result<float> predictions = batch.answers(network);
   Result<float> gradients({std::size_t(parameter_count(network))});
@@ -118,7 +122,7 @@ nb::tuple py_gradient(nb::handle parameters, nb::handle inputs, nb::handle lengt
   freely([&](Watch* watch) {
     setting.watch = watch;
     loss = gradient(setting, batch.parameters.data<const float>(),
-                    batch.sequences(wanted.data<const float>()), predictions.data(),
+                    batch.sequences(wanted.data<const float>(), counting.data()), predictions.data(),
                     gradients.data());
   });
   return nb::make_tuple(loss, predictions.array(), gradients.array());
@@ -185,7 +189,8 @@ nb::tuple py_train(nb::handle parameters, nb::handle first_moment, nb::handle se
                    nb::handle forget_gate, nb::handle input_size, nb::handle output_size,
                    nb::handle symbols, nb::handle every, nb::handle optimizer, nb::handle beta1,
                    nb::handle beta2, nb::handle epsilon, nb::handle clip, nb::handle isa,
-                   nb::handle threads, nb::handle average, nb::handle average_decay) {
+                   nb::handle threads, nb::handle average, nb::handle average_decay,
+                   nb::handle counted) {
   const Network network = network_of(hidden, sigmoid_output, forget_gate, input_size, output_size,
                                      symbols, every);
   Setting setting = setting_of(network, isa, threads);
@@ -209,10 +214,11 @@ nb::tuple py_train(nb::handle parameters, nb::handle first_moment, nb::handle se
   const Array wanted(targets, "targets", Element::kFloat32,
                      answers_shape(network, std::vector<Extent>{iterations, batch}, steps));
   const Array rates(learning_rates, "learning_rates", Element::kFloat64, {iterations});
+  const Counted counting(network, counted, {iterations, batch, steps}, lasts, steps, batch);
   wanted.require_finite();
   check_rates(rates);
   const Training training{{given.inputs(), given.symbols(), wanted.data<const float>(),
-                           lasts.data(), iterations * batch, steps},
+                           lasts.data(), iterations * batch, steps, counting.data()},
                           rates.data<const double>(),
                           iterations,
                           batch,
@@ -263,14 +269,15 @@ constexpr const char* kStatesDoc =
     "candidate; zero after a sequence's end. Arguments as of predict.";
 constexpr const char* kGradientDoc =
     "(loss, answers, gradient (P,)) of the mean of (y - t)² over all numbers asked for.\n\n"
-    "targets float32, in the shape of the answers; other arguments as of predict. The gradient\n"
-    "is not clipped.";
+    "targets float32, in the shape of the answers; other arguments as of predict. counted (B, T)\n"
+    "bool, if every step answers: which answers are asked for; all where it is None. The\n"
+    "gradient is not clipped.";
 constexpr const char* kTrainDoc =
     "N iterations of forward, backward, clip and update; returns (losses, updates_done).\n\n"
     "Writes to parameters, first_moment, second_moment and, if given, average: (P,) float32,\n"
     "none sharing memory with another. step: updates made before this call. inputs\n"
-    "(N, B, T, D) or symbols (N, B, T), lengths (N, B), targets (N, B, ...) as of gradient,\n"
-    "learning_rates (N,) float64.\n"
+    "(N, B, T, D) or symbols (N, B, T), lengths (N, B), targets (N, B, ...), counted (N, B, T) as\n"
+    "of gradient, learning_rates (N,) float64.\n"
     "optimizer \"adam\" (with bias correction) or \"sgd\" (takes no notice of the moments, which\n"
     "may be None); clip bounds the global norm, inf for none. After each update\n"
     "average = average_decay·average + (1 - average_decay)·parameters.\n\n"
@@ -307,7 +314,8 @@ NB_MODULE(_kernel, module) {
              "lengths"_a.none(), "targets"_a.none(), nb::kw_only(), "hidden"_a.none(),
              "sigmoid_output"_a.none(), "forget_gate"_a.none(), "input_size"_a.none() = 2,
              "output_size"_a.none() = 1, "symbols"_a.none() = false, "every"_a.none() = false,
-             "isa"_a.none(), "threads"_a.none() = 1, kGradientDoc);
+             "isa"_a.none(), "threads"_a.none() = 1, "counted"_a.none() = nb::none(),
+             kGradientDoc);
   module.def("train", &py_train, "parameters"_a.none(), "first_moment"_a.none(),
              "second_moment"_a.none(), "step"_a.none(), "inputs"_a.none(), "lengths"_a.none(),
              "targets"_a.none(), "learning_rates"_a.none(), nb::kw_only(), "hidden"_a.none(),
@@ -316,7 +324,7 @@ NB_MODULE(_kernel, module) {
              "optimizer"_a.none(),
              "beta1"_a.none(), "beta2"_a.none(), "epsilon"_a.none(), "clip"_a.none(),
              "isa"_a.none(), "threads"_a.none() = 1, "average"_a.none() = nb::none(),
-             "average_decay"_a.none() = 0.0, kTrainDoc);
+             "average_decay"_a.none() = 0.0, "counted"_a.none() = nb::none(), kTrainDoc);
   add_online1997(module);
   add_movement(module);
 }

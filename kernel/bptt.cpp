@@ -738,6 +738,8 @@ void output_error(const Network& network, const Lineup& lineup, const Workspace&
     for (int lane = 0; lane < kGroup; ++lane)
       for (std::int64_t k = 0; k < counts[lane]; ++k)
         work.errors[k * kRow + lane] = lineup.targets[lane][k];
+  for (int lane = 0; lane < kGroup; ++lane)
+    excuse(network, lineup, lane, 0, lineup.lengths[lane], work.answers, work.errors);
   for (std::int64_t row = 0; row < all; ++row) {
     float* error = work.errors + row * kRow;
     const float* y = work.answers + row * kRow;

@@ -4,7 +4,6 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
-#include <numeric>
 #include <vector>
 
 #include "denormals.hpp"
@@ -61,11 +60,14 @@ class Batches {
 
  private:
   // How many numbers a batch asks for.
-  static std::int64_t asked_for(const Network& n, const Sequences& sequences) {
-    std::int64_t answers = sequences.batch;
-    if (n.every)
-      answers = std::accumulate(sequences.lengths, sequences.lengths + sequences.batch,
-                                std::int64_t{0});
+  static std::int64_t asked_for(const Network& n, const Sequences& all) {
+    std::int64_t answers = n.every ? 0 : all.batch;
+    for (std::int64_t b = 0; n.every && b < all.batch; ++b) {
+      const unsigned char* counted = all.counted ? all.counted + b * all.steps : nullptr;
+      answers += counted ? std::count_if(counted, counted + all.lengths[b],
+                                         [](unsigned char step) { return step != 0; })
+                         : all.lengths[b];
+    }
     return answers * n.outputs;
   }
 
@@ -190,6 +192,7 @@ class Trainer {
       own.inputs += first * own.steps * network.inputs;
     own.targets += first * answer_numbers(network, own.steps);
     own.lengths += first;
+    if (own.counted) own.counted += first * own.steps;
     own.batch = training_.batch;
     return own;
   }

@@ -40,6 +40,10 @@ struct Sequences {
   const float* targets;         // (B, K), or (B, T, K) where every step answers; or null
   const std::int64_t* lengths;  // (B,)
   std::int64_t batch, steps;    // B, T
+  const unsigned char* counted = nullptr;  // (B, T): which steps' answers count; null: all
+  // What the window of a stopping rule looks at, where it is not the targets that count.
+  const float* wanted = nullptr;           // as targets
+  const unsigned char* judged = nullptr;   // (B, T)
 };
 
 // The numbers that a sequence answers with, padding included.
@@ -52,6 +56,9 @@ struct Lineup {
   const float* inputs[kGroup];           // (length, D) each
   const std::int32_t* symbols[kGroup];   // (length,), or instead
   const float* targets[kGroup];          // (K,), or (length, K)
+  const unsigned char* counted[kGroup];  // (length,): which of these count; null: all
+  const float* wanted[kGroup];           // as targets: what is judged by; null: these
+  const unsigned char* judged[kGroup];   // (length,): where; null: where they count
   std::int64_t lengths[kGroup];          // 0: the lane has none
   std::int64_t longest;                  // at least 1
   std::int64_t shortest;                 // of the sequences that there are
@@ -66,6 +73,9 @@ LONGLAG_SHARED void seat(const Asked& asked, const Sequences& all, std::int64_t 
   else
     lineup.inputs[lane] = all.inputs + at * all.steps * asked.inputs;
   if (all.targets) lineup.targets[lane] = all.targets + at * answer_numbers(asked, all.steps);
+  if (all.counted) lineup.counted[lane] = all.counted + at * all.steps;
+  if (all.wanted) lineup.wanted[lane] = all.wanted + at * answer_numbers(asked, all.steps);
+  if (all.judged) lineup.judged[lane] = all.judged + at * all.steps;
   lineup.lengths[lane] = all.lengths[at];
 }
 
@@ -73,6 +83,17 @@ LONGLAG_SHARED void seat(const Asked& asked, const Sequences& all, std::int64_t 
 LONGLAG_SHARED void take_answers(const Asked& asked, const float* rows, std::int64_t length, int lane,
                                  float* to) {
   for (std::int64_t k = 0; k < answer_numbers(asked, length); ++k) to[k] = rows[k * kGroup + lane];
+}
+
+// Targets that do not count become the answers, whose error is zero. Rows of sixteen; the answers of
+// a lane begin at step `begin` of them.
+LONGLAG_SHARED void excuse(const Asked& asked, const Lineup& lineup, int lane, std::int64_t begin,
+                           std::int64_t length, const float* answers, float* targets) {
+  if (!lineup.counted[lane]) return;
+  for (std::int64_t t = 0; t < length; ++t)
+    for (std::int64_t k = (begin + t) * asked.outputs;
+         !lineup.counted[lane][t] && k < (begin + t + 1) * asked.outputs; ++k)
+      targets[k * kGroup + lane] = answers[k * kGroup + lane];
 }
 
 // What one thread works in is a struct of pointers, with the shape of each array beside it. Its

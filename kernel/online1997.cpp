@@ -309,6 +309,20 @@ void gather_targets(const BlockNetwork& n, const Lineup& lineup, std::int64_t an
   lay_out(runs, answers * n.outputs, targets);
 }
 
+// The largest error of a lane by what it is judged by, where that is not what it learns.
+void judge(const BlockNetwork& n, const Lineup& lineup, int lane, const OnlineWorkspace& work) {
+  const float* wanted = lineup.wanted[lane] ? lineup.wanted[lane] : lineup.targets[lane];
+  const unsigned char* where = lineup.judged[lane] ? lineup.judged[lane] : lineup.counted[lane];
+  const std::int64_t begin = n.every ? start(lineup, lane) : 0;
+  const std::int64_t answers = answer_count(n, lineup.lengths[lane] + (n.reads_current ? 0 : 1));
+  work.largest[lane] = 0.0f;
+  for (std::int64_t k = 0; k < answers * n.outputs; ++k) {
+    if (where && !where[k / n.outputs]) continue;
+    const float error = work.answers[(begin * n.outputs + k) * kRow + lane] - wanted[k];
+    if (__builtin_fabsf(error) > __builtin_fabsf(work.largest[lane])) work.largest[lane] = error;
+  }
+}
+
 // The answers' errors, as dE/dnet, zero before a sequence's start; of each lane the largest, and the
 // sum of their squares.
 void output_errors(const BlockNetwork& n, const Lineup& lineup, const OnlineWorkspace& work) {
@@ -316,7 +330,11 @@ void output_errors(const BlockNetwork& n, const Lineup& lineup, const OnlineWork
   const std::int64_t count = n.every ? lineup.longest + late : 1;
   const std::int64_t staggered = n.every ? lineup.longest - lineup.shortest : 0;
   gather_targets(n, lineup, count, work.errors);
-  for (int lane = 0; lane < kGroup; ++lane) work.largest[lane] = work.loss[lane] = 0.0f;
+  for (int lane = 0; lane < kGroup; ++lane) {
+    excuse(n, lineup, lane, start(lineup, lane), lineup.lengths[lane] + late, work.answers,
+           work.errors);
+    work.largest[lane] = work.loss[lane] = 0.0f;
+  }
   for (std::int64_t row = 0; row < count * n.outputs; ++row) {
     const float* live = work.live + row / n.outputs * kRow;
     float* errors = work.errors + row * kRow;
@@ -337,6 +355,8 @@ void output_errors(const BlockNetwork& n, const Lineup& lineup, const OnlineWork
       store(errors + part, n.sigmoid_output ? mul(twice, slope(y)) : twice);
     }
   }
+  for (int lane = 0; lane < kGroup; ++lane)
+    if (lineup.wanted[lane] || lineup.judged[lane]) judge(n, lineup, lane, work);
 }
 
 // What the truncated gradient's steps share: the error of every state, times 4, and -2 times its

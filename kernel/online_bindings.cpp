@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <limits>
+#include <optional>
 
 #include "arguments.hpp"
 #include "asked.hpp"
@@ -112,7 +113,8 @@ nb::object py_online1997(nb::handle weights, nb::handle recent, nb::handle seen,
                          nb::handle full_gradient, nb::handle input_size,
                          nb::handle output_size, nb::handle symbols, nb::handle every,
                          nb::handle sigmoid_output, nb::handle isa, nb::handle threads,
-                         nb::handle mean_error_below) {
+                         nb::handle mean_error_below, nb::handle counted, nb::handle wanted,
+                         nb::handle judged) {
   const BlockNetwork network =
       network_of(asked_of(input_size, output_size, symbols, every, sigmoid_output), blocks,
                  block_size, reads_current);
@@ -134,16 +136,25 @@ nb::object py_online1997(nb::handle weights, nb::handle recent, nb::handle seen,
   const std::int64_t each = given.extent(1), steps = given.extent(2);
   const std::vector<std::int64_t> lasts = checked_lengths(
       Array(lengths, "lengths", Element::kInt64, {trials.count(), each}), steps);
-  const Array wanted(targets, "targets", Element::kFloat32,
-                     answers_shape(network, std::vector<Extent>{trials.count(), each}, steps));
-  wanted.require_finite();
+  const std::vector<Extent> asked =
+      answers_shape(network, std::vector<Extent>{trials.count(), each}, steps);
+  const Array learned(targets, "targets", Element::kFloat32, asked);
+  learned.require_finite();
+  const Counted counting(network, counted, {trials.count(), each, steps}, lasts, steps, 1);
+  std::optional<Array> judging;
+  if (!wanted.is_none()) {
+    judging.emplace(wanted, "wanted", Element::kFloat32, asked);
+    judging->require_finite();
+  }
+  const Steps where(network, judged, "judged", {trials.count(), each, steps});
   Result<float> outputs(answers_shape(
       network, std::vector<std::size_t>{std::size_t(trials.count()), std::size_t(each)}, steps));
   const OnlineTraining training{trials.count(),
                                 each,
                                 trials.recent.extent(1),
-                                {given.inputs(), given.symbols(), wanted.data<const float>(),
-                                 lasts.data(), trials.count() * each, steps},
+                                {given.inputs(), given.symbols(), learned.data<const float>(),
+                                 lasts.data(), trials.count() * each, steps, counting.data(),
+                                 judging ? judging->data<const float>() : nullptr, where.data()},
                                 step,
                                 full,
                                 stopping,
@@ -204,6 +215,9 @@ constexpr const char* kOnlineDoc =
     "inputs (M, N, T, D) float32, or symbols (M, N, T) int64 from 0 to D - 1; lengths (M, N) int64;\n"
     "targets float32, (M, N), or (M, N, K) with K outputs; if every step answers (M, N, T) or\n"
     "(M, N, T, K). input_size: D; output_size: K; sigmoid_output=False: linear output units.\n"
+    "counted (M, N, T) bool, if every step answers: which answers are asked for; all where it is\n"
+    "None. The errors in recent are those to wanted, in the shape of the targets, at the steps\n"
+    "judged (M, N, T) bool; where these are None, to the targets, at the steps that are counted.\n"
     "thresholds (S,) int64, falling: met when seen >= R, seen is a multiple of check_every,\n"
     "wrong < threshold, and the mean absolute error of recent is below mean_error_below.\n\n"
     "A trial that has met its last threshold learns no more, in this call and in later ones;\n"
@@ -230,7 +244,9 @@ void add_online1997(nb::module_& module) {
              "output_size"_a.none() = 1, "symbols"_a.none() = false, "every"_a.none() = false,
              "sigmoid_output"_a.none() = true, "isa"_a.none(),
              "threads"_a.none() = 1,
-             "mean_error_below"_a.none() = std::numeric_limits<double>::infinity(), kOnlineDoc);
+             "mean_error_below"_a.none() = std::numeric_limits<double>::infinity(),
+             "counted"_a.none() = nb::none(), "wanted"_a.none() = nb::none(),
+             "judged"_a.none() = nb::none(), kOnlineDoc);
   module.def("predict1997", &py_predict1997, "weights"_a.none(), "inputs"_a.none(),
              "lengths"_a.none(), nb::kw_only(), "blocks"_a.none(), "block_size"_a.none(),
              "reads_current"_a.none(), "input_size"_a.none() = 2, "output_size"_a.none() = 1,

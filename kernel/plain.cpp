@@ -75,7 +75,7 @@ void answer_backward(const Asked& asked, int H, const Real* h, const Real* W, in
   }
 }
 
-// Where the answer of step t stands in (B, K) or (B, T, K); -1: none is asked for.
+// Where the answer of step t stands in (B, K) or (B, T, K); -1: there is none.
 template <typename Real>
 std::int64_t answer_at(const Asked& asked, const Batch<Real>& batch, std::int64_t b,
                        std::int64_t t) {
@@ -83,15 +83,22 @@ std::int64_t answer_at(const Asked& asked, const Batch<Real>& batch, std::int64_
   return t == batch.lengths[b] - 1 ? b * asked.K : -1;
 }
 
+// Whether it counts.
+template <typename Real>
+bool counts(const Asked& asked, const Batch<Real>& batch, std::int64_t b, std::int64_t t) {
+  return answer_at(asked, batch, b, t) >= 0 && (!batch.counted || batch.counted[b * batch.T + t]);
+}
+
 // How many numbers a batch asks for.
 template <typename Real>
 std::int64_t asked_for(const Asked& asked, const Batch<Real>& batch) {
   std::int64_t answers = 0;
-  for (std::int64_t b = 0; b < batch.B; ++b) answers += asked.every ? batch.lengths[b] : 1;
+  for (std::int64_t b = 0; b < batch.B; ++b)
+    for (std::int64_t t = 0; t < batch.lengths[b]; ++t) answers += counts(asked, batch, b, t);
   return answers * asked.K;
 }
 
-// Returns Σ (y - t)² over the answers y (L, K) of sequence b, and copies them to `answers`.
+// Returns Σ (y - t)² over the answers y (L, K) of sequence b that count, and copies all to `answers`.
 template <typename Real>
 double error_forward(const Asked& asked, const Batch<Real>& batch, std::int64_t b, const Real* y,
                      Real* answers) {
@@ -100,22 +107,23 @@ double error_forward(const Asked& asked, const Batch<Real>& batch, std::int64_t 
     const std::int64_t at = answer_at(asked, batch, b, t);
     for (int k = 0; at >= 0 && k < asked.K; ++k) {
       const double error = double(y[t * asked.K + k]) - double(batch.targets[at + k]);
-      sum += error * error;
+      if (counts(asked, batch, b, t)) sum += error * error;
       answers[at + k] = y[t * asked.K + k];
     }
   }
   return sum;
 }
 
-// dy (L, K) of `scale` times that sum; zero at steps that nothing is asked at
+// dy (L, K) of `scale` times that sum; zero at steps that do not count
 template <typename Real>
 void error_backward(const Asked& asked, const Batch<Real>& batch, std::int64_t b, const Real* y,
                     Real scale, Real* dy) {
   for (std::int64_t t = 0; t < batch.lengths[b]; ++t) {
     const std::int64_t at = answer_at(asked, batch, b, t);
     for (int k = 0; k < asked.K; ++k)
-      dy[t * asked.K + k] =
-          at < 0 ? 0 : 2 * scale * (y[t * asked.K + k] - batch.targets[at + k]);
+      dy[t * asked.K + k] = counts(asked, batch, b, t)
+                                ? 2 * scale * (y[t * asked.K + k] - batch.targets[at + k])
+                                : 0;
   }
 }
 

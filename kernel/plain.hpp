@@ -29,6 +29,7 @@ struct Batch {
   const std::int64_t* symbols;  // (B, T), from 0 to D - 1
   const std::int64_t* lengths;  // (B,), from 1 to T; nothing behind a sequence's end is read
   const Real* targets;          // (B, K), or (B, T, K) at every step
+  const bool* counted;          // (B, T), at every step: which answers count; null: all
 };
 
 // ---------------------------------------------------------------------------------------------

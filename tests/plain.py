@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import shutil
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -33,7 +34,7 @@ class _Sizes(ctypes.Structure):
 class _Batch(ctypes.Structure):
     _fields_ = (
         *((name, ctypes.c_int64) for name in ("B", "T")),
-        *((name, ctypes.c_void_p) for name in ("x", "symbols", "lengths", "targets")),
+        *((name, ctypes.c_void_p) for name in ("x", "symbols", "lengths", "targets", "counted")),
     )
 
 
@@ -50,11 +51,17 @@ class _Rule(ctypes.Structure):
 
 
 class Data(NamedTuple):
-    """inputs (B, T, D) or symbols (B, T) int64, lengths (B,) int64, targets (B, K) or (B, T, K)."""
+    """inputs (B, T, D) or symbols (B, T) int64, lengths (B,) int64, targets (B, K) or (B, T, K);
+    where every step is answered, perhaps counted (B, T) bool."""
 
     inputs: np.ndarray
     lengths: np.ndarray
     targets: np.ndarray
+    counted: np.ndarray | None = None
+
+    def each(self, change: Callable[[np.ndarray], np.ndarray]) -> Data:
+        """With every array changed."""
+        return Data(*(array if array is None else change(array) for array in self))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -145,12 +152,14 @@ def _passed(argument: Any, dtype: Any) -> Any:
     if isinstance(argument, Sizes):
         return ctypes.byref(_Sizes(**vars(argument)))
     if isinstance(argument, Data):
-        inputs, lengths, targets = argument
+        inputs, lengths, targets, counted = argument
         assert (lengths.dtype, targets.dtype) == (np.int64, dtype)
         assert inputs.dtype == (np.int64 if inputs.ndim == 2 else dtype)
-        assert all(array.flags.c_contiguous for array in argument)
+        assert counted is None or counted.dtype == np.bool_
+        assert all(array is None or array.flags.c_contiguous for array in argument)
         x, symbols = (None, inputs.ctypes.data) if inputs.ndim == 2 else (inputs.ctypes.data, None)
-        pointers = (x, symbols, lengths.ctypes.data, targets.ctypes.data)
+        mask = None if counted is None else counted.ctypes.data
+        pointers = (x, symbols, lengths.ctypes.data, targets.ctypes.data, mask)
         return ctypes.byref(_Batch(*inputs.shape[:2], *pointers))
     return argument
 

@@ -51,6 +51,9 @@ def hundred_losses(recipe: Recipe, name: str) -> np.ndarray:
         ("robust", {"test_every": 100, "optimizer": "sgd", "average_decay": 0.0, "hidden": 64}),
         ("robust", {"test_every": 100, "task": "temporal-order", "min_length": 100}),
         ("robust", {"test_every": 100, "task": "toys:Echo", "min_length": 30}),
+        ("robust", {"test_every": 100, "task": "copy", "lag": 20, "counts": "recall"}),
+        ("robust", {"test_every": 100, "task": "memorization", "lag": 9, "counts": "recall"}),
+        ("robust", {"test_every": 100, "task": "permutation", "lag": 9, "counts": "recall"}),
     ],
 )
 def test_a_hundred_iterations_of_real_training_agree(name: str, changes: dict) -> None:
@@ -60,6 +63,14 @@ def test_a_hundred_iterations_of_real_training_agree(name: str, changes: dict) -
     assert np.ptp(reference) > 1e-3, "the losses differ enough to tell trainings apart"
 
 
+# What counts, or what a window looks at, is not all that is answered.
+OWN_RULES: list[dict[str, Any]] = [
+    {"task": "copy", "lag": 5, "counts": "recall", "output": "sigmoid"},
+    {"task": "memorization", "lag": 5, "counts": "recall", "output": "linear"},
+    {"task": "permutation", "lag": 6, "alphabet": 5, "output": "sigmoid", "learning_rate": 1.0},
+    {"task": "long-lag", "lag": 6, "middle": "random", "output": "sigmoid", "learning_rate": 1.0},
+    {"task": "two-sequence", "variant": "c", "min_length": 20, "output": "sigmoid"},
+]
 DIVERGING = {"task": "toys:Echo", "output": "linear", "gradient": "full", "min_length": 20}
 
 
@@ -82,6 +93,8 @@ def test_on_line_training_diverges_at_the_same_sequence() -> None:
         {"task": "temporal-order", "output": "sigmoid", "gradient": "full"},
         {"task": "toys:Echo", "output": "sigmoid", "min_length": 20},
         {**DIVERGING, "learning_rate": 0.01},
+        {"task": "reber", "output": "sigmoid"},
+        *OWN_RULES,
     ],
 )
 def test_on_line_training_agrees_on_any_task(changes: dict[str, Any], reads: str) -> None:
@@ -97,6 +110,24 @@ def test_on_line_training_agrees_on_any_task(changes: dict[str, Any], reads: str
     np.testing.assert_allclose(
         native.history.train_losses, reference.history.train_losses, rtol=1e-3
     )
+
+
+@needs_kernel
+@pytest.mark.parametrize("changes", OWN_RULES)
+def test_the_window_sees_what_the_task_judges(changes: dict[str, Any]) -> None:
+    """The same errors, and other ones than those to the targets at every step."""
+    rule = {"max_sequences": 20, "window": 20, "first_stop": 0, "last_stop": 1}
+    recipe = longlag.recipe("paper", **{**rule, "initial_range": 2.0, **changes})
+    native, reference = (Training(recipe, 3, engine.choose(name)) for name in ("native", "numpy"))
+    for training in (native, reference):
+        while training.stopped_by is None:
+            training.advance()
+    seen = native.learner.recent
+    np.testing.assert_allclose(seen, reference.learner.recent, rtol=1e-3, atol=1e-4)
+    batch = recipe.task.sample(20, np.random.default_rng(0))
+    answers = recipe.network_of(native.learner.weights).predict(batch.inputs, batch.lengths)
+    to_targets = np.abs(answers - batch.targets).reshape(20, -1).max(axis=1)
+    assert np.abs(recipe.task._errors(answers, batch) - to_targets).max() > 0.001
 
 
 @needs_kernel

@@ -547,6 +547,33 @@ def test_targets_have_the_shape_of_the_answers(shape: tuple[int, ...]) -> None:
         kernel.gradient(**{**arguments, "targets": np.zeros(shape, np.float32)})
 
 
+EVERY: dict[str, Any] = {"hidden": 4, "sigmoid_output": False, "forget_gate": True, "every": True}
+
+
+@pytest.mark.parametrize(
+    ("counted", "named", "told"),
+    [
+        (np.zeros((3, 5), bool), {}, "true at a step of every batch, not false throughout"),
+        (np.eye(3, 5, -2, bool), {"lengths": [1, 1, 1]}, None),
+        (np.eye(3, 5, 1, bool), {"lengths": [1, 1, 1]}, "true at a step of every batch"),
+        (np.ones((3, 5)), {}, "C-contiguous bool array of shape .3, 5., not an array of float64"),
+        (np.ones((3, 4), bool), {}, "of shape .3, 5., not an array of shape .3, 4."),
+        (np.ones((3, 5), bool), {"every": False}, "None, not steps where the last one alone"),
+        (1, {}, "a C-contiguous bool array"),
+    ],
+)
+def test_steps_that_count_are_checked(counted: Any, named: Any, told: str | None) -> None:
+    asked = {"lengths": [5, 5, 5], **EVERY, "isa": ISAS[-1], **named}
+    lengths = np.array(asked.pop("lengths"))
+    targets = np.zeros((3, 5) if asked["every"] else 3, np.float32)
+    given = (np.zeros(4 * 4 * 7 + 5, np.float32), np.zeros((3, 5, 2), np.float32), lengths, targets)
+    if told is None:
+        assert kernel.gradient(*given, counted=counted, **asked)[0] == 0
+        return
+    with pytest.raises(ValueError, match=rf"^counted must be .*{told}"):
+        kernel.gradient(*given, counted=counted, **asked)
+
+
 def test_shared_memory_is_refused() -> None:
     arguments = {**good_training(), **GOOD_VARIANT}
     memory = np.zeros(2 * P8, np.float32)

@@ -481,6 +481,27 @@ def test_targets_have_the_shape_of_the_answers(shape: tuple[int, ...]) -> None:
         learn(trials, good._replace(targets=np.zeros(shape, np.float32)), **asked)
 
 
+def test_what_is_counted_and_judged_is_checked() -> None:
+    trials, lengths = start(2), np.full((2, 4), 5)
+    given = Data(np.zeros((2, 4, 5, 2), np.float32), lengths, np.zeros((2, 4, 5), np.float32))
+    steps = np.ones((2, 4, 5), bool)
+    one = steps.copy()
+    one[1, 2] = False
+    learn(trials, given, every=True, counted=steps, judged=one, wanted=given.targets)
+    bad: list[tuple[dict[str, Any], str]] = [
+        ({"counted": one}, "counted must be true at a step of every sequence, not false"),
+        ({"counted": steps[0]}, r"counted must be .* \(2, 4, 5\), not an array of shape \(4, 5\)"),
+        ({"judged": steps.astype(int)}, "judged must be .*bool array .*, not an array of int64"),
+        ({"wanted": given.targets[:1]}, "wanted must be .*, not an array of shape"),
+        ({"wanted": given.targets + np.float32(np.nan)}, "wanted must be finite throughout"),
+    ]
+    for named, told in bad:
+        with pytest.raises(ValueError, match=f"^{told}"):
+            learn(trials, given, every=True, **named)
+    with pytest.raises(ValueError, match=r"^judged must be None, not steps where the last one"):
+        learn(trials, data(2, 4), judged=steps)
+
+
 def test_shared_memory_is_refused() -> None:
     trials = start(3)
     shared = np.zeros(3, np.int64)

@@ -55,13 +55,19 @@ SEEDS = st.integers(0, 2**32)
 
 
 def problem(n: Sizes, B: int, T: int, seed: int, symbols: bool = False, dtype: Any = float) -> Data:
-    """Sequences of 1 to T steps; noise in the padding, which nothing may read."""
+    """Sequences of 1 to T steps; noise in the padding, which nothing may read. Where every step is
+    answered, about half of the answers count for half of the seeds, at least one a sequence."""
     rng = np.random.default_rng(seed)
     inputs = rng.integers(n.D, size=(B, T)) if symbols else rng.uniform(-1, 1, (B, T, n.D))
     lengths = rng.integers(1, T + 1, B)
     lengths[rng.integers(B)] = T
     targets = rng.uniform(0, 1, (B, T, n.K) if n.every else (B, n.K))
-    return Data(inputs if symbols else inputs.astype(dtype), lengths, targets.astype(dtype))
+    counted = None
+    if n.every and seed % 2:
+        counted = rng.random((B, T)) < 0.5
+        counted[np.arange(B), rng.integers(lengths)] = True
+    inputs = inputs if symbols else inputs.astype(dtype)
+    return Data(inputs, lengths, targets.astype(dtype), counted)
 
 
 def weights(count: int, scale: float, seed: int, dtype: Any = float) -> np.ndarray:
@@ -78,16 +84,25 @@ def block_weights(n: Sizes, seed: int, dtype: Any = float) -> np.ndarray:
 
 def doubled(data: Data) -> Data:
     """The same numbers in float64."""
-    return Data(
-        data.inputs.astype(np.float64) if data.inputs.ndim == 3 else data.inputs,
-        data.lengths,
-        data.targets.astype(np.float64),
-    )
+    return data.each(lambda a: a.astype(np.float64) if a.dtype == np.float32 else a)
 
 
 def without_k(array: np.ndarray) -> np.ndarray:
     """Without the axis of K where K is 1, as numpy's networks have answers."""
     return array[..., 0] if array.shape[-1] == 1 else array
+
+
+def known(data: Data) -> tuple[Any, ...]:
+    """What numpy's gradients are taken of."""
+    return data.inputs, data.lengths, without_k(data.targets), data.counted
+
+
+def counted(n: Sizes, data: Data) -> np.ndarray:
+    """Which answers (B, T), or (B,), count."""
+    if not n.every:
+        return np.ones(len(data.lengths), bool)
+    live = np.arange(data.targets.shape[1]) < data.lengths[:, None]
+    return live if data.counted is None else live & data.counted
 
 
 def alive(n: Sizes, array: np.ndarray, lengths: np.ndarray) -> np.ndarray:
@@ -127,15 +142,15 @@ def test_plain_lstm_is_the_reference(
     data, vector = problem(n, B, T, seed, symbols), lstm_weights(n, seed)
     network = lstm_of(n, vector)
     loss, answers, gradient = plain.gradient(n, vector, data)
-    wanted_loss, wanted = network.gradient(data.inputs, data.lengths, without_k(data.targets))
+    wanted_loss, wanted = network.gradient(*known(data))
     assert loss == pytest.approx(wanted_loss, rel=1e-11)
     assert_close(gradient, flatten(wanted), 1e-9)
     found = alive(n, without_k(answers), data.lengths)
     assert_close(found, alive(n, network.predict(data.inputs, data.lengths), data.lengths), 1e-10)
-    states, known = plain.states(n, vector, data), network.states(data.inputs, data.lengths)
-    assert states.keys() == known.keys()
+    states, wanted = plain.states(n, vector, data), network.states(data.inputs, data.lengths)
+    assert states.keys() == wanted.keys()
     for name, state in states.items():
-        assert_close(state, known[name], 1e-10)
+        assert_close(state, wanted[name], 1e-10)
 
 
 @given(n=SIZES, B=st.integers(1, 4), T=st.integers(1, 12), seed=SEEDS, symbols=st.booleans())
@@ -145,7 +160,7 @@ def test_plain_lstm_of_1997_is_the_reference(
     data, vector = problem(n, B, T, seed, symbols), block_weights(n, seed)
     network = lstm1997_of(n, vector)
     loss, answers, gradient = plain.gradient1997(n, vector, data)
-    wanted_loss, wanted = network.gradient(data.inputs, data.lengths, without_k(data.targets))
+    wanted_loss, wanted = network.gradient(*known(data))
     assert loss == pytest.approx(wanted_loss, rel=1e-11)
     assert_close(gradient, flatten(wanted), 1e-9)
     found = alive(n, without_k(answers), data.lengths)
@@ -157,8 +172,8 @@ def test_plain_on_line_learning_is_an_update_a_sequence(plain: Plain, n: Sizes, 
     data, vector = problem(n, 5, 9, seed), block_weights(n, seed)
     wanted, answers = vector.copy(), np.zeros_like(data.targets)
     for b in range(5):
-        one = Data(*(np.ascontiguousarray(array[b : b + 1]) for array in data))
-        asked = one.lengths[0] * n.K if n.every else n.K  # of the mean, so many make the sum
+        one = data.each(lambda a, b=b: np.ascontiguousarray(a[b : b + 1]))
+        asked = n.K * int(np.sum(counted(n, one)))  # of a mean, so many make the sum
         _, answers[b : b + 1], gradient = plain.gradient1997(n, wanted, one)
         wanted -= 0.3 * asked * gradient
     mine = vector.copy()
@@ -226,8 +241,8 @@ def test_fast_lstm_is_the_plain_one(
 ) -> None:
     data, vector = problem(n, B, T, seed, symbols, np.float32), lstm_weights(n, seed, np.float32)
     named = asked_of_lstm(n, symbols, isa)
-    batch = (data.inputs, data.lengths, without_k(data.targets))
-    found = kernel.gradient(vector, *map(np.ascontiguousarray, batch), **named)
+    batch = (data.inputs, data.lengths, np.ascontiguousarray(without_k(data.targets)))
+    found = kernel.gradient(vector, *batch, counted=data.counted, **named)
     double = vector.astype(np.float64), doubled(data)
     loss, answers, gradient = plain.gradient(n, *double)
     for actual, wanted in zip(found, (loss, without_k(answers), gradient), strict=True):
@@ -250,15 +265,16 @@ def test_fast_update_is_the_plain_one(
     np.abs(moments[1], out=moments[1])
     named = asked_of_lstm(n, symbols, isa)
     batch = (data.inputs, data.lengths, np.ascontiguousarray(without_k(data.targets)))
-    _, _, gradient = kernel.gradient(vector, *batch, **named)
+    _, _, gradient = kernel.gradient(vector, *batch, counted=data.counted, **named)
     wanted, known = vector.astype(np.float64), tuple(m.astype(np.float64) for m in moments)
     rule = {**ADAM, "learning_rate": 0.01 if adam else 10.0}  # steps well above float32's rounding
     plain.update(gradient.astype(np.float64), wanted, known, **rule, adam=adam, count=count)
     rate = np.array([rule.pop("learning_rate")])
     before = vector.copy()
-    one = (array[None] for array in batch)
-    how = "adam" if adam else "sgd"
-    kernel.train(vector, *moments, count - 1, *one, rate, optimizer=how, **rule, **named)
+    one = data.each(lambda a: a[None])
+    how = {"optimizer": "adam" if adam else "sgd", "counted": one.counted}
+    batch = (one.inputs, one.lengths, np.ascontiguousarray(without_k(one.targets)))
+    kernel.train(vector, *moments, count - 1, *batch, rate, **how, **rule, **named)
     assert_close(vector - before, wanted - before, 1e-3)
     for actual, moment in zip(moments, known, strict=True):
         assert_close(actual, moment, 1e-5)
@@ -272,17 +288,20 @@ def test_training_is_an_update_after_another_on_any_number_of_threads(
 ) -> None:
     """Each iteration has its own data."""
     flat, vector = problem(n, N * B, 9, seed, symbols, np.float32), lstm_weights(n, seed, "f4")
-    inputs, lengths, targets = (a.reshape(N, B, *a.shape[1:]) for a in flat)
-    targets = np.ascontiguousarray(without_k(targets))
+    data = flat.each(lambda a: a.reshape(N, B, *a.shape[1:]))
+    data = data._replace(targets=np.ascontiguousarray(without_k(data.targets)))
     named = asked_of_lstm(n, symbols, isa) | {**ADAM, "optimizer": "sgd"}
     rates = np.full(N, named.pop("learning_rate"))
     many, one = vector.copy(), vector.copy()
-    batches = (inputs, lengths, targets)
-    found, updates = kernel.train(many, None, None, 0, *batches, rates, threads=3, **named)
+    found, updates = kernel.train(
+        many, None, None, 0, *data[:3], rates, threads=3, counted=data.counted, **named
+    )
     assert updates == N
     for k in range(N):
-        piece = (np.ascontiguousarray(array[k : k + 1]) for array in batches)
-        loss, _ = kernel.train(one, None, None, k, *piece, rates[:1], **named)
+        piece = data.each(lambda a, k=k: np.ascontiguousarray(a[k : k + 1]))
+        loss, _ = kernel.train(
+            one, None, None, k, *piece[:3], rates[:1], counted=piece.counted, **named
+        )
         assert loss[0] == found[k]
     np.testing.assert_array_equal(many, one)
 
@@ -293,11 +312,9 @@ def test_fast_lstm_has_the_same_bits_in_either_width(
     n: Sizes, B: int, seed: int, symbols: bool
 ) -> None:
     data, vector = problem(n, B, 20, seed, symbols, np.float32), lstm_weights(n, seed, np.float32)
-    targets = np.ascontiguousarray(without_k(data.targets))
+    batch = (data.inputs, data.lengths, np.ascontiguousarray(without_k(data.targets)))
     found = [
-        kernel.gradient(
-            vector, data.inputs, data.lengths, targets, **asked_of_lstm(n, symbols, isa)
-        )
+        kernel.gradient(vector, *batch, counted=data.counted, **asked_of_lstm(n, symbols, isa))
         for isa in FUSED
     ]
     for other in found[1:]:
@@ -326,12 +343,13 @@ class Trials:
 
     def learn(self, data: Data, rate: float) -> np.ndarray:
         """Answers (trials, N, ...), without the axis of K where K is 1."""
-        together = (np.stack([array] * len(self.weights)) for array in data)
-        inputs, lengths, targets = together
+        inputs, lengths, targets, counted = data.each(lambda a: np.stack([a] * len(self.weights)))
+        assert targets is not None
         return kernel.online1997(
             *(self.weights, self.recent, self.seen, self.wrong, *self._stops),
             *(inputs, lengths, np.ascontiguousarray(without_k(targets))),
             **{**self._asked, **self._rule, "thresholds": np.array([0]), "rate": rate},
+            counted=counted,
         )
 
     def predict(self, data: Data) -> np.ndarray:
@@ -359,8 +377,7 @@ def test_fast_on_line_learning_is_the_plain_one(
     assert_close(found, np.stack([without_k(answers)] * 2), 1e-3)
     assert_close(mine.weights, np.stack([wanted] * 2), 1e-3)
     errors = np.where(np.isnan(answers), 0, answers - data.targets)
-    if n.every:
-        errors[np.arange(T) >= data.lengths[:, None]] = 0
+    errors[~counted(n, data)] = 0
     largest = np.abs(errors).reshape(N, -1).max(axis=1)
     assert_close(np.abs(mine.recent[:, :N]), np.stack([largest] * 2), 1e-2)
 
@@ -384,7 +401,7 @@ def test_a_trial_has_the_same_bits_in_any_width_and_company_and_in_pieces(
 ) -> None:
     n = roomy(n)
     data, vector = problem(n, N, 12, seed, symbols, np.float32), block_weights(n, seed, np.float32)
-    first, second = (Data(*(array[piece] for array in data)) for piece in (slice(1), slice(1, N)))
+    first, second = data.each(lambda a: a[:1]), data.each(lambda a: a[1:])
     found = []
     for isa in FUSED:
         for trials in (1, 17):

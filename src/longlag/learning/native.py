@@ -21,7 +21,7 @@ from longlag.learning.rules import (
 from longlag.networks.lstm import LSTM, ForgetGateLSTM
 from longlag.networks.lstm1997 import LSTM1997, BlockLSTM
 from longlag.networks.network import check_lengths, flatten
-from longlag.tasks.task import Batch, Task
+from longlag.tasks.task import Batch, Task, counted_steps
 
 LANES = 16  # trials that the on-line kernel takes through one instruction
 LARGEST_TASK = 65536  # inputs, and outputs, that the kernel has room for
@@ -55,11 +55,6 @@ class NativeEngine:
             return f"network {network.name}"
         if isinstance(network, BlockLSTM) and network.variant.differs:
             return f"LSTM of 1997 with another {network.variant.differs}"
-        if task.masked:
-            return f"task {task.name} of which some answers do not count"
-        own = (type(task).wanted, type(task).judged) != (Task.wanted, Task.judged)
-        if isinstance(rule, OnLine) and own:
-            return f"task {task.name}, judged by a rule of its own while it is learned on-line"
         return ""
 
     @staticmethod
@@ -132,6 +127,7 @@ class NativeEngine:
             average=learner.average,
             average_decay=rule.average_decay,
             threads=self.threads,
+            counted=data.counted,
             **self._of(recipe.network_of(learner.weights), data.inputs[0]),
         )
         optimizer.step += updates
@@ -147,6 +143,7 @@ class NativeEngine:
         names = OnlineLearner.ARRAYS
         state = [np.stack([getattr(one, name) for one in learners]) for name in names]
         together = self._side_by_side(data)
+        wanted, judged = _looked_at(recipe.task, data)
         answers = self._kernel.online1997(
             *state,
             *together,
@@ -156,6 +153,9 @@ class NativeEngine:
             rate=rule.rate,
             full_gradient=network.gradient == "full",
             mean_error_below=window.mean_error,
+            counted=together.counted,
+            wanted=wanted,
+            judged=judged,
             **self._of(recipe.network_of(learners[0].weights), data[0].inputs),
         )
         for name, rows in zip(names, state, strict=True):
@@ -167,12 +167,13 @@ class NativeEngine:
     def _learned(task: Task, answers: np.ndarray, data: Batch) -> Learned:
         """From a trial's answers, which are NaN from where it learned no more."""
         n = int(np.sum(~np.isnan(answers.reshape(len(answers), -1)[:, 0])))
-        errors = (answers[:n] - data.targets[:n]).astype(np.float64)
+        learned = data.each(lambda a: a[:n])
+        errors = (answers[:n] - learned.targets).astype(np.float64)
         asked = np.full(n, task.outputs)
         if task.answered == "every":
-            asked = asked * data.lengths[:n]
-            alive = np.arange(errors.shape[1]) < data.lengths[:n, None]
-            errors[~alive] = 0
+            counted = counted_steps(learned)
+            asked = asked * np.sum(counted, axis=1)
+            errors[~counted] = 0
         return Learned(np.sum(errors**2, axis=tuple(range(1, errors.ndim))) / asked, n)
 
     def _side_by_side(self, data: Sequence[Batch]) -> Batch:
@@ -183,7 +184,9 @@ class NativeEngine:
             inputs = self._memory.inputs = np.empty(shape, dtype)
         np.stack([piece.inputs for piece in data], out=inputs)
         rest = (np.stack(arrays) for arrays in list(zip(*data, strict=True))[1:])
-        return Batch(inputs, *rest)
+        masks = [piece.counted for piece in data if piece.counted is not None]
+        counted = np.stack(masks) if masks else None
+        return Batch(inputs, *rest, counted=counted)
 
     # -- its arguments ------------------------------------------------------------------------
 
@@ -216,6 +219,18 @@ class NativeEngine:
             np.ascontiguousarray(inputs, dtype=np.int64 if inputs.ndim == 2 else np.float32),
             np.ascontiguousarray(lengths, dtype=np.int64),
         )
+
+
+def _looked_at(task: Task, data: Sequence[Batch]) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """What a window's errors are those to, in the shape of the targets, and at which steps; None:
+    the targets, where they count."""
+    wanted = [task.wanted(piece) for piece in data]
+    own = any(a is not piece.targets for a, piece in zip(wanted, data, strict=True))
+    judged = type(task).judged is not Task.judged and task.answered == "every"
+    return (
+        np.stack(wanted).astype(np.float32) if own else None,
+        np.stack([task.judged(piece) for piece in data]) if judged else None,
+    )
 
 
 def _sizes(network: LSTM | LSTM1997) -> tuple[int, int]:
