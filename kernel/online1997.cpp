@@ -27,7 +27,7 @@ struct Flag {
 // What a step takes in: two numbers, known when compiling; D numbers; or a symbol.
 enum class Inputs { kPair, kReal, kSymbols };
 
-// The network's sizes: known when compiling, or (B = 0) when running.
+// The network's sizes: known when compiling, for one of usual steps, or (B = 0) when running.
 template <int B, int S, Inputs INPUTS>
 struct Shape {
   static constexpr int kCells = B ? B * S : kMaxUnits;
@@ -40,6 +40,9 @@ struct Shape {
   LONGLAG_INLINE int cells() const { return blocks() * size(); }
   LONGLAG_INLINE int units() const { return cells() + 2 * blocks(); }
   LONGLAG_INLINE int columns() const { return inputs() + units() + 1; }
+  LONGLAG_INLINE bool output_gate() const { return B || runtime.output_gate; }
+  LONGLAG_INLINE bool logistic_g() const { return !B && runtime.logistic_g; }
+  LONGLAG_INLINE bool identity_h() const { return !B && runtime.identity_h; }
 };
 
 // ---------------------------------------------------------------------------------------------
@@ -54,29 +57,31 @@ void gather_inputs(const BlockNetwork& n, const Lineup& lineup, const OnlineWork
   Run runs[kGroup];
   for (int lane = 0; lane < kGroup; ++lane) {
     const std::int64_t begin = start(lineup, lane);
-    runs[lane] = {lineup.inputs[lane], n.inputs * begin, n.inputs * lineup.longest};
+    // Outputs that read late cells may see the last step's input.
+    const bool used = lineup.inputs[lane] || lineup.symbols[lane];
+    const std::int64_t end = used ? lineup.longest + lateness(n) : begin;
+    runs[lane] = {lineup.inputs[lane], n.inputs * begin, n.inputs * end};
     for (std::int64_t t = 0; t < lineup.longest - lineup.shortest; ++t)
       work.live[t * kRow + lane] = t < begin ? 0.0f : 1.0f;
     if (n.symbols)
       for (std::int64_t t = 0; t <= lineup.longest; ++t)
-        work.symbols[t * kRow + lane] = lineup.symbols[lane] && t >= begin && t < lineup.longest
-                                            ? lineup.symbols[lane][t - begin]
-                                            : 0;
+        work.symbols[t * kRow + lane] =
+            t >= begin && t < end ? lineup.symbols[lane][t - begin] : 0;
   }
   if (!n.symbols) lay_out(runs, n.inputs * (lineup.longest + 1), work.x);
 }
 
-// What the units take from step t's symbols in the lanes from `part` on: from the lanes' tables to
+// What step t's symbols have in the floats begin..end of their tables, in the lanes from `part` on: to
 // rows.
 LONGLAG_INLINE void look_up(const BlockNetwork& n, const OnlineWorkspace& work,
-                            std::int64_t lane_floats, std::int64_t t, int part) {
-  const int floats = symbol_floats(n);
+                            std::int64_t lane_floats, std::int64_t t, int begin, int end,
+                            int part) {
   for (int first = part; first < part + kWidth; first += 4) {
     const float* from[4];
     for (int k = 0; k < 4; ++k)
       from[k] = work.table + (first + k) * lane_floats +
-                std::int64_t{work.symbols[t * kRow + first + k]} * floats;
-    for (int r = 0; r < floats; r += 4) {
+                std::int64_t{work.symbols[t * kRow + first + k]} * symbol_floats(n);
+    for (int r = begin; r < end; r += 4) {
       Quad in[4], out[4];
       for (int k = 0; k < 4; ++k) in[k] = *reinterpret_cast<const Quad*>(from[k] + r);
       transpose(in, out);
@@ -136,99 +141,126 @@ LONGLAG_INLINE void step(const Shape<B, S, INPUTS>& shape, const float* weights,
       net[r] = fma(load(from_cells + (r * shape.columns() + k) * kRow), hidden[k], net[r]);
   squash<B != 0>(net, units);
   Lanes gates[kUnits], h[kCells];
+  for (int k = blocks; k < 2 * blocks && !shape.output_gate(); ++k) net[cells + k] = broadcast(1.0f);
   for (int k = 0; k < 2 * blocks; ++k) {
     gates[k] = STAGGERED ? mul(net[cells + k], load(live)) : net[cells + k];
     store(record + (cells + k) * kRow, gates[k]);
   }
-  const Lanes four = broadcast(4.0f * kSigmoidScale), two = broadcast(-2.0f * kSigmoidScale);
+  const Lanes steep = broadcast((shape.logistic_g() ? 1.0f : 4.0f) * kSigmoidScale);
+  const Lanes low = broadcast((shape.logistic_g() ? 0.0f : -2.0f) * kSigmoidScale);
   for (int k = 0; k < cells; ++k) {
     store(record + (units + k) * kRow, net[k]);
-    state[k] = fma(gates[k / shape.size()], fma(four, net[k], two), state[k]);
+    state[k] = fma(gates[k / shape.size()], fma(steep, net[k], low), state[k]);
     h[k] = state[k];
   }
-  squash<B != 0>(h, cells);
+  if (!shape.identity_h()) squash<B != 0>(h, cells);
   begin_sums(shape, weights, next_from, gates, net);
   for (int k = 0; k < cells; ++k) {
-    h[k] = fma(broadcast(2.0f), h[k], broadcast(-1.0f));
+    h[k] = shape.identity_h() ? mul(broadcast(1.0f / kSigmoidScale), h[k])
+                              : fma(broadcast(2.0f), h[k], broadcast(-1.0f));
     store(squashed + k * kRow, h[k]);
     hidden[k] = mul(gates[blocks + k / shape.size()], h[k]);
     store(record + k * kRow, hidden[k]);
   }
 }
 
-// The answers of N outputs from output k on to what the cells put out, at the head of a record.
+// What an answer is made of, in the lanes from one on.
+struct Read {
+  const float* output;   // Wk, scaled
+  const float* hidden;   // what the cells put out, at the head of a record
+  const float* x;        // the step's inputs, where they are numbers and lead here
+  const float* symbols;  // what the step's symbols lead here, or null
+};
+
+// The answers of N outputs from output k on.
 template <int N>
-LONGLAG_INLINE void answer_tile(const BlockNetwork& n, const float* output, const float* hidden,
-                                int k, float* answers) {
-  const int cells = cell_count(n);
-  const float* own = output + k * (cells + 1) * kRow;
+LONGLAG_INLINE void answer_tile(const BlockNetwork& n, const Read& read, int k, float* answers) {
+  const int cells = cell_count(n), direct = direct_columns(n), columns = output_columns(n);
+  const float* own = read.output + k * columns * kRow;
   Lanes y[N];
-  for (int r = 0; r < N; ++r) y[r] = load(own + (r * (cells + 1) + cells) * kRow);
+  for (int r = 0; r < N; ++r) y[r] = load(own + (r * columns + columns - 1) * kRow);
   for (int c = 0; c < cells; ++c)
     for (int r = 0; r < N; ++r)
-      y[r] = fma(load(own + (r * (cells + 1) + c) * kRow), load(hidden + c * kRow), y[r]);
+      y[r] = fma(load(own + (r * columns + c) * kRow), load(read.hidden + c * kRow), y[r]);
+  for (int d = 0; d < direct; ++d)
+    for (int r = 0; r < N; ++r)
+      y[r] = fma(load(own + (r * columns + cells + d) * kRow), load(read.x + d * kRow), y[r]);
+  const Lanes scale = broadcast(n.sigmoid_output ? kSigmoidScale : 1.0f);
+  for (int r = 0; r < N && read.symbols; ++r)
+    y[r] = fma(scale, load(read.symbols + (k + r) * kRow), y[r]);
   if (n.sigmoid_output) sigmoid_of_scaled(y);
   for (int r = 0; r < N; ++r) store(answers + (k + r) * kRow, y[r]);
 }
 
-// `scaled` weights and answers of the lanes from one on.
-__attribute__((noinline)) void answer(const BlockNetwork& n, const float* scaled,
-                                      const float* hidden, float* answers) {
-  const float* output = scaled + unit_rows(n) * kRow;
+// Answer a, from a record, in the lanes from `part` on.
+__attribute__((noinline)) void answer(const BlockNetwork& n, const OnlineWorkspace& work,
+                                      std::int64_t lane_floats, const float* record,
+                                      std::int64_t a, std::int64_t step, int part) {
+  const bool symbols = output_floats(n) != 0;
+  if (symbols) look_up(n, work, lane_floats, step, unit_floats(n), symbol_floats(n), part);
+  const Read read{work.scaled + unit_rows(n) * kRow + part, record,
+                  work.x + step * n.inputs * kRow + part,
+                  symbols ? work.looked_up + unit_floats(n) * kRow + part : nullptr};
+  float* answers = work.answers + a * n.outputs * kRow + part;
   int k = 0;
-  for (; k + 4 <= n.outputs; k += 4) answer_tile<4>(n, output, hidden, k, answers);
-  for (; k < n.outputs; ++k) answer_tile<1>(n, output, hidden, k, answers);
+  for (; k + 4 <= n.outputs; k += 4) answer_tile<4>(n, read, k, answers);
+  for (; k < n.outputs; ++k) answer_tile<1>(n, read, k, answers);
 }
 
-// Of the lanes from `part` on. EVERY when compiling: a call within the loop would keep the sums out of
-// registers.
+// Of the lanes from `part` on; returns the last record. EVERY when compiling: a call within the loop
+// would keep the sums out of registers.
 template <bool EVERY, int B, int S, Inputs INPUTS>
-void forward_lanes(const Shape<B, S, INPUTS>& shape, const Lineup& lineup, Pass pass,
+const float* forward_lanes(const Shape<B, S, INPUTS>& shape, const Lineup& lineup, Pass pass,
                    const OnlineWorkspace& work, int part) {
   const BlockNetwork n = shape.runtime;  // copies, which no store can change
   const bool with_squashed = records_squashed(n, pass);
-  const int units = shape.units(), rows = record_rows(n, pass), late = n.reads_current ? 0 : 1;
+  const int units = shape.units(), rows = record_rows(n, pass), late = lateness(n);
   const std::int64_t lane_floats = pass.keep ? table_floats(n) : 0;
   const float* weights = work.scaled + part;
   const float* from = (INPUTS == Inputs::kSymbols ? work.looked_up : work.x) + part;
-  const int from_step = INPUTS == Inputs::kSymbols ? 0 : shape.inputs() * kRow;
+  const int floats = unit_floats(n), from_step = INPUTS == Inputs::kSymbols ? 0 : shape.inputs() * kRow;
   float* before = work.record + part;
   float* squashed = work.squashed + part;
-  float* answers = work.answers + part;
   Lanes net[Shape<B, S, INPUTS>::kUnits], gates[Shape<B, S, INPUTS>::kUnits];
   Lanes hidden[Shape<B, S, INPUTS>::kCells], state[Shape<B, S, INPUTS>::kCells];
   for (int k = 0; k < units; ++k) store(before + k * kRow, broadcast(0.0f));
   for (int k = 0; k < 2 * shape.blocks(); ++k) gates[k] = broadcast(0.0f);
   for (int k = 0; k < shape.cells(); ++k) hidden[k] = state[k] = broadcast(0.0f);
-  if (INPUTS == Inputs::kSymbols) look_up(n, work, lane_floats, 0, part);
+  if (INPUTS == Inputs::kSymbols) look_up(n, work, lane_floats, 0, 0, floats, part);
   begin_sums(shape, weights, from, gates, net);
-  if (EVERY && late) answer(n, weights, before, answers);
+  if (EVERY && late) answer(n, work, lane_floats, before, 0, 0, part);
   float* record = before;
   const auto run = [&](std::int64_t t, auto staggered) LONGLAG_LAMBDA {
     record = before + (pass.keep ? 1 + t : 1) * rows * kRow;
     float* h = with_squashed ? record + (units + shape.cells()) * kRow : squashed;
-    if (INPUTS == Inputs::kSymbols) look_up(n, work, lane_floats, t + 1, part);
+    if (INPUTS == Inputs::kSymbols) look_up(n, work, lane_floats, t + 1, 0, floats, part);
     step<B, S, INPUTS, decltype(staggered)::value>(shape, weights, from + (t + 1) * from_step,
                                                    work.live + t * kRow + part, hidden, state,
                                                    net, record, h);
-    if (EVERY) answer(n, weights, record, answers + (t + late) * n.outputs * kRow);
+    if (EVERY) answer(n, work, lane_floats, record, t + late, t + late, part);
   };
   std::int64_t t = 0;
   for (; t < lineup.longest - lineup.shortest; ++t) run(t, Flag<true>{});
   for (; t < lineup.longest; ++t) run(t, Flag<false>{});
-  if (!EVERY) answer(n, weights, record, answers);
+  return record;
 }
 
 template <int B, int S, Inputs INPUTS>
 void forward_shape(const BlockNetwork& network, const Lineup& lineup, Pass pass,
                    const OnlineWorkspace& work) {
   const Shape<B, S, INPUTS> shape{network};
+  const std::int64_t last = lineup.longest - 1 + lateness(network);
   for (int part = 0; part < kRow; part += kWidth)
-    network.every ? forward_lanes<true>(shape, lineup, pass, work, part)
-                  : forward_lanes<false>(shape, lineup, pass, work, part);
+    if (network.every)
+      forward_lanes<true>(shape, lineup, pass, work, part);
+    else
+      answer(network, work, pass.keep ? table_floats(network) : 0,
+             forward_lanes<false>(shape, lineup, pass, work, part), 0, last, part);
 }
 
-bool two_by_two(const BlockNetwork& n) { return n.blocks == 2 && n.size == 2; }
+bool two_by_two(const BlockNetwork& n) {
+  return n.blocks == 2 && n.size == 2 && usual_step(n);
+}
 
 void forward(const BlockNetwork& network, const Lineup& lineup, Pass pass,
              const OnlineWorkspace& work) {
@@ -260,7 +292,7 @@ struct Backward {
         units(unit_count(n)),
         columns(column_count(n)),
         record_stride(record_rows(n, pass) * kRow),
-        delta_stride(symbol_floats(n) * kRow) {}
+        delta_stride(unit_floats(n) * kRow) {}
 
   const BlockNetwork network;
   const std::int64_t steps;
@@ -278,17 +310,20 @@ struct Backward {
   float* deltas(std::int64_t t) const {
     return work.deltas + part + t % kOnlineChunk * delta_stride;
   }
-  // Of output k: cells and bias, and their gradient.
+  // Of output k: cells, inputs and bias, and their gradient.
   std::int64_t output_row(int k) const {
-    return (unit_rows(network) + std::int64_t{k} * (cells + 1)) * kRow + part;
+    return (unit_rows(network) + std::int64_t{k} * output_columns(network)) * kRow + part;
   }
   // dE/dnet of the output units at answer a.
   const float* errors(std::int64_t a) const {
     return work.errors + part + a * network.outputs * kRow;
   }
-  // The record that answer a was read from.
+  // The step of answer a, from 0; and the record that it was read from.
+  std::int64_t answered(std::int64_t a) const {
+    return network.every ? a : steps - 1 + lateness(network);
+  }
   float* answered_from(std::int64_t a) const {
-    return record(!network.every ? steps : network.reads_current ? a + 1 : a);
+    return record(answered(a) + 1 - lateness(network));
   }
 };
 
@@ -314,7 +349,7 @@ void judge(const BlockNetwork& n, const Lineup& lineup, int lane, const OnlineWo
   const float* wanted = lineup.wanted[lane] ? lineup.wanted[lane] : lineup.targets[lane];
   const unsigned char* where = lineup.judged[lane] ? lineup.judged[lane] : lineup.counted[lane];
   const std::int64_t begin = n.every ? start(lineup, lane) : 0;
-  const std::int64_t answers = answer_count(n, lineup.lengths[lane] + (n.reads_current ? 0 : 1));
+  const std::int64_t answers = answer_count(n, lineup.lengths[lane] + lateness(n));
   work.largest[lane] = 0.0f;
   for (std::int64_t k = 0; k < answers * n.outputs; ++k) {
     if (where && !where[k / n.outputs]) continue;
@@ -326,7 +361,7 @@ void judge(const BlockNetwork& n, const Lineup& lineup, int lane, const OnlineWo
 // The answers' errors, as dE/dnet, zero before a sequence's start; of each lane the largest, and the
 // sum of their squares.
 void output_errors(const BlockNetwork& n, const Lineup& lineup, const OnlineWorkspace& work) {
-  const int late = n.reads_current ? 0 : 1;
+  const int late = lateness(n);
   const std::int64_t count = n.every ? lineup.longest + late : 1;
   const std::int64_t staggered = n.every ? lineup.longest - lineup.shortest : 0;
   gather_targets(n, lineup, count, work.errors);
@@ -360,7 +395,7 @@ void output_errors(const BlockNetwork& n, const Lineup& lineup, const OnlineWork
 }
 
 // What the truncated gradient's steps share: the error of every state, times 4, and -2 times its
-// sum over each block, since g = 4f - 2.
+// sum over each block, since g = 4f - 2; or times 1 and 0, where g = f.
 struct StateErrors {
   Lanes cell[kMaxUnits];
   Lanes block[kMaxUnits];
@@ -379,39 +414,79 @@ void add_outer(const Backward& at, std::int64_t t, Lanes delta, float* row) {
 // Adds N answers, from answer a on, to the gradient of Wk.
 template <int N>
 LONGLAG_INLINE void add_answers(const Backward& at, std::int64_t a) {
-  const int cells = at.cells, outputs = at.network.outputs;
+  const int cells = at.cells, outputs = at.network.outputs, direct = direct_columns(at.network);
   const float* errors[N];
   const float* hidden[N];
+  const float* x[N];
   for (int n = 0; n < N; ++n) {
     errors[n] = at.errors(a + n);
     hidden[n] = at.answered_from(a + n);
+    x[n] = at.x(at.answered(a + n));
   }
   float* gradient = at.work.gradient + at.output_row(0);
   for (int k = 0; k < outputs; ++k, gradient += kRow) {
     Lanes error[N];
     for (int n = 0; n < N; ++n) error[n] = load(errors[n] + k * kRow);
-    for (int c = 0; c < cells; ++c, gradient += kRow) {
-      Lanes sum = load(gradient);
-      for (int n = 0; n < N; ++n) sum = fma(error[n], load(hidden[n] + c * kRow), sum);
-      store(gradient, sum);
-    }
+    const auto multiply = [&](const float* const (&from)[N], int count) LONGLAG_LAMBDA {
+      for (int c = 0; c < count; ++c, gradient += kRow) {
+        Lanes sum = load(gradient);
+        for (int n = 0; n < N; ++n) sum = fma(error[n], load(from[n] + c * kRow), sum);
+        store(gradient, sum);
+      }
+    };
+    multiply(hidden, cells);
+    multiply(x, direct);
     Lanes bias = load(gradient);
     for (int n = 0; n < N; ++n) bias = add(bias, error[n]);
     store(gradient, bias);
   }
 }
 
+// Rows to the floats begin..end of step t's symbols: lane by lane.
+LONGLAG_INLINE void add_to_tables(const Backward& at, std::int64_t t, const float* rows, int begin,
+                                  int end) {
+  const std::int32_t* symbols = at.work.symbols + t * kRow;
+  for (int first = at.part; first < at.part + kWidth; first += 4) {
+    float* to[4];
+    for (int k = 0; k < 4; ++k)
+      to[k] = at.work.table_gradient + (first + k) * table_floats(at.network) +
+              std::int64_t{symbols[first + k]} * symbol_floats(at.network);
+    const float* row = rows - at.part + first;
+    for (int r = begin; r < end; r += 4, row += 4 * kRow) {
+      Quad in[4], out[4];
+      for (int k = 0; k < 4; ++k) in[k] = *reinterpret_cast<const Quad*>(row + k * kRow);
+      transpose(in, out);
+      for (int k = 0; k < 4; ++k) *reinterpret_cast<Quad*>(to[k] + r) += out[k];
+    }
+  }
+}
+
+// dE/dnet of all units at step t.
+void add_units_to_tables(const Backward& at, std::int64_t t) {
+  add_to_tables(at, t, at.deltas(t), 0, unit_floats(at.network));
+}
+
+// dE/dnet of the output units at answer a.
+void add_answer_to_tables(const Backward& at, std::int64_t a) {
+  const int outputs = at.network.outputs, floats = output_floats(at.network);
+  float* rows = at.work.looked_up + at.part;  // to whole fours
+  for (int k = 0; k < floats; ++k)
+    store(rows + k * kRow, k < outputs ? load(at.errors(a) + k * kRow) : broadcast(0.0f));
+  add_to_tables(at, at.answered(a), rows, unit_floats(at.network), symbol_floats(at.network));
+}
+
 void output_gradient(const Backward& at, std::int64_t answers) {
   std::int64_t a = 0;
   for (; a + 4 <= answers; a += 4) add_answers<4>(at, a);
   for (; a < answers; ++a) add_answers<1>(at, a);
+  for (a = 0; a < answers && output_floats(at.network); ++a) add_answer_to_tables(at, a);
 }
 
 // dE/dy_c (C,) from the errors of answer a.
 void error_of_cells(const Backward& at, std::int64_t a, Lanes* d_hidden) {
   const float* own = at.work.weights + at.output_row(0);
   const float* errors = at.errors(a);
-  const int stride = (at.cells + 1) * kRow;
+  const int stride = output_columns(at.network) * kRow;
   for (int c = 0; c < at.cells; ++c) {
     d_hidden[c] = mul(load(errors), load(own + c * kRow));
     for (int k = 1; k < at.network.outputs; ++k)
@@ -419,23 +494,9 @@ void error_of_cells(const Backward& at, std::int64_t a, Lanes* d_hidden) {
   }
 }
 
-// dE/dnet of all units at step t, to the tables of the step's symbols: lane by lane.
-void add_to_tables(const Backward& at, std::int64_t t) {
-  const int floats = symbol_floats(at.network);
-  const std::int32_t* symbols = at.work.symbols + t * kRow;
-  for (int first = at.part; first < at.part + kWidth; first += 4) {
-    float* to[4];
-    for (int k = 0; k < 4; ++k)
-      to[k] = at.work.table_gradient + (first + k) * table_floats(at.network) +
-              std::int64_t{symbols[first + k]} * floats;
-    const float* deltas = at.deltas(t) - at.part + first;
-    for (int r = 0; r < floats; r += 4) {
-      Quad in[4], out[4];
-      for (int k = 0; k < 4; ++k) in[k] = *reinterpret_cast<const Quad*>(deltas + (r + k) * kRow);
-      transpose(in, out);
-      for (int k = 0; k < 4; ++k) *reinterpret_cast<Quad*>(to[k] + r) += out[k];
-    }
-  }
+// Twice the slope of h, from its value.
+LONGLAG_INLINE Lanes twice_slope(const BlockNetwork& n, Lanes h) {
+  return n.identity_h ? broadcast(2.0f) : fnma(h, h, broadcast(1.0f));
 }
 
 // The output gates' gradient, from the last step alone, and the errors of the states.
@@ -448,9 +509,9 @@ void last_step(const Backward& at, const Lanes* d_hidden, StateErrors& errors) {
     Lanes total = broadcast(0.0f), out = broadcast(0.0f);
     for (int k = block * size; k < (block + 1) * size; ++k) {
       const Lanes h = load(at.work.squashed + at.part + k * kRow);
-      const Lanes twice = mul(mul(d_hidden[k], y_out), fnma(h, h, broadcast(1.0f)));
-      errors.cell[k] = add(twice, twice);
-      total = sub(total, twice);
+      const Lanes twice = mul(mul(d_hidden[k], y_out), twice_slope(at.network, h));
+      errors.cell[k] = at.network.logistic_g ? mul(twice, broadcast(0.5f)) : add(twice, twice);
+      if (!at.network.logistic_g) total = sub(total, twice);
       out = fma(d_hidden[k], h, out);
     }
     errors.block[block] = total;
@@ -480,6 +541,8 @@ LONGLAG_INLINE void truncated_deltas(const Shape<B, S, Inputs::kReal>& shape, co
 void unit_deltas(const Backward& at, std::int64_t t) {
   const int cells = at.cells, units = at.units, size = at.network.size;
   const float* record = at.record(t + 1);
+  const Lanes steep = broadcast(at.network.logistic_g ? 1.0f : 4.0f);
+  const Lanes low = broadcast(at.network.logistic_g ? 0.0f : -2.0f);
   float* deltas = at.deltas(t);
   float* d_units = at.work.carried + at.part;
   float* d_state = d_units + units * kRow;
@@ -492,10 +555,10 @@ void unit_deltas(const Backward& at, std::int64_t t) {
       const Lanes h = load(record + (units + cells + k) * kRow);
       const Lanes d_hidden = load(d_units + k * kRow);
       const Lanes d_h = mul(mul(d_hidden, y_out), broadcast(0.5f));
-      const Lanes d_s = fma(d_h, fnma(h, h, broadcast(1.0f)), load(d_state + k * kRow));
+      const Lanes d_s = fma(d_h, twice_slope(at.network, h), load(d_state + k * kRow));
       store(d_state + k * kRow, d_s);
-      store(deltas + k * kRow, mul(mul(mul(d_s, broadcast(4.0f)), y_in), slope(f)));
-      d_in = fma(d_s, fma(broadcast(4.0f), f, broadcast(-2.0f)), d_in);
+      store(deltas + k * kRow, mul(mul(mul(d_s, steep), y_in), slope(f)));
+      d_in = fma(d_s, fma(steep, f, low), d_in);
       d_out = fma(d_hidden, h, d_out);
     }
     store(deltas + in * kRow, mul(d_in, slope(y_in)));
@@ -609,12 +672,12 @@ void truncated_gradient(const Backward& at) {
   Lanes d_hidden[kMaxUnits];
   StateErrors errors;
   error_of_cells(at, 0, d_hidden);
-  if (symbols) clear(at, at.work.deltas, kOnlineChunk * symbol_floats(at.network));
+  if (symbols) clear(at, at.work.deltas, kOnlineChunk * unit_floats(at.network));
   last_step(at, d_hidden, errors);
   for (std::int64_t t = at.steps - 1, last = t; t >= 0; --t, record -= record_stride) {
     truncated_deltas(shape, record, errors, deltas + t % kOnlineChunk * delta_stride);
     if (symbols) {
-      add_to_tables(at, t);
+      add_units_to_tables(at, t);
       if (t == at.steps - 1) clear(at, at.deltas(t) - at.part + rows * kRow, shape.blocks());
     }
     if (t % kOnlineChunk) continue;
@@ -628,7 +691,7 @@ void general_gradient(const Backward& at) {
   const int cells = at.cells;
   Lanes d_hidden[kMaxUnits];
   clear(at, at.work.carried, at.units + cells);
-  if (at.network.symbols) clear(at, at.work.deltas, kOnlineChunk * symbol_floats(at.network));
+  if (at.network.symbols) clear(at, at.work.deltas, kOnlineChunk * unit_floats(at.network));
   for (std::int64_t t = at.steps - 1, last = t; t >= 0; --t) {
     if (at.network.every || t == at.steps - 1) {
       const std::int64_t answer = !at.network.every ? 0 : at.network.reads_current ? t : t + 1;
@@ -643,17 +706,28 @@ void general_gradient(const Backward& at) {
       carry_back(at, t);
     else
       clear(at, at.work.carried, at.units);
-    if (at.network.symbols) add_to_tables(at, t);
+    if (at.network.symbols) add_units_to_tables(at, t);
     if (t % kOnlineChunk) continue;
     sum_chunk(at, t, last, at.units);
     last = t - 1;
   }
 }
 
+// Of weights that a variant is without, which so stay zero.
+void leave_out(const Backward& at) {
+  const BlockNetwork& n = at.network;
+  if (n.biases == Biases::kAll && n.output_gate && n.recurrent) return;
+  for (int unit = 0; unit < at.units; ++unit)
+    for (int column = 0; column < at.columns; ++column)
+      if (!connected(n, unit, column)) clear(at, at.gradient(unit) - at.part + column * kRow, 1);
+  for (int k = 1; k <= n.outputs && n.biases != Biases::kAll; ++k)
+    clear(at, at.work.gradient + at.output_row(k) - at.part - kRow, 1);
+}
+
 void gradient(const BlockNetwork& network, const Lineup& lineup, Pass pass,
               const OnlineWorkspace& work) {
   output_errors(network, lineup, work);
-  const std::int64_t late = network.reads_current ? 0 : 1;
+  const std::int64_t late = lateness(network);
   for (int part = 0; part < kRow; part += kWidth) {
     const Backward at{network, lineup.longest, pass, work, part};
     clear(at, work.gradient, weight_rows(network));
@@ -664,6 +738,7 @@ void gradient(const BlockNetwork& network, const Lineup& lineup, Pass pass,
       truncated_gradient<2, 2>(at);
     else
       truncated_gradient<0, 0>(at);
+    leave_out(at);
   }
 }
 
@@ -682,7 +757,9 @@ template <typename Each>
 LONGLAG_INLINE void each_symbol(const BlockNetwork& n, const Lineup& lineup, int lane,
                                 const OnlineWorkspace& work, Each each) {
   const int floats = symbol_floats(n);
-  for (std::int64_t t = 0; t < lineup.lengths[lane]; ++t) {
+  // The last step's symbol may lead to the outputs alone.
+  const std::int64_t steps = lineup.lengths[lane] + (output_floats(n) ? lateness(n) : 0);
+  for (std::int64_t t = 0; lineup.symbols[lane] && t < steps; ++t) {
     const std::int64_t at = lane * table_floats(n) + std::int64_t{lineup.symbols[lane][t]} * floats;
     for (int r = 0; r < floats; r += 4)
       each(*reinterpret_cast<Quad*>(work.table + at + r),

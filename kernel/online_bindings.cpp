@@ -2,6 +2,7 @@
 // driver.
 #include "online_bindings.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <optional>
@@ -18,11 +19,24 @@ namespace {
 constexpr std::int64_t kAny = std::numeric_limits<std::int64_t>::max();
 constexpr std::int64_t kMostSeen = kAny / 2;  // which no call can count up to an overflow
 
+// The arguments that say in what a network differs from that of Experiments 4 to 6.
+struct Variant {
+  nb::handle biases, inputs_to_outputs, output_gate, recurrent, g, h;
+};
+
 BlockNetwork network_of(const Asked& asked, nb::handle blocks, nb::handle block_size,
-                        nb::handle reads_current) {
+                        nb::handle reads_current, const Variant& variant) {
+  const std::vector<std::string> all{"none", "gates", "hidden", "all"};  // as of Biases
+  const auto biases = std::find(all.begin(), all.end(), choice(variant.biases, "biases", all));
   const BlockNetwork network{asked, static_cast<int>(integer(blocks, "blocks", 1, kMaxUnits)),
                              static_cast<int>(integer(block_size, "block_size", 1, kMaxUnits)),
-                             flag(reads_current, "reads_current")};
+                             flag(reads_current, "reads_current"),
+                             static_cast<Biases>(biases - all.begin()),
+                             flag(variant.inputs_to_outputs, "inputs_to_outputs"),
+                             flag(variant.output_gate, "output_gate"),
+                             flag(variant.recurrent, "recurrent"),
+                             choice(variant.g, "g", {"centered", "logistic"}) == "logistic",
+                             choice(variant.h, "h", {"centered", "identity"}) == "identity"};
   if (unit_count(network) > kMaxUnits)
     refuse("block_size", std::to_string(network.size) + " with " + std::to_string(network.blocks) +
                              " blocks, which are " + std::to_string(unit_count(network)) + " units",
@@ -114,10 +128,13 @@ nb::object py_online1997(nb::handle weights, nb::handle recent, nb::handle seen,
                          nb::handle output_size, nb::handle symbols, nb::handle every,
                          nb::handle sigmoid_output, nb::handle isa, nb::handle threads,
                          nb::handle mean_error_below, nb::handle counted, nb::handle wanted,
-                         nb::handle judged) {
+                         nb::handle judged, nb::handle biases, nb::handle inputs_to_outputs,
+                         nb::handle output_gate, nb::handle recurrent, nb::handle g,
+                         nb::handle h) {
   const BlockNetwork network =
       network_of(asked_of(input_size, output_size, symbols, every, sigmoid_output), blocks,
-                 block_size, reads_current);
+                 block_size, reads_current,
+                 {biases, inputs_to_outputs, output_gate, recurrent, g, h});
   OnlineSetting setting = setting_of(network, isa, threads);
   const float step = static_cast<float>(
       real(rate, "rate", is_rate, "a number above 0 that float32 can hold"));
@@ -177,10 +194,13 @@ nb::object py_predict1997(nb::handle weights, nb::handle inputs, nb::handle leng
                           nb::handle blocks, nb::handle block_size, nb::handle reads_current,
                           nb::handle input_size, nb::handle output_size, nb::handle symbols,
                           nb::handle every, nb::handle sigmoid_output, nb::handle isa,
-                          nb::handle threads) {
+                          nb::handle threads, nb::handle biases, nb::handle inputs_to_outputs,
+                          nb::handle output_gate, nb::handle recurrent, nb::handle g,
+                          nb::handle h) {
   const BlockNetwork network =
       network_of(asked_of(input_size, output_size, symbols, every, sigmoid_output), blocks,
-                 block_size, reads_current);
+                 block_size, reads_current,
+                 {biases, inputs_to_outputs, output_gate, recurrent, g, h});
   OnlineSetting setting = setting_of(network, isa, threads);
   const Array w(weights, "weights", Element::kFloat32, {weight_count(network)});
   const Given given(network, inputs, {"B", "T"});
@@ -225,7 +245,9 @@ constexpr const char* kOnlineDoc =
     "outputs that are missing are NaN, and `seen` does not count them: a trial diverged in this\n"
     "call where outputs has a NaN though stops[:, -1] is -1.\n"
     "A trial's bits depend on neither its neighbours nor threads; blocks·(block_size + 2) is at\n"
-    "most 32. reads_current=False: the output unit reads the previous step's cells.";
+    "most 32. reads_current=False: the output unit reads the previous step's cells. biases,\n"
+    "inputs_to_outputs, output_gate, recurrent, g, h: as of networks/lstm1997.py, Variant; weights\n"
+    "that the network is without are not among the P.";
 constexpr const char* kPredictDoc =
     "Answers float32, (B,), (B, K), (B, T) or (B, T, K), of the 1997 LSTM with weights (P,)\n"
     "float32 to inputs (B, T, D) float32 or symbols (B, T) int64 of lengths (B,) int64; zero after\n"
@@ -246,13 +268,18 @@ void add_online1997(nb::module_& module) {
              "threads"_a.none() = 1,
              "mean_error_below"_a.none() = std::numeric_limits<double>::infinity(),
              "counted"_a.none() = nb::none(), "wanted"_a.none() = nb::none(),
-             "judged"_a.none() = nb::none(), kOnlineDoc);
+             "judged"_a.none() = nb::none(), "biases"_a.none() = "all",
+             "inputs_to_outputs"_a.none() = false, "output_gate"_a.none() = true,
+             "recurrent"_a.none() = true, "g"_a.none() = "centered", "h"_a.none() = "centered",
+             kOnlineDoc);
   module.def("predict1997", &py_predict1997, "weights"_a.none(), "inputs"_a.none(),
              "lengths"_a.none(), nb::kw_only(), "blocks"_a.none(), "block_size"_a.none(),
              "reads_current"_a.none(), "input_size"_a.none() = 2, "output_size"_a.none() = 1,
              "symbols"_a.none() = false, "every"_a.none() = false,
              "sigmoid_output"_a.none() = true, "isa"_a.none(), "threads"_a.none() = 1,
-             kPredictDoc);
+             "biases"_a.none() = "all",
+             "inputs_to_outputs"_a.none() = false, "output_gate"_a.none() = true,
+             "recurrent"_a.none() = true, "g"_a.none() = "centered", "h"_a.none() = "centered", kPredictDoc);
 }
 
 }  // namespace longlag

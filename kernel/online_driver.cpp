@@ -16,7 +16,7 @@ namespace {
 void seat(const BlockNetwork& n, const Sequences& sequences, std::int64_t at, int lane,
           Lineup& lineup) {
   longlag::seat(static_cast<const Asked&>(n), sequences, at, lane, lineup);
-  lineup.lengths[lane] -= n.reads_current ? 0 : 1;
+  lineup.lengths[lane] -= lateness(n);
   lineup.longest = std::max(lineup.longest, lineup.lengths[lane]);
   lineup.shortest = std::min(lineup.shortest, lineup.lengths[lane]);
 }
@@ -33,13 +33,22 @@ template <typename Each>
 void each_weight(const BlockNetwork& n, int lane, float* rows, float* table, Each each) {
   std::int64_t weight = 0;
   float* row = rows + lane;
+  const auto symbols = [&](int at) {
+    for (int symbol = 0; symbol < n.inputs; ++symbol)
+      each(weight++, table[std::int64_t{symbol} * symbol_floats(n) + at]);
+  };
   for (int unit = 0; unit < unit_count(n); ++unit) {
-    if (n.symbols)
-      for (int symbol = 0; symbol < n.inputs; ++symbol)
-        each(weight++, table[symbol * symbol_floats(n) + unit]);
-    for (int column = 0; column < column_count(n); ++column, row += kGroup) each(weight++, *row);
+    if (n.symbols && (n.output_gate || unit < unit_count(n) - n.blocks)) symbols(unit);
+    for (int column = 0; column < column_count(n); ++column, row += kGroup)
+      if (connected(n, unit, column)) each(weight++, *row);
   }
-  for (std::int64_t k = 0; k < output_weights(n); ++k, row += kGroup) each(weight++, *row);
+  const int columns = output_columns(n);
+  for (int k = 0; k < n.outputs; ++k)
+    for (int column = 0; column < columns; ++column, row += kGroup) {
+      const bool bias = column == columns - 1;
+      if (bias && output_floats(n)) symbols(unit_floats(n) + k);
+      if (!bias || n.biases == Biases::kAll) each(weight++, *row);
+    }
 }
 
 Lineup no_lineup() {
@@ -74,6 +83,7 @@ class TrialGroup {
 
   void start() {
     const std::int64_t last_stop = training_.stopping.count - 1;
+    std::fill_n(work_.weights, weight_rows(network_) * kGroup, 0.0f);
     std::fill_n(work_.table, table_floats(network_) * kGroup, 0.0f);
     std::fill_n(work_.table_gradient, table_floats(network_) * kGroup, 0.0f);
     for (int lane = 0; lane < kGroup; ++lane) {

@@ -298,15 +298,58 @@ namespace {
 int cell_count(const LSTM1997& n) { return n.N * n.S; }
 int unit_count(const LSTM1997& n) { return cell_count(n) + 2 * n.N; }
 int column_count(const LSTM1997& n) { return n.asked.D + unit_count(n) + 1; }
+// What output units receive beside 1: R.
+int read_count(const LSTM1997& n) {
+  return cell_count(n) + (n.variant.inputs_to_outputs ? n.asked.D : 0);
+}
 
-// Where the arrays lie in a vector (P,) of weights or of their gradient.
+// Where the arrays lie in a vector of all weights, with zeros for those that are missing, or of
+// their gradient.
 template <typename Real>
 struct Weights {
   Real* W;   // (U, D + U + 1)
-  Real* Wk;  // (K, C + 1)
+  Real* Wk;  // (K, R + 1)
 
   Weights(const LSTM1997& n, Real* vector) : W(vector), Wk(W + unit_count(n) * column_count(n)) {}
 };
+
+// Whether unit u has a weight in that column of W.
+bool connected(const LSTM1997& n, int u, int column) {
+  const Variant& has = n.variant;
+  const int C = cell_count(n), D = n.asked.D, first_output_gate = C + n.N;
+  if (!has.output_gate && u >= first_output_gate) return false;
+  if (column < D) return true;
+  if (column == column_count(n) - 1) return u < C ? has.cell_biases : has.gate_biases;
+  return has.recurrent && (has.output_gate || column - D < first_output_gate);
+}
+
+// Of all weights, in order, whether each is there.
+std::vector<bool> connections(const LSTM1997& n) {
+  std::vector<bool> there;
+  for (int u = 0; u < unit_count(n); ++u)
+    for (int column = 0; column < column_count(n); ++column)
+      there.push_back(connected(n, u, column));
+  for (int k = 0; k < n.asked.K; ++k) {
+    there.insert(there.end(), read_count(n), true);
+    there.push_back(n.variant.output_biases);
+  }
+  return there;
+}
+
+// From a vector (P,) to all weights, and back.
+template <typename Real>
+std::vector<Real> all_weights(const LSTM1997& n, const Real* weights) {
+  std::vector<Real> all;
+  for (const bool there : connections(n)) all.push_back(there ? *weights++ : Real(0));
+  return all;
+}
+
+template <typename Real>
+void leave_out(const LSTM1997& n, const std::vector<Real>& all, Real* weights) {
+  const std::vector<bool> there = connections(n);
+  for (std::size_t w = 0; w < all.size(); ++w)
+    if (there[w]) *weights++ = all[w];
+}
 
 // What the steps of one sequence hold; step 0 is before the first input, and zero.
 template <typename Real>
@@ -354,24 +397,30 @@ void net_backward(const LSTM1997& n, const Weights<const Real>& w, const Input<R
   input_backward(D, U, x, dnet, 1, columns, d.W);
 }
 
-// y_in, y_out = f(net)                                          f(x) = sigmoid(x)         eq. 3
-// g = 4 f(net_c) - 2                                                                      eq. 5
+template <typename Real>
+Real h_of(const LSTM1997& n, Real s) {
+  return n.variant.identity_h ? s : 2 * sigmoid(s) - 1;
+}
+
+// y_in, y_out = f(net), or y_out = 1                            f(x) = sigmoid(x)         eq. 3
+// g = 4 f(net_c) - 2, or f(net_c)                                                         eq. 5
 // s_t = s_{t-1} + y_in g,  y_c = y_out h(s_t)                   h(x) = 2 f(x) - 1     eqs. 4, 9
 template <typename Real>
 void blocks_forward(const LSTM1997& n, const Real* net, const Real* s_before, Real* s, Real* g,
                     Real* units) {
   const int C = cell_count(n);
-  for (int k = C; k < unit_count(n); ++k) units[k] = sigmoid(net[k]);
+  for (int k = C; k < unit_count(n); ++k)
+    units[k] = n.variant.output_gate || k < C + n.N ? sigmoid(net[k]) : 1;
   for (int c = 0; c < C; ++c) {
     const Real y_in = units[C + c / n.S], y_out = units[C + n.N + c / n.S];
-    g[c] = 4 * sigmoid(net[c]) - 2;
+    g[c] = n.variant.logistic_g ? sigmoid(net[c]) : 4 * sigmoid(net[c]) - 2;
     s[c] = s_before[c] + y_in * g[c];
-    units[c] = y_out * (2 * sigmoid(s[c]) - 1);
+    units[c] = y_out * h_of(n, s[c]);
   }
 }
 
 // From dunits (U,) and what reaches ds_t from later steps, which goes on to s_{t-1}: dnet (U,).
-// f' = f (1 - f), g' = 1 - g² / 4, h' = (1 - h²) / 2
+// f' = f (1 - f), which is 0 where y_out = 1; g' = 1 - g² / 4, h' = (1 - h²) / 2
 template <typename Real>
 void blocks_backward(const LSTM1997& n, const Real* s, const Real* g, const Real* units,
                      const Real* dunits, Real* ds, Real* dnet) {
@@ -380,9 +429,9 @@ void blocks_backward(const LSTM1997& n, const Real* s, const Real* g, const Real
     const int in = C + block, out = C + n.N + block;
     Real din = dunits[in], dout = dunits[out];
     for (int c = block * n.S; c < (block + 1) * n.S; ++c) {
-      const Real h = 2 * sigmoid(s[c]) - 1;
-      ds[c] += dunits[c] * units[out] * (1 - h * h) / 2;
-      dnet[c] = ds[c] * units[in] * (1 - g[c] * g[c] / 4);
+      const Real h = h_of(n, s[c]);
+      ds[c] += dunits[c] * units[out] * (n.variant.identity_h ? 1 : (1 - h * h) / 2);
+      dnet[c] = ds[c] * units[in] * (n.variant.logistic_g ? g[c] * (1 - g[c]) : 1 - g[c] * g[c] / 4);
       din += ds[c] * g[c];
       dout += dunits[c] * h;
     }
@@ -394,18 +443,30 @@ void blocks_backward(const LSTM1997& n, const Real* s, const Real* g, const Real
 // The step whose cells the answer of step t (from 0) is read from, counted from 1; 0: the zeros.
 std::int64_t read_step(const LSTM1997& n, std::int64_t t) { return n.reads_current ? t + 1 : t; }
 
+// What the output units receive at step t: cells, and x_t where it leads there.
+template <typename Real>
+std::vector<Real> received(const LSTM1997& n, const Batch<Real>& batch, std::int64_t b,
+                           std::int64_t t, const Trace<Real>& trace) {
+  const Real* cells = &trace.units[read_step(n, t) * unit_count(n)];
+  std::vector<Real> all(cells, cells + cell_count(n));
+  const Input<Real> input = input_at(n.asked, batch, b, t);
+  for (int d = 0; n.variant.inputs_to_outputs && d < n.asked.D; ++d)
+    all.push_back(input.x ? input.x[d] : Real(d == input.symbol));
+  return all;
+}
+
 template <typename Real>
 void forward(const LSTM1997& n, const Weights<const Real>& w, const Batch<Real>& batch,
              std::int64_t b, Trace<Real>& trace) {
-  const int C = cell_count(n), U = unit_count(n), K = n.asked.K;
+  const int C = cell_count(n), U = unit_count(n), R = read_count(n);
   std::vector<Real> net(U);
   for (std::int64_t t = 0; t < batch.lengths[b]; ++t) {
     Real *units = &trace.units[(t + 1) * U], *s = &trace.s[(t + 1) * C];
     net_forward(n, w, input_at(n.asked, batch, b, t), units - U, net.data());
     blocks_forward(n, net.data(), s - C, s, &trace.g[(t + 1) * C], units);
     if (answer_at(n.asked, batch, b, t) >= 0)
-      answer_forward(n.asked, C, &trace.units[read_step(n, t) * U], w.Wk, C + 1, 1, w.Wk + C,
-                     C + 1, &trace.y[t * K]);
+      answer_forward(n.asked, R, received(n, batch, b, t, trace).data(), w.Wk, R + 1, 1, w.Wk + R,
+                     R + 1, &trace.y[t * n.asked.K]);
   }
 }
 
@@ -413,14 +474,18 @@ void forward(const LSTM1997& n, const Weights<const Real>& w, const Batch<Real>&
 template <typename Real>
 void backward(const LSTM1997& n, const Weights<const Real>& w, const Batch<Real>& batch,
               std::int64_t b, const Trace<Real>& trace, const Real* dy, const Weights<Real>& d) {
-  const int C = cell_count(n), U = unit_count(n), K = n.asked.K;
+  const int C = cell_count(n), U = unit_count(n), K = n.asked.K, R = read_count(n);
   const std::int64_t L = batch.lengths[b];
   std::vector<Real> dnet(U), ds(C), dunits(U);
   for (std::int64_t step = L; step >= 0; --step) {  // counted from 1; nothing is learned of step 0
     const std::int64_t asking = n.reads_current ? step - 1 : step;  // the answer that reads it
-    if (asking >= 0 && asking < L && answer_at(n.asked, batch, b, asking) >= 0)
-      answer_backward(n.asked, C, &trace.units[step * U], w.Wk, C + 1, 1, &trace.y[asking * K],
-                      dy + asking * K, C + 1, d.Wk, d.Wk + C, dunits.data());
+    if (asking >= 0 && asking < L && answer_at(n.asked, batch, b, asking) >= 0) {
+      std::vector<Real> dreceived(R);
+      answer_backward(n.asked, R, received(n, batch, b, asking, trace).data(), w.Wk, R + 1, 1,
+                      &trace.y[asking * K], dy + asking * K, R + 1, d.Wk, d.Wk + R,
+                      dreceived.data());
+      for (int c = 0; c < C; ++c) dunits[c] += dreceived[c];
+    }
     if (step == 0) break;
     blocks_backward(n, &trace.s[step * C], &trace.g[step * C], &trace.units[step * U],
                     dunits.data(), ds.data(), dnet.data());
@@ -429,7 +494,8 @@ void backward(const LSTM1997& n, const Weights<const Real>& w, const Batch<Real>
   }
 }
 
-// One sequence forward and back; returns Σ (y - t)², and adds `scale` times its gradient.
+// One sequence forward and back; returns Σ (y - t)², and adds `scale` times its gradient to that of
+// all weights.
 template <typename Real>
 double sequence_gradient(const LSTM1997& n, const Real* weights, const Batch<Real>& batch,
                          std::int64_t b, Real scale, Real* answers, Real* gradient) {
@@ -446,18 +512,20 @@ double sequence_gradient(const LSTM1997& n, const Real* weights, const Batch<Rea
 }  // namespace
 
 std::int64_t weight_count(const LSTM1997& n) {
-  return std::int64_t{unit_count(n)} * column_count(n) +
-         std::int64_t{n.asked.K} * (cell_count(n) + 1);
+  const std::vector<bool> there = connections(n);
+  return std::count(there.begin(), there.end(), true);
 }
 
 template <typename Real>
 double gradient(const LSTM1997& n, const Real* weights, const Batch<Real>& batch, Real* answers,
                 Real* gradient) {
   const std::int64_t count = asked_for(n.asked, batch);
-  std::fill_n(gradient, weight_count(n), Real(0));
+  const std::vector<Real> all = all_weights(n, weights);
+  std::vector<Real> dall(all.size());
   double sum = 0;
   for (std::int64_t b = 0; b < batch.B; ++b)
-    sum += sequence_gradient(n, weights, batch, b, Real(1) / Real(count), answers, gradient);
+    sum += sequence_gradient(n, all.data(), batch, b, Real(1) / Real(count), answers, dall.data());
+  leave_out(n, dall, gradient);
   return sum / double(count);
 }
 
@@ -465,8 +533,10 @@ template <typename Real>
 void learn(const LSTM1997& n, Real rate, const Batch<Real>& batch, Real* weights, Real* answers) {
   std::vector<Real> gradient(weight_count(n));
   for (std::int64_t b = 0; b < batch.B; ++b) {
-    std::fill(gradient.begin(), gradient.end(), Real(0));
-    sequence_gradient(n, weights, batch, b, Real(1), answers, gradient.data());
+    const std::vector<Real> all = all_weights(n, weights);
+    std::vector<Real> dall(all.size());
+    sequence_gradient(n, all.data(), batch, b, Real(1), answers, dall.data());
+    leave_out(n, dall, gradient.data());
     for (std::size_t p = 0; p < gradient.size(); ++p) weights[p] -= rate * gradient[p];
   }
 }

@@ -82,17 +82,30 @@ double update(const Rule&, std::int64_t P, const Real* gradient, Real* parameter
 // ---------------------------------------------------------------------------------------------
 // The LSTM of 1997
 
+// In what a network can differ from that of Experiments 4 to 6, which has all of the first five and
+// neither of the last three.
+struct Variant {
+  bool cell_biases, gate_biases, output_biases;  // units that have one
+  bool output_gate;                              // or y_out = 1
+  bool recurrent;          // cells and gates receive cells and gates, or inputs alone
+  bool inputs_to_outputs;  // output units receive x_t, too
+  bool logistic_g;         // g = f
+  bool identity_h;         // h(s) = s
+};
+
 struct LSTM1997 {
   Asked asked;
   int N, S;            // blocks, and cells in each
   bool reads_current;  // output units read this step's cells, or those of the step before
   bool truncated;      // the gradient
+  Variant variant;
 };
 
-std::int64_t weight_count(const LSTM1997&);  // P = U(D + U + 1) + K(C + 1)
+std::int64_t weight_count(const LSTM1997&);  // P; U(D + U + 1) + K(C + 1) where none is missing
 
 // As for the LSTM; weights (P,): W (U, D + U + 1), whose columns are inputs, units and bias, then
-// Wk (K, C + 1): cells and bias.
+// Wk (K, C + 1): cells and bias, or (K, C + D + 1) where inputs lead there, between these. Weights
+// that a variant is without are left out.
 template <typename Real>
 double gradient(const LSTM1997&, const Real* weights, const Batch<Real>&, Real* answers,
                 Real* gradient);

@@ -9,10 +9,11 @@ using namespace longlag::plain;
 struct Sizes {
   int D, K, H, N, S;
   bool every, sigmoid, forget_gate, reads_current, truncated;
+  Variant variant;
 
   Asked asked() const { return {D, K, every, sigmoid}; }
   LSTM lstm() const { return {asked(), H, forget_gate}; }
-  LSTM1997 lstm1997() const { return {asked(), N, S, reads_current, truncated}; }
+  LSTM1997 lstm1997() const { return {asked(), N, S, reads_current, truncated, variant}; }
 };
 
 }  // namespace

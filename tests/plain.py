@@ -17,10 +17,35 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
+from longlag.networks.lstm1997 import USUAL, Variant
+
 HERE = Path(__file__).parent
 KERNEL = HERE.parent / "kernel"
 COMPILER = shutil.which("c++") or shutil.which("g++")
 OPTIONS = ("-std=c++17", "-O1", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC")
+
+
+class _Variant(ctypes.Structure):
+    _fields_ = tuple(
+        (name, ctypes.c_bool)
+        for name in (
+            *("cell_biases", "gate_biases", "output_biases", "output_gate", "recurrent"),
+            *("inputs_to_outputs", "logistic_g", "identity_h"),
+        )
+    )
+
+    @classmethod
+    def of(cls, variant: Variant) -> _Variant:
+        return cls(
+            variant.biases in ("hidden", "all"),
+            variant.biases != "none",
+            variant.biases == "all",
+            variant.output_gate,
+            variant.recurrent,
+            variant.inputs_to_outputs,
+            variant.g == "logistic",
+            variant.h == "identity",
+        )
 
 
 class _Sizes(ctypes.Structure):
@@ -28,6 +53,7 @@ class _Sizes(ctypes.Structure):
         *((name, ctypes.c_int) for name in ("D", "K", "H", "N", "S")),
         *((name, ctypes.c_bool) for name in ("every", "sigmoid", "forget_gate", "reads_current")),
         ("truncated", ctypes.c_bool),
+        ("variant", _Variant),
     )
 
 
@@ -78,6 +104,7 @@ class Sizes:
     forget_gate: bool = True
     reads_current: bool = True
     truncated: bool = True
+    variant: Variant = USUAL
 
 
 class Plain:
@@ -150,7 +177,7 @@ def _passed(argument: Any, dtype: Any) -> Any:
         assert argument.flags.c_contiguous
         return ctypes.c_void_p(argument.ctypes.data)
     if isinstance(argument, Sizes):
-        return ctypes.byref(_Sizes(**vars(argument)))
+        return ctypes.byref(_Sizes(**vars(argument) | {"variant": _Variant.of(argument.variant)}))
     if isinstance(argument, Data):
         inputs, lengths, targets, counted = argument
         assert (lengths.dtype, targets.dtype) == (np.int64, dtype)

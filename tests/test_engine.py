@@ -71,6 +71,17 @@ OWN_RULES: list[dict[str, Any]] = [
     {"task": "long-lag", "lag": 6, "middle": "random", "output": "sigmoid", "learning_rate": 1.0},
     {"task": "two-sequence", "variant": "c", "min_length": 20, "output": "sigmoid"},
 ]
+# The networks of Experiments 1, 2 and 3.
+VARIANTS: list[dict[str, Any]] = [
+    {"task": "reber", "blocks": 3, "biases": "gates", "output_gate_bias": -1.0},
+    {
+        **{"task": "long-lag", "lag": 9, "blocks": 1, "block_size": 1, "biases": "none"},
+        **{"inputs_to_outputs": True, "output_gate": False, "recurrent": False},
+        **{"g": "logistic", "h": "identity", "learning_rate": 1.0},
+    },
+    {"task": "very-long-lag", "lag": 20, "distractors": 9, "block_size": 1, "biases": "none"},
+    {"task": "two-sequence", "min_length": 20, "blocks": 3, "block_size": 1, "biases": "hidden"},
+]
 DIVERGING = {"task": "toys:Echo", "output": "linear", "gradient": "full", "min_length": 20}
 
 
@@ -95,17 +106,19 @@ def test_on_line_training_diverges_at_the_same_sequence() -> None:
         {**DIVERGING, "learning_rate": 0.01},
         {"task": "reber", "output": "sigmoid"},
         *OWN_RULES,
+        *VARIANTS,
     ],
 )
 def test_on_line_training_agrees_on_any_task(changes: dict[str, Any], reads: str) -> None:
     few = {"max_sequences": 60, "window": 40, "first_stop": 0, "last_stop": 39, "test_size": 20}
+    few |= {"output": "sigmoid", "input_gate_bias": 0.0}
     recipe = longlag.recipe("paper", **{**few, "reads": reads, **changes})
     native, reference = (longlag.train(recipe, 3, engine=name) for name in ("native", "numpy"))
     assert (native.iterations, native.stopped_by) == (reference.iterations, reference.stopped_by)
     for mine, wanted in zip(native.network.weights, reference.network.weights, strict=True):
         np.testing.assert_allclose(mine, wanted, rtol=1e-3, atol=2e-4)
     start = native.recipe.network.start(recipe.task, stream(3, WEIGHTS))
-    assert np.abs(flatten(native.network.weights) - start).max() > 0.01
+    assert np.abs(flatten(native.network.parameters) - start).max() > 0.01
     np.testing.assert_allclose(native.score.mse, reference.score.mse, rtol=1e-3)
     np.testing.assert_allclose(
         native.history.train_losses, reference.history.train_losses, rtol=1e-3
@@ -318,7 +331,10 @@ def test_a_network_that_only_starts_otherwise_has_the_kernel() -> None:
 @pytest.mark.parametrize("kind", [(2, 1, "last", True), (3, 1), (2, 2), (2, 1, "every"), (2, 1)])
 @pytest.mark.parametrize(
     "network",
-    [ForgetGateLSTM(hidden=3), BlockLSTM(), BlockLSTM(output="linear"), Leaky(hidden=3)],
+    [
+        *(ForgetGateLSTM(hidden=3), BlockLSTM(), BlockLSTM(output="linear"), Leaky(hidden=3)),
+        BlockLSTM(inputs_to_outputs=True, output_gate=False, biases="gates", h="identity"),
+    ],
 )
 def test_answers_to_any_task_are_the_references(kind: Any, network: Network) -> None:
     """Of what the kernel does not have, it asks the reference."""

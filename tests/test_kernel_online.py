@@ -529,6 +529,10 @@ def test_shared_memory_is_refused() -> None:
         ("symbols", [None, 1, "yes"]),
         ("every", [None, 0, "no"]),
         ("sigmoid_output", [None, 1, "no"]),
+        ("biases", [None, 1, "", "some"]),
+        ("g", [None, 1, "identity"]),
+        ("h", [None, 1, "logistic"]),
+        *((name, [None, 1, "no"]) for name in ("inputs_to_outputs", "output_gate", "recurrent")),
     ],
 )  # fmt: skip
 def test_bad_settings_are_refused(name: str, values: list[Any]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from longlag.kernel import load_kernel
 from longlag.learning.optimizers import Adam, clip_by_global_norm
 from longlag.networks import lstm, lstm1997
 from longlag.networks.lstm import LSTM
-from longlag.networks.lstm1997 import LSTM1997
+from longlag.networks.lstm1997 import LSTM1997, USUAL, Biases, G, H, Variant
 from longlag.networks.network import flatten
 from plain import Data, Plain, Sizes
 
@@ -24,6 +24,15 @@ needs_kernel = pytest.mark.skipif(kernel is None, reason="the kernel was not bui
 
 ADAM = {"learning_rate": 0.01, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8, "clip": 0.05}
 
+VARIANTS = st.just(USUAL) | st.builds(
+    Variant,
+    biases=st.sampled_from(get_args(Biases)),
+    inputs_to_outputs=st.booleans(),
+    output_gate=st.booleans(),
+    recurrent=st.booleans(),
+    g=st.sampled_from(get_args(G)),
+    h=st.sampled_from(get_args(H)),
+)
 SIZES = st.builds(
     Sizes,
     D=st.integers(1, 9),
@@ -36,6 +45,7 @@ SIZES = st.builds(
     forget_gate=st.booleans(),
     reads_current=st.booleans(),
     truncated=st.booleans(),
+    variant=VARIANTS,
 )
 # What the fast kernels have.
 FAST = st.builds(
@@ -50,6 +60,7 @@ FAST = st.builds(
     forget_gate=st.booleans(),
     reads_current=st.booleans(),
     truncated=st.booleans(),
+    variant=VARIANTS,
 )
 SEEDS = st.integers(0, 2**32)
 
@@ -79,7 +90,7 @@ def lstm_weights(n: Sizes, seed: int, dtype: Any = float) -> np.ndarray:
 
 
 def block_weights(n: Sizes, seed: int, dtype: Any = float) -> np.ndarray:
-    return weights(lstm1997.weight_count(n.N, n.S, n.D, n.K), 0.6, seed, dtype)
+    return weights(lstm1997.weight_count(n.N, n.S, n.D, n.K, n.variant), 0.6, seed, dtype)
 
 
 def doubled(data: Data) -> Data:
@@ -127,12 +138,14 @@ def lstm_of(n: Sizes, vector: np.ndarray) -> LSTM:
 
 
 def lstm1997_of(n: Sizes, vector: np.ndarray) -> LSTM1997:
-    parts = lstm1997.unflatten(vector, n.N, n.S, n.D, n.K)
+    parts = lstm1997.unflatten(vector, n.N, n.S, n.D, n.K, n.variant)
     reads, output = (
         "current" if n.reads_current else "previous",
         "sigmoid" if n.sigmoid else "linear",
     )
-    return LSTM1997(parts, n.N, reads, output, "every" if n.every else "last", n.truncated)
+    return LSTM1997(
+        parts, n.N, reads, output, "every" if n.every else "last", n.truncated, n.variant
+    )
 
 
 @given(n=SIZES, B=st.integers(1, 4), T=st.integers(1, 12), seed=SEEDS, symbols=st.booleans())
@@ -337,7 +350,7 @@ class Trials:
         self._asked = {
             **{"blocks": n.N, "block_size": n.S, "reads_current": n.reads_current},
             **{"input_size": n.D, "output_size": n.K, "symbols": symbols, "every": n.every},
-            **{"sigmoid_output": n.sigmoid, "isa": isa},
+            **{"sigmoid_output": n.sigmoid, "isa": isa, **vars(n.variant)},
         }
         self._rule = {"full_gradient": not n.truncated, "tolerance": 0.04, "check_every": 1}
 

@@ -53,15 +53,11 @@ class NativeEngine:
             return f"network {network.name} with rule {rule.name}"
         if type(network).of not in (ForgetGateLSTM.of, BlockLSTM.of):  # arithmetic of its own
             return f"network {network.name}"
-        if isinstance(network, BlockLSTM) and network.variant.differs:
-            return f"LSTM of 1997 with another {network.variant.differs}"
         return ""
 
     @staticmethod
     def _has(model: Any) -> bool:
         """Whether the kernel computes the answers of such a network."""
-        if type(model) is LSTM1997 and model.variant.differs:
-            return False
         return type(model) in (LSTM, LSTM1997) and max(_sizes(model)) <= LARGEST_TASK
 
     def threads_used(self, recipe: Recipe) -> int:
@@ -206,6 +202,7 @@ class NativeEngine:
                 "blocks": network.blocks,
                 "block_size": network.block_size,
                 "reads_current": network.reads == "current",
+                **vars(network.variant),
             }
         return asked | {"hidden": network.hidden, "forget_gate": network.forget_gate}
 

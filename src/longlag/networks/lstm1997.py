@@ -92,11 +92,6 @@ class Variant:
         """Whether all units have all of their weights."""
         return self.biases == "all" and self.output_gate and self.recurrent
 
-    @property
-    def differs(self) -> str:
-        """The names of what differs from Experiments 4 to 6; nothing where nothing does."""
-        return ", ".join(f.name for f in fields(self) if getattr(self, f.name) != f.default)
-
 
 USUAL = Variant()
 
