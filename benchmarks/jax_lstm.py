@@ -18,7 +18,9 @@ from .data import Train, batches, hidden_of
 optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(5e-3))
 
 
-def initial(key: jax.Array, hidden: int) -> dict[str, jax.Array]:
+def initial(
+    key: jax.Array, hidden: int, inputs: int = 2, outputs: int = 1
+) -> dict[str, jax.Array]:
     """Parameters; gate columns in the order input, forget, output, candidate."""
     keys = jax.random.split(key, 3)
     bound = hidden**-0.5
@@ -27,20 +29,22 @@ def initial(key: jax.Array, hidden: int) -> dict[str, jax.Array]:
         return jax.random.uniform(key, shape, minval=-bound, maxval=bound)
 
     return {
-        "Wx": uniform(keys[0], (2, 4 * hidden)),
+        "Wx": uniform(keys[0], (inputs, 4 * hidden)),
         "Wh": uniform(keys[1], (hidden, 4 * hidden)),
         "b": jnp.zeros(4 * hidden),
-        "Wy": uniform(keys[2], (hidden, 1)),
-        "by": jnp.zeros(1),
+        "Wy": uniform(keys[2], (hidden, outputs)),
+        "by": jnp.zeros(outputs),
     }
 
 
 def predict(parameters: dict, inputs: jax.Array, lengths: jax.Array) -> jax.Array:
-    """Answers (B,) for padded inputs (B, T, 2), each at its sequence's own last step."""
+    """Answers (B,) or (B, K) for padded inputs (B, T, D), or symbols (B, T), each at its
+    sequence's own last step."""
 
     def step(carry, x):
         h, c = carry
-        z = x @ parameters["Wx"] + h @ parameters["Wh"] + parameters["b"]
+        symbols = jnp.issubdtype(x.dtype, jnp.integer)
+        z = (parameters["Wx"][x] if symbols else x @ parameters["Wx"]) + h @ parameters["Wh"] + parameters["b"]
         i, f, o, g = jnp.split(z, 4, axis=-1)
         c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
         h = jax.nn.sigmoid(o) * jnp.tanh(c)
@@ -49,7 +53,8 @@ def predict(parameters: dict, inputs: jax.Array, lengths: jax.Array) -> jax.Arra
     zeros = jnp.zeros((inputs.shape[0], parameters["Wh"].shape[0]))
     _, states = jax.lax.scan(step, (zeros, zeros), inputs.swapaxes(0, 1))
     last = states[lengths - 1, jnp.arange(inputs.shape[0])]
-    return (last @ parameters["Wy"] + parameters["by"])[:, 0]
+    answers = last @ parameters["Wy"] + parameters["by"]
+    return answers[:, 0] if answers.shape[1] == 1 else answers
 
 
 def loss(parameters: dict, inputs: jax.Array, lengths: jax.Array, targets: jax.Array) -> jax.Array:
@@ -65,11 +70,9 @@ def update(parameters: dict, state, batch):
 
 def prepare(recipe: Recipe, threads: int = 1, seeds: int = 1, variant: str = "") -> Train:
     """Threads are XLA's own, by the environment."""
-    key = jax.random.key(0)
+    key, sizes = jax.random.key(0), (hidden_of(recipe), recipe.task.inputs, recipe.task.outputs)
     if seeds > 1:
-        parameters = jax.vmap(lambda key: initial(key, hidden_of(recipe)))(
-            jax.random.split(key, seeds)
-        )
+        parameters = jax.vmap(lambda key: initial(key, *sizes))(jax.random.split(key, seeds))
         state = jax.vmap(optimizer.init)(parameters)
         step = jax.jit(jax.vmap(update))
         streams = [batches(recipe, seed) for seed in range(seeds)]
@@ -78,7 +81,7 @@ def prepare(recipe: Recipe, threads: int = 1, seeds: int = 1, variant: str = "")
             for of_seeds in zip(*streams, strict=True)
         ]
     else:
-        parameters = initial(key, hidden_of(recipe))
+        parameters = initial(key, *sizes)
         state = optimizer.init(parameters)
         step = jax.jit(update)
         drawn = [tuple(map(jnp.asarray, batch)) for batch in batches(recipe)]

@@ -1,5 +1,8 @@
 """PyTorch: nn.LSTM and nn.Linear, eager or (variant `compile`) under torch.compile.
 
+Symbols are one-hot vectors, made beforehand, or (variant `embedding`) rows of an nn.Embedding of H
+numbers each.
+
 Compiled, it must be in one graph: torch.compile would otherwise step over an nn.LSTM that it does
 not support, without a word, and the eager network would be timed a second time.
 """
@@ -9,7 +12,7 @@ not support, without a word, and the eager network would be timed a second time.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import cycle
 
@@ -17,6 +20,7 @@ import torch
 from torch import nn
 
 from longlag.learning.recipe import Recipe
+from longlag.tasks.task import Batch, Task, one_hot
 
 from .data import Train, batches, each, hidden_of
 
@@ -24,16 +28,28 @@ from .data import Train, batches, each, hidden_of
 class Network(nn.Module):
     """An LSTM that answers at each sequence's own last step."""
 
-    def __init__(self, hidden: int) -> None:
+    def __init__(self, task: Task, hidden: int, embedding: bool) -> None:
         super().__init__()
-        self.lstm = nn.LSTM(2, hidden, batch_first=True)
-        self.head = nn.Linear(hidden, 1)
+        self.embedding = nn.Embedding(task.inputs, hidden) if embedding else nn.Identity()
+        self.lstm = nn.LSTM(hidden if embedding else task.inputs, hidden, batch_first=True)
+        self.head = nn.Linear(hidden, task.outputs)
 
     def forward(self, inputs: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-        """Answers (B,) for padded inputs (B, T, 2) and lengths (B,)."""
-        states, _ = self.lstm(inputs)
+        """Answers (B,) or (B, K) for padded inputs (B, T, D), or symbols (B, T); lengths (B,)."""
+        states, _ = self.lstm(self.embedding(inputs))
         last = states[torch.arange(len(lengths)), lengths - 1]
         return self.head(last).squeeze(1)
+
+
+def tensors(
+    task: Task, drawn: Sequence[Batch], embedding: bool = False
+) -> list[tuple[torch.Tensor, ...]]:
+    """Inputs as the network takes them, lengths and targets."""
+    dense = task.symbols and not embedding
+    return [
+        tuple(map(torch.from_numpy, (one_hot(x, task.inputs) if dense else x, *rest)))
+        for x, *rest in drawn
+    ]
 
 
 def update(
@@ -56,8 +72,9 @@ def update(
 def prepare(recipe: Recipe, threads: int = 1, seeds: int = 1, variant: str = "") -> Train:
     torch.set_num_threads(threads)
     torch.manual_seed(0)
-    network = Network(hidden_of(recipe))
+    task, embedding = recipe.task, variant == "embedding"
+    network = Network(task, hidden_of(recipe), embedding)
     model = torch.compile(network, fullgraph=True) if variant == "compile" else network
     optimizer = torch.optim.Adam(network.parameters(), lr=5e-3)
-    data = [tuple(map(torch.from_numpy, batch)) for batch in batches(recipe)]
+    data = tensors(task, batches(recipe), embedding)
     return each(partial(update, network, model, optimizer), cycle(data))

@@ -32,6 +32,7 @@ from longlag.bench.cases import (
     Unit,
     in_batches,
     on_line,
+    very_long_lag,
 )
 from longlag.bench.measure import Entrant
 from longlag.bench.process import Failed, Process, Took, processes, run
@@ -86,14 +87,15 @@ class Counted:
         return self
 
 
-def counted_step(hidden: int) -> int:
+def counted_step(hidden: int, inputs: int = 2, symbols: bool = False) -> int:
     """Operations of a step forward and back, by doing it in scalars."""
+    products = hidden if symbols else inputs + hidden
     Counted.done = 0
     n = Counted()
     for _ in range(hidden):
         for _gate in range(4):
-            z = n  # the bias
-            for _input in range(2 + hidden):
+            z = n  # the bias, in a symbol's weight
+            for _input in range(products):
                 z = z + n * n
             z.activated()
         c = n * n + n * n
@@ -107,16 +109,39 @@ def counted_step(hidden: int) -> int:
         for _gate in range(4 * hidden):
             n + n * n
     for _ in range(4 * hidden):  # gradients
-        for _input in range(2 + hidden):
+        for _input in range(products):
             n + n * n
-        n + n  # the bias
+        for _one in range(1 + symbols):  # the bias, and a symbol
+            n + n
     return Counted.done
 
 
 @pytest.mark.parametrize("hidden", [1, 3, 8, 32])
-def test_a_step_has_the_operations_of_a_count_by_hand(hidden: int) -> None:
-    one = floor.operations(1, 10, hidden)
-    assert floor.operations(1, 11, hidden) - one == counted_step(hidden)
+@pytest.mark.parametrize("kind", [(2, 1, False), (5, 3, False), (8, 4, True)])
+def test_a_step_has_the_operations_of_a_count_by_hand(
+    hidden: int, kind: tuple[int, int, bool]
+) -> None:
+    inputs, _, symbols = kind
+    one, two = (floor.operations(1, steps, hidden, *kind) for steps in (10, 11))
+    assert two - one == counted_step(hidden, inputs, symbols)
+
+
+def test_a_sequence_of_several_outputs_has_the_operations_of_a_count_by_hand() -> None:
+    """Answers, losses, gradients of their weights, and the first dh."""
+    Counted.done, n = 0, Counted()
+    for _output in range(4):
+        for _cell in range(8):
+            n + n * n
+        n * (n + (n - n) * n)
+        for _cell in range(8):
+            n + n * n
+        n + n
+    for _cell in range(8):
+        n * n
+        for _output in range(3):
+            n + n * n
+    update = 16 * parameter_count(8, 8, 4)
+    assert floor.operations(1, 0, 8, 8, 4, True) == Counted.done + update
 
 
 def test_operations_of_the_whole_iteration() -> None:
@@ -130,16 +155,19 @@ def test_operations_of_the_whole_iteration() -> None:
     assert floor.operations(32, 31.5, 8) == pytest.approx(3.0e6, rel=0.05)
 
 
-def counted_online_step(blocks: int, size: int) -> int:
+def counted_online_step(blocks: int, size: int, symbols: bool = False, biases: bool = True) -> int:
     """Operations of an on-line step of one trial, by doing it in scalars."""
     Counted.done = 0
     n = Counted()
     cells = blocks * size
     units = cells + 2 * blocks
+    sums = symbols + biases  # a symbol's weight, the bias
     for _ in range(units):
-        for _input in range(2 + units):
+        for _input in range(units if symbols else 2 + units):
             n + n * n
-        (n + n).activated()  # the bias
+        for _one in range(sums):
+            n + n
+        n.activated()
     for _ in range(cells):
         g = n * n + n
         (n + n * g).activated()
@@ -152,20 +180,33 @@ def counted_online_step(blocks: int, size: int) -> int:
             n + n * n
         n * (n - n * n)
     for _ in range(cells + blocks):  # gradients
-        for _input in range(2 + units):
+        for _input in range(units if symbols else 2 + units):
             n + n * n
-        n + n  # the bias
+        for _one in range(sums):
+            n + n
     return Counted.done
 
 
+@pytest.mark.parametrize("symbols", [False, True])
+@pytest.mark.parametrize("biases", [False, True])
 @pytest.mark.parametrize(("blocks", "size"), [(1, 1), (2, 2), (3, 2), (1, 4)])
-def test_an_online_step_has_the_operations_of_a_count_by_hand(blocks: int, size: int) -> None:
-    assert floor.online_operations(blocks, size) == counted_online_step(blocks, size)
+def test_an_online_step_has_the_operations_of_a_count_by_hand(
+    blocks: int, size: int, symbols: bool, biases: bool
+) -> None:
+    how = (blocks, size, symbols, biases)
+    assert floor.online_operations(*how) == counted_online_step(*how)
 
 
 def test_the_papers_network_has_664_operations_a_step() -> None:
     assert floor.online_operations() == 664
     assert on_line(100).floor(132.8) == pytest.approx(5.0)
+
+
+def test_the_long_lags_of_the_papers_experiment_have_its_weights() -> None:
+    case = very_long_lag(1000)
+    assert case.name == "on-line, very-long-lag, q = p = 1000, 6064 weights"
+    assert case.recipe.task.mean_length == pytest.approx(1012)
+    assert case.recipe.settings()["biases"] == "none"
 
 
 def test_the_floor_is_operations_over_peak() -> None:
@@ -463,15 +504,16 @@ def reference_losses(recipe: Recipe) -> np.ndarray:
     return learned.losses
 
 
-def test_pytorch_does_the_same_work() -> None:
+@pytest.mark.parametrize("task", ["multiplication", "temporal-order"])
+def test_pytorch_does_the_same_work(task: str) -> None:
     torch = pytest.importorskip("torch")
     from longlag.benchmarks import torch_lstm
 
-    recipe = in_batches(30, 3, 5).recipe
+    recipe = in_batches(100, 3, 5, task).recipe
     start, drawn = reference(recipe)
     p, H = start.parameters, start.hidden
     order = np.r_[0 : 2 * H, 3 * H : 4 * H, 2 * H : 3 * H]  # PyTorch's: i, f, g, o
-    network = torch_lstm.Network(H)
+    network = torch_lstm.Network(recipe.task, H, embedding=False)
     with torch.no_grad():
         network.lstm.weight_ih_l0[:] = torch.from_numpy(p.Wx[:, order].T.copy())
         network.lstm.weight_hh_l0[:] = torch.from_numpy(p.Wh[:, order].T.copy())
@@ -482,18 +524,19 @@ def test_pytorch_does_the_same_work() -> None:
     network.lstm.bias_hh_l0.requires_grad_(False)  # the reference has one bias
     optimizer = torch.optim.Adam(network.parameters(), lr=5e-3)
     losses = [
-        float(torch_lstm.update(network, network, optimizer, *map(torch.from_numpy, batch)))
-        for batch in drawn
+        float(torch_lstm.update(network, network, optimizer, *batch))
+        for batch in torch_lstm.tensors(recipe.task, drawn)
     ]
     np.testing.assert_allclose(losses, reference_losses(recipe), rtol=1e-4)
 
 
-def test_jax_does_the_same_work() -> None:
+@pytest.mark.parametrize("task", ["multiplication", "temporal-order"])
+def test_jax_does_the_same_work(task: str) -> None:
     jax = pytest.importorskip("jax")
     pytest.importorskip("optax")
     from longlag.benchmarks import jax_lstm
 
-    recipe = in_batches(30, 3, 5).recipe
+    recipe = in_batches(100, 3, 5, task).recipe
     start, drawn = reference(recipe)
     parameters = {name: jax.numpy.asarray(a) for name, a in start.parameters._asdict().items()}
     state, losses = jax_lstm.optimizer.init(parameters), []
@@ -572,9 +615,14 @@ def test_every_contestant_prepares_and_trains(unit: Unit, contestant: Contestant
     if contestant.missing() or contestant.variant == "compile":
         pytest.skip("not here")
     module = importlib.import_module(f"longlag.benchmarks.{contestant.module}")
-    case = on_line(11) if unit == TRIAL_STEP else in_batches(11, 2, 4)
-    train = module.prepare(case.recipe, 1, contestant.seeds, contestant.variant)
-    assert train(3) is None
+    on = unit == TRIAL_STEP
+    numbers = on_line(11) if on else in_batches(11, 2, 4)
+    symbols = very_long_lag(9) if on else in_batches(100, 2, 4, "temporal-order")
+    taken = [case for case in (numbers, symbols) if contestant.takes(case)]
+    for case in taken:
+        train = module.prepare(case.recipe, 1, contestant.seeds, contestant.variant)
+        assert train(3) is None
+    assert taken
 
 
 def test_memory_and_peak_are_measured_in_the_kernels_process() -> None:

@@ -94,7 +94,7 @@ def _measured(
         for case in plan.cases:
             if case.unit == unit:
                 say(f"bench: {case.name}, {measure.threads(threads)}")
-                entrants = [Entrant(process, case) for process in started]
+                entrants = [Entrant(p, case) for p in started if p.contestant.takes(case)]
                 measure.alternate(entrants, plan)
                 yield entrants
 

@@ -42,7 +42,7 @@ class Case:
     """
 
     name: str
-    size: dict[str, int]
+    size: dict[str, Any]
     recipe: Recipe
     unit: Unit
     in_iteration: float
@@ -62,10 +62,13 @@ class Case:
         return self.unit.per_second * self.operations / (1e9 * gflops)
 
 
-def in_batches(min_length: int, hidden: int = 8, batch: int = 32) -> Case:
+def in_batches(
+    min_length: int, hidden: int = 8, batch: int = 32, task: str = "multiplication"
+) -> Case:
     """The LSTM with a forget gate: sequences of T to 1.1 T steps, T = min_length."""
     settings = recipe(
         "robust",
+        task=task,
         min_length=min_length,
         hidden=hidden,
         batch_size=batch,
@@ -79,46 +82,62 @@ def in_batches(min_length: int, hidden: int = 8, batch: int = 32) -> Case:
         input_bias=0.0,
         test_every=50,
     )
+    asked = settings.task
+    named = "" if task == "multiplication" else f"{task}, "
     return Case(
-        name=f"T = {min_length}, H = {hidden}",
-        size={"min_length": min_length, "hidden": hidden, "batch": batch},
+        name=f"{named}T = {min_length}, H = {hidden}",
+        size={"task": task, "min_length": min_length, "hidden": hidden, "batch": batch},
         recipe=settings,
         unit=ITERATION,
         in_iteration=1.0,
-        operations=floor.operations(batch, settings.task.mean_length, hidden),
+        operations=floor.operations(
+            *(batch, asked.mean_length, hidden, asked.inputs, asked.outputs), asked.symbols
+        ),
     )
+
+
+# What a trial has that never stops, since every answer counts as wrong.
+UNENDING: dict[str, Any] = {
+    **{"window": 2000, "first_stop": 0, "last_stop": 1, "tolerance": 0.0, "check_every": 1},
+    **{"max_sequences": 10**9, "error": "squared", "gradient": "truncated", "reads": "current"},
+    **{"input_gate_bias": 0.0, "output": "sigmoid"},
+}
 
 
 def on_line(min_length: int) -> Case:
     """The network of 1997 in the paper's regime: one sequence, one update, 93 weights.
 
-    An iteration is one sequence; it never stops, since every answer counts as wrong.
+    An iteration is one sequence.
     """
     settings = recipe(
-        "paper",
-        min_length=min_length,
-        blocks=2,
-        block_size=2,
-        input_gate_bias=0.0,
-        learning_rate=0.1,
-        error="squared",
-        gradient="truncated",
-        reads="current",
-        window=2000,
-        first_stop=0,
-        last_stop=1,
-        tolerance=0.0,
-        check_every=1,
-        max_sequences=10**9,
+        "paper", min_length=min_length, blocks=2, block_size=2, learning_rate=0.1, **UNENDING
     )
     weights = weight_count(2, 2)
     return Case(
         name=f"on-line, T = {min_length}, {weights} weights",
-        size={"min_length": min_length},
+        size={"task": "multiplication", "min_length": min_length},
         recipe=settings,
         unit=TRIAL_STEP,
         in_iteration=settings.task.mean_length,
         operations=floor.online_operations(2, 2),
+    )
+
+
+def very_long_lag(lag: int) -> Case:
+    """Experiment 2c with a lag q and as many distractors: 6 (q + 10) + 4 weights."""
+    settings = recipe(
+        "paper",
+        **{"task": "very-long-lag", "lag": lag, "distractors": lag, "learning_rate": 0.01},
+        **{"blocks": 2, "block_size": 1, "biases": "none", "initial_range": 0.2, **UNENDING},
+    )
+    weights = settings.network.size(settings.task)
+    return Case(
+        name=f"on-line, very-long-lag, q = p = {lag}, {weights} weights",
+        size={"task": "very-long-lag", "lag": lag},
+        recipe=settings,
+        unit=TRIAL_STEP,
+        in_iteration=settings.task.mean_length,
+        operations=floor.online_operations(2, 1, symbols=True, biases=False),
     )
 
 
@@ -127,7 +146,7 @@ class Contestant:
     """A program in `benchmarks/`.
 
     family: its name for --against, empty for ours; needs: modules that must be installed; seeds:
-    trainings that it does side by side.
+    trainings that it does side by side; inputs: of what kinds it takes.
     """
 
     who: str
@@ -136,6 +155,11 @@ class Contestant:
     variant: str = ""
     needs: tuple[str, ...] = ()
     seeds: int = 1
+    inputs: tuple[str, ...] = ("numbers", "symbols")
+
+    def takes(self, case: Case) -> bool:
+        """Whether it takes part in a case."""
+        return ("symbols" if case.recipe.task.symbols else "numbers") in self.inputs
 
     def missing(self) -> str:
         """Why it cannot take part, or nothing."""
@@ -149,6 +173,7 @@ class Contestant:
 
 PEERS = ("numpy", "torch", "jax", "numba")
 TORCH, JAX = ("torch",), ("jax", "optax")
+NUMBERS, SYMBOLS = ("numbers",), ("symbols",)
 # By unit; the first is what the ratios refer to.
 CONTESTANTS: dict[Unit, tuple[Contestant, ...]] = {
     ITERATION: (
@@ -156,6 +181,9 @@ CONTESTANTS: dict[Unit, tuple[Contestant, ...]] = {
         Contestant("longlag kernel, data as peers", "longlag_kernel", variant="drawn"),
         Contestant("numpy reference", "numpy_reference", "numpy"),
         Contestant("PyTorch eager", "torch_lstm", "torch", needs=TORCH),
+        Contestant(
+            "PyTorch eager, embedding", "torch_lstm", "torch", "embedding", TORCH, inputs=SYMBOLS
+        ),
         Contestant("PyTorch torch.compile", "torch_lstm", "torch", "compile", TORCH),
         Contestant("JAX jit", "jax_lstm", "jax", needs=JAX),
         Contestant("JAX vmap, a seed of 16", "jax_lstm", "jax", needs=JAX, seeds=16),
@@ -163,8 +191,12 @@ CONTESTANTS: dict[Unit, tuple[Contestant, ...]] = {
     TRIAL_STEP: (
         Contestant("longlag kernel, data included", "online_kernel", seeds=LANES),
         Contestant("longlag kernel alone", "online_kernel", variant="drawn", seeds=LANES),
-        Contestant("PyTorch, a sequence at a time", "online_torch", "torch", needs=TORCH),
-        Contestant("numba, a scalar loop", "online_numba", "numba", needs=("numba",)),
+        Contestant(
+            "PyTorch, a sequence at a time", "online_torch", "torch", needs=TORCH, inputs=NUMBERS
+        ),
+        Contestant(
+            "numba, a scalar loop", "online_numba", "numba", needs=("numba",), inputs=NUMBERS
+        ),
     ),
 }
 OURS: Contestant = CONTESTANTS[ITERATION][0]
@@ -188,7 +220,8 @@ class Plan:
 FULL = Plan(
     (
         *(in_batches(30), in_batches(100), in_batches(1000), in_batches(30, 32)),
-        *(in_batches(30, 128), on_line(100)),
+        *(in_batches(30, 128), in_batches(100, task="temporal-order")),
+        *(on_line(100), very_long_lag(1000)),
     ),
     rounds=7,
     seconds=0.3,
