@@ -362,6 +362,37 @@ def test_without_a_kernel_numpy_works_and_native_says_why(
     assert not (tmp_path / "run").exists()
 
 
+LONG_LAG = {"task": "very-long-lag", "lag": 1000, "distractors": 1000, "test_size": 256}
+OF_2C = {"blocks": 2, "block_size": 1, "biases": "none", "input_gate_bias": 0.0}
+PEAK = """
+import longlag
+from pathlib import Path
+run = longlag.train(longlag.recipe({0!r}, **{1!r}), 1, engine="native")
+lines = Path("/proc/self/status").read_text().splitlines()
+print(run.iterations, next(line for line in lines if line.startswith("VmHWM")).split()[1])
+"""
+
+
+@needs_kernel
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux alone tells the peak")
+@pytest.mark.parametrize(
+    ("name", "changes", "iterations"),
+    [
+        ("paper", {**OF_2C, "output": "sigmoid", "window": 50, "max_sequences": 200}, 200),
+        ("robust", {"max_iterations": 20, "test_every": 10}, 20),
+    ],
+)
+def test_a_thousand_symbols_over_a_thousand_steps_take_less_than_200_megabytes(
+    name: str, changes: dict[str, Any], iterations: int
+) -> None:
+    """Of a whole process, tests included: nothing of size T × D is made."""
+    code = PEAK.format(name, LONG_LAG | changes)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    trained, kilobytes = map(int, done.stdout.split())
+    assert trained == iterations
+    assert kilobytes < 200_000
+
+
 @pytest.mark.skipif("CI" not in os.environ, reason="a machine without a compiler is allowed")
 def test_on_ci_the_kernel_is_in_use() -> None:
     assert engine.choose("auto").name == "native"
