@@ -33,12 +33,13 @@ enum class Biases { kNone, kGates, kHidden, kAll };  // hidden: gates and cells
 struct BlockNetwork : Asked {
   int blocks, size;
   bool reads_current;  // output units read this step's cells, or those of the step before
-  Biases biases;
-  bool inputs_to_outputs;  // output units receive inputs, too
-  bool output_gate;        // or it is 1
-  bool recurrent;          // cells and gates receive cells and gates, or inputs alone
-  bool logistic_g;         // g = f, or 4 f - 2
-  bool identity_h;         // h(s) = s, or 2 f(s) - 1
+  // The variant; as it stands, that of Experiments 4 to 6.
+  Biases biases = Biases::kAll;
+  bool inputs_to_outputs = false;  // output units receive inputs, too
+  bool output_gate = true;         // or it is 1
+  bool recurrent = true;           // cells and gates receive cells and gates, or inputs alone
+  bool logistic_g = false;         // g = f, or 4 f - 2
+  bool identity_h = false;         // h(s) = s, or 2 f(s) - 1
 };
 
 // Whether a step's arithmetic is that of Experiments 4 to 6, whatever weights are missing.

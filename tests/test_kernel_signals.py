@@ -146,16 +146,28 @@ def calls() -> dict[str, tuple[list[Any], dict[str, Any]]]:
     parameters = [np.zeros(FEW, "f4")]
     sizes = {"input_size": 2, "output_size": 1, "symbols": False, "every": False}
     old = {**OLD, "threads": 1, "thresholds": np.array([0]), **FULL, "check_every": 1}
+    every = {"every": True, "counted": np.ones((2, 3, 5), bool)}
+    wanted = np.zeros((2, 3, 5), "f4")
+    every |= {"wanted": wanted, "judged": np.ones((2, 3, 5), bool)}
+    variant = {"biases": "all", "inputs_to_outputs": False, "output_gate": True, "recurrent": True}
+    variant |= {"g": "centered", "h": "centered"}
     return {
         "predict": ([*parameters, *batch(2, 5)[:2]], SMALL | sizes),
         "states": ([*parameters, *batch(2, 5)[:2]], SMALL | sizes),
         "gradient": ([*parameters, *batch(2, 5)], SMALL | sizes),
         "train": (
-            [*(np.zeros(FEW, "f4") for _ in range(3)), 0, *batch(2, 2, 5), np.full(2, 0.1)],
-            SMALL | sizes | ADAM | {"average": np.zeros(FEW, "f4"), "average_decay": 0.5},
+            [
+                *(*(np.zeros(FEW, "f4") for _ in range(3)), 0, *batch(2, 2, 5)[:2]),
+                *(np.zeros((2, 2, 5), "f4"), np.full(2, 0.1)),
+            ],
+            {
+                **(SMALL | sizes | ADAM),
+                **{"average": np.zeros(FEW, "f4"), "average_decay": 0.5},
+                **{"every": True, "counted": np.ones((2, 2, 5), bool)},
+            },
         ),
-        "online1997": ([*online(2, 3, 5)], old),
-        "predict1997": ([np.zeros(93, "f4"), *batch(2, 5)[:2]], {**OLD, "threads": 1}),
+        "online1997": ([*online(2, 3, 5)[:-1], wanted.copy()], old | every | variant),
+        "predict1997": ([np.zeros(93, "f4"), *batch(2, 5)[:2]], {**OLD, "threads": 1} | variant),
         "stack_depths": ([np.array([0, 1, -1, 2, -2, -3]), 2], {}),
         "threads_used": ([3, 2, 5, 1], sizes),
         "peak": ([ISA], {}),

@@ -20,7 +20,7 @@ COMPILER, EMULATOR = "aarch64-linux-gnu-g++", "qemu-aarch64-static"
 # As in CMakeLists.txt.
 OPTIONS = ("-std=c++17", "-O3", "-Wall", "-Wextra", "-Werror", "-static", "-pthread")
 EXACT = ("-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-DLONGLAG_ISA=neon")
-PARTS = ("bptt", "peak", "online1997", "isas", "memory", "driver", "online_driver")
+PARTS = ("bptt", "peak", "online1997", "isas", "memory", "driver", "online_driver", "watch")
 
 pytestmark = pytest.mark.long
 

@@ -62,13 +62,11 @@ class Case:
         return self.unit.per_second * self.operations / (1e9 * gflops)
 
 
-def in_batches(
-    min_length: int, hidden: int = 8, batch: int = 32, task: str = "multiplication"
-) -> Case:
+def in_batches(min_length: int, hidden: int = 8, batch: int = 32, task: str | None = None) -> Case:
     """The LSTM with a forget gate: sequences of T to 1.1 T steps, T = min_length."""
     settings = recipe(
         "robust",
-        task=task,
+        **({} if task is None else {"task": task}),
         min_length=min_length,
         hidden=hidden,
         batch_size=batch,
@@ -83,10 +81,10 @@ def in_batches(
         test_every=50,
     )
     asked = settings.task
-    named = "" if task == "multiplication" else f"{task}, "
+    named = "" if task is None else f"{task}, "
     return Case(
         name=f"{named}T = {min_length}, H = {hidden}",
-        size={"task": task, "min_length": min_length, "hidden": hidden, "batch": batch},
+        size={"task": asked.name, "min_length": min_length, "hidden": hidden, "batch": batch},
         recipe=settings,
         unit=ITERATION,
         in_iteration=1.0,
@@ -115,7 +113,7 @@ def on_line(min_length: int) -> Case:
     weights = weight_count(2, 2)
     return Case(
         name=f"on-line, T = {min_length}, {weights} weights",
-        size={"task": "multiplication", "min_length": min_length},
+        size={"task": settings.task.name, "min_length": min_length},
         recipe=settings,
         unit=TRIAL_STEP,
         in_iteration=settings.task.mean_length,
