@@ -14,7 +14,7 @@ from typing import Any, get_type_hints
 import numpy as np
 
 from longlag.learning.recipe import Recipe, recipe
-from longlag.learning.stopping import Recent, Stop
+from longlag.learning.stopping import Points, Stop
 from longlag.settings import Option, setting_fields
 from longlag.statistics import bootstrap_mean, clopper_pearson
 from longlag.studies.cases import Case, Outcome, Row
@@ -98,7 +98,7 @@ def _row(made: Recipe, stops: Sequence[Stop]) -> Row:
     reached = [stop for stop in stops if stop.reached]
     counted = [stop.sequences if stop.reached else made.rule.budget for stop in stops]
     solved, n = len(reached), len(stops)
-    assert isinstance(made.stop, Recent)
+    assert isinstance(made.stop, Points)
     return {
         "n_seq": stops[0].n_seq,
         "max_sequences": made.rule.budget,

@@ -142,6 +142,16 @@ class EmbeddedReber(OwnLengths):
         return replace(self, strings="test") if self.strings == "training" else self
 
     @property
+    def fixed_sets(self) -> tuple[Batch, ...]:
+        """The whole training set and the whole test set, where strings are of one of them."""
+        return () if self.strings == "fresh" else self._both_sets
+
+    @functools.cached_property
+    def _both_sets(self) -> tuple[Batch, ...]:
+        kinds: tuple[Strings, ...] = ("training", "test")
+        return tuple(replace(self, strings=kind)._whole_set for kind in kinds)
+
+    @property
     def minimal_lag(self) -> int:
         """Least number of steps from the second symbol to where it is asked for again."""
         return self.min_symbols - 3
@@ -309,6 +319,10 @@ class EmbeddedReber(OwnLengths):
         assert batch.truth is not None
         right = most_active(answers, batch.truth)
         return np.all(right | ~self.judged(batch), axis=1)
+
+    @property
+    def wrong_means(self) -> str:
+        return "an impossible symbol most active"
 
     @property
     def what(self) -> str:

@@ -238,6 +238,11 @@ class Task(Part, ABC):
         return self
 
     @property
+    def fixed_sets(self) -> tuple[Batch, ...]:
+        """The fixed sets of sequences, to train with and to test; none where all are fresh."""
+        return ()
+
+    @property
     def mean_length(self) -> float:
         """Steps of a sequence, on average."""
         return (self.min_length + self.max_length) / 2
@@ -278,6 +283,11 @@ class Task(Part, ABC):
     def correct(self, answers: np.ndarray, batch: Batch) -> np.ndarray:
         """Which sequences are answered right, (B,): no error is above the tolerance."""
         return ~(self._errors(answers, batch) > self.tolerance)
+
+    @property
+    def wrong_means(self) -> str:
+        """What makes an answer wrong, in a few words."""
+        return f"error > {self.tolerance:g}"
 
     def wanted(self, batch: Batch) -> np.ndarray:
         """What answers are compared with, in their shape."""
