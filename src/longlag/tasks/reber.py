@@ -103,6 +103,7 @@ class EmbeddedReber(OwnLengths):
     outputs: ClassVar[int] = K
     symbols: ClassVar[bool] = True
     answered: ClassVar[Answered] = "every"
+    telling_step: ClassVar[int] = 1  # T or P again, before E
     source: ClassVar[str] = "Hochreiter & Schmidhuber 1997, Experiment 1"
 
     min_symbols: int = setting(SHORTEST, "symbols of the shortest string", SHORTEST, 10_000)

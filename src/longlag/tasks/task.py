@@ -122,6 +122,8 @@ class Task(Part, ABC):
         symbols: whether a step's input is one of D symbols rather than D numbers.
         answered: whether an answer is asked for at the `last` step or at `every` one.
         tolerance: errors above it are wrong.
+        telling_step: the step whose answer tells most of what is remembered, where every one is
+            answered, counted from the last: 0 is the last.
         source: where the task comes from.
     """
 
@@ -130,6 +132,7 @@ class Task(Part, ABC):
     symbols: ClassVar[bool] = False
     answered: ClassVar[Answered] = "last"
     tolerance: ClassVar[float] = TOLERANCE
+    telling_step: ClassVar[int] = 0
     source: ClassVar[str]
 
     _: KW_ONLY
