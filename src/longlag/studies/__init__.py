@@ -13,10 +13,10 @@ from longlag.studies.declaration import Study, run
 from longlag.studies.result import Result
 
 STUDIES: Registry[Study] = Registry("study", Study)
-for _name in ("table8", "table7", "seeds", "forget-gate", "lag", "register", "movement"):
-    STUDIES.later(_name, f"longlag.studies.{_name.replace('-', '_')}:STUDY")
 for _number in (1, 2, 3, 4, 5, 6, 9):
     STUDIES.later(f"table{_number}", f"longlag.studies.experiments:TABLE{_number}")
+for _name in ("table7", "table8", "seeds", "forget-gate", "lag", "register", "movement"):
+    STUDIES.later(_name, f"longlag.studies.{_name.replace('-', '_')}:STUDY")
 
 
 def study(name: str | Study, **options: Any) -> Result:
