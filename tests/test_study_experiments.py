@@ -15,6 +15,7 @@ from fuzzing import inline_workers
 from longlag import cli
 from longlag.studies import STUDIES
 from longlag.studies.declaration import Request
+from longlag.studies.paper import _verdict as verdict
 
 # The cases of a table in its common and in its full form, trials of each, and weights of each.
 TABLES: dict[str, tuple[int, int, int, list[int]]] = {
@@ -118,3 +119,31 @@ def test_what_the_paper_has_of_other_algorithms_is_quoted(tmp_path: Path) -> Non
     assert "Quoted from the paper, not run here: real-time recurrent learning" in page
     assert "30 of 30" in page
     assert "string set 0" in page
+
+
+@pytest.mark.parametrize(
+    ("paper", "restricted", "said"),
+    [
+        (15, False, "🟢 inside"),
+        (25, False, "outside"),
+        (5, True, "outside"),
+        (25, True, "not known"),
+    ],
+)
+def test_where_the_papers_mean_lies(paper: float, restricted: bool, said: str) -> None:
+    assert verdict(paper, 10, 20, restricted).startswith(said)
+
+
+def test_all_tables_make_one_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("longlag.studies.paper.TABLES", ("table2", "table4", "table8"))
+    asked = {"quick": True, "trials": 2, "max_sequences": 40, "out": tmp_path}
+    found = longlag.study("paper", **asked)
+    told = [(row["table"], row["n_seq"]) for row in found.rows]
+    assert told == [("table2", 1), ("table4", 1), ("table4", 1), ("table8", 140), ("table8", 13)]
+    assert found["trials"] == 6
+    page = (tmp_path / "README.md").read_text()
+    assert "## [Table 4: the two-sequence problem (Experiment 3a)](table4/table.md)" in page
+    assert "| 8 | fewer than 13 wrong | 0 of 2 | ≥ 40 | 40 to 40 | 1,273,000 | not known" in page
+    assert {path.name for path in tmp_path.iterdir()} >= {"table2", "table4", "table8"}
+    monkeypatch.setattr("longlag.sweeps.slices.perform_slice", None)  # nothing is done again
+    assert longlag.study("paper", **asked).rows == found.rows

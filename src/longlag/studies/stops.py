@@ -98,10 +98,11 @@ def rows(outcome: Outcome) -> list[Row]:
     made = outcome.case.made()
     trials = [stops_of(row) for row in outcome.rows]
     diverged = sum(row["status"] == "diverged" for row in outcome.rows)
-    return [{**_row(made, stops), "diverged": diverged} for stops in zip(*trials, strict=True)]
+    n = outcome.case.trials  # as many as the paper's
+    return [{**_row(made, stops, n), "diverged": diverged} for stops in zip(*trials, strict=True)]
 
 
-def _row(made: Recipe, stops: Sequence[Stop]) -> Row:
+def _row(made: Recipe, stops: Sequence[Stop], as_many: int) -> Row:
     reached = [stop for stop in stops if stop.reached]
     counted = [stop.sequences if stop.reached else made.rule.budget for stop in stops]
     solved, n = len(reached), len(stops)
@@ -117,6 +118,7 @@ def _row(made: Recipe, stops: Sequence[Stop]) -> Row:
         "sequences": {
             **spread(counted),
             "interval": bootstrap_mean(counted),
+            "means": bootstrap_mean(counted, size=as_many),
             "restricted": solved < n,
             "mean_of_solved": _mean([stop.sequences for stop in reached]),
         },
