@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import longlag
 from longlag.cli import main
 from longlag.cli.task_commands import in_characters
 from longlag.tasks.registry import TASKS, task
@@ -102,3 +103,37 @@ def test_a_sequence_in_characters_has_a_bar_a_step() -> None:
 def test_bad_input_is_one_sentence(says: Any, words: list[str], message: str) -> None:
     out, error = says(*words, status=2)
     assert (out, error) == ("", f"longlag: {message}\n")
+
+
+# -- a run of a task, and all that is made of one -------------------------------------------------
+
+RUNS = {
+    "reber": "--recipe paper-reber --max-symbols 40 --max-sequences 40 --test-size 8",
+    "two-sequence": "--recipe paper-two-sequence-c --min-length 8 --max-sequences 40 --test-size 8",
+    "copy": "--task copy --lag 5 --max-iterations 3 --test-size 8 --average-decay 0",
+}
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_run_of_any_task_is_drawn_judged_and_written_out(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    def runs(*words: str) -> str:
+        assert main([*words]) == 0
+        return capsys.readouterr().out
+
+    assert "sequences" in runs("train", "--save-dir", "run", "--quiet", *RUNS[name].split())
+    runs("figures", "run", "--out", "drawn")
+    assert len(list(Path("drawn").glob("*.png"))) == 4
+    runs("animate", "run", "--n-frames", "2", "--out", "run.gif")
+    made = longlag.load("run").recipe.task
+    assert made.wrong_means in runs("evaluate", "run", "--n", "20")
+    runs("export", "run", "--format", "safetensors", "--out", "run.safetensors")
+    runs("import", "run.safetensors", "--out", "again")
+    one, other = json.loads(runs("compare", "run", "again", "--n", "20", "--json"))["rows"]
+    assert one["score"] == other["score"]
+    assert main(["explore", "run"]) == 2
+    says = f"longlag: the page cannot show task {made.name}: it knows multiplication and adding\n"
+    assert capsys.readouterr().err == says

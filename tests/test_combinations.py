@@ -42,7 +42,7 @@ KINDS = {
 FIT = [
     dict(zip(KINDS, names, strict=True))
     for names in itertools.product(*KINDS.values())
-    if not ("recent" in names and "minibatch" in names)
+    if not ("minibatch" in names and {"recent", "fresh"} & {*names})
 ]
 
 

@@ -55,8 +55,10 @@ SHORT_ONLINE = {"max_sequences": 2048, "test_size": 32, "min_length": 12}
 
 
 def trained(name: str = "robust", seed: int = 0, **settings: object) -> Run:
-    short = SHORT_ONLINE if name == "paper" else SHORT
-    recipe = longlag.recipe(name, **(short | settings))
+    made = longlag.recipe(name)
+    short = SHORT_ONLINE if name.startswith("paper") else SHORT
+    short = {key: value for key, value in short.items() if key in made.settings()}
+    recipe = made.with_settings(short | settings)
     return longlag.train(recipe, seed, engine="numpy")
 
 
@@ -236,6 +238,8 @@ OTHERS: list[tuple[str, dict[str, object]]] = [
     ("robust", {"network": "lstm1997", "min_length": 20}),
     ("paper", {}),
     ("robust", {"network": "torch-gru", "min_length": 20}),
+    ("paper-reber", {"max_symbols": 40, "max_sequences": 64}),
+    ("paper-long-lag", {"lag": 20, "max_sequences": 64}),
 ]
 
 
@@ -348,13 +352,14 @@ def test_all_panels_of_cell_state_share_one_time_axis(any_run: Run) -> None:
     fig.draw_without_rendering()
     timed = [ax for ax in fig.axes if ax.get_label() != "colour bar"]
     assert [ax.get_label() for ax in timed] == ["input", *SHOWN[any_run.recipe.network.name]]
-    steps = len(examples.one_sequence(any_run).inputs)
+    shown = examples.one_sequence(any_run)
+    steps, roles = len(shown.inputs), any_run.recipe.task.drawing(shown).roles
+    marks = getattr(shown, "marks", roles.get("mark"))
     for ax in timed:
         place = ax.get_position()
         assert (place.x0, place.x1) == (timed[0].get_position().x0, timed[0].get_position().x1)
         assert ax.get_xlim() == (-0.5, steps - 0.5)
-        lines = sorted(set(_vertical_lines(ax)))
-        assert lines == sorted(examples.one_sequence(any_run).marks)
+        assert sorted(set(_vertical_lines(ax))) == sorted(marks)
 
 
 def _vertical_lines(ax: Axes) -> list[float]:
@@ -661,11 +666,55 @@ def test_several_outputs_are_judged_by_the_tasks_rule(order: Run) -> None:
     fig, rng = pred_vs_target.draw(run), examples.stream(run, "scatter")
     drawn = [task.sequence(rng) for _ in range(256)]
     solved = sum(int(s.target[3]) for s in drawn)
-    assert fig.texts[0].get_text() == f"{solved} of 256 answers lie within 0.3 of the truth"
-    dots = [line for line in panel(fig, "answers").lines if line.get_linestyle() == "None"]
-    assert sum(len(np.asarray(line.get_xdata())) for line in dots) == 4 * 256
-    wrong = [line for line in dots if line.get_color() == style.MARK]
-    assert sum(len(np.asarray(line.get_xdata())) for line in wrong) == 2 * (256 - solved)
+    assert fig.texts[0].get_text() == f"{solved} of 256 sequences are answered right"
+    dots = {
+        line.get_label(): len(np.asarray(line.get_xdata())) for line in panel(fig, "errors").lines
+    }
+    assert dots == {"right": solved, "wrong": 256 - solved}
+    table = np.asarray(panel(fig, "classes").images[0].get_array())
+    np.testing.assert_array_equal(table, np.eye(4)[[3] * 4])  # YY, whatever was right
+
+
+def test_answers_at_every_step_are_counted_by_step_and_by_class() -> None:
+    task = longlag.task("reber", max_symbols=30)
+    run = trained("robust", task="reber", max_symbols=30, max_iterations=1)
+
+    class Grammarian:
+        """Knows all but what came second: it answers T where T or P comes again."""
+
+        parameters = run.network.parameters
+
+        def predict(self, inputs: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+            strings = [
+                "".join("BTSXPVE"[s] for s in x[:n]) for x, n in zip(inputs, lengths, strict=True)
+            ]
+            given = np.zeros((*inputs.shape, 7))
+            for row, string in zip(given, strings, strict=True):
+                whole = task.spelled(string + "E")
+                row[: len(string)] = whole.truth
+                row[len(string) - 2] = np.eye(7)[1]
+            return given
+
+    run = replace(run, network=Grammarian())
+    fig, rng = pred_vs_target.draw(run), examples.stream(run, "scatter")
+    drawn = [task.sequence(rng) for _ in range(256)]
+    second = sum(int(s.inputs[1]) == 1 for s in drawn)
+    assert fig.texts[0].get_text() == f"{second} of 256 sequences are answered right"
+    (line,) = panel(fig, "steps").lines
+    shares = np.asarray(line.get_ydata())
+    assert shares[0] == shares[1] == 1
+    assert shares.min() < 1
+    table = np.asarray(panel(fig, "classes").images[0].get_array())
+    names = [text.get_text() for text in panel(fig, "classes").get_yticklabels()]
+    assert names == list("BTSXPVE")
+    assert table[names.index("P"), names.index("T")] > 0
+    assert table[0, 0] == table[6, 6] == 1
+    for ax, shown in zip(
+        sample_sequences.draw(run).axes, examples.five_sequences(run), strict=True
+    ):
+        wrong = int(shown.inputs[1] != 1)
+        steps = len(shown.inputs)
+        assert f"{steps - wrong} of {steps} steps right" in titles(ax)[1]
 
 
 def test_bars_of_several_outputs_are_those_that_should_be_one(order: Run) -> None:

@@ -17,6 +17,7 @@ import pytest
 
 from longlag import cli
 from longlag.cli.flags import Parser
+from longlag.learning.recipe import RECIPES
 
 COLOURS = ({}, {"NO_COLOR": "1"}, {"FORCE_COLOR": "1", "PYTHON_COLORS": "1"})
 CALLS = """
@@ -78,7 +79,7 @@ MISTAKES = {
     "train --seed x": "--seed must be a whole number, not 'x'",
     "train --engine gpu": "--engine must be one of auto, native, numpy, not 'gpu'",
     "train --hidden 0": "hidden must be a whole number from 1 to 128, not 0",
-    "train --recipe nope": "unknown recipe 'nope'; known are catalog, robust, paper, paper-adding",
+    "train --recipe nope": f"unknown recipe 'nope'; known are {', '.join(RECIPES)}",
     "--json train": "--json belongs behind the command: longlag COMMAND --json",
     "evaluate": "evaluate is missing its RUN; usage: longlag evaluate RUN [options]",
     "evaluate nowhere": "nowhere is not a run directory: there is no such directory",
@@ -135,11 +136,11 @@ def test_help_says_what_recipes_set() -> None:
     ((shown, _),) = answers([["train", "--help"]])
     text = " ".join(shown.split())
     for said in (
-        "one of catalog, robust, paper, paper-adding (default: robust)",
+        "paper-temporal-order, paper-temporal-order-b (default: robust)",
         "--hidden N memory cells (lstm, gru) (default: 8)",
-        "(default: 0.025; 0.005 in catalog; 0.1 in paper; 0.5 in paper-adding)",
+        "(default: 0.025; 0.005 in catalog; 0.1 in paper; others in paper-NAME)",
         "temporal-order, two-sequence, xor) (default: 110; 30 in catalog)",
-        "the first stop; 0: there is none (recent) (default: 140 in paper; 0 in paper-adding)",
+        "the first stop; 0: there is none (recent, fresh) (default: 140; others in paper-NAME)",
     ):
         assert said in text
     parts = re.findall(r"^(\S.*):$", shown, re.MULTILINE)

@@ -28,8 +28,9 @@ from torch import nn  # noqa: E402
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence  # noqa: E402
 from torch.utils.data import DataLoader, default_collate  # noqa: E402
 
+from longlag.learning.streams import stream  # noqa: E402
 from longlag.networks.torch import check_module  # noqa: E402
-from longlag.torch import Sequences, TorchBatch, train_torch  # noqa: E402
+from longlag.torch import DATASET_STREAM, JudgedTorchBatch, Sequences, TorchBatch, train_torch  # noqa: E402
 
 KINDS = ("LSTM", "GRU", "RNN")
 DOCS = Path(__file__).parents[1] / "docs"
@@ -540,6 +541,32 @@ def test_a_loader_that_would_make_batches_of_batches_is_refused() -> None:
         got = next(iter(DataLoader(data, **more)))
         assert isinstance(got, TorchBatch)
         assert same([[part.numpy() for part in got]], arrays(data)[:1])
+
+
+@pytest.mark.filterwarnings("ignore:This DataLoader")
+@pytest.mark.parametrize("workers", [0, 1])
+def test_batches_have_what_answers_are_judged_by(workers: int) -> None:
+    def got(task: Any) -> Any:
+        how = {"num_workers": workers}
+        how |= {"multiprocessing_context": "spawn"} if workers else {}
+        data = Sequences(task, 3, batch_size=4)
+        return next(iter(DataLoader(data, batch_size=None, **how)))
+
+    def drawn(task: Any) -> Any:
+        return task.sample(4, stream(3, DATASET_STREAM, 0))
+
+    memorization = longlag.task("memorization", lag=5, counts="recall")
+    reber = longlag.task("reber", max_symbols=30)
+    for task, name in ((reber, "truth"), (memorization, "counted")):
+        batch = got(task)
+        assert isinstance(batch, JudgedTorchBatch)
+        inputs, _, targets = batch[:3]
+        want = drawn(task)
+        assert same([[inputs.numpy(), targets.numpy()]], [[want.inputs, want.targets]])
+        np.testing.assert_array_equal(getattr(batch, name).numpy(), getattr(want, name))
+    assert got(reber).counted is None
+    assert got(memorization).truth is None
+    assert type(got(longlag.task("adding", min_length=12))) is TorchBatch
 
 
 @given(

@@ -66,7 +66,11 @@ def attach() -> None:
 
 def score(judged: Score) -> str:
     """A score: its errors over n sequences."""
-    rows = [("sequences", f"{judged.n:,}"), *_errors(judged), ("mean error", _short(judged.mae))]
+    rows = [
+        ("sequences", f"{judged.n:,}"),
+        *_errors(judged, "wrong"),
+        ("mean error", _short(judged.mae)),
+    ]
     return _card(_facts([*rows, ("largest error", _short(judged.max_error))]))
 
 
@@ -78,7 +82,10 @@ def run(run: Run) -> str:
         f'<span class="end {kind}">{words}</span></div>'
         f'<div class="mute">{_text(_setting(run))}</div>'
     )
-    rows = [*_errors(run.score), ("chance RMSE", _short(_task(run).chance_mse ** 0.5))]
+    rows = [
+        *_errors(run.score, _task(run).wrong_means),
+        ("chance RMSE", _short(_task(run).chance_mse ** 0.5)),
+    ]
     rows += [("training sequences", f"{run.sequences:,}")]
     rows += [("seconds", _short(run.history.elapsed_sec))]
     return _card(f'{head}<div class="body">{_facts(rows)}{_curve(run)}</div>')
@@ -117,9 +124,9 @@ def _facts(rows: Iterable[tuple[str, str]]) -> str:
     return f'<div class="facts">{lines}</div>'
 
 
-def _errors(judged: Score) -> list[tuple[str, str]]:
+def _errors(judged: Score, wrong_means: str) -> list[tuple[str, str]]:
     wrong = f"{judged.wrong:,} of {judged.n:,} ({100 * judged.wrong_share:.2f} %)"
-    return [("MSE", _short(judged.mse)), ("RMSE", _short(judged.rmse)), ("error > 0.04", wrong)]
+    return [("MSE", _short(judged.mse)), ("RMSE", _short(judged.rmse)), (wrong_means, wrong)]
 
 
 def _short(value: float) -> str:

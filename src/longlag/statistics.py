@@ -55,13 +55,19 @@ def _root(increasing: Callable[[float], float]) -> float:
 
 
 def bootstrap_mean(
-    values: Sequence[float] | np.ndarray, level: float = LEVEL, draws: int = 10_000
+    values: Sequence[float] | np.ndarray,
+    level: float = LEVEL,
+    draws: int = 10_000,
+    size: int | None = None,
 ) -> tuple[float, float]:
-    """Percentile interval of the mean, from resamples with replacement by a fixed stream."""
+    """Percentile interval of the mean, from resamples with replacement by a fixed stream.
+
+    size: values in a resample; as many as there are where not given.
+    """
     values = np.asarray(values, dtype=np.float64)
     if len(values) == 0:
         return math.nan, math.nan
     rng = np.random.default_rng(0)
-    means = values[rng.integers(len(values), size=(draws, len(values)))].mean(axis=1)
+    means = values[rng.integers(len(values), size=(draws, size or len(values)))].mean(axis=1)
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)

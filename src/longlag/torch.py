@@ -17,7 +17,7 @@ from longlag.learning.rules import Minibatch
 from longlag.learning.streams import stream
 from longlag.learning.training import Run, train
 from longlag.networks.torch import TorchModule, awake, check_module, torch
-from longlag.tasks.task import Task
+from longlag.tasks.task import Batch, Task
 
 if TYPE_CHECKING:
     from torch import Tensor, nn  # pyright: ignore[reportMissingImports]  # an extra
@@ -34,6 +34,17 @@ class TorchBatch(NamedTuple):
     targets: Tensor
 
 
+class JudgedTorchBatch(NamedTuple):
+    """The same of a task whose batches have more: `truth` and `counted`, as those of
+    `longlag.tasks.task.Batch`; None where a task has but one of them."""
+
+    inputs: Tensor
+    lengths: Tensor
+    targets: Tensor
+    truth: Tensor | None
+    counted: Tensor | None
+
+
 def _refuse_to_collate(batches: Any, *, collate_fn_map: Any = None) -> NoReturn:
     raise ValueError(
         "the items of longlag.torch.Sequences are whole batches already: give its DataLoader "
@@ -43,11 +54,24 @@ def _refuse_to_collate(batches: Any, *, collate_fn_map: Any = None) -> NoReturn:
 
 # PyTorch's way to extend `default_collate`, which a loader with a batch_size applies to items.
 _collate = torch.utils.data._utils.collate  # pyright: ignore[reportAttributeAccessIssue]
-_collate.default_collate_fn_map.update({TorchBatch: _refuse_to_collate})
+_collate.default_collate_fn_map.update(
+    dict.fromkeys((TorchBatch, JudgedTorchBatch), _refuse_to_collate)
+)
 
 
-class Sequences(torch.utils.data.IterableDataset[TorchBatch]):
+def _as_tensors(batch: Batch) -> TorchBatch | JudgedTorchBatch:
+    tensors = TorchBatch(*map(torch.from_numpy, batch))
+    beside = (batch.truth, batch.counted)
+    if all(array is None for array in beside):
+        return tensors
+    return JudgedTorchBatch(*tensors, *(None if a is None else torch.from_numpy(a) for a in beside))
+
+
+class Sequences(torch.utils.data.IterableDataset[TorchBatch | JudgedTorchBatch]):
     """Batches of a task without end, each a `TorchBatch` (inputs, lengths, targets).
+
+    Of a task that judges answers by more than the targets, such as copy memory or the embedded
+    Reber grammar, each is a `JudgedTorchBatch` (inputs, lengths, targets, truth, counted).
 
     Batches are made already: `DataLoader(Sequences(...), batch_size=None, num_workers=...)`. A
     loader that would collate them into batches of batches raises a ValueError.
@@ -95,14 +119,14 @@ class Sequences(torch.utils.data.IterableDataset[TorchBatch]):
         self.seed = checks.whole("seed", seed, 0, 2**63 - 1)
         self._in_order = isinstance(rule, Minibatch) and rule.draw_order == "published"
 
-    def __iter__(self) -> Iterator[TorchBatch]:
+    def __iter__(self) -> Iterator[TorchBatch | JudgedTorchBatch]:
         worker = torch.utils.data.get_worker_info()
         first, every = (0, 1) if worker is None else (worker.id, worker.num_workers)
         numbers = itertools.count() if self.batches is None else range(self.batches)
         for k in itertools.islice(numbers, first, None, every):
             draw = self.task.sample_in_order if self._in_order else self.task.sample
             batch = draw(self.batch_size, stream(self.seed, DATASET_STREAM, k))
-            yield TorchBatch(*map(torch.from_numpy, batch))
+            yield _as_tensors(batch)
 
 
 def train_torch(module: nn.Module, recipe: Recipe | str, seed: int = 0) -> Run:

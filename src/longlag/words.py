@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from longlag.learning.stopping import Recent
+from longlag.learning.stopping import Points
 from longlag.learning.training import Run
 from longlag.runs import contents
 from longlag.sweeps.rates import Group, Pairs, telling
@@ -109,18 +109,18 @@ def score_card(run: Run, directory: Path) -> str:
 def _stop_table(run: Run) -> str:
     """When the stopping points of the paper's regime were reached, and the score there."""
     rule = run.recipe.stop
-    assert isinstance(rule, Recent)
-    tested = f"error > 0.04 of {rule.test_size} fresh"
+    assert isinstance(rule, Points)
+    tested = f"{run.recipe.task.wrong_means}, of {rule.test_size} fresh"
     head = ("stop", "training sequences", tested, "MSE", "RMSE")
     rows = [
         (
-            f"fewer than {stop.n_seq} of the latest {rule.window} wrong",
+            rule.words(s),
             f"{stop.sequences:,}" if stop.reached else f"not by {stop.sequences:,}",
             _share(stop.fresh),
             f"{stop.fresh.mse:.5f}",
             f"{stop.fresh.rmse:.4f}",
         )
-        for stop in run.stops
+        for s, stop in enumerate(run.stops)
     ]
     return table([head, *rows], keys=1)
 
@@ -136,13 +136,12 @@ def evaluation(run: Run, task: Task, judged: Score) -> str:
 
 def scores(task: Task, judged: Score) -> str:
     """A score beside chance and the paper."""
-    tolerance = f"error > {task.tolerance:g}"
     lengths = f"{task.min_length}"
     if task.max_length > task.min_length:
         lengths += f" to {task.max_length}"
     chance, rules = task.chance_mse, f" ({task.rules_name} rules)" if task.rules_name else ""
     rows: list[tuple[Any, ...]] = [
-        (f"{judged.n} fresh sequences of {lengths} steps", "MSE", "RMSE", tolerance),
+        (f"{judged.n} fresh sequences of {lengths} steps", "MSE", "RMSE", task.wrong_means),
         ("this network", f"{judged.mse:.5f}", f"{judged.rmse:.4f}", _share(judged)),
         (f"chance{rules}", f"{chance:.5f}", f"{chance**0.5:.4f}", ""),
     ]

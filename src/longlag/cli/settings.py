@@ -61,14 +61,28 @@ def _default(name: str, having: Mapping[str, Part]) -> str:
     having: kinds of parts with the setting, which say it where no recipe has it.
     """
     known = {one.name: one.settings() for one in RECIPES.values() if name in one.settings()}
-    owners = known or {kind: part.settings() for kind, part in having.items()}
+    main = {recipe: known[recipe] for recipe in known if not recipe.startswith(PAPERS)}
+    owners = main or {kind: part.settings() for kind, part in having.items()}
+    values = _by_value(name, owners)
+    told = [
+        value if DEFAULT in names or len(values) == 1 else f"{value} in {', '.join(names)}"
+        for value, names in values.items()
+    ]
+    rest = {value: names for value, names in _by_value(name, known).items() if value not in values}
+    if main and rest:
+        return "; ".join([*told, f"others in {PAPERS}NAME"])
+    return "; ".join([*told, *(f"{value} in {', '.join(names)}" for value, names in rest.items())])
+
+
+def _by_value(name: str, owners: Mapping[str, Mapping[str, Scalar]]) -> dict[str, list[str]]:
+    """Who has which value of a setting, the recipe that is trained first."""
     values: dict[str, list[str]] = {}
     for owner in sorted(owners, key=lambda owner: owner != DEFAULT):
         values.setdefault(_shown(owners[owner][name]), []).append(owner)
-    return "; ".join(
-        value if DEFAULT in names or len(values) == 1 else f"{value} in {', '.join(names)}"
-        for value, names in values.items()
-    )
+    return values
+
+
+PAPERS = "paper-"  # with the names of the paper's other experiments: recipes too many to list
 
 
 def _shown(value: Scalar) -> str:

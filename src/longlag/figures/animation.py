@@ -29,6 +29,7 @@ Progress = Callable[[int, int], None]
 DPI = 100  # 830 pixels wide
 BARS = 7
 LAST_FRAME_MS = 3000
+WIDE = 36  # characters that have room above the input, beside the answer
 
 
 @dataclass(frozen=True)
@@ -157,6 +158,7 @@ class Stage:
         self.input.tick_params(labelbottom=False)
         panels.mark_lines(self.input, task.drawing(shown))
         text = f"Input: {task.explain(shown)}"
+        text = text if len(text) <= WIDE else f"Input: {task.drawing(shown).about}"
         _, self.answer = panels.titles(self.input, text, " ")
 
     def _cells(self, frames: list[Frame]) -> None:
@@ -181,17 +183,19 @@ class Stage:
     def _answers(self) -> None:
         """Truth and answer side by side; whiskers give the tolerance."""
         ax, at = self.bars, np.arange(len(self.sequences))
-        self.targets: np.ndarray = np.stack([s.target for s in self.sequences])
+        task, targets = self.run.recipe.task, [np.asarray(s.target) for s in self.sequences]
+        self.targets: np.ndarray = examples.telling(task, self.sequences, targets)
         shown = examples.marked(self.targets, self.targets)
         self.order = np.argsort(shown, kind="stable")
-        truth, tolerance = shown[self.order], self.run.recipe.task.tolerance
+        truth, tolerance = shown[self.order], task.tolerance
         whisker = {"ecolor": style.MUTED, "elinewidth": 1, "capsize": 0}
         ax.bar(at - 0.2, truth, width=0.38, color=style.FAINT, yerr=tolerance, error_kw=whisker)
         self.given = ax.bar(at + 0.2, np.zeros(len(at)), width=0.38, color=style.NETWORK)
         ax.axhline(0, color=style.MUTED, lw=0.7)
         ax.set_ylim(-0.12, 1.12)
         ax.set_yticks([0, 0.5, 1])
-        ax.set_title(f"True {self.run.recipe.task.what} (grey), answer (blue)", pad=9)
+        truth_is = "Right output" if task.classes else f"True {task.what}"
+        ax.set_title(f"{truth_is} (grey), answer (blue)", pad=9)
         ax.set_xticks([int(np.argwhere(self.order == 0)[0, 0])], ["shown at left"])
         ax.tick_params(axis="x", length=0)
 
@@ -217,10 +221,12 @@ class Stage:
         seen = f"{frame.iteration * self.run.recipe.batch_size:,} sequences seen"
         alike = self.run.stops  # on-line, an iteration is a sequence
         self.title.set_text(seen if alike else f"Iteration {frame.iteration:,}   ·   {seen}")
-        self.answer.set_text(style.answer(self.run.recipe.task.say(frame.answers[0])))
+        task = self.run.recipe.task
+        answers = examples.telling(task, self.sequences, [*frame.answers])
+        self.answer.set_text(style.answer(task.say(answers[0])))
         if self.heat is not None and frame.cells is not None:
             self.heat.set_data(frame.cells.T)
-        given = examples.marked(self.targets, frame.answers)
+        given = examples.marked(self.targets, answers)
         heights = np.nan_to_num(given[self.order], nan=0.0, posinf=2.0, neginf=-2.0)
         for bar, height in zip(self.given, np.clip(heights, -2, 2), strict=True):
             bar.set_height(height)

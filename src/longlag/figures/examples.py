@@ -14,7 +14,7 @@ import numpy as np
 
 from longlag.learning.recipe import Recipe
 from longlag.learning.training import Run
-from longlag.tasks.task import Sequence, Task
+from longlag.tasks.task import Batch, Sequence, Task, most_active
 
 FIGURE_STREAM = 5  # spawn key; training has 0, 1, 2 and `evaluate` has 4
 STREAMS = {"sequences": 0, "example": 1, "scatter": 2, "bars": 3}
@@ -82,12 +82,30 @@ def memory(states: Mapping[str, Any]) -> Any:
     return states.get("cell", states.get("hidden"))
 
 
+def own(task: Task, sequence: Sequence, answer: np.ndarray) -> np.ndarray:
+    """A sequence's answer without those to the padding behind it."""
+    return answer[: len(sequence.inputs)] if task.answered == "every" else answer
+
+
+def telling(task: Task, sequences: Seq[Sequence], values: Seq[np.ndarray]) -> np.ndarray:
+    """Answers or targets, one a sequence: where every step has one, that which tells most."""
+    if task.answered == "last":
+        return np.stack([np.asarray(value) for value in values])
+    steps = (len(one.inputs) - 1 - task.telling_step for one in sequences)
+    return np.stack([value[step] for value, step in zip(values, steps, strict=True)])
+
+
+def right_steps(batch: Batch, given: np.ndarray) -> np.ndarray:
+    """At which steps the most active outputs are right, (B, T), where every one is answered."""
+    right = batch.targets > 0.5 if batch.truth is None else batch.truth
+    return most_active(given, right)
+
+
 def marked(targets: np.ndarray, values: np.ndarray) -> np.ndarray:
     """One number a sequence, (n,): of several outputs, that of the one whose target is largest."""
     if targets.ndim == 1:
         return values
-    flat = targets.reshape(len(targets), -1)
-    return values.reshape(len(flat), -1)[np.arange(len(flat)), flat.argmax(axis=1)]
+    return values[np.arange(len(targets)), targets.argmax(axis=1)]
 
 
 def states(network: Any, sequence: Sequence) -> dict[str, np.ndarray]:

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from longlag.figures import examples, style
+from longlag.figures import by_class, examples, style
 from longlag.learning.training import Run
 from longlag.tasks.score import Score
 
@@ -17,7 +17,12 @@ SEQUENCES = 256
 
 @style.styled
 def draw(run: Run) -> Figure:
-    """Left, the answers over the targets with y = x; right, their errors."""
+    """Left, the answers over the targets with y = x; right, their errors.
+
+    Of a task whose outputs are classes, which was most active, and how often rightly.
+    """
+    if run.recipe.task.classes:
+        return by_class.draw(run)
     task, rng = run.recipe.task.tested, examples.stream(run, "scatter")
     drawn = [task.sequence(rng) for _ in range(SEQUENCES)]
     answered = task.batch(drawn)
@@ -26,7 +31,7 @@ def draw(run: Run) -> Figure:
         result = task.score(given, answered)
     special = [task.is_special(s) for s in drawn]
     hidden = np.repeat(special, answered.targets.size // len(drawn))  # a point an output
-    targets, given = answered.targets.ravel(), given.ravel()
+    targets, given = task.wanted(answered).ravel(), given.ravel()
 
     right, band = result.n - result.wrong, f"{task.tolerance:g}"
     title = f"{right} of {result.n} answers lie within {band} of the truth"

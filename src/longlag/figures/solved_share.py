@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,8 @@ COLOURS = (style.NETWORK, style.MARK, style.TEST, style.PEER)
 HEIGHT = 4.2  # inches
 FAR = 4.0  # means that are so many times apart need a logarithmic axis
 BELOW = 0.07  # the lines of the means lie so far apart, below the share of 0
+COLUMNS, LINE = 3, 0.2  # entries of the legend beside each other; a line's height in inches
+DASHES = ("-", (0, (4, 1)), (0, (1, 0.7)))  # of curves that share a colour
 
 
 @dataclass(frozen=True)
@@ -44,19 +47,27 @@ def draw(curves: Sequence[Curve], title: str, budget: int, subtitle: str) -> Fig
     Where no trial stopped within the budget, the curve runs along 0 to the budget, and words say
     so.
     """
-    fig = style.figure(HEIGHT, title, subtitle)
-    ax = style.panel(fig, 0.72, 1.0, 8.0, 3.45)
+    more = LINE * max(0, math.ceil((len(curves) + 2) / COLUMNS) - 2)
+    fig = style.figure(HEIGHT + more, title, subtitle)
+    ax = style.panel(fig, 0.72, 1.0 + more, 8.0, 3.45 + more)
     ax.set_label("solved")
     start, end, logarithmic = _range(curves, budget)
     for k, curve in enumerate(curves):
-        width = 1.6 * (len(curves) - k)  # where curves coincide, none hides another
+        # Where curves coincide, none hides another.
+        width = 1.6 + (1.6 if len(curves) <= 3 else 0.5) * (len(curves) - 1 - k)
         last = min(budget, end) if curve.restricted else end  # nobody looked further
-        _curve(ax, curve, COLOURS[k % len(COLOURS)], width, (start, last))
+        dashes = DASHES[k // len(COLOURS) % len(DASHES)]
+        _curve(
+            ax,
+            curve,
+            {"color": COLOURS[k % len(COLOURS)], "lw": width, "ls": dashes},
+            (start, last),
+        )
         _means(ax, curve, COLOURS[k % len(COLOURS)], -BELOW * (k + 1))
     _unreached(ax, curves, budget, end)
     _axes(ax, (start, end), logarithmic, len(curves))
     handles, _ = ax.get_legend_handles_labels()
-    style.legend(fig, 0.62, 0.08, handles=[*handles, *_marks(curves)], ncols=3)
+    style.legend(fig, 0.62, 0.08, handles=[*handles, *_marks(curves)], ncols=COLUMNS)
     return fig
 
 
@@ -74,13 +85,13 @@ def _papers(curves: Sequence[Curve]) -> list[float]:
     return [curve.paper for curve in curves if curve.paper is not None]
 
 
-def _curve(ax: Axes, curve: Curve, colour: str, width: float, ends: tuple[float, float]) -> None:
+def _curve(ax: Axes, curve: Curve, look: dict[str, Any], ends: tuple[float, float]) -> None:
     """The share of trials, as steps."""
     at = np.sort(np.asarray(curve.sequences, dtype=np.float64))
     share = np.arange(len(at) + 1) / curve.trials
     x = np.concatenate([ends[:1], at, ends[1:]])
     label = f"{curve.label}: {len(at)} of {curve.trials} trials"
-    ax.step(x, np.append(share, share[-1]), where="post", color=colour, lw=width, label=label)
+    ax.step(x, np.append(share, share[-1]), where="post", label=label, **look)
 
 
 def _means(ax: Axes, curve: Curve, colour: str, below: float) -> None:
@@ -113,7 +124,7 @@ def _marks(curves: Sequence[Curve]) -> list[Line2D]:
         least = "at least: some did not stop"
         entries.append(Line2D([], [], label=least, markerfacecolor="white", **dot))
     if _papers(curves):
-        entries.append(Line2D([], [], label="the paper's mean of 10 trials", **diamond))
+        entries.append(Line2D([], [], label="the paper's mean", **diamond))
     return entries
 
 

@@ -13,7 +13,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator, StrMethod
 from numpy.typing import ArrayLike
 
 from longlag.figures import curves, style
-from longlag.learning.stopping import Recent
+from longlag.learning.stopping import Points
 from longlag.learning.training import Run
 from longlag.tasks.marked_pairs import MarkedPairs
 
@@ -109,16 +109,16 @@ def _loss_names(run: Run, window: int) -> tuple[str, str]:
 def _stops(ax: Axes, run: Run) -> None:
     """On-line, where the stopping points were reached: lines that rise to words above the panel."""
     rule, up = run.recipe.stop, ax.get_xaxis_transform()
-    if not isinstance(rule, Recent):
+    if not isinstance(rule, Points):
         return
-    for stop, height in zip(run.stops, STOP_HEIGHTS, strict=False):
+    for s, (stop, height) in enumerate(zip(run.stops, STOP_HEIGHTS, strict=False)):
         if not stop.reached:
             continue
         at = [stop.sequences] * 2
         ax.plot(at, [0, height], color=style.TEST, lw=1.1, zorder=2.4, transform=up, clip_on=False)
         left = stop.sequences > run.iterations / 2  # on which side of the line there is room
         ax.annotate(
-            f"fewer than {stop.n_seq} of {rule.window:,} wrong after {stop.sequences:,}",
+            f"{rule.words(s)} after {stop.sequences:,}",
             (stop.sequences, height),
             xycoords=up,
             xytext=(-4 if left else 4, 1),

@@ -159,13 +159,11 @@ def _note(learner: OnlineLearner, error: np.floating) -> None:
     if seen < len(ring) or seen % rule.check_every or learner.wrong >= rule.stops[0]:
         return
     errors = ring.astype(np.float64)
-    moments = np.mean(errors**2), np.mean(np.abs(errors))
+    mse, mae = float(np.mean(errors**2)), float(np.mean(np.abs(errors)))
     for s, threshold in enumerate(rule.stops):
         new = learner.stops[s] < 0 and learner.wrong < threshold
-        if new and moments[1] < rule.mean_error:
-            learner.stops[s] = seen
-            learner.stop_weights[s] = learner.weights
-            learner.stop_errors[s] = moments
+        if new and mae < rule.mean_error:
+            learner.stop_here(s, mse, mae)
 
 
 def choose(engine: str = "auto", threads: int = 1, recipe: Recipe | None = None) -> Engine:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from longlag import checks
 from longlag.learning.streams import EVALUATION_STREAM, stream
 from longlag.tasks.score import Score, joined
-from longlag.tasks.task import Task
+from longlag.tasks.task import Batch, Task
 
 Observer = Callable[[int], None]  # called with how many sequences are answered
 Predict = Callable[[np.ndarray, np.ndarray], np.ndarray]  # inputs and lengths to answers
@@ -57,3 +57,9 @@ def measure(
             parts, asked = [joined(parts, asked)], [sum(asked)]
         observe(start + len(batch.lengths))
     return joined(parts, asked)
+
+
+def on_sets(predict: Predict, task: Task, sets: Sequence[Batch]) -> Score:
+    """Scores answers to every sequence of some fixed sets, together."""
+    parts = [task.score(predict(batch.inputs, batch.lengths), batch) for batch in sets]
+    return joined(parts, [task.asked(batch) for batch in sets])

@@ -15,8 +15,8 @@ import numpy as np
 
 from longlag import checks
 from longlag.learning.optimizers import Adam, GradientDescent
-from longlag.learning.stopping import NEVER, Recent
-from longlag.learning.streams import TEST, TRAINING, WEIGHTS, check_seed, stream
+from longlag.learning.stopping import Points, Recent, unwatched
+from longlag.learning.streams import DECIDING, TEST, TRAINING, WEIGHTS, check_seed, stream
 from longlag.networks.network import Network
 from longlag.settings import Part, Registry, setting
 from longlag.tasks.task import Batch, Task
@@ -251,14 +251,15 @@ class OnlineLearner:
             outputs, the largest).
         seen, wrong: sequences learned, and errors in `recent` above the tolerance.
         stops: (S,) `seen` at each stopping point, -1 before; stop_weights (S, P) the weights
-            there; stop_errors (S, 2) mean squared and mean absolute error of `recent` there.
+            there; stop_errors (S, 2) mean squared and mean absolute error of what decided it.
     """
 
     ARRAYS = ("weights", "recent", "seen", "wrong", "stops", "stop_weights", "stop_errors")
 
     def __init__(self, rule: OnLine, task: Task, network: Network, stop: Part, seed: int) -> None:
         self._task, self._rule, self._seed = task, rule, check_seed(seed)
-        self.window: Recent = stop if isinstance(stop, Recent) else NEVER
+        points = len(stop.stops) if isinstance(stop, Points) else 1
+        self.window: Recent = stop if isinstance(stop, Recent) else unwatched(points)
         self._test_every = getattr(stop, "test_every", rule.budget)
         self.weights: np.ndarray = network.start(task, stream(seed, WEIGHTS))
         S, P = len(self.window.stops), len(self.weights)
@@ -308,6 +309,16 @@ class OnlineLearner:
     def test_stream(self, test: int) -> np.random.Generator:
         """Where the sequences of test number `test`, or of that stopping point, come from."""
         return stream(self._seed, TEST, test)
+
+    def deciding_stream(self) -> np.random.Generator:
+        """Where the sequences of a test come from that may stop the trial where it is."""
+        return stream(self._seed, DECIDING, int(self.seen))
+
+    def stop_here(self, s: int, mse: float, mae: float) -> None:
+        """Takes down that stopping point number s is reached, with the errors that decided it."""
+        self.stops[s] = self.seen
+        self.stop_weights[s] = self.weights
+        self.stop_errors[s] = mse, mae
 
     in_order = False
 

@@ -43,7 +43,7 @@ class Trials:
     """On-line trials of a recipe, a seed each, that learn side by side.
 
     Args:
-        recipe: of rule `online` and stop `recent`.
+        recipe: of rule `online` and stop `recent` or `fresh`.
         seeds: a trial each.
         engine: as in `longlag.train`.
         threads: of the kernel and the drawing of data together.

@@ -69,13 +69,40 @@ class Below(Tested):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recent(StoppingRule):
+class Points(StoppingRule):
+    """Stopping points of on-line learning, one or two, where networks are judged.
+
+    A trial ends at the last of them.
+    """
+
+    first_stop: int = setting(
+        0, "fewer wrong than this: the first stop; 0: there is none", 0, 10**6
+    )
+    last_stop: int = setting(1, "fewer wrong than this: the last stop", 1, 10**6)
+    mean_error: float = setting(
+        1e9, "stop only with a mean error in the window below this", 1e-9, 1e9
+    )
+    test_size: int = setting(2560, "fresh sequences in a test", 1, 10**7)
+
+    @property
+    def stops(self) -> tuple[int, ...]:
+        """The paper's n_seq of each stopping point."""
+        return (self.first_stop, self.last_stop) if self.first_stop else (self.last_stop,)
+
+    def words(self, s: int) -> str:
+        """What is asked for at stopping point number s."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recent(Points):
     """The paper's rule: few errors among the most recent training sequences.
 
     A trial stops for the first time when fewer than `first_stop` and for good when fewer than
     `last_stop` of the `window` most recent training sequences had errors above `tolerance`, and
     their mean absolute error is below `mean_error`. No sequence was seen before it is learned
-    from, so that these errors are those of fresh sequences.
+    from, so that these errors are those of fresh sequences. The error of an answer of several
+    numbers is the largest of them.
     """
 
     window: int = setting(2000, "most recent sequences that the stopping rule looks at", 1, 10**6)
@@ -84,11 +111,7 @@ class Recent(StoppingRule):
     )
     last_stop: int = setting(13, "fewer wrong than this: the last stop", 1, 10**6)
     tolerance: float = setting(TOLERANCE, "an error above this is wrong", 0, 1e3)
-    mean_error: float = setting(
-        1e9, "stop only with a mean error in the window below this", 1e-9, 1e9
-    )
     check_every: int = setting(1, "sequences between two looks at the window", 1, checks.LARGEST)
-    test_size: int = setting(2560, "fresh sequences in a test", 1, 10**7)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -101,16 +124,62 @@ class Recent(StoppingRule):
     def name(self) -> str:
         return "recent"
 
+    def words(self, s: int) -> str:
+        return f"fewer than {self.stops[s]} of the latest {self.window:,} wrong"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fresh(Points):
+    """The paper's rule of Experiments 1 and 3: few errors among sequences that do not train.
+
+    After every `test_every` training sequences the network answers `test_set` fresh ones, or, of a
+    task with fixed sets, every sequence of them all. A trial stops for the first time when fewer
+    than `first_stop` of them are wrong, by the task's own rule, and for good when fewer than
+    `last_stop` are and their mean absolute error is below `mean_error`.
+    """
+
+    mean_error: float = setting(
+        1e9, "stop for good only with a mean absolute error in a test below this", 1e-9, 1e9
+    )
+    test_every: int = setting(100, "training sequences between tests", 1, checks.LARGEST)
+    test_set: int = setting(256, "fresh sequences in a test that may stop a trial", 1, 10**7)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if 0 < self.first_stop < self.last_stop:
+            raise ValueError(
+                f"first_stop must be 0 or at least last_stop ({self.last_stop}), "
+                f"not {self.first_stop}"
+            )
+
     @property
-    def stops(self) -> tuple[int, ...]:
-        """The paper's n_seq of each stopping point, falling."""
-        return (self.first_stop, self.last_stop) if self.first_stop else (self.last_stop,)
+    def name(self) -> str:
+        return "fresh"
+
+    def met(self, score: Score) -> tuple[bool, ...]:
+        """Of each stopping point, whether a test's score is good enough for it."""
+        last = score.wrong < self.last_stop and score.mae < self.mean_error
+        return (score.wrong < self.first_stop, last) if self.first_stop else (last,)
+
+    def words(self, s: int) -> str:
+        few = self.stops[s]
+        wrong = "none wrong in a test" if few == 1 else f"fewer than {few} wrong in a test"
+        bounded = self.mean_error < 1e9 and s == len(self.stops) - 1
+        return f"{wrong}, mean error below {self.mean_error:g}" if bounded else wrong
 
 
-# No window: what the kernel and the reference get where tests decide.
-NEVER = Recent(window=1, first_stop=0, last_stop=1, mean_error=1e-9, check_every=checks.LARGEST)
+def unwatched(points: int) -> Recent:
+    """A window that nobody looks at, with so many stopping points, 1 or 2.
 
-STOPS: Registry[StoppingRule] = Registry("stop", StoppingRule, Strict(), Below(), Recent())
+    It is what the kernel and the reference get where tests decide.
+    """
+    first = 2 if points == 2 else 0
+    return Recent(
+        window=1, first_stop=first, last_stop=1, mean_error=1e-9, check_every=checks.LARGEST
+    )
+
+
+STOPS: Registry[StoppingRule] = Registry("stop", StoppingRule, Strict(), Below(), Recent(), Fresh())
 
 
 @dataclass(frozen=True)
@@ -118,8 +187,8 @@ class Stop:
     """A trial at a stopping point, or where it ended without reaching it.
 
     n_seq: the stopping point's number; reached: whether it was; sequences: training sequences
-    seen; window_mse, window_mae: errors of the recent training sequences there (NaN where not
-    reached); fresh: the score on fresh sequences with the weights there.
+    seen; window_mse, window_mae: errors of the sequences that decided, the recent ones or those of
+    a test (NaN where not reached); fresh: the score on fresh sequences with the weights there.
     """
 
     n_seq: int

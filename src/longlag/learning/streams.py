@@ -10,7 +10,7 @@ import numpy as np
 
 from longlag import checks
 
-WEIGHTS, TRAINING, TEST = range(3)  # spawn keys of a trial's streams
+WEIGHTS, TRAINING, TEST, DECIDING = range(4)  # spawn keys of a trial's streams
 EVALUATION_STREAM = 4  # of `evaluate`'s sequences: apart from every training stream
 
 

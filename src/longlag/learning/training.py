@@ -18,10 +18,10 @@ import numpy as np
 from longlag import checks
 from longlag.learning import engine as engines
 from longlag.learning.engine import Engine
-from longlag.learning.judging import measure
+from longlag.learning.judging import measure, on_sets
 from longlag.learning.recipe import Recipe, as_recipe
 from longlag.learning.rules import Learned, Minibatch, OnlineLearner
-from longlag.learning.stopping import Recent, Stop, Test
+from longlag.learning.stopping import Fresh, Points, Stop, Test
 from longlag.learning.streams import check_seed
 from longlag.tasks.score import Score
 from longlag.tasks.task import Batch, Task
@@ -58,7 +58,8 @@ class Run:
 
     snapshots: flat parameters (P,) by iteration, from 0 to the last; engine, isa: what computed
     it; score: on fresh sequences (with stop `mse`: on the last test set, as published); stops:
-    with stop `recent`, the stopping points, the last of which is where the training ended; env:
+    with stop `recent` or `fresh`, the stopping points, the last of which is where the training
+    ended; env:
     versions and machine, of a run that was read from a file.
     """
 
@@ -238,7 +239,9 @@ class Training:
     def look(self) -> None:
         """Tests where a test is due, and sees whether the training has come to its end."""
         last = self.iteration >= self.recipe.rule.budget
-        if isinstance(self.recipe.stop, Recent):
+        if isinstance(self.recipe.stop, Points):
+            if isinstance(self.recipe.stop, Fresh):
+                self._test_for_stops(self.recipe.stop)
             self._look_at_stops(last)
         elif self.stopped_by is None and (
             last or self.iteration % self.recipe.stop.test_every == 0
@@ -254,6 +257,24 @@ class Training:
         while len(self._waiting) >= every or (self.stopped_by and self._waiting):
             self.losses.append(float(np.mean(self._waiting[:every])))
             del self._waiting[:every]
+
+    def _test_for_stops(self, rule: Fresh) -> None:
+        """Tests where a test is due that may stop the trial, and takes down what it stops."""
+        learner, task = self.learner, self.recipe.task
+        if self.stopped_by or not self.iteration or self.iteration % rule.test_every:
+            return
+        network = self.network
+
+        def predict(inputs: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+            return self.engine.predict(network, inputs, lengths)
+
+        if task.fixed_sets:
+            score = on_sets(predict, task, task.fixed_sets)
+        else:
+            score = measure(predict, task, rule.test_set, learner.deciding_stream())
+        for s, met in enumerate(rule.met(score)):
+            if met and learner.stops[s] < 0:
+                learner.stop_here(s, score.mse, score.mae)
 
     def _look_at_stops(self, last: bool) -> None:
         """Tests at the stopping points that were passed, with the weights there; at the end all."""
@@ -277,27 +298,29 @@ class Training:
 
     def stop_at(self, s: int) -> Stop:
         """The trial at its stopping point number s, or where it is, judged on fresh sequences."""
-        learner = self.learner
+        learner, rule = self.learner, self.recipe.stop
+        assert isinstance(rule, Points)
+        network = self.recipe.network_of(self.weights_at(s))
         reached = bool(learner.stops[s] >= 0)
         mse, mae = learner.stop_errors[s] if reached else (np.nan, np.nan)
         return Stop(
-            n_seq=learner.window.stops[s],
+            n_seq=rule.stops[s],
             reached=reached,
             sequences=int(learner.stops[s] if reached else self.iteration),
             window_mse=float(mse),
             window_mae=float(mae),
-            fresh=self._score(self.recipe.network_of(self.weights_at(s)), s, self.recipe.task),
+            fresh=self._score(network, s, self.recipe.task.tested),
         )
 
     def _conclude(self) -> None:
         stop = self.recipe.stop
-        if isinstance(stop, Recent):
+        if isinstance(stop, Points):
             self.score = self.stops[-1].fresh
         elif stop.by_last_test and self.tests and self.stopped_by != "diverged":
             self.score = self.tests[-1][1]
         else:
             self.score = self._fresh_score(len(self.tests))
-        if not isinstance(stop, Recent):
+        if not isinstance(stop, Points):
             self._snapshot()
 
     def _fresh_score(self, test: int) -> Score:
@@ -380,7 +403,7 @@ class Training:
         self.stopped_by = state["stopped_by"]
         self.score = None if state["score"] is None else Score(**state["score"])
         self._check()
-        if isinstance(self.recipe.stop, Recent):
+        if isinstance(self.recipe.stop, Points):
             behind = [s for s, at in enumerate(self.learner.stops) if at >= 0 or self.stopped_by]
             self.stops = tuple(self.stop_at(s) for s in behind)
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from longlag import checks, machine
 from longlag.learning.recipe import Recipe
-from longlag.learning.stopping import Recent, Stop
+from longlag.learning.stopping import Points, Stop
 from longlag.learning.streams import check_seed
 from longlag.learning.training import History, Run
 from longlag.tasks.score import Score
@@ -149,8 +149,8 @@ def _tests(content: Mapping[str, Any]) -> list[tuple[int, Score]]:
 
 
 def _stops(history: Mapping[str, Any], recipe: Recipe) -> tuple[Stop, ...]:
-    """Of a run with stop `recent`, its stopping points; of another there are none."""
-    if not isinstance(recipe.stop, Recent):
+    """Of a run with stopping points, these; of another there are none."""
+    if not isinstance(recipe.stop, Points):
         return ()
     stops = tuple(
         Stop(

@@ -14,44 +14,47 @@ from typing import Any, get_type_hints
 import numpy as np
 
 from longlag.learning.recipe import Recipe, recipe
-from longlag.learning.stopping import Recent, Stop
+from longlag.learning.stopping import Fresh, Points, Stop
 from longlag.settings import Option, setting_fields
 from longlag.statistics import bootstrap_mean, clopper_pearson
 from longlag.studies.cases import Case, Outcome, Row
 from longlag.studies.declaration import BUDGET, COMMON, SEED, TRIALS, Request, Study
 from longlag.sweeps.trial import stops_of
 
-READING = ("error", "gradient", "reads", "first_mark", "check_every")  # of the paper
+READING = ("error", "gradient", "reads", "output", "first_mark", "check_every")  # of the paper
 QUICK_TRIALS, N_TRIALS = 4, 10
 
 
-def study(name: str, recipe_name: str, **more: Any) -> Study:
+def study(
+    name: str,
+    recipe_name: str,
+    *,
+    reading: Sequence[str] = READING,
+    trials: int = N_TRIALS,
+    **more: Any,
+) -> Study:
     """A study of such trials of a recipe, whose options are a reading of the paper too."""
     own = recipe(recipe_name)
     settings = {one.name: one for part in own.parts.values() for one in _options(part)}
     budget = settings["max_sequences"]
     first = (
-        replace(TRIALS, text="trials, a seed each", shown=str(N_TRIALS)),
+        replace(TRIALS, text="trials, a seed each", shown=str(trials)),
         replace(BUDGET, text=budget.text, shown=budget.shown),
         replace(SEED, default=0),
     )
     return Study(
         name=name,
-        options=(*first, *COMMON[len(first) :], *(settings[name] for name in READING)),
-        rows=rows,
-        columns=COLUMNS,
-        published=PUBLISHED,
+        options=(*first, *COMMON[len(first) :], *(settings[name] for name in reading)),
         remarks=remarks,
-        notes=NOTES,
         lead=lambda content: (
             f"{content['trials']} trials of at most {content['max_sequences']:,} sequences; "
             f"{in_words(content['reading'])}"
         ),
-        about=about,
+        about=lambda outcomes: about(outcomes, reading),
         lines=lines,
         figure="longlag.studies.figures:stops",
         picture="solved.png",
-        **more,
+        **{"rows": rows, "columns": COLUMNS, "published": PUBLISHED, "notes": NOTES, **more},
     )
 
 
@@ -73,14 +76,18 @@ def _options(part: Any) -> Iterator[Option]:
 
 def case(request: Request, of: str, T: int, published: Sequence[Row], quick: int) -> Case:
     """Trials of a recipe at a length, or in the quick form of short sequences and so many."""
-    asked = {name: request.options[name] for name in (*READING, "max_sequences")}
-    changes = {name: value for name, value in asked.items() if value is not None}
+    changes = {"min_length": T}
     if request.quick:
-        changes = {"min_length": 14, "max_sequences": quick, **changes}
-    else:
-        changes = {"min_length": T, **changes}
+        changes = {"min_length": 14, "max_sequences": quick}
+    changes |= asked(request)
     trials = QUICK_TRIALS if request.quick else N_TRIALS
     return Case({"min_length": changes["min_length"]}, of, changes, trials, published=published)
+
+
+def asked(request: Request, reading: Sequence[str] = READING) -> dict[str, Any]:
+    """What the user says of a reading, and of the budget."""
+    given = {name: request.options[name] for name in (*reading, "max_sequences")}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 # -- rows -----------------------------------------------------------------------------------------
@@ -91,15 +98,18 @@ def rows(outcome: Outcome) -> list[Row]:
     made = outcome.case.made()
     trials = [stops_of(row) for row in outcome.rows]
     diverged = sum(row["status"] == "diverged" for row in outcome.rows)
-    return [{**_row(made, stops), "diverged": diverged} for stops in zip(*trials, strict=True)]
+    n = outcome.case.trials  # as many as the paper's
+    return [{**_row(made, stops, n), "diverged": diverged} for stops in zip(*trials, strict=True)]
 
 
-def _row(made: Recipe, stops: Sequence[Stop]) -> Row:
+def _row(made: Recipe, stops: Sequence[Stop], as_many: int) -> Row:
     reached = [stop for stop in stops if stop.reached]
     counted = [stop.sequences if stop.reached else made.rule.budget for stop in stops]
     solved, n = len(reached), len(stops)
-    assert isinstance(made.stop, Recent)
+    assert isinstance(made.stop, Points)
+    tested = isinstance(made.stop, Fresh)
     return {
+        "decided_by": "the test" if tested else "the training window",
         "n_seq": stops[0].n_seq,
         "max_sequences": made.rule.budget,
         "solved": solved,
@@ -108,6 +118,7 @@ def _row(made: Recipe, stops: Sequence[Stop]) -> Row:
         "sequences": {
             **spread(counted),
             "interval": bootstrap_mean(counted),
+            "means": bootstrap_mean(counted, size=as_many),
             "restricted": solved < n,
             "mean_of_solved": _mean([stop.sequences for stop in reached]),
         },
@@ -121,7 +132,7 @@ def _row(made: Recipe, stops: Sequence[Stop]) -> Row:
 
 
 def _window(reached: Sequence[Stop]) -> Row:
-    """Errors of the recent training sequences at the stop."""
+    """Errors of the sequences that decided the stop."""
     squares = [stop.window_mse for stop in reached]
     return {
         "mse": _mean(squares),
@@ -142,7 +153,7 @@ def _mean(values: Sequence[float]) -> float:
     return float(np.mean(values)) if values else math.nan
 
 
-def about(outcomes: Sequence[Outcome]) -> Row:
+def about(outcomes: Sequence[Outcome], reading: Sequence[str] = READING) -> Row:
     """What the JSON has besides: trials of a case, their budget, and the reading."""
     made = outcomes[0].case.made()
     settings = made.settings()
@@ -150,8 +161,11 @@ def about(outcomes: Sequence[Outcome]) -> Row:
         "recipe": made.name,
         "trials": outcomes[0].n,
         "max_sequences": made.rule.budget,
-        "reading": {name: settings[name] for name in READING},
+        "reading": {name: settings[name] for name in reading},
     }
+
+
+_HEADS = {"min_length": "T"}
 
 
 def lines(outcome: Outcome) -> Iterator[Row]:
@@ -160,7 +174,8 @@ def lines(outcome: Outcome) -> Iterator[Row]:
         for stop in stops_of(row):
             fresh = stop.fresh
             yield {
-                **{"T": outcome.case.about["min_length"], "seed": row["seed"]},
+                **{_HEADS.get(name, name): value for name, value in outcome.case.about.items()},
+                "seed": row["seed"],
                 **{"ended_by": row["status"], "n_seq": stop.n_seq, "reached": int(stop.reached)},
                 **{"sequences": stop.sequences, "window_mse": stop.window_mse},
                 **{"window_rmse": math.sqrt(stop.window_mse), "window_mae": stop.window_mae},
@@ -179,6 +194,8 @@ NOTES = (
 
 def point(row: Mapping[str, Any]) -> str:
     """Which stopping point a row is of."""
+    if "what" in row:
+        return ", ".join(filter(None, (row["what"], row["stop"])))
     if row["n_seq"] == 1:
         return f"T = {row['min_length']}"
     return f"fewer than {row['n_seq']} wrong"
@@ -186,12 +203,25 @@ def point(row: Mapping[str, Any]) -> str:
 
 def in_words(reading: Mapping[str, Any]) -> str:
     """The reading of the paper's details, in one line."""
-    every = reading["check_every"]
-    looked = "after every sequence" if every == 1 else f"once every {every:,} sequences"
-    return (
-        f"error {reading['error']}, gradient {reading['gradient']}, output reads "
-        f"{reading['reads']} cells, first mark {reading['first_mark']}, rule looked at {looked}"
-    )
+    return ", ".join(words(reading[name]) for name, words in _WORDS.items() if name in reading)
+
+
+def _looked(every: int) -> str:
+    when = "after every sequence" if every == 1 else f"once every {every:,} sequences"
+    return f"rule looked at {when}"
+
+
+_WORDS: dict[str, Callable[[Any], str]] = {
+    "error": lambda value: f"error {value}",
+    "gradient": lambda value: f"gradient {value}",
+    "reads": lambda value: f"output reads {value} cells",
+    "output": lambda value: f"output unit {value}",
+    "first_mark": lambda value: f"first mark {value}",
+    "check_every": _looked,
+    "test_every": lambda value: f"tested every {value:,} sequences",
+    "tolerance": lambda value: f"an error above {value:g} is wrong",
+    "string_set": lambda value: f"string set {value}",
+}
 
 
 def _range(row: Row) -> str:
@@ -225,10 +255,11 @@ COLUMNS: dict[str, Callable[[Row], str]] = {
 }
 PUBLISHED: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "who": lambda paper: "paper",
-    "solved": lambda paper: "10 of 10",
+    "solved": lambda paper: paper.get("solved", "10 of 10"),
     "sequences: mean": lambda paper: f"{paper['sequences']:,}",
-    "wrong of 2560 (range)": lambda paper: str(paper["wrong"]),
+    "wrong of 2560 (range)": lambda paper: str(paper.get("wrong", "")),
     "MSE": lambda paper: "" if paper["mse"] is None else f'"{paper["mse"]}"',
+    "mean abs. error": lambda paper: str(paper.get("mae", "")),
 }
 
 
@@ -246,7 +277,7 @@ def remarks(rows: Sequence[Row]) -> list[str]:
         window = row["window"]
         if row["solved"]:
             found.append(
-                f"{point(row)}: over the training window at the stop, MSE {window['mse']:.5f}, "
+                f"{point(row)}: over {row['decided_by']} at the stop, MSE {window['mse']:.5f}, "
                 f"RMSE {window['rmse']:.4f}, mean absolute error {window['mae']:.4f}."
             )
     return found

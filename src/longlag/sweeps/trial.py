@@ -60,7 +60,7 @@ class Trial:
     @property
     def sliced(self) -> bool:
         """Whether it is carried out in slices, from a state to the next: an on-line trial."""
-        return self.function == TRAIN and self.settings.get("stop") == "recent"
+        return self.function == TRAIN and self.settings.get("stop") in ("recent", "fresh")
 
     @property
     def lanes(self) -> int:

@@ -90,6 +90,10 @@ class Permutation(RecallCounts, LagSteps):
         """Whether the first symbol is the most active output at the last step."""
         return most_active(answers[:, -1], batch.targets[:, -1] > 0.5)
 
+    @property
+    def wrong_means(self) -> str:
+        return "another output most active"
+
     def sequence(self, rng: np.random.Generator, length: int | None = None) -> Sequence:
         """Draws one sequence: the first symbol, then the T - 1 others.
 

@@ -103,6 +103,7 @@ class EmbeddedReber(OwnLengths):
     outputs: ClassVar[int] = K
     symbols: ClassVar[bool] = True
     answered: ClassVar[Answered] = "every"
+    telling_step: ClassVar[int] = 1  # T or P again, before E
     source: ClassVar[str] = "Hochreiter & Schmidhuber 1997, Experiment 1"
 
     min_symbols: int = setting(SHORTEST, "symbols of the shortest string", SHORTEST, 10_000)
@@ -140,6 +141,16 @@ class EmbeddedReber(OwnLengths):
     def tested(self) -> EmbeddedReber:
         """The strings of the test set, where the training has a fixed one."""
         return replace(self, strings="test") if self.strings == "training" else self
+
+    @property
+    def fixed_sets(self) -> tuple[Batch, ...]:
+        """The whole training set and the whole test set, where strings are of one of them."""
+        return () if self.strings == "fresh" else self._both_sets
+
+    @functools.cached_property
+    def _both_sets(self) -> tuple[Batch, ...]:
+        kinds: tuple[Strings, ...] = ("training", "test")
+        return tuple(replace(self, strings=kind)._whole_set for kind in kinds)
 
     @property
     def minimal_lag(self) -> int:
@@ -309,6 +320,10 @@ class EmbeddedReber(OwnLengths):
         assert batch.truth is not None
         right = most_active(answers, batch.truth)
         return np.all(right | ~self.judged(batch), axis=1)
+
+    @property
+    def wrong_means(self) -> str:
+        return "an impossible symbol most active"
 
     @property
     def what(self) -> str:

@@ -173,6 +173,10 @@ class Recalled(RecallCounts, OwnLengths):
         return np.all(right | ~self.judged(batch), axis=1)
 
     @property
+    def wrong_means(self) -> str:
+        return "another output most active"
+
+    @property
     def what(self) -> str:
         return "pattern"
 

@@ -122,6 +122,8 @@ class Task(Part, ABC):
         symbols: whether a step's input is one of D symbols rather than D numbers.
         answered: whether an answer is asked for at the `last` step or at `every` one.
         tolerance: errors above it are wrong.
+        telling_step: the step whose answer tells most of what is remembered, where every one is
+            answered, counted from the last: 0 is the last.
         source: where the task comes from.
     """
 
@@ -130,6 +132,7 @@ class Task(Part, ABC):
     symbols: ClassVar[bool] = False
     answered: ClassVar[Answered] = "last"
     tolerance: ClassVar[float] = TOLERANCE
+    telling_step: ClassVar[int] = 0
     source: ClassVar[str]
 
     _: KW_ONLY
@@ -238,6 +241,11 @@ class Task(Part, ABC):
         return self
 
     @property
+    def fixed_sets(self) -> tuple[Batch, ...]:
+        """The fixed sets of sequences, to train with and to test; none where all are fresh."""
+        return ()
+
+    @property
     def mean_length(self) -> float:
         """Steps of a sequence, on average."""
         return (self.min_length + self.max_length) / 2
@@ -278,6 +286,11 @@ class Task(Part, ABC):
     def correct(self, answers: np.ndarray, batch: Batch) -> np.ndarray:
         """Which sequences are answered right, (B,): no error is above the tolerance."""
         return ~(self._errors(answers, batch) > self.tolerance)
+
+    @property
+    def wrong_means(self) -> str:
+        """What makes an answer wrong, in a few words."""
+        return f"error > {self.tolerance:g}"
 
     def wanted(self, batch: Batch) -> np.ndarray:
         """What answers are compared with, in their shape."""

@@ -88,6 +88,10 @@ class ExclusiveOr(Task):
         """Whether the error is below 1/2: an answer of 1/2 says nothing."""
         return self._errors(answers, batch) < self.tolerance
 
+    @property
+    def wrong_means(self) -> str:
+        return f"error at least {self.tolerance:g}"
+
     def sequence(self, rng: np.random.Generator, length: int | None = None) -> Sequence:
         """Draws one sequence.
 

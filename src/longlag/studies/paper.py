@@ -1,0 +1,125 @@
+"""All tables of the paper's experiments: each as its own study, and one page at the end.
+
+Each table has a directory of its own in the output directory, with the files of its study, and all
+of them one ledger, from which what was interrupted goes on. README.md has every row beside the
+paper's mean: green where that lies among 95 % of the means of as many trials as the paper's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from longlag import files
+from longlag.runs import directory as runs
+from longlag.studies import STUDIES, page
+from longlag.studies.cases import Row
+from longlag.studies.declaration import BUDGET, COMMON, OUT, SEED, TRIALS, Request, Study, run
+from longlag.studies.result import Result
+from longlag.studies.stops import in_words, point
+from longlag.sweeps.sweep import Observer
+from longlag.words import seconds
+
+TABLES = tuple(f"table{k}" for k in range(1, 10))
+GREEN, OTHER, OPEN = "🟢 inside", "outside", "not known: the budget"
+HEAD = (
+    "table",
+    "row",
+    "solved",
+    "sequences: mean",
+    "95 % of means",
+    "paper",
+    "the paper's is",
+)
+
+
+def carry_out(request: Request, observe: Observer) -> Result:
+    """Runs one table after another and writes the page; raises as `declaration.run`."""
+    out = runs.writable(request.directory)
+    results = {name: run(_part(request, name, out), observe) for name in TABLES}
+    rows = [{"table": name, **row} for name, found in results.items() for row in found.rows]
+    table = [HEAD, *map(_line, rows)]
+    first = results[TABLES[0]].content
+    content = {
+        **{"study": request.study.name, "trials": sum(r["trials"] for r in results.values())},
+        **{"seed": request.seed, "quick": request.quick, "full": request.full},
+        **{"engine": first["engine"], "isa": first["isa"], "code": first["code"]},
+        **{"elapsed_sec": sum(r["elapsed_sec"] for r in results.values())},
+        **{"rows": rows, "out": str(out)},
+    }
+    files.write_bytes(out / "README.md", _page(request, results, table, content).encode())
+    return Result(request.study.title, content, table, _remarks(rows))
+
+
+def _part(request: Request, name: str, out: Path) -> Request:
+    """What is asked of one table's study."""
+    study = STUDIES[name]
+    given = {one.name: request.options[one.name] for one in study.options if one.name in OWN}
+    given |= {"out": out / name, "ledger": request.ledger or out / "ledger.sqlite"}
+    return study.request(given, request.command)
+
+
+def _line(row: Row) -> tuple[str, ...]:
+    seen = row["sequences"]
+    low, high = seen["means"]
+    return (
+        row["table"].removeprefix("table"),
+        point(row),
+        f"{row['solved']} of {row['solved'] + row['unsolved']}",
+        f"{'≥ ' if seen['restricted'] else ''}{seen['mean']:,.0f}",
+        f"{low:,.0f} to {high:,.0f}",
+        f"{row['paper']['sequences']:,}",
+        _verdict(row["paper"]["sequences"], low, high, seen["restricted"]),
+    )
+
+
+def _verdict(paper: float, low: float, high: float, restricted: bool) -> str:
+    """Where the paper's mean lies; above a restricted one that cannot be told."""
+    if low <= paper <= high:
+        return GREEN
+    return OPEN if restricted and paper > high else OTHER
+
+
+def _remarks(rows: Sequence[Row]) -> list[str]:
+    inside = sum(_line(row)[-1] == GREEN for row in rows)
+    return [
+        f"The paper's mean lies among 95 % of the means of as many trials in {inside} of "
+        f"{len(rows)} rows; ≥: the budget ended trials, and means and their interval are "
+        "restricted to it."
+    ]
+
+
+def _page(
+    request: Request, results: Mapping[str, Result], table: Sequence[tuple[str, ...]], content: Row
+) -> str:
+    remarks = page.bullets(_remarks(content["rows"]))
+    parts = [f"# {request.study.title}", page.markdown(table), remarks]
+    for name, found in results.items():
+        parts += [
+            f"## [{found.title}]({name}/table.md)",
+            f"{in_words(found.content['reading']).capitalize()}.",
+            page.markdown(found.table),
+        ]
+    parts.append(
+        f"Command: `{request.command}` (seeds from {request.seed})  \n"
+        f"longlag {content['code']}, {page.engine(content)}, {page.setting()}; learning took "
+        f"{seconds(content['elapsed_sec'])} of the workers' time."
+    )
+    return "\n\n".join(parts) + "\n"
+
+
+OWN = tuple(one.name for one in COMMON)
+STUDY = Study(
+    name="paper",
+    title="The paper's tables 1 to 9, run again",
+    help="All tables of the paper's experiments, 1 to 9, one after another, and one page",
+    options=(
+        replace(TRIALS, text="trials of every row, a seed each", shown="as many as the paper's"),
+        replace(BUDGET, shown="3000000"),
+        replace(SEED, default=0),
+        replace(OUT, shown="study/paper"),
+        *(one for one in COMMON if one not in (TRIALS, BUDGET, SEED, OUT)),
+    ),
+    function="longlag.studies.paper:carry_out",
+)
