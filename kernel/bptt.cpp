@@ -300,7 +300,8 @@ void forward_steps(const Network& network, const Packed& packed, const Lineup& l
     float* next = h_step ? h_out + h_step : h;
     h = h_out;
     h_out = next;
-    if (t % kStepsBetweenLooks == kStepsBetweenLooks - 1 && ended(lineup.watch)) return;
+    const std::int64_t done = t % kStepsBetweenLooks + 1;
+    if ((done == kStepsBetweenLooks || t + 1 == steps) && ended(lineup.watch, done)) return;
   }
   if (!network.every) answer(network, packed.output, work.final_h, work.answers);
 }
@@ -617,7 +618,7 @@ void backward_steps(const Network& network, const Packed& packed, const Lineup& 
       gradient_chunk<INPUTS, FORGET, false>(chunk, work.sums);
     if (INPUTS == Inputs::kSymbols)
       symbol_gradient<FORGET>(chunk, work.symbols, work.symbol_sums);
-    if (t && ended(lineup.watch)) return;
+    if (ended(lineup.watch, kBackwardWork * (last - t + 1))) return;
     last = t - 1;
   }
 }
