@@ -114,7 +114,7 @@ sanitize: build/asan/bin/python
 		-C cmake.define.LONGLAG_SANITIZE=ON -C build-dir=build/sanitize
 	$(UNDER_ASAN) -c 'import longlag._kernel'  # the fallback would hide a failed build
 	$(UNDER_ASAN) -m pytest tests/test_kernel_bindings.py tests/test_kernel_online.py \
-		tests/test_kernel_plain.py
+		tests/test_kernel_plain.py tests/test_kernel_signals.py
 
 build/asan/bin/python:
 	$(PYTHON) -m venv build/asan

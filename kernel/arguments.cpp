@@ -158,6 +158,11 @@ bool flag(nb::handle object, const char* name) {
   refuse(name, described(object), "True or False");
 }
 
+void require_callable(nb::handle object, const char* name) {
+  if (!object.is_none() && !PyCallable_Check(object.ptr()))
+    refuse(name, described(object), "a callable, or None");
+}
+
 std::string choice(nb::handle object, const char* name, const std::vector<std::string>& allowed) {
   std::string names;
   for (const std::string& one : allowed) names += (names.empty() ? "\"" : ", \"") + one + "\"";

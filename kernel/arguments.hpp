@@ -56,6 +56,7 @@ class Array {
 
 std::int64_t integer(nb::handle object, const char* name, std::int64_t least, std::int64_t most);
 bool flag(nb::handle object, const char* name);
+void require_callable(nb::handle object, const char* name);  // or None
 std::string choice(nb::handle object, const char* name, const std::vector<std::string>& allowed);
 
 std::vector<std::string> isa_names();

@@ -190,7 +190,7 @@ nb::tuple py_train(nb::handle parameters, nb::handle first_moment, nb::handle se
                    nb::handle symbols, nb::handle every, nb::handle optimizer, nb::handle beta1,
                    nb::handle beta2, nb::handle epsilon, nb::handle clip, nb::handle isa,
                    nb::handle threads, nb::handle average, nb::handle average_decay,
-                   nb::handle counted) {
+                   nb::handle counted, nb::handle observe) {
   const Network network = network_of(hidden, sigmoid_output, forget_gate, input_size, output_size,
                                      symbols, every);
   Setting setting = setting_of(network, isa, threads);
@@ -203,6 +203,7 @@ nb::tuple py_train(nb::handle parameters, nb::handle first_moment, nb::handle se
                       real(average_decay, "average_decay", is_fraction, "a number from 0 to 1"),
                       0,
                       adam};
+  require_callable(observe, "observe");
   const std::int64_t before = integer(step, "step", 0, kAny / 2);
   const Learned learned(parameter_count(network), adam, parameters, first_moment,
                         second_moment, average);
@@ -233,7 +234,7 @@ nb::tuple py_train(nb::handle parameters, nb::handle first_moment, nb::handle se
   freely([&](Watch* watch) {
     setting.watch = watch;
     done = train(setting, training, losses.data());
-  });
+  }, observe);
   return nb::make_tuple(losses.array(static_cast<std::size_t>(done.losses)), done.updates);
 }
 
@@ -280,7 +281,9 @@ constexpr const char* kTrainDoc =
     "of gradient, learning_rates (N,) float64.\n"
     "optimizer \"adam\" (with bias correction) or \"sgd\" (takes no notice of the moments, which\n"
     "may be None); clip bounds the global norm, inf for none. After each update\n"
-    "average = average_decay·average + (1 - average_decay)·parameters.\n\n"
+    "average = average_decay·average + (1 - average_decay)·parameters.\n"
+    "observe: called with the share of the work that is done, 20 times a second at most; what it\n"
+    "raises ends the call, and leaves the arrays at the last update that was made.\n\n"
     "losses (n,) float64: each before its update. updates_done equals N, and n equals N, in\n"
     "a run that stays finite. Otherwise the run stopped at iteration updates_done, before its\n"
     "update: the loss, the gradient's norm or the updated values were not finite;\n"
@@ -324,7 +327,8 @@ NB_MODULE(_kernel, module) {
              "optimizer"_a.none(),
              "beta1"_a.none(), "beta2"_a.none(), "epsilon"_a.none(), "clip"_a.none(),
              "isa"_a.none(), "threads"_a.none() = 1, "average"_a.none() = nb::none(),
-             "average_decay"_a.none() = 0.0, "counted"_a.none() = nb::none(), kTrainDoc);
+             "average_decay"_a.none() = 0.0, "counted"_a.none() = nb::none(),
+             "observe"_a.none() = nb::none(), kTrainDoc);
   add_online1997(module);
   add_movement(module);
 }

@@ -109,19 +109,27 @@ void pack(const Network& network, const float* parameters, const Packed& packed)
 // ---------------------------------------------------------------------------------------------
 // Forward
 
-// Sequences to lanes; zero beyond a sequence's end and in lanes without one.
-void gather_inputs(const Network& n, const Lineup& lineup, const Workspace& work) {
+// Steps first .. last - 1 of the sequences to lanes; zero beyond a sequence's end and in lanes
+// without one.
+__attribute__((noinline)) void gather_inputs(const Network& n, const Lineup& lineup,
+                                             std::int64_t first, std::int64_t last,
+                                             const Workspace& work) {
   if (n.symbols) {
     for (int lane = 0; lane < kGroup; ++lane)
-      for (std::int64_t t = 0; t < lineup.longest; ++t)
-        work.symbols[t * kGroup + lane] =
+      for (std::int64_t t = first; t < last; ++t)
+        work.symbols[(t - first) * kGroup + lane] =
             t < lineup.lengths[lane] ? lineup.symbols[lane][t] : 0;
     return;
   }
   Run runs[kGroup];
-  for (int lane = 0; lane < kGroup; ++lane)
-    runs[lane] = {lineup.inputs[lane], 0, n.inputs * lineup.lengths[lane]};
-  lay_out(runs, n.inputs * lineup.longest, work.x);
+  for (int lane = 0; lane < kGroup; ++lane) {
+    const std::int64_t end = lineup.lengths[lane] < last ? lineup.lengths[lane] : last;
+    if (end > first)
+      runs[lane] = {lineup.inputs[lane] + n.inputs * first, 0, n.inputs * (end - first)};
+    else
+      runs[lane] = {nullptr, 0, 0};
+  }
+  lay_out(runs, n.inputs * (last - first), work.x);
 }
 
 // What the gates take from a step's symbols (16,): rows of the table (D, H, 4) to z (H, 4, 16).
@@ -283,16 +291,24 @@ void forward_steps(const Network& network, const Packed& packed, const Lineup& l
   const std::int64_t shortest = network.every ? 0 : lineup.shortest;
   const std::int64_t h_step = network.every && keep ? hidden * kRow : 0;
   const float* weights = packed.forward;
-  const float* from = INPUTS == Inputs::kSymbols ? work.z : work.x;
+  const float* from = work.z;
+  const std::int64_t at_once = keep ? steps : kStepsAtOnce;
+  std::int64_t first = 0, last = 0;  // steps whose inputs are gathered
   float* h = work.h;
   float* h_out = work.h + hidden * kRow;
   const float* previous = work.cache;
   for (std::int64_t k = 0; k < stride; ++k) work.cache[k] = 0.0f;
   for (int k = 0; k < hidden * kRow; ++k) h[k] = work.final_h[k] = 0.0f;
   for (std::int64_t t = 0; t < steps; ++t) {
+    if (t == last) {
+      first = t;
+      last = steps - first < at_once ? steps : first + at_once;
+      gather_inputs(network, lineup, first, last, work);
+      if (INPUTS != Inputs::kSymbols) from = work.x;
+    }
     float* cache = work.cache + (1 + (keep ? t : t & 1)) * stride;
     if (INPUTS == Inputs::kSymbols)
-      look_up<H>(hidden, packed.table, work.symbols + t * kGroup, work.z);
+      look_up<H>(hidden, packed.table, work.symbols + (t - first) * kGroup, work.z);
     forward_step<H, INPUTS, FORGET>(network, weights, from, h, previous, cache, h_out);
     if (INPUTS != Inputs::kSymbols) from += x_step;
     if (t + 1 >= shortest) step_ends(network, packed, lineup, work, t, h_out);
@@ -300,7 +316,8 @@ void forward_steps(const Network& network, const Packed& packed, const Lineup& l
     float* next = h_step ? h_out + h_step : h;
     h = h_out;
     h_out = next;
-    if (t % kStepsBetweenLooks == kStepsBetweenLooks - 1 && ended(lineup.watch)) return;
+    const std::int64_t done = t % kStepsBetweenLooks + 1;
+    if ((done == kStepsBetweenLooks || t + 1 == steps) && ended(lineup.watch, done)) return;
   }
   if (!network.every) answer(network, packed.output, work.final_h, work.answers);
 }
@@ -320,7 +337,6 @@ void forward_by_size(const Network& network, const Packed& packed, const Lineup&
 
 void forward(const Network& network, const Packed& packed, const Lineup& lineup,
              const Workspace& work, bool keep) {
-  gather_inputs(network, lineup, work);
   if (network.forget_gate)
     forward_by_size<true>(network, packed, lineup, work, keep);
   else
@@ -617,7 +633,7 @@ void backward_steps(const Network& network, const Packed& packed, const Lineup& 
       gradient_chunk<INPUTS, FORGET, false>(chunk, work.sums);
     if (INPUTS == Inputs::kSymbols)
       symbol_gradient<FORGET>(chunk, work.symbols, work.symbol_sums);
-    if (t && ended(lineup.watch)) return;
+    if (ended(lineup.watch, kBackwardWork * (last - t + 1))) return;
     last = t - 1;
   }
 }

@@ -18,6 +18,7 @@ constexpr int kCellVectors = 6;    // kept a cell and step: i, f, o, g, c, tanh(
 constexpr int kMaxHidden = 128;
 constexpr int kLaneSumsUpTo = 16;  // largest H whose gradient sums are kept lane by lane
 constexpr int kChunk = 16;         // steps whose weight gradients are summed in registers
+constexpr std::int64_t kStepsAtOnce = 1024;  // whose inputs are gathered, where no step is kept
 
 struct Network : Asked {
   int hidden;        // H
@@ -71,8 +72,8 @@ struct Packed {
 
 // What one thread works in.
 struct Workspace {
-  float* x;              // (steps, D, 16)
-  std::int32_t* symbols; // (steps, 16), or instead
+  float* x;              // (given, D, 16): the steps that are kept, or kStepsAtOnce at most
+  std::int32_t* symbols; // (given, 16), or instead
   float* z;              // (H, 4, 16): what the gates take from a step's symbols
   float* cache;          // (1 + steps, H, 6, 16), or (1 + 2, …); the step before the first is zero
   float* h;              // (2, H, 16): of the last step and of this one; all, (1 + steps, H, 16),
@@ -92,8 +93,9 @@ struct Workspace {
                                      bool keep, bool back) {
     const std::int64_t H = n.hidden, D = n.inputs, sums = 4 * H * gradient_inputs(n);
     const std::int64_t answers = answer_count(n, steps) * n.outputs;
-    return {arrays.rows(n.symbols ? 0 : steps * D),
-            reinterpret_cast<std::int32_t*>(arrays.rows(n.symbols ? steps : 0)),
+    const std::int64_t given = keep || steps < kStepsAtOnce ? steps : kStepsAtOnce;
+    return {arrays.rows(n.symbols ? 0 : given * D),
+            reinterpret_cast<std::int32_t*>(arrays.rows(n.symbols ? given : 0)),
             arrays.rows(n.symbols ? 4 * H : 0),
             arrays.rows((1 + (keep ? steps : 2)) * kCellVectors * H),
             arrays.rows((n.every && keep ? 1 + steps : 2) * H),

@@ -32,7 +32,7 @@ class Batches {
 
   // Every group forward, and then work(group, lineup, workspace).
   void forward(const Sequences& sequences, const Work& work) {
-    team_.round([&](Workspace& own, std::int64_t group) {
+    team_.round(setting_.watch, [&](Workspace& own, std::int64_t group) {
       if (ended(setting_.watch)) return;
       Lineup lineup = line_up(setting_.network, sequences, group);
       lineup.watch = setting_.watch;
@@ -169,6 +169,7 @@ class Trainer {
 
   Trained run(double* losses) {
     Trained done{0, 0};
+    if (setting_.watch) setting_.watch->expected = work();
     for (std::int64_t n = 0; n < training_.iterations; ++n) {
       batches_.pack(training_.parameters);
       losses[n] = batches_.differentiate(sequences(n), *learning_,
@@ -181,6 +182,17 @@ class Trainer {
   }
 
  private:
+  // What the passes of all iterations tell the watch.
+  std::int64_t work() const {
+    std::int64_t steps = 0;
+    for (std::int64_t n = 0; n < training_.iterations; ++n) {
+      const std::int64_t *lengths = sequences(n).lengths, *const end = lengths + training_.batch;
+      for (; lengths < end; lengths += kGroup)
+        steps += *std::max_element(lengths, std::min(lengths + kGroup, end));
+    }
+    return steps * (1 + kBackwardWork);
+  }
+
   // Of iteration n.
   Sequences sequences(std::int64_t n) const {
     const Network& network = setting_.network;

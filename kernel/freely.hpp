@@ -9,16 +9,21 @@ namespace longlag {
 
 namespace nb = nanobind;
 
-// Lets the handlers of signals run; true: one of them has raised an exception.
-inline bool signal_raised() {
+// Lets the handlers of signals run, and calls observe(share); true: one has raised an exception.
+inline bool raised(nb::handle observe, double share) {
   const nb::gil_scoped_acquire acquire;
-  return PyErr_CheckSignals() != 0;
+  if (PyErr_CheckSignals()) return true;
+  if (observe.is_none()) return false;
+  PyObject* const result = PyObject_CallFunction(observe.ptr(), "d", share);
+  Py_XDECREF(result);
+  return !result;
 }
 
-// work(watch) without the interpreter's lock; the exception of a signal's handler ends it.
+// work(watch) without the interpreter's lock; an exception of a signal's handler or of `observe`,
+// which is told the share that is done now and then, ends it.
 template <typename Work>
-void freely(const Work& work) {
-  Watch watch(&signal_raised);
+void freely(const Work& work, nb::handle observe = nb::handle(Py_None)) {
+  Watch watch([observe](double share) { return raised(observe, share); });
   try {
     const nb::gil_scoped_release release;
     work(&watch);

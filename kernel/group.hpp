@@ -14,6 +14,7 @@ namespace longlag {
 constexpr int kGroup = 16;
 
 constexpr std::int64_t kStepsBetweenLooks = 64;  // at a watch
+constexpr std::int64_t kBackwardWork = 2;        // of a step, that of one forward being 1
 
 LONGLAG_SHARED std::int64_t group_count(std::int64_t sequences) {
   return (sequences + kGroup - 1) / kGroup;

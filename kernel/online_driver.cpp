@@ -204,7 +204,7 @@ void learn_online(const OnlineSetting& setting, const OnlineTraining& training) 
               std::numeric_limits<float>::quiet_NaN());
   Team<OnlineWorkspace> team(threads_for(setting, groups, training.each * steps, true), groups,
                              setting.network, steps, Pass{training.full_gradient, true});
-  team.round([&](OnlineWorkspace& work, std::int64_t group) {
+  team.round(setting.watch, [&](OnlineWorkspace& work, std::int64_t group) {
     TrialGroup(setting, training, group, work).run();
   });
   if (ended(setting.watch)) throw Ended{};
@@ -222,7 +222,7 @@ void predict_online(const OnlineSetting& setting, const float* weights, const Se
                 [&](std::int64_t p, float& weight) { weight = weights[p]; });
   Team<OnlineWorkspace> team(threads_for(setting, groups, sequences.steps, false), groups, n,
                              sequences.steps, pass);
-  team.round([&](OnlineWorkspace& work, std::int64_t group) {
+  team.round(setting.watch, [&](OnlineWorkspace& work, std::int64_t group) {
     if (ended(setting.watch)) return;
     const std::int64_t first = group * kGroup;
     const int lanes = static_cast<int>(std::min<std::int64_t>(kGroup, sequences.batch - first));

@@ -6,6 +6,7 @@
 
 #include "memory.hpp"
 #include "threads.hpp"
+#include "watch.hpp"
 
 namespace longlag {
 
@@ -21,10 +22,10 @@ class Team {
         crew_(threads, groups,
               [this](int thread, std::int64_t group) { (*work_)(*own_[thread], group); }) {}
 
-  // Every group once; returns when all are done.
-  void round(const Work& work) {
+  // Every group once; returns when all are done. The caller looks at the watch while it waits.
+  void round(Watch* watch, const Work& work) {
     work_ = &work;
-    crew_.round();
+    crew_.round([watch] { ended(watch); });
   }
 
  private:

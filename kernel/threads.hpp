@@ -51,20 +51,25 @@ class Crew {
   // The others see it when the system next lets them run, and touch nothing but what they share.
   ~Crew() { shared_->over.store(true, std::memory_order_relaxed); }
 
-  // Returns when every item is done.
-  void round() { shared_->round(); }
+  // Returns when every item is done; meanwhile() is called while others are at the last ones.
+  void round(const std::function<void()>& meanwhile) { shared_->round(meanwhile); }
 
  private:
   // A thread waits for microseconds, so it spins at first; then it gives way, perhaps to the one
   // that it waits for.
   class Patience {
    public:
-    void wait() {
-      if (spins_ == kSpins) return std::this_thread::yield();
+    // True: it gave way.
+    bool wait() {
+      if (spins_ == kSpins) {
+        std::this_thread::yield();
+        return true;
+      }
       ++spins_;
 #if defined(__x86_64__)
       _mm_pause();
 #endif
+      return false;
     }
 
    private:
@@ -76,11 +81,12 @@ class Crew {
     Shared(std::int64_t items, Work work)
         : items(items), work(std::move(work)), next(items), done(items) {}
 
-    void round() {
+    void round(const std::function<void()>& meanwhile) {
       done.store(0, std::memory_order_relaxed);
       next.store(0, std::memory_order_release);
       take(0);
-      for (Patience patience; done.load(std::memory_order_acquire) < items;) patience.wait();
+      for (Patience patience; done.load(std::memory_order_acquire) < items;)
+        if (patience.wait()) meanwhile();
     }
 
     void help(int thread) {

@@ -1,5 +1,7 @@
 #include "watch.hpp"
 
+#include <utility>
+
 namespace longlag {
 namespace {
 
@@ -7,22 +9,28 @@ constexpr std::chrono::milliseconds kBetweenLooks{50};
 
 }  // namespace
 
-Watch::Watch(bool (*ask)())
-    : ask_(ask),
+Watch::Watch(Ask ask)
+    : ask_(std::move(ask)),
       caller_(std::this_thread::get_id()),
       next_(std::chrono::steady_clock::now() + kBetweenLooks) {}
 
-bool Watch::ended() {
+bool Watch::ended(std::int64_t done) {
+  if (done) done_.fetch_add(done, std::memory_order_relaxed);
   if (std::this_thread::get_id() == caller_) {
     const auto now = std::chrono::steady_clock::now();
     if (now >= next_) {
       next_ = now + kBetweenLooks;
-      if (ask_()) ended_.store(true, std::memory_order_relaxed);
+      if (ask_(share())) ended_.store(true, std::memory_order_relaxed);
     }
   }
   return ended_.load(std::memory_order_relaxed);
 }
 
-bool ended(Watch* watch) { return watch && watch->ended(); }
+double Watch::share() const {
+  const double done = static_cast<double>(done_.load(std::memory_order_relaxed));
+  return expected ? done / static_cast<double>(expected) : 0.0;
+}
+
+bool ended(Watch* watch, std::int64_t done) { return watch && watch->ended(done); }
 
 }  // namespace longlag

@@ -20,7 +20,9 @@ from hypothesis import strategies as st
 import longlag
 from longlag import cli
 from longlag import words as report
+from longlag.cli import progress
 from longlag.cli.settings import settings as settings_by_part
+from longlag.kernel import load_kernel
 from longlag.learning.recipe import PARTS
 from longlag.runs import checkpoint as checkpoints
 from longlag.runs import directory as runs
@@ -131,6 +133,24 @@ def test_on_a_terminal_progress_is_a_bar(tmp_path: Path, capsys, monkeypatch) ->
     _, _, err = call(capsys, "train", *TINY, "--save-dir", tmp_path)
     assert "robust seed 0: 100%" in err
     assert err.count("\n") == 1, "it is one bar"
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_before_the_first_test_progress_tells_of_the_iteration(
+    terminal: bool, tmp_path: Path, capsys, monkeypatch
+) -> None:
+    if load_kernel() is None:
+        pytest.skip("no native kernel")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal, raising=False)
+    monkeypatch.setattr(progress, "LOG_SECONDS", -1.0)
+    one = ("--hidden", "128", "--batch-size", "512", "--min-length", "100")
+    few = ("--max-iterations", "1", "--test-size", "1", "--save-dir", tmp_path)
+    status, _, err = call(capsys, "train", *one, *few)
+    assert status == 0
+    shares = [int(share) for share in re.findall(r"(\d+)% of iteration 1\b", err)]
+    assert len(shares) > 1
+    assert shares == sorted(shares)
+    assert min(shares) < 50 <= max(shares) <= 100
 
 
 def test_quiet_says_nothing(tmp_path: Path, capsys) -> None:

@@ -297,11 +297,21 @@ for loaded in [one for one in sys.modules if one.partition(".")[0] == {name!r}]:
 """
 OLDER = "from longlag import version\nversion.CODE_VERSION = '0.0.9+r0'\n"
 ODD = "import longlag.version\nvars(longlag.version).pop('CODE_VERSION', None)\n"
+# As a Python says that is too old for how another one has pickled a task.
+UNPICKLING = """
+from distributed.protocol import pickle
+def loads(data, *, real=pickle.loads, **more):
+    if b"\\tcarry_out" in bytes(data):  # a name of nine characters, not the text of a question
+        raise ValueError("unsupported pickle protocol: 5")
+    return real(data, **more)
+pickle.loads = loads
+"""
 UNFIT = {
     "longlag": (LACKING.format(name="longlag"), "has no module longlag, and"),
     "numpy": (LACKING.format(name="numpy"), "has no module numpy, and"),
     "odd": (ODD, "cannot tell its version (ImportError: cannot import name 'CODE_VERSION'"),
     "older": (OLDER, "has longlag 0.0.9+r0, and"),
+    "unpickling": (UNPICKLING, "(ValueError: unsupported pickle protocol: 5), and"),
 }
 
 
@@ -312,7 +322,7 @@ def add_unfit(start: Starter, address: str, place: Path, kind: str) -> None:
 
 @pytest.mark.survives(
     "a worker without longlag, without numpy, with a longlag that does not load, of another "
-    "version: alone",
+    "version, with a Python that cannot unpickle a trial: alone",
     "one sentence names it, what it has and what it needs; status 2",
 )
 @pytest.mark.parametrize("kind", UNFIT)

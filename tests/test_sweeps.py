@@ -354,7 +354,7 @@ def test_a_full_disk_is_named_and_the_ledger_goes_on_afterwards(
 
 @pytest.mark.long
 @pytest.mark.survives(
-    "10,000 trials of 0.1 s on two worker processes",
+    "10,000 trials of 0.02 s on two worker processes",
     "all recorded; the coordinator's memory does not grow",
 )
 def test_ten_thousand_trials(tmp_path: Path, tally: Tally) -> None:
@@ -362,13 +362,13 @@ def test_ten_thousand_trials(tmp_path: Path, tally: Tally) -> None:
 
     sweep(tmp_path / "small", quick(range(100)))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    progress = sweep(tmp_path / "ledger", quick(range(10_000), sleep=0.1))
+    progress = sweep(tmp_path / "ledger", quick(range(10_000), sleep=0.02))
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert (progress.done, progress.failed) == (10_000, 0)
     with Ledger.read(tmp_path / "ledger") as ledger:
         assert ledger.counts() == {"quick": {"target": 10_000}}
     assert grown < 30_000  # kB
-    over = progress.elapsed / (10_000 * 0.1 / 2)
+    over = progress.elapsed / (10_000 * 0.02 / 2)
     tally.note(f"{100 * (over - 1):.1f} % over the trials' own time, {grown / 1000:.1f} MB more")
     assert over < 1.5, "other load on the machine does not explain so much"
 

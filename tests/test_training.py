@@ -78,7 +78,7 @@ class Scripted:
         return answers
 
     def learn(
-        self, recipe: Recipe, learners: Sequence[Any], data: Sequence[Batch]
+        self, recipe: Recipe, learners: Sequence[Any], data: Sequence[Batch], observe: Any
     ) -> list[Learned]:
         return [self._learn(*pair) for pair in zip(learners, data, strict=True)]
 
@@ -625,13 +625,13 @@ class Fails:
         if self.left == 0:
             raise KeyboardInterrupt
 
-    def learn(self, recipe: Recipe, learners: Any, data: Any) -> Any:
+    def learn(self, recipe: Recipe, learners: Any, data: Any, observe: Any) -> Any:
         (learner,) = learners
         start = learner.weights.copy()
         learner.weights += 1  # what is half-done
         self._count()
         learner.weights[:] = start
-        return self.engine.learn(recipe, learners, data)
+        return self.engine.learn(recipe, learners, data, observe)
 
     def predict(self, network: Any, inputs: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         self._count()

@@ -10,7 +10,8 @@ same bits whatever the number of threads, and the same for "avx2", "avx512" and 
 `threads` is how many may be used: small work takes fewer.
 """
 
-from typing import Literal, TypedDict
+from collections.abc import Callable
+from typing import Any, Literal, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -126,13 +127,15 @@ def train(
     threads: int = 1,
     average: NDArray[np.float32] | None = None,
     average_decay: float = 0.0,
+    observe: Callable[[float], Any] | None = None,
 ) -> tuple[NDArray[np.float64], int]:
     """N iterations on data with an axis of N before B; changes its first arguments in place.
 
     `step` counts the updates made before. Returns the losses, each before its update, and the
     number of updates made: N of both in a run that stays finite. Otherwise the run stopped
     without the update whose loss, gradient norm or outcome was not finite: the number of losses
-    is the number of updates and one.
+    is the number of updates and one. `observe` is called with the share of the work that is done,
+    20 times a second at most.
     """
 
 def online1997(

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from longlag.learning.stopping import Recent
-from longlag.learning.training import Run, Training
+from longlag.learning.training import Run, Training, ignore
 from longlag.runs import directory as runs
 from longlag.runs import session
 from longlag.terminal import MESSAGES, one_line, say
@@ -48,7 +48,7 @@ def train(
 def of_training(quiet: bool) -> Iterator[Callable[[Training], None]]:
     """An observer of a training."""
     if quiet:
-        yield session.ignore
+        yield ignore
     elif _has_bars():
         yield from _training_bar()
     else:
@@ -56,7 +56,7 @@ def of_training(quiet: bool) -> Iterator[Callable[[Training], None]]:
 
 
 def _training_bar() -> Iterator[Callable[[Training], None]]:
-    with _bar(smoothing=0.1) as bar:
+    with _bar(smoothing=0.1, miniters=0) as bar:
 
         def observe(training: Training) -> None:
             shown = bar(
@@ -64,8 +64,8 @@ def _training_bar() -> Iterator[Callable[[Training], None]]:
                 total=training.recipe.rule.budget,
                 desc=f"{training.recipe.name} seed {training.seed}",
             )
-            shown.update(training.iteration - shown.n)
             shown.set_postfix_str(_state(training), refresh=False)
+            shown.update(training.iteration - shown.n)
 
         yield observe
 
@@ -87,7 +87,13 @@ def moment(training: Training) -> str:
 
 def _state(training: Training) -> str:
     chance = training.recipe.task.tested.chance_mse
-    parts = [f"train MSE {training.losses[-1]:.5f}"] if training.losses else []
+    parts = []
+    if training.under_way:
+        ahead = math.ceil(training.under_way)
+        number = f"{training.recipe.rule.unit} {training.iteration + ahead:,}"
+        parts.append(f"{training.under_way - ahead + 1:.0%} of {number}")
+    if training.losses:
+        parts.append(f"train MSE {training.losses[-1]:.5f}")
     if training.tests:
         parts.append(f"test MSE {training.tests[-1][1].mse:.5f} (chance {chance:.4f})")
     if isinstance(rule := training.recipe.stop, Recent):

@@ -24,6 +24,7 @@ from longlag.learning.rules import (
     MinibatchLearner,
     OnLine,
     OnlineLearner,
+    ShareObserver,
 )
 from longlag.networks.network import flatten
 from longlag.tasks.task import Batch, beside
@@ -54,13 +55,18 @@ class Engine(Protocol):
         ...
 
     def learn(
-        self, recipe: Recipe, learners: Sequence[Any], data: Sequence[Batch]
+        self,
+        recipe: Recipe,
+        learners: Sequence[Any],
+        data: Sequence[Batch],
+        observe: ShareObserver | None = None,
     ) -> list[Learned]:
         """Lets every learner learn from its piece of data, and changes it in place.
 
         Args:
             learners: of this recipe; on-line the pieces are all equally long.
             data: for each its piece: inputs (n, B, T, D) in batches, (n, T, D) on-line.
+            observe: in batches called with the share of a piece that is learned, now and then.
         """
         ...
 
@@ -81,11 +87,17 @@ class NumpyEngine:
             return network.predict(inputs, lengths)
 
     def learn(
-        self, recipe: Recipe, learners: Sequence[Any], data: Sequence[Batch]
+        self,
+        recipe: Recipe,
+        learners: Sequence[Any],
+        data: Sequence[Batch],
+        observe: ShareObserver | None = None,
     ) -> list[Learned]:
-        how = descend if isinstance(learners[0], MinibatchLearner) else follow
+        pairs = zip(learners, data, strict=True)
         with np.errstate(over="ignore", invalid="ignore"):
-            return [how(recipe, *pair) for pair in zip(learners, data, strict=True)]
+            if isinstance(learners[0], MinibatchLearner):
+                return [descend(recipe, *pair, observe) for pair in pairs]
+            return [follow(recipe, *pair) for pair in pairs]
 
 
 def _gradient(recipe: Recipe, learner: Learner, batch: Batch) -> tuple[float, np.ndarray]:
@@ -93,7 +105,9 @@ def _gradient(recipe: Recipe, learner: Learner, batch: Batch) -> tuple[float, np
     return loss, flatten(parts)
 
 
-def descend(recipe: Recipe, learner: MinibatchLearner, data: Batch) -> Learned:
+def descend(
+    recipe: Recipe, learner: MinibatchLearner, data: Batch, observe: ShareObserver | None = None
+) -> Learned:
     """Batch after batch: clip, update, average.
 
     Stops, without the update, at a loss that is not finite or a gradient whose square is not; the
@@ -112,6 +126,8 @@ def descend(recipe: Recipe, learner: MinibatchLearner, data: Batch) -> Learned:
             decay = np.float32(rule.average_decay)
             learner.average *= decay
             learner.average += (1 - decay) * learner.weights
+        if observe is not None:
+            observe((k + 1) / len(data.lengths))
     return Learned(np.array(losses), len(losses))
 
 

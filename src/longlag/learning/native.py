@@ -17,6 +17,7 @@ from longlag.learning.rules import (
     MinibatchLearner,
     OnLine,
     OnlineLearner,
+    ShareObserver,
 )
 from longlag.networks.lstm import LSTM, ForgetGateLSTM
 from longlag.networks.lstm1997 import LSTM1997, BlockLSTM
@@ -96,14 +97,21 @@ class NativeEngine:
         return self._kernel.states(*given, **self._of(network, inputs), threads=self.threads)
 
     def learn(
-        self, recipe: Recipe, learners: Sequence[Any], data: Sequence[Batch]
+        self,
+        recipe: Recipe,
+        learners: Sequence[Any],
+        data: Sequence[Batch],
+        observe: ShareObserver | None = None,
     ) -> list[Learned]:
         """See `engine.Engine`."""
         if isinstance(recipe.rule, OnLine):
             return self._follow(recipe, learners, data)
-        return [self._descend(recipe, *pair) for pair in zip(learners, data, strict=True)]
+        pairs = zip(learners, data, strict=True)
+        return [self._descend(recipe, *pair, observe) for pair in pairs]
 
-    def _descend(self, recipe: Recipe, learner: MinibatchLearner, data: Batch) -> Learned:
+    def _descend(
+        self, recipe: Recipe, learner: MinibatchLearner, data: Batch, observe: ShareObserver | None
+    ) -> Learned:
         network, rule, optimizer = recipe.network, recipe.rule, learner.optimizer
         assert isinstance(network, ForgetGateLSTM)
         assert isinstance(rule, Minibatch)
@@ -124,6 +132,7 @@ class NativeEngine:
             average_decay=rule.average_decay,
             threads=self.threads,
             counted=data.counted,
+            observe=observe,
             **self._of(recipe.network_of(learner.weights), data.inputs[0]),
         )
         optimizer.step += updates

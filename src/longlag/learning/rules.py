@@ -30,6 +30,8 @@ BLOCK_VALUES = 2**18  # at most so many steps are drawn in one block of training
 ONLINE_BLOCK = 256  # sequences in a block of one on-line trial, at most
 ONLINE_BLOCK_VALUES = 2**16  # and steps
 
+ShareObserver = Callable[[float], None]  # called with the share of a piece of data that is learned
+
 
 class Learned(NamedTuple):
     """What came of a piece of data.

@@ -27,6 +27,7 @@ from longlag.tasks.score import Score
 from longlag.tasks.task import Batch, Task
 
 StoppedBy = Literal["target", "max_iterations", "diverged"]
+Observer = Callable[["Training"], None]
 LEARNER = "learner_"  # before the names of a learner's own values, in a state
 
 
@@ -113,6 +114,10 @@ class Run:
         return self.recipe.network_of(self.snapshots[iteration])
 
 
+def ignore(training: Training) -> None:
+    """Observes nothing."""
+
+
 def check_run(run: Any, *, for_file: bool = False) -> Run:
     """The run as it is.
 
@@ -142,6 +147,7 @@ class Training:
 
     Attributes:
         iteration: updates made.
+        under_way: how many more are made of those that are under way.
         losses, tests: as in `History`.
         stopped_by: None before the end.
         learner: all that learning changes.
@@ -158,6 +164,7 @@ class Training:
         self.engine: Engine = engine
         self.learner: Any = recipe.learner(self.seed)
         self.iteration: int = 0
+        self.under_way: float = 0.0
         self.losses: list[float] = []
         self.tests: list[Test] = []
         self.stops: tuple[Stop, ...] = ()
@@ -176,10 +183,13 @@ class Training:
 
     # -- one step -----------------------------------------------------------------------------
 
-    def advance(self) -> None:
+    def advance(self, observe: Observer = ignore) -> None:
         """Learns from the next piece of data, and tests where a test is due.
 
         An exception from within, Ctrl-C's included, leaves the state from before.
+
+        Args:
+            observe: called now and then while it learns.
 
         Raises:
             RuntimeError: the training has already stopped.
@@ -188,7 +198,7 @@ class Training:
         put_back = self._marked()
         try:
             for piece in self.pieces():
-                self.note(self.engine.learn(self.recipe, [self.learner], [piece])[0], piece)
+                self.note(self._learn(piece, observe), piece)
                 if self.stopped_by is not None:
                     break
             self.look()
@@ -196,6 +206,16 @@ class Training:
             put_back()
             raise
         self.elapsed += time.perf_counter() - start
+
+    def _learn(self, piece: Batch, observe: Observer) -> Learned:
+        def going_on(share: float) -> None:
+            self.under_way = share * len(piece.lengths)
+            observe(self)
+
+        try:
+            return self.engine.learn(self.recipe, [self.learner], [piece], going_on)[0]
+        finally:
+            self.under_way = 0.0
 
     def _marked(self) -> Callable[[], None]:
         """What puts the training back to where it is now."""

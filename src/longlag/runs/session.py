@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,14 +11,12 @@ from typing import Any
 
 from longlag.kernel import load_kernel
 from longlag.learning.recipe import recipe
-from longlag.learning.training import Run, Training, begin
+from longlag.learning.training import Observer, Run, Training, begin, ignore
 from longlag.runs import checkpoint as checkpoints
 from longlag.runs import directory as runs
 from longlag.signals import Ended, signals_noted
 
 CHECKPOINT_SECONDS = 5.0  # at most so much work is lost when the process is killed
-
-Observer = Callable[[Training], None]
 
 
 class Interrupted(Exception):
@@ -49,10 +47,6 @@ class Request:
     threads: int = 1
 
 
-def ignore(training: Training) -> None:
-    """Observes nothing."""
-
-
 def start(
     request: Request, directory: Path, *, overwrite: bool = False, observe: Observer = ignore
 ) -> Run:
@@ -63,7 +57,7 @@ def start(
 
     Args:
         overwrite: replace any finished run, and discard an unfinished training, in the directory.
-        observe: called after every step of the training.
+        observe: called before, after and now and then during every step of the training.
 
     Raises:
         ValueError: a request that makes no sense, or a directory that must not be written to.
@@ -117,10 +111,11 @@ def _check_same(request: Request, checkpoint: checkpoints.Checkpoint, directory:
 
 def _train(training: Training, directory: Path, observe: Observer) -> Run:
     saved = time.monotonic()
+    observe(training)
     with signals_noted() as interrupted:
         while training.stopped_by is None:
             with suppress(Ended), interrupted.raised():
-                training.advance()
+                training.advance(observe)
             observe(training)
             if interrupted() and training.stopped_by is None:
                 checkpoints.save(training, directory)

@@ -20,10 +20,6 @@ MOST_BETWEEN = (
     2.0  # seconds of silence that two looks can prove: this process may have been stopped
 )
 
-# What a worker is asked before it is given a trial. It fails where a trial would: without longlag,
-# without what longlag needs.
-VERSION = '__import__("longlag.sweeps.executor", fromlist=["CODE_VERSION"]).CODE_VERSION'
-
 
 @dataclass
 class Spell:

@@ -21,7 +21,7 @@ from distributed.comm.addressing import get_address_host_port
 
 from longlag.sweeps import this_machine
 from longlag.sweeps.bundles import Bundle, Row, Supply
-from longlag.sweeps.crew import VERSION, Crew
+from longlag.sweeps.crew import Crew
 from longlag.sweeps.link import Came, Cluster, Event, Link, Seen, Told, WorkersGone, quiet
 from longlag.sweeps.slices import perform_slice
 from longlag.sweeps.trial import perform
@@ -236,6 +236,14 @@ def carry_out(text: str, states: Sequence[bytes | None], version: str) -> Answer
         rows = perform_slice(work, seeds, states, seconds)
     own = [row.pop("state") for row in rows]
     return json.dumps(rows), own
+
+
+# What a worker is asked before it is given a trial. It fails where a trial would: without longlag,
+# without what longlag needs, with a Python that cannot read what is handed to it.
+VERSION = (
+    '__import__("distributed.protocol.pickle", fromlist=["loads"])'
+    f'.loads({distributed.protocol.pickle.dumps(carry_out)!r}).__globals__["CODE_VERSION"]'
+)
 
 
 def unpacked(answer: Answer) -> list[Row]:
