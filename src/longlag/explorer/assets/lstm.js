@@ -36,6 +36,15 @@ function makeNetwork(vector, variant) {
   };
 }
 
+/** The network without a cell, whose hidden state neither the others nor the answer see. */
+function withoutCell(network, cell) {
+  const { hidden: H, Wh, Wy } = network;
+  const cut = { ...network, Wh: Wh.slice(), Wy: Wy.slice() };
+  cut.Wh.fill(0, cell * 4 * H, (cell + 1) * 4 * H);
+  cut.Wy[cell] = 0;
+  return cut;
+}
+
 /** What a network carries from step to step, zero at first; gates (4H,) are of the latest step. */
 function makeState(H) {
   return {

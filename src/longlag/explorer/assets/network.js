@@ -63,7 +63,7 @@ class NetworkPanel {
 
   #choices() {
     const H = this.run.about.hidden;
-    const automatic = new Option("the cell closest to the target", "auto");
+    const automatic = new Option("the cell needed most", "auto");
     const cells = Array.from({ length: H }, (_, j) => new Option(`cell ${j + 1}`, String(j)));
     this.follow.append(automatic, ...cells);
     this.follow.addEventListener("change", () => {
@@ -133,7 +133,7 @@ class NetworkPanel {
 
   /** How far each cell (H,) answers to the sort that is chosen. */
   #keysOfCells(kind) {
-    const { trace, about, responds, network } = this.run;
+    const { trace, about, responds, effects, network } = this.run;
     const H = about.hidden;
     const { length, marks } = this.app.sequence;
     return Array.from({ length: H }, (_, j) => {
@@ -143,6 +143,7 @@ class NetworkPanel {
         const before = (t) => (t > 0 ? trace.cell[(t - 1) * H + j] : 0);
         return marks.reduce((sum, t) => sum + Math.abs(trace.cell[t * H + j] - before(t)), 0);
       }
+      if (kind === "cut") return effects ? effects[j] : NaN;
       return responds ? responds[kind][j] : NaN;
     });
   }
@@ -255,7 +256,7 @@ class NetworkPanel {
 
   #fillTable() {
     const task = this.app.task.kind === "multiplication" ? "x₁ · x₂" : "target";
-    const columns = { x1: "x₁", x2: "x₂", target: task, change: "change", share: "term" };
+    const columns = { cut: "cut", x1: "x₁", x2: "x₂", target: task, change: "change", share: "term" };
     const kinds = Object.keys(columns);
     const keys = kinds.map((kind) => this.#keysOfCells(kind));
     const head = element("tr");

@@ -1,7 +1,8 @@
 "use strict";
 
-/* How a network responds: to many fresh sequences, and to other values at the marks of one.
- * Both are generators that pause after every sequence, so that a newer question can go first.
+/* How a network responds: to many fresh sequences, to other values at the marks of one, and to the
+ * cutting of each of its cells. All are generators that pause after every sequence, so that a newer
+ * question can go first.
  */
 
 /** Answers to n fresh sequences, the shortest of T steps.
@@ -75,6 +76,32 @@ function* surface(network, task, sequence, result) {
   }
 }
 
+/** What cutting each cell does to the answers: `result.effects` (H,), the root mean square of the
+ * change over n fresh sequences, the shortest of T steps. */
+function* cutting(network, task, T, seed, n, result) {
+  const H = network.hidden;
+  const random = makeRandom(seed);
+  const [low, high] = lengthRange(task, T);
+  const [values, markers] = [new Float64Array(high), new Float64Array(high)];
+  const cuts = Array.from({ length: H }, (_, cell) => withoutCell(network, cell));
+  const state = makeState(H);
+  const squares = new Float64Array(H);
+  for (let k = 0; k < n; k++) {
+    const length = drawWhole(random, low, high);
+    drawValues(task, length, random, values);
+    setMarkers(task, length, drawMarks(task, T, random), markers);
+    const answers = [];
+    for (const cut of [network, ...cuts]) {
+      state.cell.fill(0);
+      state.hidden.fill(0);
+      yield* inParts(cut, state, values, markers, 0, length);
+      answers.push(readAnswer(cut, state.hidden));
+    }
+    for (let j = 0; j < H; j++) squares[j] += (answers[j + 1] - answers[0]) ** 2 / n;
+  }
+  result.effects = squares.map(Math.sqrt);
+}
+
 /** Steps from `start` to `end`, with a pause after every 100,000 or so multiplications. */
 function* inParts(network, state, values, markers, start, end) {
   const part = Math.max(1, Math.floor(25000 / (network.hidden * (network.hidden + 12))));
@@ -104,7 +131,7 @@ function correlations(cells, H, y) {
   return result;
 }
 
-/** How much is computed where a network is large or a sequence long: {scatter: n, size}.
+/** How much is computed where a network is large or a sequence long: {scatter: n, size, cells: n}.
  *
  * As many as asked for, up to about 4 10^8 multiplications each, and never below an eighth.
  */
@@ -113,5 +140,6 @@ function affordable(H, length, n, size) {
   return {
     scatter: Math.round(Math.min(n, Math.max(n / 8, sequences))),
     size: Math.round(Math.min(size, Math.max(size / 3, Math.sqrt(sequences)))),
+    cells: Math.round(Math.min(n, Math.max(2, sequences / H))),
   };
 }

@@ -3,6 +3,7 @@
 /* One run on the page: its network at the moment shown, its panels, its worker. */
 
 const FRESH = 512; // sequences in the scatter
+const CUT = 64; // sequences that each cell is cut in
 const GRID = 21; // values of x1, and of x2, in the surface
 
 class RunView {
@@ -16,10 +17,12 @@ class RunView {
     this.surface = null; // and of other values
     this.responds = null; // correlations of the cells, and the ranges of their last states, over
     this.ranges = null; // fresh sequences
+    this.effects = null; // what cutting each cell does to the answers of the final network
     this.chosen = null; // the cell that was picked, if any
-    this.waiting = { scatter: 0, surface: 0 }; // the latest question of each kind
+    this.waiting = { scatter: 0, surface: 0, cells: 0 }; // the latest question of each kind
     this.#build();
     this.#startWorker();
+    this.ask("cells");
   }
 
   #build() {
@@ -57,12 +60,10 @@ class RunView {
     return this.trace.answer;
   }
 
-  /** The cell that is followed: the one picked, or the one closest to the target. */
+  /** The cell that is followed: the one picked, or the one that the final network needs most. */
   get followed() {
     if (this.chosen !== null) return this.chosen;
-    if (!this.responds) return 0;
-    const sizes = [...this.responds.target].map(Math.abs);
-    return sizes.indexOf(Math.max(...sizes));
+    return this.effects ? Math.max(0, this.effects.indexOf(Math.max(...this.effects))) : 0;
   }
 
   followCell(cell) {
@@ -73,9 +74,13 @@ class RunView {
 
   // -- arithmetic ---------------------------------------------------------------------------------
 
-  networkAt(moment) {
+  weightsAt(moment) {
     const P = parameterCount(this.about.hidden);
-    return makeNetwork(this.snapshots.subarray(moment * P, (moment + 1) * P), this.about);
+    return this.snapshots.subarray(moment * P, (moment + 1) * P);
+  }
+
+  networkAt(moment) {
+    return makeNetwork(this.weightsAt(moment), this.about);
   }
 
   update(what) {
@@ -125,10 +130,6 @@ class RunView {
     }
     this.worker.onmessage = ({ data }) => this.#answered(data);
     this.worker.onerror = () => this.#failed();
-    const { hidden, output, forget_gate } = this.about;
-    const { snapshots, app } = this;
-    const run = { hidden, output, forget_gate, snapshots, task: app.task };
-    this.worker.postMessage({ kind: "run", run });
   }
 
   #failed() {
@@ -142,9 +143,15 @@ class RunView {
     const { app } = this;
     if (!this.worker) return;
     const { values, markers, marks, length } = app.sequence;
-    const question = { kind, id: ++this.waiting[kind], moment: this.moment, length };
+    const { hidden, output, forget_gate } = this.about;
+    const variant = { hidden, output, forget_gate };
+    const question = { kind, id: ++this.waiting[kind], variant, task: app.task, length };
+    const weights = this.weightsAt(kind === "cells" ? this.about.iterations.length - 1 : this.moment);
+    question.weights = weights.slice();
     if (kind === "scatter") {
       Object.assign(question, { n: FRESH, seed: app.scatterSeed });
+    } else if (kind === "cells") {
+      Object.assign(question, { n: CUT, seed: 1, length: app.content.length });
     } else {
       const [shown, marked] = [values, markers].map((array) => array.slice(0, length));
       const sequence = { length, marks, values: shown, markers: marked };
@@ -164,6 +171,10 @@ class RunView {
       this.scattered = result;
       if (result.done) Object.assign(this, { responds: result.responds, ranges: result.ranges });
       this.app.changed(result.done ? "drawing" : "results");
+    } else if (result.kind === "cells") {
+      if (!result.done) return;
+      this.effects = result.effects;
+      this.app.changed("drawing");
     } else {
       if (!result.done && this.surface) return;
       this.surface = result;
