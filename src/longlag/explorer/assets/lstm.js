@@ -19,11 +19,13 @@ function parameterCount(H) {
   return 4 * H * (H + 3) + H + 1;
 }
 
-/** A network from its flat parameters (P,) and its variant {hidden, output, forget_gate}. */
+/** A network from its flat parameters (P,) and its variant {hidden, output, forget_gate}; of
+ * float64 parameters it is a view. */
 function makeNetwork(vector, variant) {
   const H = variant.hidden;
+  const wide = vector instanceof Float64Array ? vector : Float64Array.from(vector);
   let start = 0;
-  const take = (size) => Float64Array.from(vector.subarray(start, (start += size)));
+  const take = (size) => wide.subarray(start, (start += size));
   return {
     hidden: H,
     output: variant.output,
@@ -32,7 +34,7 @@ function makeNetwork(vector, variant) {
     Wh: take(H * 4 * H),
     b: take(4 * H),
     Wy: take(H),
-    by: take(1)[0],
+    by: take(1),
   };
 }
 
@@ -92,7 +94,7 @@ function steps(network, state, values, markers, start, end) {
 
 /** The answer read from hidden states (H,). */
 function readAnswer(network, hidden) {
-  let y = network.by;
+  let y = network.by[0];
   for (let j = 0; j < network.hidden; j++) y += hidden[j] * network.Wy[j];
   return network.output === "sigmoid" ? sigmoid(y) : y;
 }
