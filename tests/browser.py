@@ -67,7 +67,8 @@ def settled(page: Any) -> None:
     """Waits until all that was asked for is drawn."""
     until(
         page,
-        "app.pending.size === 0 && app.runs.every((run) => run.effects && ['scatter', 'surface'].every((kind) => {"
+        "app.pending.size === 0 && app.runs.every((run) => run.effects &&"
+        " ['scatter', 'surface'].every((kind) => {"
         " const result = kind === 'scatter' ? run.scattered : run.surface;"
         " return result && result.done && result.id === run.waiting[kind]; }))",
     )

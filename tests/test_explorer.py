@@ -535,7 +535,9 @@ def test_the_cell_followed_is_the_one_that_the_final_network_needs_most(page, va
         return np.array([cut.predict(s["inputs"][None])[0] for s in fresh])
 
     whole = answers(network)
-    expected = [np.sqrt(np.mean((answers(without_cell(network, j)) - whole) ** 2)) for j in range(8)]
+    expected = [
+        np.sqrt(np.mean((answers(without_cell(network, j)) - whole) ** 2)) for j in range(8)
+    ]
     np.testing.assert_allclose(numbers(page, "app.runs[0].effects"), expected, atol=1e-9)
     needed = int(np.argmax(expected))
     assert page.evaluate("app.runs[0].followed") == needed

@@ -1,4 +1,4 @@
-"""Learning on the explorer's page, in a real browser: the reference's arithmetic, and its panels."""
+"""Learning on the explorer's page, in a real browser: the reference's arithmetic, the panels."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import longlag
-from browser import chromium, numbers, opened
+from browser import chromium, numbers, opened, settled, until
 from longlag import explorer
 from longlag.learning.optimizers import Adam, clip_by_global_norm
 from longlag.learning.training import Run
@@ -117,3 +117,76 @@ def test_weights_start_as_the_references(calculator) -> None:
     assert found.by.tolist() == [0.25]
     for array, limit in ((found.Wx, 2**-0.5), (found.Wh, 5**-0.5), (found.Wy, 5**-0.5)):
         assert 0.5 * limit < np.abs(array).max() <= limit
+
+
+# -- training live ----------------------------------------------------------------------------
+
+
+def test_two_networks_race_and_the_panels_follow(browser, file: Path) -> None:
+    with opened(browser, file) as page:
+        page.click("#live-open")
+        page.fill("#live-length", "20")
+        page.locator("#live-length").press("Tab")
+        shut, leaky = page.locator(".racer").all()
+        leaky.locator("select").select_option("leaky")
+        knobs = [float(shut.locator(f".{k}").input_value()) for k in ("forget_bias", "input_bias")]
+        assert knobs == pytest.approx([2 + np.log(22), -4 - np.log(22)], abs=1e-3)
+        assert leaky.locator(".forget_bias").input_value() == "1"
+        page.click("#live-start")
+        until(page, "app.runs.length === 2 && app.runs[0].about.iterations.length > 12")
+        assert page.text_content("#live-start") == "Stop"
+        until(page, "app.live.racers[0].status.textContent.startsWith('✓ solved')")
+        page.evaluate("app.live.learning && app.live.stop()")
+        settled(page)
+        run = page.evaluate_handle("app.runs[0]")
+        names = page.locator(".run-name").all_text_contents()
+        assert names == ["gates shut", "leaky (bias 1)"]
+        wrong = run.evaluate("(run) => run.about.score.wrong")
+        assert wrong <= 1
+        # The network shown is the last snapshot, the averaged weights that were tested.
+        network = LSTM(unflatten(numbers(page, "app.runs[0].about.snapshots.at(-1)"), 8))
+        inputs = np.stack(
+            [
+                numbers(page, f"app.sequence.{name}.slice(0, app.sequence.length)")
+                for name in ("values", "markers")
+            ],
+            axis=-1,
+        )
+        answer = page.evaluate("app.runs[0].answer")
+        assert answer == pytest.approx(network.predict(inputs[None])[0], abs=1e-9)
+        shares = page.locator(".scatter-text").all_text_contents()
+        right = int(shares[0].split()[0])
+        assert right > 0.97 * 512
+        assert page.evaluate("app.timeline.moments[0]") == 0
+        page.locator("#moment").press("Home")
+        settled(page)
+        assert page.evaluate("app.runs[0].iteration") == 0
+        page.click("#live-back")
+        settled(page)
+        assert page.evaluate("[app.runs.length, app.runs[0].about.name]") == [1, "run"]
+
+
+@pytest.mark.parametrize("preset", ["shut", "leaky", "carousel", "off"])
+def test_a_preset_is_where_a_training_starts(calculator, preset: str) -> None:
+    settings = calculator.evaluate(f"PRESETS.{preset}(110, 0.25)")
+    assert settings["forget_gate"] == (preset != "carousel")
+    assert settings["output_bias"] == (0.5 if preset == "off" else 0.25)
+    if preset in ("shut", "off"):
+        robust = longlag.recipe("robust")
+        start = robust.network_of(robust.network.start(robust.task.tested, np.random.default_rng()))
+        b = start.parameters.b
+        assert [settings["input_bias"], settings["forget_bias"]] == pytest.approx([b[0], b[8]])
+    if preset == "leaky":
+        assert (settings["forget_bias"], settings["input_bias"]) == (1, 0)
+
+
+def test_a_number_beyond_its_limits_is_set_within_them(browser, file: Path) -> None:
+    with opened(browser, file) as page:
+        page.click("#live-open")
+        for box, given, taken in (
+            ("length", "3", "11"),
+            ("seed", "-7", "0"),
+            ("length", "", "100"),
+        ):
+            page.fill(f"#live-{box}", given)
+            assert page.evaluate(f"String(app.live.{box})") == taken

@@ -15,33 +15,46 @@ const MOST_STATES = 2e6; // steps times cells that one run may trace
 
 class App {
   constructor() {
-    this.content = JSON.parse(document.getElementById("content").textContent);
-    this.task = this.content.task;
-    const cells = Math.max(...this.content.runs.map((run) => run.hidden));
-    const { length, longest } = this.content;
+    this.saved = JSON.parse(document.getElementById("content").textContent);
+    for (const run of this.saved.runs) run.snapshots = snapshotsOf(run);
+    this.tip = document.getElementById("tip");
+    this.pending = new Set();
+    this.runs = [];
+    this.#theme();
+    this.timeline = new Timeline(this);
+    this.sequencePanel = new SequencePanel(this);
+    this.live = new LivePanel(this);
+    this.load(this.saved);
+    new ResizeObserver(() => this.changed("drawing")).observe(document.getElementById("main"));
+  }
+
+  /** Shows runs and a sequence of their task, in place of what was shown. */
+  load(content) {
+    for (const run of this.runs) run.remove();
+    this.content = content;
+    this.task = content.task;
+    const cells = Math.max(...content.runs.map((run) => run.hidden));
+    const { length, longest } = content;
     this.longest = Math.max(length, Math.min(longest, Math.floor(MOST_STATES / cells)));
     this.random = makeRandom(1);
     this.scatterSeed = 1;
     this.cursor = 0;
-    this.pending = new Set();
-    this.tip = document.getElementById("tip");
     this.sequence = {
-      length: this.content.length,
+      length,
       values: new Float64Array(this.longest),
       markers: new Float64Array(this.longest),
       marks: [1, 2],
     };
-    document.getElementById("main").className = this.content.runs.length > 1 ? "two" : "one";
+    document.getElementById("main").className = content.runs.length > 1 ? "two" : "one";
     this.#lead();
-    this.#theme();
-    this.timeline = new Timeline(this);
-    this.runs = this.content.runs.map((about) => new RunView(this, about));
-    this.sequencePanel = new SequencePanel(this);
+    this.timeline.load();
+    this.runs = content.runs.map((about) => new RunView(this, about));
+    this.sequencePanel.load();
     do this.drawSequence();
     while (!this.#isTelling());
-    this.cursor = (Math.max(...this.sequence.marks) + this.sequence.length) >> 1;
+    this.cursor = (Math.max(...this.sequence.marks) + length) >> 1;
+    this.changed("drawing");
     this.frame();
-    new ResizeObserver(() => this.changed("drawing")).observe(document.getElementById("main"));
   }
 
   /** What is right for the sequence shown. */
@@ -67,9 +80,10 @@ class App {
       `${product ? "the product" : "half plus a quarter of the sum"} of the two values that were ` +
       `marked. Change the sequence, and see it think.`;
     const { runs } = this.content;
-    if (runs.length > 1) return; // each says it in a header of its own
     const { name, about, notes } = runs[0];
-    lead.after(element("p", [`${name}:`, about, ...notes].join(" "), "about"));
+    const place = document.getElementById("about");
+    place.hidden = runs.length > 1; // each says it in a header of its own
+    place.textContent = [`${name}:`, about, ...notes].join(" ");
   }
 
   // -- what the panels ask for --------------------------------------------------------------------

@@ -5,12 +5,13 @@
 const FRESH = 512; // sequences in the scatter
 const CUT = 64; // sequences that each cell is cut in
 const GRID = 21; // values of x1, and of x2, in the surface
+const QUICK = 8; // times fewer sequences while a network learns
+const ROUGH = 9; // and so many values
 
 class RunView {
   constructor(app, about) {
     this.app = app;
     this.about = about;
-    this.snapshots = decodeFloats(about.weights);
     this.trace = null; // the states on this sequence
     this.limits = null; // of the colour scales of states
     this.scattered = null; // what the worker said of fresh sequences
@@ -21,13 +22,26 @@ class RunView {
     this.chosen = null; // the cell that was picked, if any
     this.waiting = { scatter: 0, surface: 0, cells: 0 }; // the latest question of each kind
     this.#build();
-    this.#startWorker();
+    this.worker = startWorker(["lstm.js", "tasks.js", "responses.js", "worker.js"]);
+    if (this.worker) {
+      this.worker.onmessage = ({ data }) => this.#answered(data);
+      this.worker.onerror = () => this.#failed();
+    } else {
+      this.#failed();
+    }
     this.ask("cells");
+  }
+
+  /** Takes the run off the page. */
+  remove() {
+    this.worker?.terminate();
+    this.article.remove();
   }
 
   #build() {
     const { about, app } = this;
     const root = document.getElementById("run-template").content.cloneNode(true);
+    this.article = root.querySelector(".run");
     const find = (name) => root.querySelector(`.${name}`);
     find("run-name").textContent = about.name;
     find("about").textContent = about.about;
@@ -74,13 +88,8 @@ class RunView {
 
   // -- arithmetic ---------------------------------------------------------------------------------
 
-  weightsAt(moment) {
-    const P = parameterCount(this.about.hidden);
-    return this.snapshots.subarray(moment * P, (moment + 1) * P);
-  }
-
   networkAt(moment) {
-    return makeNetwork(this.weightsAt(moment), this.about);
+    return makeNetwork(this.about.snapshots[moment], this.about);
   }
 
   update(what) {
@@ -118,20 +127,6 @@ class RunView {
 
   // -- the worker ---------------------------------------------------------------------------------
 
-  #startWorker() {
-    const names = ["lstm.js", "tasks.js", "responses.js", "worker.js"];
-    const source = names.map((name) => document.getElementById(name).textContent);
-    const url = URL.createObjectURL(new Blob(source, { type: "text/javascript" }));
-    try {
-      this.worker = new Worker(url);
-    } catch {
-      this.#failed();
-      return;
-    }
-    this.worker.onmessage = ({ data }) => this.#answered(data);
-    this.worker.onerror = () => this.#failed();
-  }
-
   #failed() {
     this.worker = null;
     for (const panel of [this.surface_, this.scatter_]) {
@@ -143,19 +138,19 @@ class RunView {
     const { app } = this;
     if (!this.worker) return;
     const { values, markers, marks, length } = app.sequence;
-    const { hidden, output, forget_gate } = this.about;
+    const { hidden, output, forget_gate, iterations, snapshots, learning } = this.about;
     const variant = { hidden, output, forget_gate };
     const question = { kind, id: ++this.waiting[kind], variant, task: app.task, length };
-    const weights = this.weightsAt(kind === "cells" ? this.about.iterations.length - 1 : this.moment);
-    question.weights = weights.slice();
+    question.weights = snapshots[kind === "cells" ? iterations.length - 1 : this.moment];
+    const quick = learning ? QUICK : 1;
     if (kind === "scatter") {
-      Object.assign(question, { n: FRESH, seed: app.scatterSeed });
+      Object.assign(question, { n: FRESH / quick, seed: app.scatterSeed });
     } else if (kind === "cells") {
-      Object.assign(question, { n: CUT, seed: 1, length: app.content.length });
+      Object.assign(question, { n: CUT / quick, seed: 1, length: app.content.length });
     } else {
       const [shown, marked] = [values, markers].map((array) => array.slice(0, length));
       const sequence = { length, marks, values: shown, markers: marked };
-      Object.assign(question, { size: GRID, sequence });
+      Object.assign(question, { size: learning ? ROUGH : GRID, sequence });
     }
     this.asked = { ...this.asked, [kind]: performance.now() };
     this.worker.postMessage(question);
@@ -167,7 +162,6 @@ class RunView {
     if (result.id !== this.waiting[result.kind]) return;
     result.waited = performance.now() - this.asked[result.kind];
     if (result.kind === "scatter") {
-      result.asked = FRESH;
       this.scattered = result;
       if (result.done) Object.assign(this, { responds: result.responds, ranges: result.ranges });
       this.app.changed(result.done ? "drawing" : "results");
@@ -208,6 +202,24 @@ class RunView {
   drawCursor() {
     this.network_.drawCursor();
   }
+}
+
+/** A worker that runs some of the page's scripts, or null where the browser starts none. */
+function startWorker(names) {
+  const source = names.map((name) => document.getElementById(name).textContent);
+  const url = URL.createObjectURL(new Blob(source, { type: "text/javascript" }));
+  try {
+    return new Worker(url);
+  } catch {
+    return null;
+  }
+}
+
+/** The weights of every snapshot, float32 arrays (P,), of a run as the page is told of it. */
+function snapshotsOf({ weights, hidden }) {
+  const numbers = decodeFloats(weights);
+  const P = parameterCount(hidden);
+  return Array.from({ length: numbers.length / P }, (_, k) => numbers.slice(k * P, (k + 1) * P));
 }
 
 /** float32 numbers from base64, little-endian. */

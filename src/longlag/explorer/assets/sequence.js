@@ -20,19 +20,23 @@ class SequencePanel {
   }
 
   #lengths() {
-    const { task, content } = this.app;
     const fields = ["length-range", "length"].map((id) => document.getElementById(id));
-    for (const field of fields) {
-      [field.min, field.max, field.value] = [task.shortest, this.app.longest, content.length];
-    }
     const [range, box] = fields;
     range.addEventListener("input", () => this.app.setLength(Number(range.value)));
     box.addEventListener("change", () => {
       const wanted = Math.round(Number(box.value)) || this.app.sequence.length;
-      this.app.setLength(clamp(wanted, task.shortest, this.app.longest));
+      this.app.setLength(clamp(wanted, this.app.task.shortest, this.app.longest));
     });
     this.lengthFields = fields;
     document.getElementById("fresh").addEventListener("click", () => this.app.drawSequence());
+  }
+
+  /** Takes the lengths that sequences of the page's task may have. */
+  load() {
+    const { task, longest, sequence } = this.app;
+    for (const field of this.lengthFields) {
+      [field.min, field.max, field.value] = [task.shortest, longest, sequence.length];
+    }
   }
 
   // -- by pointer ---------------------------------------------------------------------------------

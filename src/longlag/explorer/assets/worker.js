@@ -32,7 +32,7 @@ function begin(question, network) {
   const job = (work) => ({ result, posted: 0, work });
   if (kind === "scatter") {
     const [answers, targets] = [0, 1].map(() => new Float64Array(afford.scatter).fill(NaN));
-    Object.assign(result, { answers, targets, finished: 0 });
+    Object.assign(result, { answers, targets, finished: 0, asked: question.n });
     return job(scatter(network, task, length, seed, result));
   }
   if (kind === "cells") return job(cutting(network, task, length, seed, afford.cells, result));
