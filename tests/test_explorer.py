@@ -154,6 +154,15 @@ def drawn(page: Any, task: str, T: int, n: int, seed: int) -> list[dict[str, Any
     return found
 
 
+def stacked(sequences: list[dict[str, Any]]) -> tuple[np.ndarray, np.ndarray]:
+    """Drawn sequences as one batch: inputs (n, T, 2), with zeros after the ends, lengths (n,)."""
+    lengths = np.array([sequence["length"] for sequence in sequences])
+    inputs = np.zeros((len(sequences), lengths.max(), 2))
+    for row, sequence in zip(inputs, sequences, strict=True):
+        row[: sequence["length"]] = sequence["inputs"]
+    return inputs, lengths
+
+
 @pytest.mark.parametrize("name", VARIANTS)
 def test_states_and_answers_are_the_references(browser, files, variants, name: str) -> None:
     network = doubled(variants[name].network)
@@ -269,10 +278,7 @@ def test_the_scatter_and_the_surface_are_the_references(browser, files, variants
         inputs, marks = shown(page)
         caption = page.text_content(".scatter-text")
     assert len(answers) == 512
-    lengths = np.array([sequence["length"] for sequence in fresh])
-    padded = np.zeros((512, lengths.max(), 2))
-    for row, sequence in zip(padded, fresh, strict=True):
-        row[: sequence["length"]] = sequence["inputs"]
+    padded, lengths = stacked(fresh)
     np.testing.assert_allclose(answers, network.predict(padded, lengths), rtol=0, atol=1e-9)
     assert targets.tolist() == [sequence["target"] for sequence in fresh]
     last = network.forward(padded, lengths).c[lengths, np.arange(512)]
@@ -529,15 +535,10 @@ def without_cell(network: LSTM, cell: int) -> LSTM:
 
 def test_the_cell_followed_is_the_one_that_the_final_network_needs_most(page, variants) -> None:
     network = doubled(variants["robust"].network)
-    fresh = drawn(page, "app.task", 100, 64, 1)
-
-    def answers(cut: LSTM) -> np.ndarray:
-        return np.array([cut.predict(s["inputs"][None])[0] for s in fresh])
-
-    whole = answers(network)
-    expected = [
-        np.sqrt(np.mean((answers(without_cell(network, j)) - whole) ** 2)) for j in range(8)
-    ]
+    fresh = stacked(drawn(page, "app.task", 100, 64, 1))
+    whole = network.predict(*fresh)
+    gaps = [without_cell(network, j).predict(*fresh) - whole for j in range(8)]
+    expected = [np.sqrt(np.mean(gap**2)) for gap in gaps]
     np.testing.assert_allclose(numbers(page, "app.runs[0].effects"), expected, atol=1e-9)
     needed = int(np.argmax(expected))
     assert page.evaluate("app.runs[0].followed") == needed
@@ -559,8 +560,8 @@ def test_the_carried_value_is_the_followed_cells(calculator, variants) -> None:
     assert held == pytest.approx(cell[later, j], abs=5.01e-4)
     assert end == pytest.approx(cell[-1, j], abs=5.01e-4)
     assert steps == 99 - later
-    fresh = drawn(calculator, "app.task", 100, 512, 1)
-    last = [network.states(s["inputs"][None])["cell"][0, -1, j] for s in fresh]
+    fresh, lengths = stacked(drawn(calculator, "app.task", 100, 512, 1))
+    last = network.forward(fresh, lengths).c[lengths, np.arange(512), j]
     assert drift == pytest.approx(100 * abs(cell[-1, j] - cell[later, j]) / np.ptp(last), abs=0.501)
 
 

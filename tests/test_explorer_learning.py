@@ -190,3 +190,52 @@ def test_a_number_beyond_its_limits_is_set_within_them(browser, file: Path) -> N
         ):
             page.fill(f"#live-{box}", given)
             assert page.evaluate(f"String(app.live.{box})") == taken
+
+
+# -- the way back -----------------------------------------------------------------------------
+
+
+def test_the_way_back_is_what_a_change_of_a_step_does(calculator) -> None:
+    """Against central differences of the answer: of the values read, of the states carried."""
+    found = numbers(
+        calculator,
+        "...(() => { const { length, values, markers } = app.sequence;"
+        " const { network, back } = app.runs[0];"
+        " const answerFrom = (state, t) => {"
+        "  steps(network, state, values, markers, t, length);"
+        "  return readAnswer(network, state.hidden); };"
+        " const changed = (t, change) => {"
+        "  const state = makeState(8); steps(network, state, values, markers, 0, t);"
+        "  return change(state); };"
+        " return [5, 40, 99].flatMap((t) => {"
+        "  const x = values[t], step = 1e-4;"
+        "  const read = [1, -1].map((sign) => changed(t, (state) => {"
+        "   values[t] = x + sign * step; const y = answerFrom(state, t);"
+        "   values[t] = x; return y; }));"
+        "  const carried = Array.from({length: 8}, (_, j) => [1, -1].map((sign) =>"
+        "   changed(t + 1, (state) => {"
+        "    const o = state.gates[16 + j]; state.cell[j] += sign * step;"
+        "    state.hidden[j] = o * Math.tanh(state.cell[j]); return answerFrom(state, t + 1); })));"
+        "  const slope = ([up, down]) => (up - down) / 2 / step;"
+        "  return [[back.values[t], back.cells[t],"
+        "   Math.abs(slope(read)), Math.hypot(...carried.map(slope))]]; }); })()",
+    ).reshape(3, 4)
+    np.testing.assert_allclose(found[:, :2], found[:, 2:], rtol=1e-5, atol=1e-12)
+
+
+def test_the_way_back_vanishes_in_a_leaky_network_alone(browser, file: Path) -> None:
+    with opened(browser, file) as page:
+        page.evaluate(
+            "(() => { const { live } = app; live.racers[1].preset.value = 'leaky';"
+            " live.racers[1].fill(); live.start(); live.stop(); app.timeline.go(0); })()"
+        )
+        settled(page)
+        shut, leaky = page.locator(".back-text").all_text_contents()
+        share = [
+            float(text.split()[4].replace("−", "-").replace(",", "")) for text in (shut, leaky)
+        ]
+        assert share[0] > 0.1
+        assert share[1] < 1e-6
+        first = page.evaluate("Math.min(...app.sequence.marks)")
+        ratio = page.evaluate(f"app.runs[1].back.cells[{first}] / app.runs[1].back.cells.at(-1)")
+        assert share[1] == pytest.approx(ratio, rel=0.06)

@@ -25,7 +25,7 @@ function makeTape(H, longest) {
 
 /** The answer to a sequence, with everything written on the tape. */
 function runForward(network, values, markers, length, tape) {
-  const { hidden: H, Wx, Wh, b, forgetGate } = network;
+  const { hidden: H, Wx, Wh, b, forget_gate } = network;
   const { gates, squashed, cell, hidden } = tape;
   const G = 4 * H;
   for (let t = 0; t < length; t++) {
@@ -36,7 +36,7 @@ function runForward(network, values, markers, length, tape) {
       for (let k = 0; k < H; k++) z += hidden[before + k] * Wh[k * G + j];
       gates[row + j] = j < 3 * H ? sigmoid(z) : Math.tanh(z);
     }
-    if (!forgetGate) gates.fill(1, row + H, row + 2 * H);
+    if (!forget_gate) gates.fill(1, row + H, row + 2 * H);
     for (let j = 0; j < H; j++) {
       const i = row + j;
       cell[after + j] = gates[i + H] * cell[before + j] + gates[i] * gates[i + 3 * H];
@@ -94,6 +94,22 @@ function runBackward(network, values, markers, length, tape, answer, dAnswer, gr
     }
     if (back) back.value[t] = dz.reduce((sum, d, j) => sum + d * Wx[j], 0);
   }
+}
+
+/** How far the answer depends on what the network held and read at each step.
+ *
+ * `cells` (T,), the norm of dy/dc_t over all cells; `values` (T,), the size of dy/dx_t; y is the
+ * answer after the last step.
+ */
+function wayBack(network, values, markers, length) {
+  const H = network.hidden;
+  const tape = makeTape(H, length);
+  const back = { cell: new Float64Array(length * H), value: new Float64Array(length) };
+  const unused = makeNetwork(new Float64Array(parameterCount(H)), network);
+  const answer = runForward(network, values, markers, length, tape);
+  runBackward(network, values, markers, length, tape, answer, 1, unused, back);
+  const norm = (t) => Math.hypot(...back.cell.subarray(t * H, (t + 1) * H));
+  return { cells: Float64Array.from({ length }, (_, t) => norm(t)), values: back.value.map(Math.abs) };
 }
 
 /** The mean squared error of a batch of sequences {length, values, markers, target}; its gradient

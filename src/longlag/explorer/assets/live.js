@@ -77,7 +77,7 @@ class Racer {
 
   /** Sets the knobs as the preset has them at the length chosen. */
   fill() {
-    for (const knob of Object.values(this.knobs)) knob.disabled = !this.chosen;
+    for (const knob of Object.values(this.knobs)) knob.parentElement.hidden = !this.chosen;
     if (!this.chosen) return;
     this.start = PRESETS[this.preset.value](this.panel.longest, this.panel.mean);
     for (const [key, knob] of Object.entries(this.knobs)) {

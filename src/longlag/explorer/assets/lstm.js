@@ -29,7 +29,7 @@ function makeNetwork(vector, variant) {
   return {
     hidden: H,
     output: variant.output,
-    forgetGate: variant.forget_gate,
+    forget_gate: variant.forget_gate,
     Wx: take(2 * 4 * H),
     Wh: take(H * 4 * H),
     b: take(4 * H),
@@ -80,7 +80,7 @@ function step(network, state, value, marker) {
   }
   for (let j = 0; j < 3 * H; j++) gates[j] = sigmoid(gates[j]);
   for (let j = 3 * H; j < G; j++) gates[j] = Math.tanh(gates[j]);
-  if (!network.forgetGate) gates.fill(1, H, 2 * H);
+  if (!network.forget_gate) gates.fill(1, H, 2 * H);
   for (let j = 0; j < H; j++) {
     cell[j] = gates[H + j] * cell[j] + gates[j] * gates[3 * H + j];
     hidden[j] = gates[2 * H + j] * Math.tanh(cell[j]);

@@ -20,6 +20,8 @@ const LETTERS = {
   candidate: "g",
 };
 const CARRIED_HEIGHT = 110;
+const BACK_HEIGHT = 96;
+const BACK_POWERS = [-12, 2]; // of ten, at the ends of the scale of the way back
 
 class NetworkPanel {
   constructor(root, run) {
@@ -28,6 +30,7 @@ class NetworkPanel {
     this.root = root;
     this.readout = root.querySelector(".readout");
     this.carried = root.querySelector(".carried");
+    this.back = root.querySelector(".back");
     this.sort = root.querySelector(".sort");
     this.follow = root.querySelector(".follow");
     this.details = root.querySelector("details");
@@ -35,7 +38,6 @@ class NetworkPanel {
     this.maps = root.querySelector(".maps");
     this.canvases = {};
     for (const [name, title, meaning] of MAPS) this.#addMap(name, title, meaning);
-    this.timed = [...root.querySelectorAll(".plot")];
     this.#choices();
     this.#keys();
   }
@@ -105,6 +107,7 @@ class NetworkPanel {
   draw() {
     this.order = this.#sorted();
     this.#drawCarried();
+    this.#drawBack();
     for (const [name] of MAPS) this.#drawMap(name);
     if (this.details.open) this.#fillTable();
     this.drawCursor();
@@ -252,6 +255,36 @@ class NetworkPanel {
     this.root.querySelector(".carried-title").textContent = title;
     this.root.querySelector(".carried-text").textContent = text;
     this.carried.setAttribute("aria-label", `${cell}: ${text}`);
+  }
+
+  /** How far the answer depends on each step: on the cells' states as a line, on the values as bars,
+   * the marked ones in colour. */
+  #drawBack() {
+    const { cells, values } = this.run.back;
+    const { length, marks } = this.app.sequence;
+    const { context, width } = clear(this.back, BACK_HEIGHT);
+    const { x, span, unit } = timeScale(width, length);
+    const { y } = frame([0, 1], [BACK_HEIGHT - 4, 6], [0, 1], BACK_POWERS);
+    const height = (size) => y(clamp(Math.log10(size) || -Infinity, ...BACK_POWERS));
+    const [low, high] = BACK_POWERS;
+    for (let power = low; power <= high; power += 4) {
+      rule(context, MARGIN.left, MARGIN.left + span, y(power), theme.grid);
+      write(context, power ? `1e${power}`.replace("-", "−") : "1", MARGIN.left - 6, y(power), "right");
+    }
+    const bar = (t, wide, colour) => {
+      context.fillStyle = colour;
+      context.fillRect(x(t) - wide / 2, height(values[t]), wide, y(low) - height(values[t]));
+    };
+    for (const t of thinned((k) => values[k], length, span)) bar(t, Math.max(0.7, unit * 0.5), theme.bar);
+    for (const t of marks) bar(t, Math.max(4, unit * 0.74), theme.mark);
+    const shown = thinned((t) => cells[t], length, span);
+    line(context, shown.map(x), shown.map((t) => height(cells[t])), theme.network, 2);
+    const first = Math.min(...marks);
+    const share = cells[first] / cells[length - 1];
+    const text = `at the first mark ${science(share)} of what it is at the end`;
+    this.root.querySelector(".back-text").textContent = text;
+    const label = `How far the answer depends on the cells at each step: ${text}`;
+    this.back.setAttribute("aria-label", label);
   }
 
   #fillTable() {

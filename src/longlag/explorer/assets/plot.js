@@ -222,6 +222,13 @@ function short(value) {
   return number(value, clamp(1 - Math.floor(Math.log10(size)), 0, 6));
 }
 
+/** A number in scientific form where it is far from one. */
+function science(value) {
+  const size = Math.abs(value);
+  if (!Number.isFinite(value) || value === 0 || (size >= 0.01 && size < 1000)) return short(value);
+  return value.toExponential(1).replaceAll("-", "−").replace("+", "");
+}
+
 function percent(share) {
   return `${number(100 * share, Math.abs(share) < 0.0995 ? 1 : 0)} %`;
 }

@@ -13,6 +13,7 @@ class RunView {
     this.app = app;
     this.about = about;
     this.trace = null; // the states on this sequence
+    this.back = null; // how far the answer depends on each step of it
     this.limits = null; // of the colour scales of states
     this.scattered = null; // what the worker said of fresh sequences
     this.surface = null; // and of other values
@@ -97,6 +98,7 @@ class RunView {
     const states = (network) => traceStates(network, values, markers, length);
     if (what.has("moment")) this.network = this.networkAt(this.moment);
     this.trace = states(this.network);
+    this.back = wayBack(this.network, values, markers, length);
     if (what.has("scale")) this.#setLimits(states);
     this.#widenLimits();
     this.ask("surface");
