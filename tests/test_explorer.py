@@ -519,7 +519,7 @@ def test_cells_are_sorted_by_how_they_respond(page, variants) -> None:
     settled(page)
     assert page.evaluate("app.runs[0].followed") == 5
     page.click("details summary")
-    until(page, "document.querySelectorAll('.cells tr').length === 9")
+    until(page, "document.querySelectorAll('.cells tr').length === 10")
     row = page.locator(".cells tr").nth(1).locator("td").all_text_contents()
     assert row[0] == "1"
     assert float(row[5]) == pytest.approx(change[0], abs=5.01e-4)
@@ -563,6 +563,39 @@ def test_the_carried_value_is_the_followed_cells(calculator, variants) -> None:
     fresh, lengths = stacked(drawn(calculator, "app.task", 100, 512, 1))
     last = network.forward(fresh, lengths).c[lengths, np.arange(512), j]
     assert drift == pytest.approx(100 * abs(cell[-1, j] - cell[later, j]) / np.ptp(last), abs=0.501)
+
+
+def test_the_answer_that_would_be_given_after_each_step(browser, files, variants) -> None:
+    for name in ("robust", "adding, one cell, no forget gate", "shown, sigmoid, chrono"):
+        network = doubled(variants[name].network)
+        with opened(browser, files[name]) as page:
+            inputs, _ = shown(page)
+            lengths = np.arange(1, len(inputs) + 1)
+            given = numbers(page, "app.runs[0].trace.answers")
+            repeated = np.repeat(inputs[None], len(lengths), axis=0)
+            expected = network.predict(repeated, lengths)
+            np.testing.assert_allclose(given, expected, rtol=0, atol=1e-9)
+            label = page.locator("#asked canvas").get_attribute("aria-label")
+            assert label.endswith(f"{expected[-1]:.3f} at the end")
+
+
+def test_the_answer_is_a_sum_of_terms(calculator, variants) -> None:
+    network = doubled(variants["robust"].network)
+    inputs, _ = shown(calculator)
+    terms = network.states(inputs[None])["hidden"][0, -1] * network.parameters.Wy[:, 0]
+    told = calculator.locator(".terms").get_attribute("aria-label").replace("−", "-")
+    bias, *cells, total = (float(x) for x in re.findall(r"-?\d\.\d+", told))
+    assert bias == pytest.approx(network.parameters.by[0], abs=5.01e-4)
+    np.testing.assert_allclose(cells, terms, rtol=0, atol=5.01e-4)
+    assert total == pytest.approx(network.predict(inputs[None])[0], abs=5.01e-4)
+    largest = calculator.evaluate(  # of twenty cells, those that count
+        "(() => { const hidden = Float64Array.from({length: 20}, (_, j) => j);"
+        " const network = { by: [1], Wy: new Float64Array(20).fill(1) };"
+        " const trace = { length: 1, hidden };"
+        " return termColumns({ about: { hidden: 20 }, trace, network }); })()"
+    )
+    assert [name for name, _ in largest] == ["bias", *map(str, range(12, 21)), "rest"]
+    assert sum(term for _, term in largest) == 191
 
 
 # -- the time of the training -----------------------------------------------------------------

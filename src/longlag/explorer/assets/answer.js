@@ -2,6 +2,8 @@
 
 /* What the network answers: to this sequence, to fresh ones, to other values at the marks. */
 
+const TERMS = 10; // cells whose terms are shown alone, at most
+const TERMS_HEIGHT = 120;
 const SHOWN = [-0.1, 1.1]; // the answers that are shown; targets lie in [0, 1], in both tasks
 
 class AnswerPanel {
@@ -10,11 +12,15 @@ class AnswerPanel {
     this.app = run.app;
     this.root = root;
     this.canvas = root.querySelector(".line");
+    this.terms = root.querySelector(".terms");
+    const ends = run.about.output === "sigmoid" ? "the sigmoid of this sum" : "a sum";
+    root.querySelector(".terms-title").textContent = `The answer as ${ends}`;
   }
 
   draw() {
     const { answer } = this.run;
     const { target, content } = this.app;
+    this.#drawTerms();
     const error = Math.abs(answer - target);
     const correct = error <= content.tolerance; // what is not a number is wrong
     for (const [name, value] of [["given", answer], ["right", target], ["error", error]]) {
@@ -38,6 +44,40 @@ class AnswerPanel {
       `Network ${number(answer, 3)}, target ${number(app.target, 3)}, error ${number(error, 3)}: ` +
       `${within} ${app.content.tolerance}.`
     );
+  }
+
+  /** The terms of the answer, each from where the one before has led. */
+  #drawTerms() {
+    const columns = termColumns(this.run);
+    let sum = 0;
+    const bars = columns.map(([name, term]) => [name, sum, (sum += term)]);
+    bars.push(["sum", 0, sum]);
+    const told = columns.map(([name, term]) => `${name} ${number(term, 3)}`).join(", ");
+    this.terms.setAttribute("aria-label", `Terms of the answer: ${told}; sum ${number(sum, 3)}`);
+    this.#drawBars(bars);
+  }
+
+  #drawBars(bars) {
+    const { context, width } = clear(this.terms, TERMS_HEIGHT);
+    const levels = bars.flatMap(([, from, to]) => [from, to]).filter(Number.isFinite);
+    const [low, high] = [Math.min(0, ...levels), Math.max(0.1, ...levels)];
+    const room = 0.08 * (high - low);
+    const ends = [low - room, high + room];
+    const { x, y } = frame([34, width - 4], [TERMS_HEIGHT - 20, 12], [0, bars.length], ends);
+    const every = tickStep(high - low, 3);
+    for (let value = Math.ceil(low / every) * every; value <= high + room; value += every) {
+      rule(context, 34, width - 4, y(value), theme.grid);
+      write(context, String(Number(value.toPrecision(3))).replace("-", "−"), 30, y(value), "right");
+    }
+    rule(context, 34, width - 4, y(0), theme.axis);
+    bars.forEach(([name, from, to], k) => {
+      const last = k === bars.length - 1;
+      context.fillStyle = theme[last ? "network" : to < from ? "mark" : "bar"];
+      const [left, wide] = [x(k + 0.14), x(k + 0.86) - x(k + 0.14)];
+      if (Number.isFinite(to)) context.fillRect(left, y(to), wide, y(from) - y(to) || 1);
+      if (!last) rule(context, x(k + 0.86), x(k + 1.14), y(to), theme.axis);
+      write(context, name, x(k + 0.5), TERMS_HEIGHT - 10, "center");
+    });
   }
 
   #drawLine(answer, target) {
@@ -65,6 +105,19 @@ class AnswerPanel {
     context.lineWidth = 1.5;
     context.stroke();
   }
+}
+
+/** The terms of a run's answer as [name, term]: the bias, the largest of the cells', and the sum of
+ * the rest. */
+function termColumns({ network, trace, about }) {
+  const H = about.hidden;
+  const [bias, ...cells] = answerTerms(network, trace.hidden.subarray((trace.length - 1) * H));
+  const order = cells.map((_, j) => j).sort((a, b) => Math.abs(cells[b]) - Math.abs(cells[a]));
+  const alone = order.slice(0, H > TERMS ? TERMS - 1 : H).sort((a, b) => a - b);
+  const columns = [["bias", bias], ...alone.map((j) => [String(j + 1), cells[j]])];
+  const rest = order.filter((j) => !alone.includes(j)).reduce((sum, j) => sum + cells[j], 0);
+  if (alone.length < H) columns.push(["rest", rest]);
+  return columns;
 }
 
 class ScatterPanel {

@@ -99,11 +99,17 @@ function readAnswer(network, hidden) {
   return network.output === "sigmoid" ? sigmoid(y) : y;
 }
 
-/** All states of one sequence: each of STATES as (T, H), row by row, and the answer. */
+/** The terms of the answer, before its sigmoid if it has one: of the bias, then of each cell. */
+function answerTerms(network, hidden) {
+  return [network.by[0], ...network.Wy.map((weight, j) => weight * hidden[j])];
+}
+
+/** All states of one sequence: each of STATES as (T, H), row by row; the answers that would be read
+ * after each step (T,), and the last of them. */
 function traceStates(network, values, markers, length) {
   const H = network.hidden;
   const state = makeState(H);
-  const trace = { length, hidden_cells: H };
+  const trace = { length, answers: new Float64Array(length) };
   for (const name of STATES) trace[name] = new Float64Array(length * H);
   for (let t = 0; t < length; t++) {
     step(network, state, values[t], markers[t]);
@@ -113,7 +119,8 @@ function traceStates(network, values, markers, length) {
       const gate = trace[GATES[k]];
       for (let j = 0; j < H; j++) gate[t * H + j] = state.gates[k * H + j];
     }
+    trace.answers[t] = readAnswer(network, state.hidden);
   }
-  trace.answer = readAnswer(network, state.hidden);
+  trace.answer = trace.answers[length - 1];
   return trace;
 }

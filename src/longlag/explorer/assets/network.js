@@ -269,13 +269,15 @@ class NetworkPanel {
     const [low, high] = BACK_POWERS;
     for (let power = low; power <= high; power += 4) {
       rule(context, MARGIN.left, MARGIN.left + span, y(power), theme.grid);
-      write(context, power ? `1e${power}`.replace("-", "−") : "1", MARGIN.left - 6, y(power), "right");
+      const name = power ? `10${raised(power)}` : "1";
+      write(context, name, MARGIN.left - 6, y(power), "right");
     }
     const bar = (t, wide, colour) => {
       context.fillStyle = colour;
       context.fillRect(x(t) - wide / 2, height(values[t]), wide, y(low) - height(values[t]));
     };
-    for (const t of thinned((k) => values[k], length, span)) bar(t, Math.max(0.7, unit * 0.5), theme.bar);
+    const thin = Math.max(0.7, unit * 0.5);
+    for (const t of thinned((k) => values[k], length, span)) bar(t, thin, theme.bar);
     for (const t of marks) bar(t, Math.max(4, unit * 0.74), theme.mark);
     const shown = thinned((t) => cells[t], length, span);
     line(context, shown.map(x), shown.map((t) => height(cells[t])), theme.network, 2);
@@ -304,7 +306,10 @@ class NetworkPanel {
       row.append(...[String(j + 1), ...texts].map((text) => element("td", text)));
       return row;
     });
-    this.table.replaceChildren(head, ...rows);
+    const bias = element("tr");
+    const texts = ["bias", ...kinds.slice(1).map(() => ""), number(this.run.network.by[0], 3)];
+    bias.append(...texts.map((text) => element("td", text)));
+    this.table.replaceChildren(head, ...rows, bias);
   }
 }
 

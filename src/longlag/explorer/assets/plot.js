@@ -222,6 +222,11 @@ function short(value) {
   return number(value, clamp(1 - Math.floor(Math.log10(size)), 0, 6));
 }
 
+/** A whole number, raised. */
+function raised(power) {
+  return [...String(power)].map((sign) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(sign)]).join("");
+}
+
 /** A number in scientific form where it is far from one. */
 function science(value) {
   const size = Math.abs(value);

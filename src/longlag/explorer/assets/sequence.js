@@ -2,6 +2,8 @@
 
 /* The sequence: bars for the values, pins for the marks, a ring at the time cursor. */
 
+const ASKED_HEIGHT = 104;
+const RUN_COLOURS = ["network", "paper"]; // of the first run and of the second, in one plot
 const PLOT = { pins: 16, windows: 31, top: 44, bars: 118, bottom: 22 }; // px, from the top
 
 class SequencePanel {
@@ -12,6 +14,7 @@ class SequencePanel {
     this.canvas = this.plot.querySelector("canvas");
     this.pins = [...this.plot.querySelectorAll(".pin")];
     this.ring = this.plot.querySelector(".ring");
+    this.asked = new AskedPanel(app);
     this.formula = document.getElementById("formula");
     this.note = document.getElementById("sequence-note");
     this.#lengths();
@@ -128,6 +131,7 @@ class SequencePanel {
       this.#describe(pin, marks[which], markWindow(app.task, length, which, marks[1 - which]));
     });
     this.drawCursor();
+    this.asked.draw();
     this.#words(countedValues(app.task, values, marks));
     const words = `${length} values; the marks are at steps ${marks[0]} and ${marks[1]}`;
     this.canvas.setAttribute("aria-label", words);
@@ -217,11 +221,11 @@ class SequencePanel {
       ? `${first} × ${second} = `
       : `0.5 + (${first} ${x2 < 0 ? "−" : "+"} ${second}) / 4 = `;
     const parts = [element("span", left), element("span", right, "truth")];
-    for (const run of app.runs) {
+    app.runs.forEach((run, k) => {
       const name = app.runs.length > 1 ? run.about.name : "network";
       parts.push(element("span", `\u2003 ${name}: `));
-      parts.push(element("span", number(run.answer, 3), "given"));
-    }
+      parts.push(element("span", number(run.answer, 3), k ? "given other" : "given"));
+    });
     this.formula.replaceChildren(...parts);
     const { marks } = app.sequence;
     const neutral = app.task.kind === "multiplication" ? 1 : 0;
@@ -230,6 +234,75 @@ class SequencePanel {
     this.note.textContent = this.#isHidden(Math.min(...marks))
       ? `${place}: the network sees −1 there, and the value counts as ${neutral}.`
       : `${place}, whose value counts as ${neutral}.`;
+  }
+}
+
+/** The answers that the networks would give after each step. */
+class AskedPanel {
+  constructor(app) {
+    this.app = app;
+    this.canvas = document.querySelector("#asked canvas");
+    this.names = document.getElementById("asked-names");
+  }
+
+  draw() {
+    const { app } = this;
+    const { length } = app.sequence;
+    const { context, width } = clear(this.canvas, ASKED_HEIGHT);
+    const scale = timeScale(width, length);
+    const { y, right } = this.#box(width);
+    for (const value of [0, 0.5, 1]) {
+      rule(context, MARGIN.left, right, y(value), theme.grid);
+      write(context, number(value, 1), MARGIN.left - 6, y(value), "right");
+    }
+    this.#guides(context, scale, y, right);
+    app.runs.forEach(({ trace }, k) => {
+      const at = (t) => clamp(trace.answers[t], -9, 9);
+      const shown = thinned(at, length, scale.span);
+      line(context, shown.map(scale.x), shown.map((t) => y(at(t))), theme[RUN_COLOURS[k]], 2);
+    });
+    this.#name();
+  }
+
+  /** A scale from 0 to 1, or wider where an answer that counts lies beyond. */
+  #box(width) {
+    const answers = this.app.runs.flatMap(({ trace }) => [...trace.answers]);
+    const low = answers.reduce((least, y) => Math.min(least, y), 0);
+    const high = answers.reduce((most, y) => Math.max(most, y), 1);
+    const ends = [Math.max(low, -1) - 0.06, Math.min(high, 2) + 0.06];
+    return frame([MARGIN.left, width - MARGIN.right], [ASKED_HEIGHT - 4, 4], [0, 1], ends);
+  }
+
+  /** The first value from its mark on, and what is right from the second mark on. */
+  #guides(context, { x, unit }, y, right) {
+    const { task, sequence, target, content } = this.app;
+    const [early, late] = [...sequence.marks].sort((a, b) => a - b);
+    const which = sequence.marks.indexOf(early);
+    const value = countedValues(task, sequence.values, sequence.marks)[which];
+    const product = task.kind === "multiplication";
+    const alone = product ? value : 0.5 + value / 4;
+    const [start, middle] = [x(early), x(late)].map((at) => at - unit / 2);
+    context.fillStyle = theme.mark;
+    context.globalAlpha = 0.18;
+    const band = [y(target + content.tolerance), y(target - content.tolerance)];
+    context.fillRect(middle, band[0], right - middle, band[1] - band[0]);
+    context.globalAlpha = 1;
+    rule(context, start, middle, y(alone), theme.mark, [4, 3], 1.5);
+    rule(context, middle, right, y(target), theme.mark, [4, 3], 1.5);
+    const names = product ? ["x₁", "x₁ · x₂"] : ["½ + x₁ / 4", "½ + (x₁ + x₂) / 4"];
+    if (which) names[0] = names[0].replace("₁", "₂");
+    const above = (level) => y(level) - 8 > 8 ? y(level) - 8 : y(level) + 10;
+    if (middle - start > 40) write(context, names[0], start + 3, above(alone), "left");
+    write(context, names[1], right - 2, above(target), "right");
+  }
+
+  #name() {
+    const { runs } = this.app;
+    const named = ({ about }, k) => element("span", about.name, k ? "given other" : "given");
+    const names = runs.map(named);
+    this.names.replaceChildren(...(runs.length > 1 ? names : []));
+    const told = runs.map(({ about, answer }) => `${about.name} ${number(answer, 3)} at the end`);
+    this.canvas.setAttribute("aria-label", `The answer after each step: ${told.join("; ")}`);
   }
 }
 
