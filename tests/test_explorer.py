@@ -429,6 +429,7 @@ def test_length_changes_up_to_four_times_the_training(page, variants) -> None:
     assert_consistent(page, variants["robust"].network)
     assert "440 to 484 steps" in page.text_content(".scatter-text")
     np.testing.assert_array_equal(shown(page)[0][:100, 0], before)
+    assert box.input_value() == "440"
     box.fill("3")
     box.press("Enter")
     until(page, "app.sequence.length === 11")
@@ -492,7 +493,7 @@ def test_heat_maps_have_the_colours_of_their_values(calculator) -> None:
                 const copy = document.createElement("canvas").getContext("2d");
                 copy.drawImage(canvas, x * ratio, y * ratio, 1, 1, 0, 0, 1, 1);
                 const data = copy.getImageData(0, 0, 1, 1).data;
-                const scale = name === "cell" ? stateScale(run.limits[name]) : gateScale();
+                const scale = name === "cell" ? stateScale(run.limits[name]) : gateScale(100);
                 const word = colourOf(scale, run.trace[name][{step} * 8 + {cell}], 0);
                 return [[...data], [...new Uint8Array(Uint32Array.of(word).buffer)]];
                 }})()"""
@@ -859,16 +860,99 @@ def test_long_sequences_are_drawn_with_all_their_spikes(browser, tmp_path: Path)
     with opened(browser, explorer.write_page({"long": run}, tmp_path / "long.html")) as page:
         words = page.evaluate(
             "(() => { const states = new Float64Array(600); states[434] = 1;"
-            " const words = heatWords(states, 600, [0], 100, stateScale({limit: 1, width: 1}));"
+            " const edges = timeScale(1e9, 600).columns(100);"
+            " const words = heatWords(states, [0], edges, stateScale({limit: 1, width: 1}));"
             " return new Set(words).size; })()"
         )
         assert words == 2
-        steps = page.evaluate("thinned((t) => (t === 434 ? 1 : t === 77 ? -1 : 0), 600, 100)")
+        steps = page.evaluate(
+            "thinned((t) => (t === 434 ? 1 : t === 77 ? -1 : 0),"
+            " timeScale(MARGIN.left + 100 + MARGIN.right, 600))"
+        )
         assert {77, 434} <= set(steps)
         assert len(steps) <= 200
         page.locator("#length").fill("2640")
         page.locator("#length").press("Enter")
         until(page, "app.sequence.length === 2640 && app.pending.size === 0")
+
+
+def test_the_marks_of_a_long_sequence_are_magnified(browser, tmp_path: Path) -> None:
+    few = {"max_iterations": 2, "test_every": 2, "test_size": 2, "batch_size": 1}
+    run = trained(min_length=1000, hidden=2, **few)
+    with opened(browser, explorer.write_page({"long": run}, tmp_path / "long.html")) as page:
+        mark = bar(page, page.evaluate("app.sequence.marks[1]"), 1)[0]
+        box = middle(page, ".pin >> nth=1")
+        assert mark == pytest.approx(box[0], abs=1)
+        page.evaluate("app.sequence.marks = [5, 400], app.changed('sequence')")
+        settled(page)
+        wide = "timeScale(700, 1000).wide"
+        assert page.evaluate(f"[5, 400, 409].every((t) => {wide}(t) > 3)")
+        assert page.evaluate(f"{wide}(200)") < 1
+        back = page.evaluate(
+            "(() => { const { x, step } = timeScale(1500, 1000);"
+            " return Array.from({length: 1000}, (_, t) => step(x(t))); })()"
+        )
+        assert back == list(range(1000))
+        edges = page.evaluate("[...timeScale(1e4, 1000).columns(9000)]")
+        assert edges == sorted(edges)
+        assert set(edges) == set(range(1001))  # no step is without a column
+        cursor = "getComputedStyle(document.querySelector('#asked .cursor')).left"
+        page.evaluate("app.setCursor(400), app.frame()")
+        at = page.evaluate(
+            f"[parseFloat({cursor}), timeScale(app.sequencePanel.asked.canvas"
+            ".clientWidth, 1000).x(400)]"
+        )
+        assert at[0] == pytest.approx(at[1], abs=0.6)
+        page.uncheck("#magnify")
+        settled(page)
+        assert page.evaluate(f"{wide}(400)") < 1
+
+
+def test_gates_are_told_by_how_far_they_are_from_shut_or_open(calculator) -> None:
+    texts = calculator.evaluate("[1e-4, 0.5, 1 - 2 ** -14, 1].map(gateText)")
+    assert texts == ["1.0e−4", "0.50", "1 − 6.1e−5", "1.0"]
+    for T, end in ((30, "1.0e−3"), (100, "1.0e−3"), (1000, "1.0e−4")):
+        ends = calculator.evaluate(f"gateScale({T}).ends")
+        assert ends == [end, f"1 − {end}"]
+        share = calculator.evaluate(f"gateScale({T}).share(1 - Math.min(0.001, 0.1 / {T}))")
+        assert share == pytest.approx(1)
+    assert calculator.evaluate("[-0.005, 5e-7, 0, 123456].map(tickText)") == [
+        *("−0.005", "5e−7", "0", "1e5"),
+    ]
+
+
+def test_what_is_written_is_input_gate_times_candidate(calculator, variants) -> None:
+    inputs, _ = shown(calculator)
+    states = doubled(variants["robust"].network).states(inputs[None])
+    expected = (states["input_gate"] * states["candidate"]).ravel()
+    found = numbers(calculator, "app.runs[0].trace.written")
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
+
+
+def test_the_surface_follows_while_a_value_is_dragged(page) -> None:
+    """A change at every frame: surfaces are shown before the last of them."""
+    shown_meanwhile = page.evaluate(
+        "(async () => { const seen = new Set(), run = app.runs[0];"
+        " for (let k = 0; k < 60; k++) { app.setValue(70, k / 60);"
+        "  await new Promise(requestAnimationFrame); seen.add(run.surface.id); }"
+        " return seen.size; })()"
+    )
+    assert shown_meanwhile > 2
+
+
+def test_a_page_says_that_weights_are_averaged(browser, calculator, tmp_path: Path) -> None:
+    assert "moving average of the weights" in calculator.text_content(".curve .legend")
+    plain = trained(average_decay=0, max_iterations=2)
+    with opened(browser, explorer.write_page({"a": plain}, tmp_path / "a.html")) as page:
+        assert "moving average" not in page.text_content(".curve .legend")
+
+
+def test_a_swipe_over_a_canvas_scrolls(calculator) -> None:
+    blocking = calculator.evaluate(
+        "[...document.querySelectorAll('canvas')].filter((canvas) =>"
+        " getComputedStyle(canvas).touchAction === 'none').length"
+    )
+    assert blocking == 0
 
 
 # -- the file and the command -----------------------------------------------------------------

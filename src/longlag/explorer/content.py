@@ -71,7 +71,7 @@ def _run(name: str, run: Run, task: MarkedPairs, most_bytes: int) -> dict[str, A
         "output": run.network.output,
         "forget_gate": run.network.forget_gate,
         "batch_size": recipe.batch_size,
-        "stopped_by": run.stopped_by,
+        "averaged": run.averaged,
         "score": score.as_dict(),
         "iterations": list(moments),
         "weights": base64.b64encode(weights.tobytes()).decode(),

@@ -121,6 +121,7 @@ function traceStates(network, values, markers, length) {
     }
     trace.answers[t] = readAnswer(network, state.hidden);
   }
+  trace.written = trace.input_gate.map((i, k) => i * trace.candidate[k]);
   trace.answer = trace.answers[length - 1];
   return trace;
 }

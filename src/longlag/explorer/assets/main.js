@@ -18,6 +18,7 @@ class App {
     this.saved = JSON.parse(document.getElementById("content").textContent);
     for (const run of this.saved.runs) run.snapshots = snapshotsOf(run);
     this.tip = document.getElementById("tip");
+    this.magnified = true;
     this.pending = new Set();
     this.runs = [];
     this.#theme();
@@ -127,6 +128,12 @@ class App {
     this.changed("sequence", "scale", "fresh");
   }
 
+  /** Whether the steps about the marks of a long sequence are magnified. */
+  magnify(on) {
+    this.magnified = on;
+    this.changed("drawing");
+  }
+
   drawOthers() {
     this.scatterSeed += 1;
     this.changed("fresh");
@@ -144,6 +151,7 @@ class App {
     this.pending = new Set();
     const { sequence, task, runs } = this;
     const computed = ["sequence", "moment"].some((name) => what.has(name));
+    setLens(this.magnified, sequence.length, sequence.marks);
     if (computed) {
       setMarkers(task, sequence.length, sequence.marks, sequence.markers);
       for (const run of runs) run.update(what);
@@ -173,7 +181,8 @@ class App {
 
   /** Puts the time cursor of every plot. */
   #place() {
-    const share = (this.cursor + 0.5) / this.sequence.length;
+    const { edge, span } = timeScale(1000, this.sequence.length);
+    const share = (edge(this.cursor + 0.5) - MARGIN.left) / span;
     document.getElementById("main").style.setProperty("--cursor", share);
   }
 

@@ -8,9 +8,9 @@ const MAPS = [
   ["input_gate", "Input gate i", "what is let in"],
   ["forget_gate", "Forget gate f", "what is kept"],
   ["output_gate", "Output gate o", "what is let out"],
-  ["candidate", "Candidate g", "what would be stored"],
+  ["written", "Written i · g", "what is stored"],
 ];
-const SIGNED = ["cell", "hidden", "candidate"];
+const SIGNED = ["cell", "hidden", "written"];
 const LETTERS = {
   cell: "c",
   hidden: "h",
@@ -18,6 +18,7 @@ const LETTERS = {
   forget_gate: "f",
   output_gate: "o",
   candidate: "g",
+  written: "i · g",
 };
 const CARRIED_HEIGHT = 110;
 const BACK_HEIGHT = 96;
@@ -99,7 +100,7 @@ class NetworkPanel {
     const { step: t, cell } = this.#at(event, this.canvases[name].canvas);
     const value = this.run.trace[name][t * this.run.about.hidden + cell];
     this.app.setCursor(t);
-    this.app.showTip(event, `cell ${cell + 1}, step ${t}: ${LETTERS[name]} = ${number(value, 4)}`);
+    this.app.showTip(event, `cell ${cell + 1}, step ${t}: ${LETTERS[name]} = ${textOf(name, value)}`);
   }
 
   // -- drawing ------------------------------------------------------------------------------------
@@ -123,7 +124,7 @@ class NetworkPanel {
       ["value", number(sequence.values[cursor], 3)],
       ["marker", marker < 0 ? "−1" : String(marker)],
       ["cell", String(followed + 1)],
-      ...STATES.map((name) => [LETTERS[name], number(trace[name][at], 4)]),
+      ...STATES.map((name) => [LETTERS[name], textOf(name, trace[name][at])]),
     ];
     this.readout.replaceChildren(
       ...parts.map(([name, text]) => {
@@ -169,18 +170,18 @@ class NetworkPanel {
     const row = this.#rowHeight();
     const last = name === MAPS[MAPS.length - 1][0];
     const { context, width } = clear(canvas, Math.round(row * H) + (last ? 22 : 0));
-    const { x, span } = timeScale(width, length);
-    const scale = SIGNED.includes(name) ? stateScale(this.run.limits[name]) : gateScale();
-    const columns = Math.min(length, Math.max(1, Math.floor(span * window.devicePixelRatio)));
-    const words = heatWords(this.run.trace[name], length, this.order, columns, scale);
+    const time = timeScale(width, length);
+    const { span } = time;
+    const scale = SIGNED.includes(name) ? stateScale(this.run.limits[name]) : gateScale(length);
+    const pixels = Math.max(1, Math.floor(span * window.devicePixelRatio));
+    const columns = lens.length === length ? pixels : Math.min(length, pixels);
+    const words = heatWords(this.run.trace[name], this.order, time.columns(columns), scale);
     paint(context, words, columns, MARGIN.left, 0, span, row * H);
     const end = MARGIN.left + span;
     const lines = H <= 16 ? H : 0;
     for (let k = 1; k < lines; k++) rule(context, MARGIN.left, end, k * row, theme.card);
     this.#nameRows(context, row);
-    context.globalAlpha = 0.6;
-    for (const t of marks) line(context, [x(t), x(t)], [0, row * H], theme.mark, 1);
-    context.globalAlpha = 1;
+    for (const t of marks) markLine(context, time, t, row * H);
     if (last) timeAxis(context, width, length, row * H + 2);
     canvas.setAttribute("aria-label", `${title} of ${H} cells over ${length} steps`);
     this.#drawLegend(legend, scale);
@@ -200,13 +201,12 @@ class NetworkPanel {
   }
 
   #drawLegend([low, canvas, high], scale) {
-    const ends = scale.ends.map((end) => `${Number(end.toPrecision(3))}`.replace("-", "−"));
-    const drawn = [...ends, theme.dark, widthOf(canvas)].join();
+    const drawn = [...scale.ends, theme.dark, widthOf(canvas)].join();
     if (canvas.drawn === drawn) return;
     canvas.drawn = drawn;
     const { context, width, height } = clear(canvas, 9);
     paint(context, scale.colours.slice(), 256, 0, 0, width, height);
-    [low.textContent, high.textContent] = ends;
+    [low.textContent, high.textContent] = scale.ends;
   }
 
   /** The followed cell as a line, with what it held after the later mark. */
@@ -215,7 +215,8 @@ class NetworkPanel {
     const H = this.run.about.hidden;
     const { length, marks } = this.app.sequence;
     const { context, width } = clear(this.carried, CARRIED_HEIGHT);
-    const { x, span } = timeScale(width, length);
+    const time = timeScale(width, length);
+    const { x, span } = time;
     const at = (t) => trace.cell[t * H + followed];
     const spread = this.run.ranges?.[followed].filter(Number.isFinite) ?? [];
     let [low, high] = [Math.min(0, ...spread), Math.max(0, ...spread)];
@@ -235,12 +236,12 @@ class NetworkPanel {
     const every = tickStep(high - low + 2 * room, 3);
     for (let value = Math.ceil((low - room) / every) * every; value < high + room; value += every) {
       rule(context, MARGIN.left, end, y(value), theme.grid);
-      const text = short(Math.abs(value) < every / 2 ? 0 : value);
+      const text = tickText(Math.abs(value) < every / 2 ? 0 : value);
       write(context, text, MARGIN.left - 6, y(value), "right");
     }
-    for (const t of marks) line(context, [x(t), x(t)], [0, CARRIED_HEIGHT], theme.mark, 1);
+    for (const t of marks) markLine(context, time, t, CARRIED_HEIGHT);
     rule(context, x(later), end, y(held), theme.mark, [4, 3], 1.5);
-    const shown = thinned(at, length, span);
+    const shown = thinned(at, time);
     line(context, shown.map(x), shown.map((t) => y(at(t))), theme.network, 2);
     this.#tellDrift(held, at(length - 1), length - 1 - later, spread[1] - spread[0]);
   }
@@ -263,7 +264,8 @@ class NetworkPanel {
     const { cells, values } = this.run.back;
     const { length, marks } = this.app.sequence;
     const { context, width } = clear(this.back, BACK_HEIGHT);
-    const { x, span, unit } = timeScale(width, length);
+    const time = timeScale(width, length);
+    const { x, span, wide } = time;
     const { y } = frame([0, 1], [BACK_HEIGHT - 4, 6], [0, 1], BACK_POWERS);
     const height = (size) => y(clamp(Math.log10(size) || -Infinity, ...BACK_POWERS));
     const [low, high] = BACK_POWERS;
@@ -272,14 +274,14 @@ class NetworkPanel {
       const name = power ? `10${raised(power)}` : "1";
       write(context, name, MARGIN.left - 6, y(power), "right");
     }
-    const bar = (t, wide, colour) => {
+    const bar = (t, least, colour) => {
+      const across = Math.max(least, wide(t) * 0.6);
       context.fillStyle = colour;
-      context.fillRect(x(t) - wide / 2, height(values[t]), wide, y(low) - height(values[t]));
+      context.fillRect(x(t) - across / 2, height(values[t]), across, y(low) - height(values[t]));
     };
-    const thin = Math.max(0.7, unit * 0.5);
-    for (const t of thinned((k) => values[k], length, span)) bar(t, thin, theme.bar);
-    for (const t of marks) bar(t, Math.max(4, unit * 0.74), theme.mark);
-    const shown = thinned((t) => cells[t], length, span);
+    for (const t of thinned((k) => values[k], time)) bar(t, 0.7, theme.bar);
+    for (const t of marks) bar(t, 4, theme.mark);
+    const shown = thinned((t) => cells[t], time);
     line(context, shown.map(x), shown.map((t) => height(cells[t])), theme.network, 2);
     const first = Math.min(...marks);
     const share = cells[first] / cells[length - 1];
@@ -313,19 +315,24 @@ class NetworkPanel {
   }
 }
 
-/** The image of states (T, H): a row a cell in the given order, at most `columns` columns.
+/** A state's or a gate's value, in words. */
+function textOf(name, value) {
+  return name.endsWith("_gate") ? gateText(value) : number(value, 4);
+}
+
+/** The image of states (T, H): a row a cell in the given order, columns between the given steps.
  *
  * A column of several steps shows the one that differs most from its first, so that no short change
  * is lost.
  */
-function heatWords(states, length, order, columns, scale) {
+function heatWords(states, order, edges, scale) {
   const H = order.length;
+  const columns = edges.length - 1;
   const words = new Uint32Array(columns * H);
   const missing = missingColour();
   order.forEach((cell, row) => {
     for (let k = 0; k < columns; k++) {
-      const start = Math.floor((k * length) / columns);
-      const end = Math.floor(((k + 1) * length) / columns);
+      const [start, end] = [edges[k], edges[k + 1]];
       let value = states[start * H + cell];
       const first = value;
       for (let t = start + 1; t < end; t++) {
@@ -338,15 +345,17 @@ function heatWords(states, length, order, columns, scale) {
   return words;
 }
 
-/** Steps to draw a line through: all, or the least and the greatest of every half pixel. */
-function thinned(at, length, span) {
+/** Steps to draw a line through: all, or the least and the greatest of every pixel. */
+function thinned(at, { length, span, columns }) {
   const bins = Math.max(1, Math.floor(span));
   if (length <= 2 * bins) return Array.from({ length }, (_, t) => t);
   const shown = [];
+  const edges = columns(bins);
   for (let k = 0; k < bins; k++) {
-    const start = Math.floor((k * length) / bins);
+    const start = edges[k];
+    if (start === edges[k + 1]) continue;
     let [low, high] = [start, start];
-    for (let t = start + 1; t < Math.floor(((k + 1) * length) / bins); t++) {
+    for (let t = start + 1; t < edges[k + 1]; t++) {
       if (at(t) < at(low)) low = t;
       if (at(t) > at(high)) high = t;
     }

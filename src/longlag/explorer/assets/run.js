@@ -5,6 +5,7 @@
 const FRESH = 512; // sequences in the scatter
 const CUT = 64; // sequences that each cell is cut in
 const GRID = 21; // values of x1, and of x2, in the surface
+const PATIENCE = 200; // ms that a surface may take before a newer one goes first
 const QUICK = 8; // times fewer sequences while a network learns
 const ROUGH = 9; // and so many values
 
@@ -21,6 +22,9 @@ class RunView {
     this.ranges = null; // fresh sequences
     this.effects = null; // what cutting each cell does to the answers of the final network
     this.chosen = null; // the cell that was picked, if any
+    this.asked = {}; // when, in ms
+    this.open = {}; // whether an answer is on its way
+    this.again = false; // whether the surface has changed since it was asked for
     this.waiting = { scatter: 0, surface: 0, cells: 0 }; // the latest question of each kind
     this.#build();
     this.worker = startWorker(["lstm.js", "tasks.js", "responses.js", "worker.js"]);
@@ -136,9 +140,17 @@ class RunView {
     }
   }
 
+  /** Asks the worker; while the surface of a moment ago is on its way, once that has come. */
   ask(kind) {
     const { app } = this;
     if (!this.worker) return;
+    if (kind === "surface" && this.open.surface) {
+      this.again = performance.now() - this.asked.surface < PATIENCE;
+      if (this.again) {
+        this.waiting.surface += 1;
+        return;
+      }
+    }
     const { values, markers, marks, length } = app.sequence;
     const { hidden, output, forget_gate, iterations, snapshots, learning } = this.about;
     const variant = { hidden, output, forget_gate };
@@ -154,15 +166,17 @@ class RunView {
       const sequence = { length, marks, values: shown, markers: marked };
       Object.assign(question, { size: learning ? ROUGH : GRID, sequence });
     }
-    this.asked = { ...this.asked, [kind]: performance.now() };
+    this.asked[kind] = performance.now();
+    this.open[kind] = true;
     this.worker.postMessage(question);
   }
 
   /** Shows a result, unless a newer question of its kind was asked; an unfinished one only where
    * there is nothing better. */
   #answered(result) {
-    if (result.id !== this.waiting[result.kind]) return;
-    result.waited = performance.now() - this.asked[result.kind];
+    const stale = result.id !== this.waiting[result.kind];
+    if (stale && !(result.kind === "surface" && this.again)) return;
+    if (result.done) this.open[result.kind] = false;
     if (result.kind === "scatter") {
       this.scattered = result;
       if (result.done) Object.assign(this, { responds: result.responds, ranges: result.ranges });
@@ -174,6 +188,10 @@ class RunView {
     } else {
       if (!result.done && this.surface) return;
       this.surface = result;
+      if (result.done && this.again) {
+        this.again = false;
+        this.ask("surface");
+      }
       this.app.changed("results");
     }
   }

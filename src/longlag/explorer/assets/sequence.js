@@ -26,9 +26,12 @@ class SequencePanel {
     const fields = ["length-range", "length"].map((id) => document.getElementById(id));
     const [range, box] = fields;
     range.addEventListener("input", () => this.app.setLength(Number(range.value)));
+    const magnify = document.getElementById("magnify");
+    magnify.addEventListener("change", () => this.app.magnify(magnify.checked));
     box.addEventListener("change", () => {
       const wanted = Math.round(Number(box.value)) || this.app.sequence.length;
       this.app.setLength(clamp(wanted, this.app.task.shortest, this.app.longest));
+      box.value = this.app.sequence.length;
     });
     this.lengthFields = fields;
     document.getElementById("fresh").addEventListener("click", () => this.app.drawSequence());
@@ -73,10 +76,12 @@ class SequencePanel {
   /** The bar under the pointer; a marked one also from a little beside it. */
   #barAt(event) {
     const box = this.canvas.getBoundingClientRect();
-    const { x, unit } = timeScale(box.width, this.app.sequence.length);
-    const reach = Math.max(unit / 2, event.pointerType === "touch" ? 14 : 3);
+    const { x, wide } = timeScale(box.width, this.app.sequence.length);
+    const least = event.pointerType === "touch" ? 14 : 3;
     const at = event.clientX - box.left;
-    const near = this.app.sequence.marks.filter((mark) => Math.abs(x(mark) - at) <= reach);
+    const near = this.app.sequence.marks.filter(
+      (mark) => Math.abs(x(mark) - at) <= Math.max(wide(mark) / 2, least),
+    );
     near.sort((a, b) => Math.abs(x(a) - at) - Math.abs(x(b) - at));
     return near.length ? near[0] : this.#stepAt(event);
   }
@@ -121,6 +126,7 @@ class SequencePanel {
     this.#windows(context, scale);
     this.#bars(context, scale, y);
     timeAxis(context, width, length, PLOT.top + PLOT.bars);
+    document.getElementById("magnify").parentElement.hidden = length < LENS_FROM;
     for (const field of this.lengthFields) {
       if (document.activeElement !== field || field.type === "range") field.value = length;
     }
@@ -168,38 +174,40 @@ class SequencePanel {
   }
 
   /** Where each mark may stand, as thin lines. */
-  #windows(context, { x, unit }) {
+  #windows(context, { edge }) {
     const { task, sequence } = this.app;
     for (const which of [0, 1]) {
       const [low, high] = markWindow(task, sequence.length, which, sequence.marks[1 - which]);
       const y = PLOT.windows + 4 * which;
-      rule(context, x(low) - unit / 2, x(high) + unit / 2, y, theme.mark, [], 2);
+      rule(context, edge(low), edge(high + 1), y, theme.mark, [], 2);
     }
   }
 
-  #bars(context, { x, unit, span }, y) {
+  #bars(context, { x, wide, span }, y) {
     const { length, values, marks } = this.app.sequence;
     const zero = y(0);
-    const bar = (t, width, colour) => {
+    const bar = (t, least, colour) => {
+      const width = Math.max(wide(t) >= 3 ? wide(t) * 0.74 : wide(t), least);
       context.fillStyle = colour;
       context.fillRect(x(t) - width / 2, zero, width, y(values[t]) - zero);
     };
     // Where steps are narrower than half a pixel, not all of them are drawn.
-    const thin = unit >= 3 ? unit * 0.74 : Math.max(unit, 0.5);
-    for (let t = 0; t < length; t += Math.max(1, Math.floor(length / span / 2))) {
-      bar(t, thin, theme.bar);
+    let drawn = -Infinity;
+    for (let t = 0; t < length; t++) {
+      if (x(t) < drawn + 0.5) continue;
+      drawn = x(t);
+      bar(t, 0.5, theme.bar);
     }
-    const wide = Math.max(unit * 0.74, 4);
-    for (const end of [0, length - 1]) bar(end, wide, theme.ink);
+    for (const end of [0, length - 1]) bar(end, 4, theme.ink);
     for (const position of marks) {
       if (!this.#isHidden(position)) {
-        bar(position, wide, theme.mark);
+        bar(position, 4, theme.mark);
         continue;
       }
       context.strokeStyle = theme.mark;
       context.lineWidth = 1.5;
       context.setLineDash([4, 2]);
-      const outline = Math.max(wide * 1.5, 7);
+      const outline = Math.max(wide(0) * 1.1, 7);
       context.strokeRect(x(0) - outline / 2, PLOT.top, outline, PLOT.bars);
       context.setLineDash([]);
     }
@@ -258,7 +266,7 @@ class AskedPanel {
     this.#guides(context, scale, y, right);
     app.runs.forEach(({ trace }, k) => {
       const at = (t) => clamp(trace.answers[t], -9, 9);
-      const shown = thinned(at, length, scale.span);
+      const shown = thinned(at, scale);
       line(context, shown.map(scale.x), shown.map((t) => y(at(t))), theme[RUN_COLOURS[k]], 2);
     });
     this.#name();
@@ -274,14 +282,14 @@ class AskedPanel {
   }
 
   /** The first value from its mark on, and what is right from the second mark on. */
-  #guides(context, { x, unit }, y, right) {
+  #guides(context, { edge }, y, right) {
     const { task, sequence, target, content } = this.app;
     const [early, late] = [...sequence.marks].sort((a, b) => a - b);
     const which = sequence.marks.indexOf(early);
     const value = countedValues(task, sequence.values, sequence.marks)[which];
     const product = task.kind === "multiplication";
     const alone = product ? value : 0.5 + value / 4;
-    const [start, middle] = [x(early), x(late)].map((at) => at - unit / 2);
+    const [start, middle] = [early, late].map(edge);
     context.fillStyle = theme.mark;
     context.globalAlpha = 0.18;
     const band = [y(target + content.tolerance), y(target - content.tolerance)];

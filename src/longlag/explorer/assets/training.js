@@ -212,6 +212,12 @@ class CurvePanel {
       entry.append(text);
       this.legend.append(entry);
     }
+    if (about.averaged) {
+      const words =
+        "The networks that are shown and tested have the moving average of the weights; the " +
+        "batches’ errors are those of the weights themselves, so that the two may disagree.";
+      this.legend.append(element("li", words));
+    }
     if (curve.paper.length === 0) {
       const words = "The paper’s results are for its own rules at T = 100: not drawn here.";
       this.legend.append(element("li", words));
