@@ -599,6 +599,112 @@ def test_the_answer_is_a_sum_of_terms(calculator, variants) -> None:
     assert sum(term for _, term in largest) == 191
 
 
+# -- changes by hand --------------------------------------------------------------------------
+
+
+def columns(gate: str, H: int = 8) -> slice:
+    """The columns of a gate."""
+    start = H * ("input_gate", "forget_gate", "output_gate").index(gate)
+    return slice(start, start + H)
+
+
+def clamped(network: LSTM, gate: str, at: int) -> LSTM:
+    """The network in which a gate of every cell is fixed."""
+    Wx, Wh, b = (array.copy() for array in network.parameters[:3])
+    Wx[:, columns(gate)] = Wh[:, columns(gate)] = 0
+    b[columns(gate)] = 800 if at else -800
+    return replace(network, parameters=network.parameters._replace(Wx=Wx, Wh=Wh, b=b))
+
+
+def blind(network: LSTM) -> LSTM:
+    """The network whose gates do not see the cells."""
+    Wh = network.parameters.Wh.copy()
+    Wh[:, :24] = 0
+    return replace(network, parameters=network.parameters._replace(Wh=Wh))
+
+
+def with_means(network: LSTM, cell: int, mean: float) -> LSTM:
+    """The network that sees a number in place of a cell's hidden state."""
+    Wh, b, Wy, by = (array.copy() for array in network.parameters[1:])
+    cut = without_cell(network, cell).parameters
+    b, by = b + mean * Wh[cell], by + mean * Wy[cell]
+    return replace(network, parameters=cut._replace(b=b, by=by))
+
+
+def test_a_network_is_changed_by_hand(page, variants) -> None:
+    network = doubled(variants["robust"].network)
+    inputs, _ = shown(page)
+    fresh, lengths = stacked(drawn(page, "app.task", 100, 512, 1))
+    sample, ends = stacked(drawn(page, "app.task", 100, 64, 1))
+    last = network.forward(sample, ends).h[ends, np.arange(64)]
+
+    def check(changed: LSTM, words: str) -> None:
+        settled(page)
+        answer = page.evaluate("app.runs[0].answer")
+        assert answer == pytest.approx(changed.predict(inputs[None])[0], abs=1e-9)
+        answers = numbers(page, "app.runs[0].scattered.answers")
+        np.testing.assert_allclose(answers, changed.predict(fresh, lengths), rtol=0, atol=1e-9)
+        assert words in page.text_content(".edits-text")
+        pair = app_pair(page)
+        corner = page.evaluate("app.runs[0].surface.answers[20]")
+        assert corner == pytest.approx(changed.predict(pair[None])[0], abs=1e-9)
+
+    page.select_option(".follow", "3")
+    page.select_option(".cell-edit", "cut")
+    check(without_cell(network, 3), "cell 4 cut")
+    page.select_option(".cell-edit", "mean")
+    check(with_means(network, 3, last[:, 3].mean()), "cell 4 seen at its mean")
+    page.select_option(".cell-edit", "")
+    page.select_option(".clamp", "forget_gate 1")
+    check(clamped(network, "forget_gate", 1), "f = 1 in all cells")
+    page.check(".blind")
+    check(blind(clamped(network, "forget_gate", 1)), "gates blind")
+    page.click(".as-learned")
+    check(network, "")
+    page.locator(".maps").press("Delete")
+    check(without_cell(network, 3), "cell 4 cut")
+    page.locator(".maps").press("Delete")
+    check(network, "")
+    assert page.locator(".as-learned").is_hidden()
+
+
+def app_pair(page: Any) -> np.ndarray:
+    """The inputs shown, with the values that the surface's lower right corner has."""
+    inputs, marks = shown(page)
+    inputs[marks, 0] = 1, 0
+    return inputs
+
+
+def test_a_cell_is_held_after_the_later_mark(page, variants) -> None:
+    network = doubled(variants["robust"].network)
+    page.select_option(".follow", "2")
+    page.select_option(".cell-edit", "held")
+    settled(page)
+
+    def answered(inputs: np.ndarray, marks: list[int]) -> float:
+        state = (np.zeros((1, 8)), np.zeros((1, 8)))
+        for t, x in enumerate(inputs):
+            gates, (c, h) = network.step(x[None], state)
+            if t > max(marks):
+                c[0, 2] = state[0][0, 2]
+                h[0, 2] = gates[0, 18] * np.tanh(c[0, 2])
+            state = c, h
+        return (state[1] @ network.parameters.Wy + network.parameters.by).item()
+
+    inputs, marks = shown(page)
+    assert page.evaluate("app.runs[0].answer") == pytest.approx(answered(inputs, marks), abs=1e-9)
+    corner = page.evaluate("app.runs[0].surface.answers[20]")
+    assert corner == pytest.approx(answered(app_pair(page), marks), abs=1e-9)
+    fresh = drawn(page, "app.task", 100, 3, 1)
+    answers = numbers(page, "app.runs[0].scattered.answers.subarray(0, 3)")
+    expected = [answered(s["inputs"], s["marks"]) for s in fresh]
+    np.testing.assert_allclose(answers, expected, rtol=0, atol=1e-9)
+    held = page.evaluate(
+        "[Math.max(...app.sequence.marks), 99].map((t) => app.runs[0].trace.cell[8 * t + 2])"
+    )
+    assert held[0] == held[1]
+
+
 # -- the time of the training -----------------------------------------------------------------
 
 

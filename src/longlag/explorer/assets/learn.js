@@ -25,7 +25,7 @@ function makeTape(H, longest) {
 
 /** The answer to a sequence, with everything written on the tape. */
 function runForward(network, values, markers, length, tape) {
-  const { hidden: H, Wx, Wh, b, forget_gate } = network;
+  const { hidden: H, Wx, Wh, b, forget_gate, held } = network;
   const { gates, squashed, cell, hidden } = tape;
   const G = 4 * H;
   for (let t = 0; t < length; t++) {
@@ -37,6 +37,7 @@ function runForward(network, values, markers, length, tape) {
       gates[row + j] = j < 3 * H ? sigmoid(z) : Math.tanh(z);
     }
     if (!forget_gate) gates.fill(1, row + H, row + 2 * H);
+    if (held && t > held.after) hold(held, H, gates, row);
     for (let j = 0; j < H; j++) {
       const i = row + j;
       cell[after + j] = gates[i + H] * cell[before + j] + gates[i] * gates[i + 3 * H];

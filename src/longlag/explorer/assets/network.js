@@ -39,7 +39,9 @@ class NetworkPanel {
     this.maps = root.querySelector(".maps");
     this.canvases = {};
     for (const [name, title, meaning] of MAPS) this.#addMap(name, title, meaning);
+    this.edits = root.querySelector(".edits");
     this.#choices();
+    this.#editing();
     this.#keys();
   }
 
@@ -76,6 +78,48 @@ class NetworkPanel {
     this.details.addEventListener("toggle", () => this.app.changed("drawing"));
   }
 
+  #editing() {
+    const { run } = this;
+    const names = ["cell-edit", "clamp", "blind", "as-learned"];
+    const found = names.map((name) => this.edits.querySelector(`.${name}`));
+    [this.cellEdit, this.clamp, this.blind, this.undo] = found;
+    for (const gate of GATES.slice(0, 3)) {
+      if (gate === "forget_gate" && !run.about.forget_gate) continue;
+      const name = (end) => `${LETTERS[gate]} = ${end}`;
+      for (const end of [0, 1]) this.clamp.append(new Option(name(end), `${gate} ${end}`));
+    }
+    this.cellEdit.addEventListener("change", () => run.editCell(run.followed, this.cellEdit.value));
+    this.clamp.addEventListener("change", () => {
+      const [gate, open] = this.clamp.value.split(" ");
+      run.edit({ clamp: gate ? { gate, open: open === "1" } : null });
+    });
+    this.blind.addEventListener("change", () => run.edit({ blind: this.blind.checked }));
+    this.undo.addEventListener("click", () => run.edit(NO_EDITS));
+    this.maps.addEventListener("keydown", (event) => {
+      if (event.key !== "Delete") return;
+      run.editCell(run.followed, run.edits.cells[run.followed] === "cut" ? "" : "cut");
+    });
+  }
+
+  /** What is changed by hand, in the controls and in words. */
+  #drawEdits() {
+    const { edits, followed } = this.run;
+    const { cells, clamp, blind } = edits;
+    this.edits.querySelector(".edited-cell").textContent = `Cell ${followed + 1}`;
+    this.cellEdit.value = cells[followed] ?? "";
+    this.clamp.value = clamp ? `${clamp.gate} ${Number(clamp.open)}` : "";
+    this.blind.checked = blind;
+    const words = { cut: "cut", held: "held after the marks", mean: "seen at its mean" };
+    const told = ([j, kind]) => `cell ${Number(j) + 1} ${words[kind]}`;
+    const changes = Object.entries(cells).map(told);
+    if (clamp) changes.push(`${LETTERS[clamp.gate]} = ${Number(clamp.open)} in all cells`);
+    if (blind) changes.push("gates blind to the cells");
+    this.undo.hidden = changes.length === 0;
+    this.root.querySelector(".edits-text").textContent = changes.length
+      ? `Not as it learned: ${changes.join(", ")}.`
+      : "";
+  }
+
   #keys() {
     arrows(this.maps, {
       along: (by) => this.app.setCursor(this.app.cursor + by),
@@ -107,6 +151,7 @@ class NetworkPanel {
 
   draw() {
     this.order = this.#sorted();
+    this.#drawEdits();
     this.#drawCarried();
     this.#drawBack();
     for (const [name] of MAPS) this.#drawMap(name);
@@ -195,7 +240,8 @@ class NetworkPanel {
       if (k !== followed && (k % every || Math.abs(k - followed) < every)) return;
       const colour = k === followed ? theme.network : theme.muted;
       context.font = k === followed ? `700 ${FONT}` : FONT;
-      write(context, String(cell + 1), MARGIN.left - 6, (k + 0.5) * row, "right", "middle", colour);
+      const name = `${this.run.edits.cells[cell] ? "× " : ""}${cell + 1}`;
+      write(context, name, MARGIN.left - 6, (k + 0.5) * row, "right", "middle", colour);
     });
     context.font = FONT;
   }

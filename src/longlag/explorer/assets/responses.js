@@ -24,6 +24,7 @@ function* scatter(network, task, T, seed, result) {
     drawValues(task, length, random, values);
     const marks = drawMarks(task, T, random);
     setMarkers(task, length, marks, markers);
+    holdAfter(network, marks);
     const pair = countedValues(task, values, marks);
     counted.forEach((column, which) => (column[k] = pair[which]));
     result.targets[k] = rightAnswer(task, ...pair);
@@ -58,22 +59,36 @@ function* surface(network, task, sequence, result) {
   const [low, high] = valueRange(task);
   const at = (k) => low + ((high - low) * k) / (size - 1);
   const [early, late] = [Math.min(...marks), Math.max(...marks)];
+  holdAfter(network, marks);
   const firstIsEarly = marks[0] === early;
   const [start, middle, end] = [0, 1, 2].map(() => makeState(network.hidden));
   yield* inParts(network, start, values, markers, 0, early);
   for (let u = 0; u < size; u++) {
     copyState(start, middle);
-    step(network, middle, at(u), markers[early]);
+    step(network, middle, at(u), markers[early], early);
     yield* inParts(network, middle, values, markers, early + 1, late);
     for (let v = 0; v < size; v++) {
       copyState(middle, end);
-      step(network, end, at(v), markers[late]);
+      step(network, end, at(v), markers[late], late);
       yield* inParts(network, end, values, markers, late + 1, length);
       const [column, row] = firstIsEarly ? [u, v] : [v, u];
       result.answers[row * size + column] = readAnswer(network, end.hidden);
       yield;
     }
   }
+}
+
+/** The mean (H,) of the hidden states after the last step of n fresh sequences of T steps or more. */
+function meanHidden(network, task, T, n) {
+  const source = new Source(task, T, makeRandom(1));
+  const sum = new Float64Array(network.hidden);
+  for (let k = 0; k < n; k++) {
+    const { length, values, markers } = source.draw();
+    const state = makeState(network.hidden);
+    steps(network, state, values, markers, 0, length);
+    state.hidden.forEach((h, j) => (sum[j] += h / n));
+  }
+  return sum;
 }
 
 /** What cutting each cell does to the answers: `result.effects` (H,), the root mean square of the
@@ -83,7 +98,9 @@ function* cutting(network, task, T, seed, n, result) {
   const random = makeRandom(seed);
   const [low, high] = lengthRange(task, T);
   const [values, markers] = [new Float64Array(high), new Float64Array(high)];
-  const cuts = Array.from({ length: H }, (_, cell) => withoutCell(network, cell));
+  const cuts = Array.from({ length: H }, (_, cell) =>
+    withEdits(network, { ...NO_EDITS, cells: { [cell]: { cut: true } } }),
+  );
   const state = makeState(H);
   const squares = new Float64Array(H);
   for (let k = 0; k < n; k++) {

@@ -22,6 +22,7 @@ class RunView {
     this.ranges = null; // fresh sequences
     this.effects = null; // what cutting each cell does to the answers of the final network
     this.chosen = null; // the cell that was picked, if any
+    this.edits = NO_EDITS; // by hand; `cells` are `cut`, `held` or `mean`, by number
     this.asked = {}; // when, in ms
     this.open = {}; // whether an answer is on its way
     this.again = false; // whether the surface has changed since it was asked for
@@ -98,15 +99,40 @@ class RunView {
   }
 
   update(what) {
-    const { values, markers, length } = this.app.sequence;
+    const { values, markers, marks, length } = this.app.sequence;
     const states = (network) => traceStates(network, values, markers, length);
-    if (what.has("moment")) this.network = this.networkAt(this.moment);
+    if (what.has("moment")) this.network = this.#edited(this.networkAt(this.moment));
+    holdAfter(this.network, marks);
     this.trace = states(this.network);
     this.back = wayBack(this.network, values, markers, length);
     if (what.has("scale")) this.#setLimits(states);
     this.#widenLimits();
     this.ask("surface");
     if (what.has("moment") || what.has("fresh")) this.ask("scatter");
+  }
+
+  /** The network with all that was changed by hand. */
+  #edited(network) {
+    const { cells, ...others } = this.edits;
+    const { task, content } = this.app;
+    const { cells: n } = affordable(network.hidden, content.length, CUT, GRID);
+    let means = null;
+    const seen = (j) => (means ??= meanHidden(network, task, content.length, n))[j];
+    const change = (j, kind) => (kind === "mean" ? { seen: seen(j) } : { [kind]: true });
+    const edits = Object.entries(cells).map(([j, kind]) => [j, change(j, kind)]);
+    return withEdits(network, { ...others, cells: Object.fromEntries(edits) });
+  }
+
+  /** Changes the network by hand; what is not named stays. */
+  edit(changes) {
+    this.edits = { ...this.edits, ...changes };
+    this.app.changed("moment");
+  }
+
+  /** Makes a cell `cut`, `held`, seen at its `mean`, or, where no kind is given, as it was. */
+  editCell(cell, kind) {
+    const { [cell]: before, ...others } = this.edits.cells;
+    this.edit({ cells: kind ? { ...others, [cell]: kind } : others });
   }
 
   /** Colour scales from some moments of the training, the last among them, so that they stay the
@@ -152,10 +178,9 @@ class RunView {
       }
     }
     const { values, markers, marks, length } = app.sequence;
-    const { hidden, output, forget_gate, iterations, snapshots, learning } = this.about;
-    const variant = { hidden, output, forget_gate };
-    const question = { kind, id: ++this.waiting[kind], variant, task: app.task, length };
-    question.weights = snapshots[kind === "cells" ? iterations.length - 1 : this.moment];
+    const { iterations, learning } = this.about;
+    const network = kind === "cells" ? this.networkAt(iterations.length - 1) : this.network;
+    const question = { kind, id: ++this.waiting[kind], network, task: app.task, length };
     const quick = learning ? QUICK : 1;
     if (kind === "scatter") {
       Object.assign(question, { n: FRESH / quick, seed: app.scatterSeed });

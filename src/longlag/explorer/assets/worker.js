@@ -3,7 +3,7 @@
 /* A worker for one run: answers the latest question of each kind, the most urgent first. It stops a
  * dozen milliseconds after a newer question has come, and posts what it has ten times a second.
  *
- * A question is {kind, id, variant, weights (P,), task, length} and what its kind needs.
+ * A question is {kind, id, network, task, length} and what its kind needs.
  */
 
 const SLICE = 12; // ms between two looks at the messages
@@ -17,7 +17,7 @@ const pause = new MessageChannel();
 pause.port1.onmessage = work;
 
 onmessage = ({ data }) => {
-  jobs[data.kind] = begin(data, makeNetwork(data.weights, data.variant));
+  jobs[data.kind] = begin(data, data.network);
   if (!awake) {
     awake = true;
     pause.port2.postMessage(null);
