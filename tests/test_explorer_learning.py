@@ -227,7 +227,7 @@ def test_the_way_back_vanishes_in_a_leaky_network_alone(browser, file: Path) -> 
     with opened(browser, file) as page:
         page.evaluate(
             "(() => { const { live } = app; live.racers[1].preset.value = 'leaky';"
-            " live.racers[1].fill(); live.start(); live.stop(); app.timeline.go(0); })()"
+            " live.racers[1].fill(); live.start(false); })()"
         )
         settled(page)
         shut, leaky = page.locator(".back-text").all_text_contents()
@@ -239,3 +239,57 @@ def test_the_way_back_vanishes_in_a_leaky_network_alone(browser, file: Path) -> 
         first = page.evaluate("Math.min(...app.sequence.marks)")
         ratio = page.evaluate(f"app.runs[1].back.cells[{first}] / app.runs[1].back.cells.at(-1)")
         assert share[1] == pytest.approx(ratio, rel=0.06)
+
+
+# -- the story --------------------------------------------------------------------------------
+
+
+def test_the_story_drives_the_page_in_seven_steps(browser, file: Path) -> None:
+    with opened(browser, file, reduced_motion="reduce") as page:
+        page.click("#story-open")
+        seen = []
+        for step in range(7):
+            settled(page)
+            if step == 4:
+                until(page, "!app.live.learning")
+                settled(page)
+            text = page.text_content("#story-text")
+            names = [
+                name.split(",")[0] for name in page.evaluate("app.runs.map((r) => r.about.name)")
+            ]
+            seen.append((page.text_content("#story-title"), text, names))
+            told = page.locator(".told")
+            assert told.count() == 1
+            assert told.is_visible()
+            if step == 5:
+                answer, target = page.evaluate("[app.runs[0].answer, app.target]")
+                assert f"{answer:.3f}, where {target:.3f} is right" in text
+                assert answer == pytest.approx(target, abs=0.04)
+            if step == 6:
+                assert page.evaluate("app.sequence.length") == 400
+            page.click("#story-next")
+        assert [title[0] for title, *_ in seen] == list("1234567")
+        assert len({text for _, text, _ in seen}) == 7
+        shut, leaky = "gates shut", "leaky (bias 1)"
+        assert [names for *_, names in seen] == [
+            *(["run"], [leaky], [leaky], [shut, leaky], [shut], [shut], [shut])
+        ]
+        assert page.locator("#story").is_hidden()
+        assert page.locator(".told").count() == 0
+        page.click("#live-back")
+        settled(page)
+        assert page.evaluate("app.runs[0].about.name") == "run"
+
+
+def test_the_story_can_be_skipped_and_gone_back_in(browser, file: Path) -> None:
+    with opened(browser, file) as page:
+        page.click("#story-open")
+        assert page.locator("#story-back").is_disabled()
+        page.click("#story-next")
+        settled(page)
+        assert "keeps about 0.7" in page.text_content("#story-text")
+        page.click("#story-back")
+        settled(page)
+        assert page.evaluate("app.runs[0].about.name") == "run"
+        page.click("#story-close")
+        assert page.locator("#story").is_hidden()

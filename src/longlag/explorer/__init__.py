@@ -21,7 +21,7 @@ from longlag.learning.training import Run, check_run
 __all__ = ["page", "write_page"]
 
 ARITHMETIC = ("lstm", "tasks", "responses", "learn")  # in the page and in its workers
-INTERFACE = ("plot", "sequence", "network", "answer", "training", "run", "live", "main")
+INTERFACE = ("plot", "sequence", "network", "answer", "training", "run", "live", "story", "main")
 MOST_RUNS = 2
 
 

@@ -94,11 +94,17 @@ class Racer {
     return { length, seed, output: "linear", forget_gate, ...Object.fromEntries(chosen) };
   }
 
-  /** Starts a training; `about` is the run that grows, `report` is called as it does. */
+  /** Makes `about`, the run before its first batch. */
+  prepare(task) {
+    this.about = this.#about(this.settings, task);
+    this.status.textContent = "";
+  }
+
+  /** Lets it learn; `report` is called as the run grows. */
   train(task, tolerance, report) {
     const names = ["lstm.js", "tasks.js", "responses.js", "learn.js", "trainer.js"];
     const { settings } = this;
-    this.about = this.#about(settings, task);
+    this.about.learning = true;
     this.trainer = startWorker(names);
     this.trainer.onmessage = ({ data }) => {
       this.#grow(data);
@@ -133,7 +139,7 @@ class Racer {
       forget_gate,
       batch_size: RULE.batch,
       averaged: true,
-      learning: true,
+      learning: false,
       score: { mse: null },
       iterations: [0],
       snapshots: [Float32Array.from(startWeights(settings, makeRandom(3 * seed)))],
@@ -203,7 +209,7 @@ class LivePanel {
     this.root.querySelector(".racers").append(...this.racers.map((racer) => racer.root));
     this.lengthBox.addEventListener("change", () => this.racers.forEach((racer) => racer.fill()));
     this.opener.addEventListener("click", () => this.open(this.root.hidden));
-    this.button.addEventListener("click", () => (this.learning ? this.stop() : this.start()));
+    this.button.addEventListener("click", () => (this.learning ? this.stop() : this.start(true)));
     this.back.addEventListener("click", () => {
       this.stop();
       this.back.hidden = true;
@@ -232,23 +238,40 @@ class LivePanel {
     return this.racers.some((racer) => racer.learning);
   }
 
-  /** Shows the networks that start, in place of the page's runs, and lets them learn. */
-  start() {
+  /** Chooses where networks start, and the length of the sequences. */
+  choose(presets, length) {
+    this.lengthBox.value = length;
+    this.racers.forEach((racer, k) => {
+      racer.preset.value = presets[k] ?? "";
+      racer.fill();
+    });
+  }
+
+  /** Shows the networks that start, in place of the page's runs, and lets them learn or not. */
+  start(learn) {
     const { saved } = this.app;
     const { length, longest } = this;
     const task = { ...saved.task, lengths: [length, longest] };
     const racing = this.racers.filter((racer) => racer.chosen);
-    for (const racer of racing) racer.train(task, saved.tolerance, () => this.#grown());
+    for (const racer of racing) racer.prepare(task);
     const runs = racing.map((racer) => racer.about);
     if (runs.length > 1 && runs[0].name === runs[1].name) {
       runs.forEach((about, k) => (about.name += `, ${"AB"[k]}`));
     }
-    this.app.load({ ...saved, task, length, longest: 4 * longest, runs });
-    this.back.hidden = false;
+    this.show({ ...saved, task, length, longest: 4 * longest, runs });
+    if (!learn) return;
+    for (const racer of racing) racer.train(task, saved.tolerance, () => this.#grown());
     this.#label();
   }
 
+  /** Shows networks that were made in the page. */
+  show(content) {
+    this.app.load(content);
+    this.back.hidden = false;
+  }
+
   stop() {
+    if (!this.learning) return;
     for (const racer of this.racers) racer.stop();
     this.#settle();
   }

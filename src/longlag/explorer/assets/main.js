@@ -25,6 +25,7 @@ class App {
     this.timeline = new Timeline(this);
     this.sequencePanel = new SequencePanel(this);
     this.live = new LivePanel(this);
+    this.story = new Story(this);
     this.load(this.saved);
     new ResizeObserver(() => this.changed("drawing")).observe(document.getElementById("main"));
   }
@@ -62,6 +63,24 @@ class App {
   get target() {
     const { values, marks } = this.sequence;
     return rightAnswer(this.task, ...countedValues(this.task, values, marks));
+  }
+
+  /** What is to be answered, in words. */
+  get ruleInWords() {
+    const product = this.task.kind === "multiplication";
+    return product ? "their product" : "half plus a quarter of their sum";
+  }
+
+  /** What the cells of a run keep at a step, on average over this sequence. */
+  meanForget(run) {
+    const { forget_gate: gates } = this.runs[run].trace;
+    return gates.reduce((sum, f) => sum + f, 0) / gates.length;
+  }
+
+  /** What reaches the first mark of the gradient at the last step. */
+  shareOfGradient(run) {
+    const { cells } = this.runs[run].back;
+    return cells[Math.min(...this.sequence.marks)] / cells[cells.length - 1];
   }
 
   /** Whether the sequence makes a good first one; the networks' answers play no part. */
@@ -172,7 +191,8 @@ class App {
         if (what.has("results")) run.drawResults();
       }
     }
-    if (computed) this.say(runs.map((run) => this.#named(run) + run.answer_.words()).join(" "));
+    if (computed || what.has("drawing")) this.story.tell();
+    if (computed && this.story.step < 0) this.say(runs.map((run) => this.#named(run) + run.answer_.words()).join(" "));
   }
 
   #named(run) {
