@@ -455,7 +455,7 @@ def test_new_sequences(page, variants) -> None:
 
 
 def test_maps_tell_their_numbers(page) -> None:
-    page.locator(".maps canvas").nth(3).scroll_into_view_if_needed()
+    page.select_option(".sort", "number")
     canvas = page.evaluate_handle("app.runs[0].network_.canvases.hidden.canvas")
     canvas.scroll_into_view_if_needed()
     box = canvas.bounding_box()
@@ -824,6 +824,7 @@ def test_text_is_readable_in_either_theme(browser, files, scheme: str) -> None:
     with opened(browser, files["robust"], color_scheme=scheme) as page:
         assert page.evaluate("document.documentElement.dataset.theme") == scheme
         page.click("details summary")
+        page.click("#help")
         page.locator(".pin").nth(0).press("Home")  # a note appears
         settled(page)
         assert page.locator("#sequence-note").is_visible()
@@ -879,6 +880,20 @@ def test_everything_has_a_name(calculator) -> None:
     for k in range(sliders.count()):
         for name in ("valuemin", "valuemax", "valuenow", "valuetext"):
             assert sliders.nth(k).get_attribute(f"aria-{name}")
+
+
+def test_the_first_screen_of_a_laptop_holds_what_matters(browser, files) -> None:
+    with opened(browser, files["robust"], viewport={"width": 1440, "height": 900}) as page:
+        for part in ("#sequence-plot", "#asked", ".carried", ".back", ".answer", ".terms"):
+            box = page.locator(part).bounding_box()
+            assert box["y"] + box["height"] <= 900, part
+        assert page.locator(".help").first.is_hidden()
+        page.click("#help")
+        settled(page)
+        assert page.locator("#sequence .help").first.is_visible()
+        assert page.locator("#help").get_attribute("aria-pressed") == "true"
+        page.click("#help")
+        settled(page)
 
 
 def test_every_panel_has_a_sentence_of_help(calculator) -> None:

@@ -22,6 +22,7 @@ class App {
     this.pending = new Set();
     this.runs = [];
     this.#theme();
+    this.#help();
     this.timeline = new Timeline(this);
     this.sequencePanel = new SequencePanel(this);
     this.live = new LivePanel(this);
@@ -226,6 +227,16 @@ class App {
 
   hideTip() {
     this.tip.hidden = true;
+  }
+
+  /** Every panel's sentence of help, shown or not. */
+  #help() {
+    const button = document.getElementById("help");
+    button.addEventListener("click", () => {
+      const shown = document.body.classList.toggle("helped");
+      button.setAttribute("aria-pressed", String(shown));
+      this.changed("drawing");
+    });
   }
 
   #theme() {

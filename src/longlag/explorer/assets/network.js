@@ -20,8 +20,8 @@ const LETTERS = {
   candidate: "g",
   written: "i · g",
 };
-const CARRIED_HEIGHT = 110;
-const BACK_HEIGHT = 96;
+const CARRIED_HEIGHT = 96;
+const BACK_HEIGHT = 84;
 const BACK_POWERS = [-12, 2]; // of ten, at the ends of the scale of the way back
 
 class NetworkPanel {

@@ -2,9 +2,9 @@
 
 /* The sequence: bars for the values, pins for the marks, a ring at the time cursor. */
 
-const ASKED_HEIGHT = 104;
+const ASKED_HEIGHT = 88;
 const RUN_COLOURS = ["network", "paper"]; // of the first run and of the second, in one plot
-const PLOT = { pins: 16, windows: 31, top: 44, bars: 118, bottom: 22 }; // px, from the top
+const PLOT = { pins: 16, windows: 31, top: 44, bars: 96, bottom: 22 }; // px, from the top
 
 class SequencePanel {
   constructor(app) {
