@@ -74,6 +74,13 @@ def settled(page: Any) -> None:
     )
 
 
+def violations(page: Any) -> list[str]:
+    """What axe-core finds wrong with the page as it stands, for those who use it otherwise."""
+    axe = pytest.importorskip("axe_core_python.sync_playwright").Axe()
+    found = axe.run(page)["violations"]
+    return [f"{v['id']}: {node['html']}" for v in found for node in v["nodes"]]
+
+
 def numbers(page: Any, expression: str) -> np.ndarray:
     """The float64 numbers that an expression gives as typed arrays, one after another."""
     script = (

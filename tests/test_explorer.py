@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import longlag
-from browser import chromium, numbers, opened, settled, until
+from browser import chromium, numbers, opened, settled, until, violations
 from longlag import cli, explorer
 from longlag.files import to_json
 from longlag.learning.training import Run
@@ -867,6 +867,23 @@ def test_a_phone_shows_it_without_scrolling_sideways(browser, files, variants, w
         page.touchscreen.tap(*bar(page, 60, 0.5))
         settled(page)
         assert page.evaluate("app.sequence.values[app.cursor]") == pytest.approx(0.5, abs=0.02)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(browser, files, scheme: str) -> None:
+    with opened(browser, files["robust"], color_scheme=scheme, reduced_motion="reduce") as page:
+        assert violations(page) == []
+        for button in ("#help", "#live-open", "details summary"):
+            page.click(button)
+        page.select_option(".cell-edit", "cut")
+        page.evaluate("app.live.racers[1].preset.value = 'leaky', app.live.racers[1].fill()")
+        settled(page)
+        assert violations(page) == []
+        page.click("#story-open")
+        for _ in range(3):  # to where two networks are side by side
+            page.click("#story-next")
+        settled(page)
+        assert violations(page) == []
 
 
 def test_everything_has_a_name(calculator) -> None:

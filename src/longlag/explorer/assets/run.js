@@ -51,6 +51,7 @@ class RunView {
     const find = (name) => root.querySelector(`.${name}`);
     find("run-name").textContent = about.name;
     find("about").textContent = about.about;
+    find("scroll").setAttribute("aria-label", `${about.name}: what each cell responds to`);
     for (const place of root.querySelectorAll(".tolerance")) {
       place.textContent = app.content.tolerance;
     }
