@@ -599,6 +599,96 @@ def test_the_answer_is_a_sum_of_terms(calculator, variants) -> None:
     assert sum(term for _, term in largest) == 191
 
 
+# -- the address ------------------------------------------------------------------------------
+
+
+def test_the_address_says_what_is_shown(browser, files, page, variants) -> None:
+    page.evaluate("app.setLength(150)")
+    page.evaluate("app.moveMark(1, 60)")
+    page.evaluate("app.setPair(0.5, 0.25), app.setValue(70, 0.125)")
+    page.evaluate("app.timeline.go(4)")
+    page.select_option(".follow", "3")
+    page.select_option(".cell-edit", "cut")
+    page.select_option(".clamp", "output_gate 1")
+    page.check(".blind")
+    settled(page)
+    state = page.evaluate("app.address.state")
+    until(page, f"location.hash === '#{state}'")
+    first, told = (
+        numbers(page, "app.runs[0].scattered.answers"),
+        page.evaluate("app.runs[0].answer"),
+    )
+    inputs, marks = shown(page)
+    address = page.url
+    with opened(browser, files["robust"], fragment=address.split("#")[1]) as other:
+        assert other.evaluate("app.address.state") == state
+        np.testing.assert_allclose(shown(other)[0], inputs, rtol=0, atol=1e-6)
+        assert shown(other)[1] == marks == page.evaluate("app.sequence.marks")
+        assert other.evaluate("app.runs[0].answer") == pytest.approx(told, abs=1e-5)
+        np.testing.assert_array_equal(numbers(other, "app.runs[0].scattered.answers"), first)
+        assert other.text_content(".edits-text") == page.text_content(".edits-text")
+
+
+@pytest.mark.parametrize(
+    "fragment",
+    [
+        *("nonsense", "T=-5&marks=3&values=a:b&moment=x&cells=99&edits=88cut.q1", "%E0%A4%A"),
+        "T=99999999&marks=5000,9000&values=1:7,999999:1&draw=1e9&moment=99999999999",
+    ],
+)
+def test_an_address_that_makes_no_sense_breaks_nothing(
+    browser, files, variants, fragment: str
+) -> None:
+    with opened(browser, files["robust"], fragment=fragment) as page:
+        assert 11 <= page.evaluate("app.sequence.length") <= 440
+        assert_consistent(page, variants["robust"].network)
+
+
+def test_changes_are_undone_one_by_one_or_all(page) -> None:
+    assert page.locator("#undo").is_disabled()
+    states = [page.evaluate("app.address.state")]
+    for change in ("app.setPair(0.5, 0.25)", "app.runs[0].editCell(2, 'cut')", "app.setLength(30)"):
+        page.evaluate(change)
+        settled(page)
+        until(page, f"app.address.past.length === {len(states) + 1}")
+        states.append(page.evaluate("app.address.state"))
+    page.click("#undo")
+    settled(page)
+    assert page.evaluate("app.address.state") == states[2]
+    page.locator("#theme").press("Control+z")
+    settled(page)
+    assert page.evaluate("app.address.state") == states[1]
+    page.evaluate("app.setLength(50)")
+    page.click("#reset")
+    settled(page)
+    assert page.evaluate("app.address.state") == states[0]
+    assert page.locator("#reset").is_disabled()
+
+
+def test_a_dot_of_the_scatter_is_a_sequence(page) -> None:
+    answer, target = page.evaluate(
+        "[app.runs[0].scattered.answers[37], app.runs[0].scattered.targets[37]]"
+    )
+    page.evaluate("app.setFresh(37)")
+    settled(page)
+    assert page.evaluate("app.runs[0].answer") == pytest.approx(answer, abs=1e-9)
+    assert page.evaluate("app.target") == pytest.approx(target, abs=1e-12)
+    page.click("#fresh")
+    settled(page)
+    page.locator(".dots").scroll_into_view_if_needed()
+    box = page.locator(".dots").bounding_box()
+    x, y = page.evaluate(  # the dot of the largest target, which has no other on top
+        "(() => { const { scatter_, scattered } = app.runs[0];"
+        " const k = scattered.targets.indexOf(Math.max(...scattered.targets));"
+        " const { x, y } = scatter_.box(scatter_.canvas.clientWidth);"
+        " return [x(scattered.targets[k]), y(scattered.answers[k])]; })()"
+    )
+    largest = page.evaluate("Math.max(...app.runs[0].scattered.targets)")
+    page.mouse.click(box["x"] + x, box["y"] + y)
+    settled(page)
+    assert page.evaluate("app.target") == pytest.approx(largest, abs=1e-3)
+
+
 # -- changes by hand --------------------------------------------------------------------------
 
 

@@ -21,7 +21,20 @@ from longlag.learning.training import Run, check_run
 __all__ = ["page", "write_page"]
 
 ARITHMETIC = ("lstm", "tasks", "responses", "learn")  # in the page and in its workers
-INTERFACE = ("plot", "sequence", "network", "answer", "training", "run", "live", "story", "main")
+INTERFACE = (
+    *(
+        "plot",
+        "sequence",
+        "network",
+        "answer",
+        "training",
+        "run",
+        "live",
+        "story",
+        "address",
+        "main",
+    ),
+)
 MOST_RUNS = 2
 
 

@@ -2,6 +2,7 @@
 
 /* What the network answers: to this sequence, to fresh ones, to other values at the marks. */
 
+const DOT_REACH = 10; // px around a dot of the scatter
 const TERMS = 10; // cells whose terms are shown alone, at most
 const TERMS_HEIGHT = 120;
 const SHOWN = [-0.1, 1.1]; // the answers that are shown; targets lie in [0, 1], in both tasks
@@ -128,11 +129,15 @@ class ScatterPanel {
     this.ring = root.querySelector(".here");
     this.caption = root.querySelector(".scatter-text");
     root.querySelector(".others").addEventListener("click", () => this.app.drawOthers());
+    this.canvas.addEventListener("click", (event) => {
+      const dot = this.#dotAt(event);
+      if (dot !== null) this.app.setFresh(dot);
+    });
   }
 
   draw() {
     const { context, width } = clear(this.canvas, (w) => this.#height(w));
-    const box = this.#box(width);
+    const box = this.box(width);
     const { tolerance } = this.app.content;
     this.#axes(context, box);
     context.fillStyle = theme["network-light"];
@@ -150,10 +155,24 @@ class ScatterPanel {
     this.#words(this.run.scattered);
   }
 
+  /** The number of the dot under the pointer, if there is one. */
+  #dotAt(event) {
+    const { left, top, width } = this.canvas.getBoundingClientRect();
+    const box = this.box(width);
+    const { answers, targets, finished } = this.run.scattered;
+    let [nearest, best] = [null, DOT_REACH];
+    for (let k = 0; k < finished; k++) {
+      const y = box.y(clamp(answers[k], ...SHOWN));
+      const far = Math.hypot(left + box.x(targets[k]) - event.clientX, top + y - event.clientY);
+      if (far < best) [nearest, best] = [k, far];
+    }
+    return nearest;
+  }
+
   /** Puts the ring, the sequence shown. */
   drawRing() {
     const width = widthOf(this.canvas);
-    const box = this.#box(width);
+    const box = this.box(width);
     this.ring.hidden = Number.isNaN(this.run.answer);
     this.ring.style.left = `${box.x(this.app.target)}px`;
     this.ring.style.top = `${box.y(clamp(this.run.answer, ...SHOWN))}px`;
@@ -163,7 +182,7 @@ class ScatterPanel {
     return Math.min(width * 0.82, 380);
   }
 
-  #box(width) {
+  box(width) {
     const [left, right] = [MARGIN.left, width - MARGIN.right];
     return frame([left, right], [this.#height(width) - 36, 8], SHOWN, SHOWN);
   }

@@ -179,7 +179,7 @@ class Source {
     Object.assign(this, { task, T, random, range: lengthRange(task, T) });
   }
 
-  /** A sequence {length, values, markers, target}. */
+  /** A sequence {length, values, markers, marks, target}. */
   draw() {
     const { task, T, random, range } = this;
     const length = drawWhole(random, ...range);
@@ -188,7 +188,7 @@ class Source {
     const marks = drawMarks(task, T, random);
     setMarkers(task, length, marks, markers);
     const target = rightAnswer(task, ...countedValues(task, values, marks));
-    return { length, values, markers, target };
+    return { length, values, markers, marks, target };
   }
 
   batch(size) {

@@ -27,6 +27,7 @@ class App {
     this.sequencePanel = new SequencePanel(this);
     this.live = new LivePanel(this);
     this.story = new Story(this);
+    this.address = new Address(this);
     this.load(this.saved);
     new ResizeObserver(() => this.changed("drawing")).observe(document.getElementById("main"));
   }
@@ -39,7 +40,8 @@ class App {
     const cells = Math.max(...content.runs.map((run) => run.hidden));
     const { length, longest } = content;
     this.longest = Math.max(length, Math.min(longest, Math.floor(MOST_STATES / cells)));
-    this.random = makeRandom(1);
+    this.draw = 0; // the number of the draw that the sequence comes from
+    this.touched = new Map(); // values that were changed since, by step
     this.scatterSeed = 1;
     this.cursor = 0;
     this.sequence = {
@@ -56,6 +58,7 @@ class App {
     do this.drawSequence();
     while (!this.#isTelling());
     this.cursor = (Math.max(...this.sequence.marks) + length) >> 1;
+    this.address.load();
     this.changed("drawing");
     this.frame();
   }
@@ -112,6 +115,7 @@ class App {
   setValue(position, value) {
     const [low, high] = valueRange(this.task);
     this.sequence.values[position] = clamp(value, low, high);
+    this.touched.set(position, this.sequence.values[position]);
     this.changed("sequence");
   }
 
@@ -133,10 +137,39 @@ class App {
   }
 
   drawSequence() {
-    const { sequence, task } = this;
-    drawValues(task, this.longest, this.random, sequence.values);
-    sequence.marks = drawMarks(task, sequence.length, this.random);
+    this.draw += 1;
+    const random = this.#values();
+    this.sequence.marks = drawMarks(this.task, this.sequence.length, random);
     this.changed("sequence", "moment", "scale", "fresh");
+  }
+
+  /** Takes the values of draw number `draw`; the generator from there on. */
+  #values() {
+    const random = makeRandom(this.draw);
+    drawValues(this.task, this.longest, random, this.sequence.values);
+    this.touched.clear();
+    return random;
+  }
+
+  /** Shows a sequence of a draw, with some values changed, by step; marks move to where they may
+   * stand. */
+  setSequence({ length, draw, marks, values }) {
+    this.draw = draw;
+    this.#values();
+    this.sequence.length = length;
+    this.sequence.marks = legalMarks(this.task, length, marks);
+    this.cursor = Math.min(this.cursor, length - 1);
+    for (const [t, value] of values) this.setValue(t, value);
+    this.changed("sequence", "scale", "fresh");
+  }
+
+  /** Shows one of the fresh sequences. */
+  setFresh(index) {
+    const source = new Source(this.task, this.sequence.length, makeRandom(this.scatterSeed));
+    const { length, values, marks } = source.batch(index + 1)[index];
+    const shown = Math.min(length, this.longest);
+    const changed = new Map([...values.subarray(0, shown)].map((value, t) => [t, value]));
+    this.setSequence({ length: shown, draw: this.draw, marks, values: changed });
   }
 
   setLength(length) {
@@ -170,6 +203,7 @@ class App {
     const what = this.pending;
     this.pending = new Set();
     const { sequence, task, runs } = this;
+    if (what.size) this.address.note();
     const computed = ["sequence", "moment"].some((name) => what.has(name));
     setLens(this.magnified, sequence.length, sequence.marks);
     if (computed) {
