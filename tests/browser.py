@@ -70,8 +70,8 @@ def settled(page: Any) -> None:
     until(
         page,
         "app.pending.size === 0 && app.runs.every((run) => run.effects &&"
-        " ['scatter', 'surface'].every((kind) => {"
-        " const result = kind === 'scatter' ? run.scattered : run.surface;"
+        " ['scatter', 'surface', 'lengths'].every((kind) => {"
+        " const result = kind === 'scatter' ? run.scattered : run[kind];"
         " return result && result.done && result.id === run.waiting[kind]; }))",
     )
 

@@ -599,6 +599,22 @@ def test_the_answer_is_a_sum_of_terms(calculator, variants) -> None:
     assert sum(term for _, term in largest) == 191
 
 
+def test_errors_are_shown_at_other_lengths(page, variants) -> None:
+    network = doubled(variants["robust"].network)
+    lengths = page.evaluate("app.runs[0].lengths.lengths")
+    assert [lengths[0], lengths[4], lengths[-1]] == [25, 100, 400]
+    for k in (0, 8):
+        fresh, ends = stacked(drawn(page, "app.task", lengths[k], 64, 1))
+        targets = np.array([s["target"] for s in drawn(page, "app.task", lengths[k], 64, 1)])
+        off = np.abs(network.predict(fresh, ends) - targets)
+        right, error = page.evaluate(
+            f"[app.runs[0].lengths.right[{k}], app.runs[0].lengths.errors[{k}]]"
+        )
+        assert right == np.mean(off <= 0.04)
+        assert error == pytest.approx(np.sqrt(np.mean(off**2)), abs=1e-9)
+    assert "at T = 400" in page.text_content(".lengths-text")
+
+
 # -- the address ------------------------------------------------------------------------------
 
 

@@ -34,7 +34,8 @@ LEAKY = [
     *("--max-iterations", 3000),
 ]
 SETTLED = """app.pending.size === 0 && app.runs.every((run) =>
-  run.effects && run.surface?.done && run.surface.id === run.waiting.surface &&
+  run.effects && run.lengths?.done && run.lengths.id === run.waiting.lengths &&
+  run.surface?.done && run.surface.id === run.waiting.surface &&
   run.scattered?.done && run.scattered.id === run.waiting.scatter)"""
 
 # A drag of the first marked value: traces computed, all that changes with them drawn, layout done.

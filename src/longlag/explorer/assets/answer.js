@@ -231,6 +231,66 @@ class ScatterPanel {
   }
 }
 
+const LENGTHS_HEIGHT = 150;
+
+/** The share of right answers, and their error, at lengths beyond those of the training. */
+class LengthsPanel {
+  constructor(root, run) {
+    this.run = run;
+    this.app = run.app;
+    this.canvas = root.querySelector(".over-lengths");
+    this.caption = root.querySelector(".lengths-text");
+  }
+
+  draw() {
+    const { context, width } = clear(this.canvas, LENGTHS_HEIGHT);
+    const { length } = this.app.content;
+    const ends = [Math.log(length / 4), Math.log(length * 4)];
+    const sides = [MARGIN.left, width - MARGIN.right - 8];
+    const box = frame(sides, [LENGTHS_HEIGHT - 36, 8], ends, [0, 1]);
+    const x = (T) => box.x(Math.log(T));
+    for (const share of [0, 0.5, 1]) {
+      rule(context, box.left, box.right, box.y(share), theme.grid);
+      write(context, `${100 * share} %`, box.left - 6, box.y(share), "right");
+    }
+    for (const times of [0.25, 0.5, 1, 2, 4]) {
+      const T = Math.round(length * times);
+      line(context, [x(T), x(T)], [box.bottom, box.bottom + 3], theme.axis);
+      write(context, number(T), x(T), box.bottom + 5, "center", "top");
+    }
+    write(context, "T", (box.left + box.right) / 2, box.bottom + 20, "center", "top");
+    const trained = [x(length), x(this.app.task.lengths[1])];
+    context.fillStyle = theme["network-light"];
+    context.globalAlpha = 0.4;
+    context.fillRect(trained[0] - 1, box.top, trained[1] - trained[0] + 2, box.bottom - box.top);
+    context.globalAlpha = 1;
+    if (this.run.lengths) this.#points(context, x, box.y);
+    this.#words();
+  }
+
+  #points(context, x, y) {
+    const { lengths, right } = this.run.lengths;
+    line(context, lengths.map(x), right.map(y), theme.network, 2);
+    context.fillStyle = theme.network;
+    lengths.forEach((T, k) => {
+      context.beginPath();
+      context.arc(x(T), y(right[k]), 3.5, 0, 2 * Math.PI);
+      context.fill();
+    });
+  }
+
+  #words() {
+    if (!this.run.lengths) return;
+    const { lengths, right, errors } = this.run.lengths;
+    const last = lengths.length - 1;
+    const at = (k) => `${percent(right[k])} at T = ${number(lengths[k])}`;
+    const text = `${at(0)}, ${at(last >> 1)}, ${at(last)}`;
+    const error = `root mean squared error there ${short(errors[last])}`;
+    this.caption.textContent = `Right: ${text}; ${error}.`;
+    this.canvas.setAttribute("aria-label", `Right answers against length. ${text}`);
+  }
+}
+
 const BANDS = 20; // a band of colours is 0.05 wide
 const SMOOTH = 7; // image points between two of the computed ones
 

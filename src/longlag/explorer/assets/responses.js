@@ -5,6 +5,8 @@
  * question can go first.
  */
 
+const LENGTHS = 9; // at which errors are shown
+
 /** Answers to n fresh sequences, the shortest of T steps.
  *
  * Fills `result` in place: answers and targets (n,); at the end `responds`, correlations (H,) of
@@ -89,6 +91,32 @@ function meanHidden(network, task, T, n) {
     state.hidden.forEach((h, j) => (sum[j] += h / n));
   }
   return sum;
+}
+
+/** How the answers fare at other lengths, from a quarter of T to four times as long: `result.lengths`,
+ * rising, and at each the root mean squared error of n fresh sequences, `result.errors`, and the
+ * share within the tolerance, `result.right`. */
+function* overLengths(network, task, T, n, tolerance, result) {
+  const state = makeState(network.hidden);
+  const wanted = Array.from({ length: LENGTHS }, (_, k) => T * 4 ** ((2 * k) / (LENGTHS - 1) - 1));
+  const lengths = wanted.map((length) => Math.max(task.shortest, Math.round(length)));
+  Object.assign(result, { lengths: [...new Set(lengths)], errors: [], right: [] });
+  for (const shortest of result.lengths) {
+    const source = new Source(task, shortest, makeRandom(1));
+    let [squares, right] = [0, 0];
+    for (let k = 0; k < n; k++) {
+      const { length, values, markers, marks, target } = source.draw();
+      holdAfter(network, marks);
+      state.cell.fill(0);
+      state.hidden.fill(0);
+      yield* inParts(network, state, values, markers, 0, length);
+      const off = Math.abs(readAnswer(network, state.hidden) - target);
+      squares += off ** 2;
+      if (off <= tolerance) right += 1;
+    }
+    result.errors.push(Math.sqrt(squares / n));
+    result.right.push(right / n);
+  }
 }
 
 /** What cutting each cell does to the answers: `result.effects` (H,), the root mean square of the

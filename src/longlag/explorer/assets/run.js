@@ -18,6 +18,7 @@ class RunView {
     this.limits = null; // of the colour scales of states
     this.scattered = null; // what the worker said of fresh sequences
     this.surface = null; // and of other values
+    this.lengths = null; // and of other lengths
     this.responds = null; // correlations of the cells, and the ranges of their last states, over
     this.ranges = null; // fresh sequences
     this.effects = null; // what cutting each cell does to the answers of the final network
@@ -26,9 +27,9 @@ class RunView {
     this.asked = {}; // when, in ms
     this.open = {}; // whether an answer is on its way
     this.again = false; // whether the surface has changed since it was asked for
-    this.waiting = { scatter: 0, surface: 0, cells: 0 }; // the latest question of each kind
+    this.waiting = { scatter: 0, surface: 0, cells: 0, lengths: 0 }; // the latest question of each kind
     this.#build();
-    this.worker = startWorker(["lstm.js", "tasks.js", "responses.js", "worker.js"]);
+    this.worker = startWorker(["lstm.js", "tasks.js", "responses.js", "learn.js", "worker.js"]);
     if (this.worker) {
       this.worker.onmessage = ({ data }) => this.#answered(data);
       this.worker.onerror = () => this.#failed();
@@ -60,6 +61,7 @@ class RunView {
     this.answer_ = new AnswerPanel(find("answer"), this);
     this.surface_ = new SurfacePanel(find("surface"), this);
     this.scatter_ = new ScatterPanel(find("scatter"), this);
+    this.lengths_ = new LengthsPanel(find("lengths"), this);
     this.curve_ = new CurvePanel(find("curve"), this);
     document.getElementById("main").append(root);
   }
@@ -110,6 +112,7 @@ class RunView {
     this.#widenLimits();
     this.ask("surface");
     if (what.has("moment") || what.has("fresh")) this.ask("scatter");
+    if (what.has("moment") && !this.about.learning) this.ask("lengths");
   }
 
   /** The network with all that was changed by hand. */
@@ -185,6 +188,9 @@ class RunView {
     const quick = learning ? QUICK : 1;
     if (kind === "scatter") {
       Object.assign(question, { n: FRESH / quick, seed: app.scatterSeed });
+    } else if (kind === "lengths") {
+      const { length: trained, tolerance } = app.content;
+      Object.assign(question, { n: CUT, length: trained, tolerance });
     } else if (kind === "cells") {
       Object.assign(question, { n: CUT / quick, seed: 1, length: app.content.length });
     } else {
@@ -207,6 +213,10 @@ class RunView {
       this.scattered = result;
       if (result.done) Object.assign(this, { responds: result.responds, ranges: result.ranges });
       this.app.changed(result.done ? "drawing" : "results");
+    } else if (result.kind === "lengths") {
+      if (!result.done) return;
+      this.lengths = result;
+      this.app.changed("results");
     } else if (result.kind === "cells") {
       if (!result.done) return;
       this.effects = result.effects;
@@ -243,6 +253,7 @@ class RunView {
   drawResults() {
     this.surface_.draw();
     this.scatter_.draw();
+    this.lengths_.draw();
   }
 
   drawCursor() {

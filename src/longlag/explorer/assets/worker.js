@@ -9,7 +9,7 @@
 const SLICE = 12; // ms between two looks at the messages
 const EVERY = 100; // ms between two unfinished results
 
-const KINDS = ["surface", "scatter", "cells"]; // by urgency
+const KINDS = ["surface", "scatter", "cells", "lengths"]; // by urgency
 const jobs = {};
 let awake = false;
 
@@ -36,6 +36,9 @@ function begin(question, network) {
     return job(scatter(network, task, length, seed, result));
   }
   if (kind === "cells") return job(cutting(network, task, length, seed, afford.cells, result));
+  if (kind === "lengths") {
+    return job(overLengths(network, task, length, afford.scatter, question.tolerance, result));
+  }
   const answers = new Float64Array(afford.size ** 2).fill(NaN);
   Object.assign(result, { answers, size: afford.size });
   return job(surface(network, task, question.sequence, result));
