@@ -615,6 +615,33 @@ def test_errors_are_shown_at_other_lengths(page, variants) -> None:
     assert "at T = 400" in page.text_content(".lengths-text")
 
 
+def test_states_are_saved_as_a_table(page, variants, tmp_path: Path) -> None:
+    with page.expect_download() as saving:
+        page.click(".save")
+    saving.value.save_as(tmp_path / "states.csv")
+    assert saving.value.suggested_filename == "robust.csv"
+    table = np.genfromtxt(tmp_path / "states.csv", delimiter=",", names=True)
+    inputs, _ = shown(page)
+    network = doubled(variants["robust"].network)
+    states = network.states(inputs[None])
+    np.testing.assert_array_equal(table["value"], inputs[:, 0])
+    np.testing.assert_allclose(table["c3"], states["cell"][0, :, 2], rtol=0, atol=1e-9)
+    np.testing.assert_allclose(table["f8"], states["forget_gate"][0, :, 7], rtol=0, atol=1e-9)
+    assert table["answer"][-1] == pytest.approx(network.predict(inputs[None])[0], abs=1e-9)
+
+
+def test_the_cursor_walks_through_time_and_halts(page) -> None:
+    page.evaluate("app.setCursor(95)")
+    page.click("#walk")
+    until(page, "app.sequencePanel.walking === null")
+    assert page.evaluate("app.cursor") == 99
+    page.click("#walk")
+    until(page, "app.cursor > 1 && app.cursor < 90")
+    assert page.text_content("#walk") == "Halt"
+    page.click("#walk")
+    assert page.locator("#walk").get_attribute("aria-pressed") == "false"
+
+
 # -- the address ------------------------------------------------------------------------------
 
 

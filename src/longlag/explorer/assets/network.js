@@ -95,6 +95,9 @@ class NetworkPanel {
     });
     this.blind.addEventListener("change", () => run.edit({ blind: this.blind.checked }));
     this.undo.addEventListener("click", () => run.edit(NO_EDITS));
+    this.edits.querySelector(".save").addEventListener("click", () => {
+      save(`${run.about.name}.csv`, statesTable(run.trace, this.app.sequence, run.about.hidden));
+    });
     this.maps.addEventListener("keydown", (event) => {
       if (event.key !== "Delete") return;
       run.editCell(run.followed, run.edits.cells[run.followed] === "cut" ? "" : "cut");
@@ -359,6 +362,28 @@ class NetworkPanel {
     bias.append(...texts.map((text) => element("td", text)));
     this.table.replaceChildren(head, ...rows, bias);
   }
+}
+
+/** The states of a sequence as a table, a row a step: value, marker, the answer if asked then, and
+ * all states and gates of each cell. */
+function statesTable(trace, { values, markers, length }, H) {
+  const cells = STATES.flatMap((name) =>
+    Array.from({ length: H }, (_, j) => `${LETTERS[name]}${j + 1}`),
+  );
+  const rows = Array.from({ length }, (_, t) => [
+    ...[t, values[t], markers[t], trace.answers[t]],
+    ...STATES.flatMap((name) => [...trace[name].subarray(t * H, (t + 1) * H)]),
+  ]);
+  return [["step", "value", "marker", "answer", ...cells], ...rows].map((row) => row.join()).join("\n");
+}
+
+/** Gives a text to be saved as a file. */
+function save(name, text) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([`${text}\n`], { type: "text/csv" }));
+  link.download = name;
+  link.click();
+  URL.revokeObjectURL(link.href);
 }
 
 /** A state's or a gate's value, in words. */

@@ -3,6 +3,8 @@
 /* The sequence: bars for the values, pins for the marks, a ring at the time cursor. */
 
 const ASKED_HEIGHT = 88;
+const WALK_STEPS = 120; // of the cursor through time, about
+const WALK_EVERY = 80; // ms
 const RUN_COLOURS = ["network", "paper"]; // of the first run and of the second, in one plot
 const PLOT = { pins: 16, windows: 31, top: 44, bars: 96, bottom: 22 }; // px, from the top
 
@@ -34,11 +36,38 @@ class SequencePanel {
       box.value = this.app.sequence.length;
     });
     this.lengthFields = fields;
+    this.walker = document.getElementById("walk");
+    this.walker.addEventListener("click", () => (this.walking ? this.halt() : this.walk()));
     document.getElementById("fresh").addEventListener("click", () => this.app.drawSequence());
+  }
+
+  /** Takes the cursor through time, from where it is or, at the end, from the start. */
+  walk() {
+    const { app } = this;
+    const last = () => app.sequence.length - 1;
+    const every = Math.max(1, Math.round(last() / WALK_STEPS));
+    if (app.cursor === last()) app.setCursor(0);
+    this.walking = setInterval(() => {
+      app.setCursor(app.cursor + every);
+      if (app.cursor === last()) this.halt();
+    }, WALK_EVERY);
+    this.#label();
+  }
+
+  halt() {
+    clearInterval(this.walking);
+    this.walking = null;
+    this.#label();
+  }
+
+  #label() {
+    this.walker.textContent = this.walking ? "Halt" : "Walk";
+    this.walker.setAttribute("aria-pressed", String(Boolean(this.walking)));
   }
 
   /** Takes the lengths that sequences of the page's task may have. */
   load() {
+    this.halt();
     const { task, longest, sequence } = this.app;
     for (const field of this.lengthFields) {
       [field.min, field.max, field.value] = [task.shortest, longest, sequence.length];
