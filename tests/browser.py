@@ -32,7 +32,7 @@ def chromium() -> Iterator[Any]:
 
 
 @contextmanager
-def opened(browser: Any, file: Path, **settings: Any) -> Iterator[Any]:
+def opened(browser: Any, file: Path, fragment: str = "", **settings: Any) -> Iterator[Any]:
     """A page from disk. It must ask for nothing but itself and complain of nothing."""
     context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}} | settings)
     wrong: list[str] = []
@@ -41,13 +41,15 @@ def opened(browser: Any, file: Path, **settings: Any) -> Iterator[Any]:
     address = file.resolve().as_uri()
 
     def asked(request: Any) -> None:
-        if request.url != address and not request.url.startswith(("blob:", "data:")):
+        if request.url.partition("#")[0] != address and not request.url.startswith(
+            ("blob:", "data:")
+        ):
             wrong.append(f"asked for {request.url}")
 
     context.on("request", asked)
     page.on("console", lambda message: wrong.append(f"{message.type}: {message.text}"))
     page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.goto(address)
+    page.goto(f"{address}#{fragment}" if fragment else address)
     settled(page)
     yield page
     settled(page)
@@ -67,10 +69,18 @@ def settled(page: Any) -> None:
     """Waits until all that was asked for is drawn."""
     until(
         page,
-        "app.pending.size === 0 && app.runs.every((run) => ['scatter', 'surface'].every((kind) => {"
-        " const result = kind === 'scatter' ? run.scattered : run.surface;"
+        "app.pending.size === 0 && app.runs.every((run) => run.effects &&"
+        " ['scatter', 'surface', 'lengths'].every((kind) => {"
+        " const result = kind === 'scatter' ? run.scattered : run[kind];"
         " return result && result.done && result.id === run.waiting[kind]; }))",
     )
+
+
+def violations(page: Any) -> list[str]:
+    """What axe-core finds wrong with the page as it stands, for those who use it otherwise."""
+    axe = pytest.importorskip("axe_core_python.sync_playwright").Axe()
+    found = axe.run(page)["violations"]
+    return [f"{v['id']}: {node['html']}" for v in found for node in v["nodes"]]
 
 
 def numbers(page: Any, expression: str) -> np.ndarray:

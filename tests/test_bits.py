@@ -19,6 +19,9 @@ import pytest
 
 import longlag
 from longlag.kernel import load_kernel
+from longlag.learning.engine import choose
+from longlag.learning.rules import Minibatch, snapshot_due
+from longlag.learning.training import Training
 from longlag.studies.register import probe
 from longlag.sweeps.trial import Trial, perform
 from longlag.version import REVISION
@@ -45,7 +48,19 @@ SEED = 3
 
 def trained(case: str, engine: str) -> longlag.Run:
     name, settings = CASES[case]
-    return longlag.train(longlag.recipe(name, **settings), SEED, engine=engine)
+    recipe = longlag.recipe(name, **settings)
+    every = 1 if isinstance(recipe.rule, Minibatch) else None
+    training = Training(recipe, SEED, choose(engine), snapshot_every=every)
+    while training.stopped_by is None:
+        training.advance()
+    return training.run()
+
+
+def moments(run: longlag.Run) -> list[int]:
+    """The snapshots that are pinned, whenever else a training keeps some."""
+    if not isinstance(run.recipe.rule, Minibatch):
+        return sorted(run.snapshots)
+    return [k for k in run.snapshots if k in (0, run.iterations) or snapshot_due(k, 1.3)]
 
 
 def digest(run: longlag.Run) -> str:
@@ -53,7 +68,7 @@ def digest(run: longlag.Run) -> str:
     scores = [run.score, *(stop.fresh for stop in run.stops)]
     stops = [(stop.sequences, stop.window_mse, stop.window_mae) for stop in run.stops]
     arrays = (
-        *(array for pair in sorted(run.snapshots.items()) for array in pair),
+        *(part for k in moments(run) for part in (k, run.snapshots[k])),
         *run.network.parameters,
         run.history.train_losses,
         run.history.test_curve,

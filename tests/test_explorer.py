@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import longlag
-from browser import chromium, numbers, opened, settled, until
+from browser import chromium, numbers, opened, settled, until, violations
 from longlag import cli, explorer
 from longlag.files import to_json
 from longlag.learning.training import Run
@@ -154,6 +154,15 @@ def drawn(page: Any, task: str, T: int, n: int, seed: int) -> list[dict[str, Any
     return found
 
 
+def stacked(sequences: list[dict[str, Any]]) -> tuple[np.ndarray, np.ndarray]:
+    """Drawn sequences as one batch: inputs (n, T, 2), with zeros after the ends, lengths (n,)."""
+    lengths = np.array([sequence["length"] for sequence in sequences])
+    inputs = np.zeros((len(sequences), lengths.max(), 2))
+    for row, sequence in zip(inputs, sequences, strict=True):
+        row[: sequence["length"]] = sequence["inputs"]
+    return inputs, lengths
+
+
 @pytest.mark.parametrize("name", VARIANTS)
 def test_states_and_answers_are_the_references(browser, files, variants, name: str) -> None:
     network = doubled(variants[name].network)
@@ -269,10 +278,7 @@ def test_the_scatter_and_the_surface_are_the_references(browser, files, variants
         inputs, marks = shown(page)
         caption = page.text_content(".scatter-text")
     assert len(answers) == 512
-    lengths = np.array([sequence["length"] for sequence in fresh])
-    padded = np.zeros((512, lengths.max(), 2))
-    for row, sequence in zip(padded, fresh, strict=True):
-        row[: sequence["length"]] = sequence["inputs"]
+    padded, lengths = stacked(fresh)
     np.testing.assert_allclose(answers, network.predict(padded, lengths), rtol=0, atol=1e-9)
     assert targets.tolist() == [sequence["target"] for sequence in fresh]
     last = network.forward(padded, lengths).c[lengths, np.arange(512)]
@@ -423,6 +429,7 @@ def test_length_changes_up_to_four_times_the_training(page, variants) -> None:
     assert_consistent(page, variants["robust"].network)
     assert "440 to 484 steps" in page.text_content(".scatter-text")
     np.testing.assert_array_equal(shown(page)[0][:100, 0], before)
+    assert box.input_value() == "440"
     box.fill("3")
     box.press("Enter")
     until(page, "app.sequence.length === 11")
@@ -448,7 +455,7 @@ def test_new_sequences(page, variants) -> None:
 
 
 def test_maps_tell_their_numbers(page) -> None:
-    page.locator(".maps canvas").nth(3).scroll_into_view_if_needed()
+    page.select_option(".sort", "number")
     canvas = page.evaluate_handle("app.runs[0].network_.canvases.hidden.canvas")
     canvas.scroll_into_view_if_needed()
     box = canvas.bounding_box()
@@ -486,7 +493,7 @@ def test_heat_maps_have_the_colours_of_their_values(calculator) -> None:
                 const copy = document.createElement("canvas").getContext("2d");
                 copy.drawImage(canvas, x * ratio, y * ratio, 1, 1, 0, 0, 1, 1);
                 const data = copy.getImageData(0, 0, 1, 1).data;
-                const scale = name === "cell" ? stateScale(run.limits[name]) : gateScale();
+                const scale = name === "cell" ? stateScale(run.limits[name]) : gateScale(100);
                 const word = colourOf(scale, run.trace[name][{step} * 8 + {cell}], 0);
                 return [[...data], [...new Uint8Array(Uint32Array.of(word).buffer)]];
                 }})()"""
@@ -509,16 +516,39 @@ def test_cells_are_sorted_by_how_they_respond(page, variants) -> None:
     page.select_option(".sort", "number")
     settled(page)
     assert page.evaluate("app.runs[0].network_.order") == list(range(8))
-    assert page.evaluate("app.runs[0].followed") == int(np.argmax(target))
     page.select_option(".follow", "5")
     settled(page)
     assert page.evaluate("app.runs[0].followed") == 5
     page.click("details summary")
-    until(page, "document.querySelectorAll('.cells tr').length === 9")
+    until(page, "document.querySelectorAll('.cells tr').length === 10")
     row = page.locator(".cells tr").nth(1).locator("td").all_text_contents()
     assert row[0] == "1"
-    assert float(row[4]) == pytest.approx(change[0], abs=5.01e-4)
+    assert float(row[5]) == pytest.approx(change[0], abs=5.01e-4)
     assert page.locator(".cells tr.followed td").first.text_content() == "6"
+
+
+def without_cell(network: LSTM, cell: int) -> LSTM:
+    """The network in which neither the other cells nor the answer see a cell."""
+    Wh, Wy = (array.copy() for array in (network.parameters.Wh, network.parameters.Wy))
+    Wh[cell], Wy[cell] = 0, 0
+    return replace(network, parameters=network.parameters._replace(Wh=Wh, Wy=Wy))
+
+
+def test_the_cell_followed_is_the_one_that_the_final_network_needs_most(page, variants) -> None:
+    network = doubled(variants["robust"].network)
+    fresh = stacked(drawn(page, "app.task", 100, 64, 1))
+    whole = network.predict(*fresh)
+    gaps = [without_cell(network, j).predict(*fresh) - whole for j in range(8)]
+    expected = [np.sqrt(np.mean(gap**2)) for gap in gaps]
+    np.testing.assert_allclose(numbers(page, "app.runs[0].effects"), expected, atol=1e-9)
+    needed = int(np.argmax(expected))
+    assert page.evaluate("app.runs[0].followed") == needed
+    page.locator("#moment").press("Home")  # the same one through the training
+    settled(page)
+    assert page.evaluate("app.runs[0].followed") == needed
+    page.select_option(".sort", "cut")
+    settled(page)
+    assert page.evaluate("app.runs[0].network_.order") == np.argsort(expected)[::-1].tolist()
 
 
 def test_the_carried_value_is_the_followed_cells(calculator, variants) -> None:
@@ -531,9 +561,281 @@ def test_the_carried_value_is_the_followed_cells(calculator, variants) -> None:
     assert held == pytest.approx(cell[later, j], abs=5.01e-4)
     assert end == pytest.approx(cell[-1, j], abs=5.01e-4)
     assert steps == 99 - later
-    fresh = drawn(calculator, "app.task", 100, 512, 1)
-    last = [network.states(s["inputs"][None])["cell"][0, -1, j] for s in fresh]
+    fresh, lengths = stacked(drawn(calculator, "app.task", 100, 512, 1))
+    last = network.forward(fresh, lengths).c[lengths, np.arange(512), j]
     assert drift == pytest.approx(100 * abs(cell[-1, j] - cell[later, j]) / np.ptp(last), abs=0.501)
+
+
+def test_the_answer_that_would_be_given_after_each_step(browser, files, variants) -> None:
+    for name in ("robust", "adding, one cell, no forget gate", "shown, sigmoid, chrono"):
+        network = doubled(variants[name].network)
+        with opened(browser, files[name]) as page:
+            inputs, _ = shown(page)
+            lengths = np.arange(1, len(inputs) + 1)
+            given = numbers(page, "app.runs[0].trace.answers")
+            repeated = np.repeat(inputs[None], len(lengths), axis=0)
+            expected = network.predict(repeated, lengths)
+            np.testing.assert_allclose(given, expected, rtol=0, atol=1e-9)
+            label = page.locator("#asked canvas").get_attribute("aria-label")
+            assert label.endswith(f"{expected[-1]:.3f} at the end")
+
+
+def test_the_answer_is_a_sum_of_terms(calculator, variants) -> None:
+    network = doubled(variants["robust"].network)
+    inputs, _ = shown(calculator)
+    terms = network.states(inputs[None])["hidden"][0, -1] * network.parameters.Wy[:, 0]
+    told = calculator.locator(".terms").get_attribute("aria-label").replace("−", "-")
+    bias, *cells, total = (float(x) for x in re.findall(r"-?\d\.\d+", told))
+    assert bias == pytest.approx(network.parameters.by[0], abs=5.01e-4)
+    np.testing.assert_allclose(cells, terms, rtol=0, atol=5.01e-4)
+    assert total == pytest.approx(network.predict(inputs[None])[0], abs=5.01e-4)
+    largest = calculator.evaluate(  # of twenty cells, those that count
+        "(() => { const hidden = Float64Array.from({length: 20}, (_, j) => j);"
+        " const network = { by: [1], Wy: new Float64Array(20).fill(1) };"
+        " const trace = { length: 1, hidden };"
+        " return termColumns({ about: { hidden: 20 }, trace, network }); })()"
+    )
+    assert [name for name, _ in largest] == ["bias", *map(str, range(12, 21)), "rest"]
+    assert sum(term for _, term in largest) == 191
+
+
+def test_errors_are_shown_at_other_lengths(page, variants) -> None:
+    network = doubled(variants["robust"].network)
+    lengths = page.evaluate("app.runs[0].lengths.lengths")
+    assert [lengths[0], lengths[4], lengths[-1]] == [25, 100, 400]
+    for k in (0, 8):
+        fresh, ends = stacked(drawn(page, "app.task", lengths[k], 64, 1))
+        targets = np.array([s["target"] for s in drawn(page, "app.task", lengths[k], 64, 1)])
+        off = np.abs(network.predict(fresh, ends) - targets)
+        right, error = page.evaluate(
+            f"[app.runs[0].lengths.right[{k}], app.runs[0].lengths.errors[{k}]]"
+        )
+        assert right == np.mean(off <= 0.04)
+        assert error == pytest.approx(np.sqrt(np.mean(off**2)), abs=1e-9)
+    assert "at T = 400" in page.text_content(".lengths-text")
+
+
+def test_states_are_saved_as_a_table(page, variants, tmp_path: Path) -> None:
+    with page.expect_download() as saving:
+        page.click(".save")
+    saving.value.save_as(tmp_path / "states.csv")
+    assert saving.value.suggested_filename == "robust.csv"
+    table = np.genfromtxt(tmp_path / "states.csv", delimiter=",", names=True)
+    inputs, _ = shown(page)
+    network = doubled(variants["robust"].network)
+    states = network.states(inputs[None])
+    np.testing.assert_array_equal(table["value"], inputs[:, 0])
+    np.testing.assert_allclose(table["c3"], states["cell"][0, :, 2], rtol=0, atol=1e-9)
+    np.testing.assert_allclose(table["f8"], states["forget_gate"][0, :, 7], rtol=0, atol=1e-9)
+    assert table["answer"][-1] == pytest.approx(network.predict(inputs[None])[0], abs=1e-9)
+
+
+def test_the_cursor_walks_through_time_and_halts(page) -> None:
+    page.evaluate("app.setCursor(95)")
+    page.click("#walk")
+    until(page, "app.sequencePanel.walking === null")
+    assert page.evaluate("app.cursor") == 99
+    page.click("#walk")
+    until(page, "app.cursor > 1 && app.cursor < 90")
+    assert page.text_content("#walk") == "Halt"
+    page.click("#walk")
+    assert page.locator("#walk").get_attribute("aria-pressed") == "false"
+
+
+# -- the address ------------------------------------------------------------------------------
+
+
+def test_the_address_says_what_is_shown(browser, files, page, variants) -> None:
+    page.evaluate("app.setLength(150)")
+    page.evaluate("app.moveMark(1, 60)")
+    page.evaluate("app.setPair(0.5, 0.25), app.setValue(70, 0.125)")
+    page.evaluate("app.timeline.go(4)")
+    page.select_option(".follow", "3")
+    page.select_option(".cell-edit", "cut")
+    page.select_option(".clamp", "output_gate 1")
+    page.check(".blind")
+    settled(page)
+    state = page.evaluate("app.address.state")
+    until(page, f"location.hash === '#{state}'")
+    first, told = (
+        numbers(page, "app.runs[0].scattered.answers"),
+        page.evaluate("app.runs[0].answer"),
+    )
+    inputs, marks = shown(page)
+    address = page.url
+    with opened(browser, files["robust"], fragment=address.split("#")[1]) as other:
+        assert other.evaluate("app.address.state") == state
+        np.testing.assert_allclose(shown(other)[0], inputs, rtol=0, atol=1e-6)
+        assert shown(other)[1] == marks == page.evaluate("app.sequence.marks")
+        assert other.evaluate("app.runs[0].answer") == pytest.approx(told, abs=1e-5)
+        np.testing.assert_array_equal(numbers(other, "app.runs[0].scattered.answers"), first)
+        assert other.text_content(".edits-text") == page.text_content(".edits-text")
+
+
+@pytest.mark.parametrize(
+    "fragment",
+    [
+        *("nonsense", "T=-5&marks=3&values=a:b&moment=x&cells=99&edits=88cut.q1", "%E0%A4%A"),
+        "T=99999999&marks=5000,9000&values=1:7,999999:1&draw=1e9&moment=99999999999",
+    ],
+)
+def test_an_address_that_makes_no_sense_breaks_nothing(
+    browser, files, variants, fragment: str
+) -> None:
+    with opened(browser, files["robust"], fragment=fragment) as page:
+        assert 11 <= page.evaluate("app.sequence.length") <= 440
+        assert_consistent(page, variants["robust"].network)
+
+
+def test_changes_are_undone_one_by_one_or_all(page) -> None:
+    assert page.locator("#undo").is_disabled()
+    states = [page.evaluate("app.address.state")]
+    for change in ("app.setPair(0.5, 0.25)", "app.runs[0].editCell(2, 'cut')", "app.setLength(30)"):
+        page.evaluate(change)
+        settled(page)
+        until(page, f"app.address.past.length === {len(states) + 1}")
+        states.append(page.evaluate("app.address.state"))
+    page.click("#undo")
+    settled(page)
+    assert page.evaluate("app.address.state") == states[2]
+    page.locator("#theme").press("Control+z")
+    settled(page)
+    assert page.evaluate("app.address.state") == states[1]
+    page.evaluate("app.setLength(50)")
+    page.click("#reset")
+    settled(page)
+    assert page.evaluate("app.address.state") == states[0]
+    assert page.locator("#reset").is_disabled()
+
+
+def test_a_dot_of_the_scatter_is_a_sequence(page) -> None:
+    answer, target = page.evaluate(
+        "[app.runs[0].scattered.answers[37], app.runs[0].scattered.targets[37]]"
+    )
+    page.evaluate("app.setFresh(37)")
+    settled(page)
+    assert page.evaluate("app.runs[0].answer") == pytest.approx(answer, abs=1e-9)
+    assert page.evaluate("app.target") == pytest.approx(target, abs=1e-12)
+    page.click("#fresh")
+    settled(page)
+    page.locator(".dots").scroll_into_view_if_needed()
+    box = page.locator(".dots").bounding_box()
+    x, y = page.evaluate(  # the dot of the largest target, which has no other on top
+        "(() => { const { scatter_, scattered } = app.runs[0];"
+        " const k = scattered.targets.indexOf(Math.max(...scattered.targets));"
+        " const { x, y } = scatter_.box(scatter_.canvas.clientWidth);"
+        " return [x(scattered.targets[k]), y(scattered.answers[k])]; })()"
+    )
+    largest = page.evaluate("Math.max(...app.runs[0].scattered.targets)")
+    page.mouse.click(box["x"] + x, box["y"] + y)
+    settled(page)
+    assert page.evaluate("app.target") == pytest.approx(largest, abs=1e-3)
+
+
+# -- changes by hand --------------------------------------------------------------------------
+
+
+def columns(gate: str, H: int = 8) -> slice:
+    """The columns of a gate."""
+    start = H * ("input_gate", "forget_gate", "output_gate").index(gate)
+    return slice(start, start + H)
+
+
+def clamped(network: LSTM, gate: str, at: int) -> LSTM:
+    """The network in which a gate of every cell is fixed."""
+    Wx, Wh, b = (array.copy() for array in network.parameters[:3])
+    Wx[:, columns(gate)] = Wh[:, columns(gate)] = 0
+    b[columns(gate)] = 800 if at else -800
+    return replace(network, parameters=network.parameters._replace(Wx=Wx, Wh=Wh, b=b))
+
+
+def blind(network: LSTM) -> LSTM:
+    """The network whose gates do not see the cells."""
+    Wh = network.parameters.Wh.copy()
+    Wh[:, :24] = 0
+    return replace(network, parameters=network.parameters._replace(Wh=Wh))
+
+
+def with_means(network: LSTM, cell: int, mean: float) -> LSTM:
+    """The network that sees a number in place of a cell's hidden state."""
+    Wh, b, Wy, by = (array.copy() for array in network.parameters[1:])
+    cut = without_cell(network, cell).parameters
+    b, by = b + mean * Wh[cell], by + mean * Wy[cell]
+    return replace(network, parameters=cut._replace(b=b, by=by))
+
+
+def test_a_network_is_changed_by_hand(page, variants) -> None:
+    network = doubled(variants["robust"].network)
+    inputs, _ = shown(page)
+    fresh, lengths = stacked(drawn(page, "app.task", 100, 512, 1))
+    sample, ends = stacked(drawn(page, "app.task", 100, 64, 1))
+    last = network.forward(sample, ends).h[ends, np.arange(64)]
+
+    def check(changed: LSTM, words: str) -> None:
+        settled(page)
+        answer = page.evaluate("app.runs[0].answer")
+        assert answer == pytest.approx(changed.predict(inputs[None])[0], abs=1e-9)
+        answers = numbers(page, "app.runs[0].scattered.answers")
+        np.testing.assert_allclose(answers, changed.predict(fresh, lengths), rtol=0, atol=1e-9)
+        assert words in page.text_content(".edits-text")
+        pair = app_pair(page)
+        corner = page.evaluate("app.runs[0].surface.answers[20]")
+        assert corner == pytest.approx(changed.predict(pair[None])[0], abs=1e-9)
+
+    page.select_option(".follow", "3")
+    page.select_option(".cell-edit", "cut")
+    check(without_cell(network, 3), "cell 4 cut")
+    page.select_option(".cell-edit", "mean")
+    check(with_means(network, 3, last[:, 3].mean()), "cell 4 seen at its mean")
+    page.select_option(".cell-edit", "")
+    page.select_option(".clamp", "forget_gate 1")
+    check(clamped(network, "forget_gate", 1), "f = 1 in all cells")
+    page.check(".blind")
+    check(blind(clamped(network, "forget_gate", 1)), "gates blind")
+    page.click(".as-learned")
+    check(network, "")
+    page.locator(".maps").press("Delete")
+    check(without_cell(network, 3), "cell 4 cut")
+    page.locator(".maps").press("Delete")
+    check(network, "")
+    assert page.locator(".as-learned").is_hidden()
+
+
+def app_pair(page: Any) -> np.ndarray:
+    """The inputs shown, with the values that the surface's lower right corner has."""
+    inputs, marks = shown(page)
+    inputs[marks, 0] = 1, 0
+    return inputs
+
+
+def test_a_cell_is_held_after_the_later_mark(page, variants) -> None:
+    network = doubled(variants["robust"].network)
+    page.select_option(".follow", "2")
+    page.select_option(".cell-edit", "held")
+    settled(page)
+
+    def answered(inputs: np.ndarray, marks: list[int]) -> float:
+        state = (np.zeros((1, 8)), np.zeros((1, 8)))
+        for t, x in enumerate(inputs):
+            gates, (c, h) = network.step(x[None], state)
+            if t > max(marks):
+                c[0, 2] = state[0][0, 2]
+                h[0, 2] = gates[0, 18] * np.tanh(c[0, 2])
+            state = c, h
+        return (state[1] @ network.parameters.Wy + network.parameters.by).item()
+
+    inputs, marks = shown(page)
+    assert page.evaluate("app.runs[0].answer") == pytest.approx(answered(inputs, marks), abs=1e-9)
+    corner = page.evaluate("app.runs[0].surface.answers[20]")
+    assert corner == pytest.approx(answered(app_pair(page), marks), abs=1e-9)
+    fresh = drawn(page, "app.task", 100, 3, 1)
+    answers = numbers(page, "app.runs[0].scattered.answers.subarray(0, 3)")
+    expected = [answered(s["inputs"], s["marks"]) for s in fresh]
+    np.testing.assert_allclose(answers, expected, rtol=0, atol=1e-9)
+    held = page.evaluate(
+        "[Math.max(...app.sequence.marks), 99].map((t) => app.runs[0].trace.cell[8 * t + 2])"
+    )
+    assert held[0] == held[1]
 
 
 # -- the time of the training -----------------------------------------------------------------
@@ -655,6 +957,7 @@ def test_text_is_readable_in_either_theme(browser, files, scheme: str) -> None:
     with opened(browser, files["robust"], color_scheme=scheme) as page:
         assert page.evaluate("document.documentElement.dataset.theme") == scheme
         page.click("details summary")
+        page.click("#help")
         page.locator(".pin").nth(0).press("Home")  # a note appears
         settled(page)
         assert page.locator("#sequence-note").is_visible()
@@ -699,6 +1002,23 @@ def test_a_phone_shows_it_without_scrolling_sideways(browser, files, variants, w
         assert page.evaluate("app.sequence.values[app.cursor]") == pytest.approx(0.5, abs=0.02)
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(browser, files, scheme: str) -> None:
+    with opened(browser, files["robust"], color_scheme=scheme, reduced_motion="reduce") as page:
+        assert violations(page) == []
+        for button in ("#help", "#live-open", "details summary"):
+            page.click(button)
+        page.select_option(".cell-edit", "cut")
+        page.evaluate("app.live.racers[1].preset.value = 'leaky', app.live.racers[1].fill()")
+        settled(page)
+        assert violations(page) == []
+        page.click("#story-open")
+        for _ in range(3):  # to where two networks are side by side
+            page.click("#story-next")
+        settled(page)
+        assert violations(page) == []
+
+
 def test_everything_has_a_name(calculator) -> None:
     nameless = calculator.evaluate(
         """() => [...document.querySelectorAll("button, input, select, canvas[role], [tabindex]")]
@@ -710,6 +1030,20 @@ def test_everything_has_a_name(calculator) -> None:
     for k in range(sliders.count()):
         for name in ("valuemin", "valuemax", "valuenow", "valuetext"):
             assert sliders.nth(k).get_attribute(f"aria-{name}")
+
+
+def test_the_first_screen_of_a_laptop_holds_what_matters(browser, files) -> None:
+    with opened(browser, files["robust"], viewport={"width": 1440, "height": 900}) as page:
+        for part in ("#sequence-plot", "#asked", ".carried", ".back", ".answer", ".terms"):
+            box = page.locator(part).bounding_box()
+            assert box["y"] + box["height"] <= 900, part
+        assert page.locator(".help").first.is_hidden()
+        page.click("#help")
+        settled(page)
+        assert page.locator("#sequence .help").first.is_visible()
+        assert page.locator("#help").get_attribute("aria-pressed") == "true"
+        page.click("#help")
+        settled(page)
 
 
 def test_every_panel_has_a_sentence_of_help(calculator) -> None:
@@ -797,16 +1131,99 @@ def test_long_sequences_are_drawn_with_all_their_spikes(browser, tmp_path: Path)
     with opened(browser, explorer.write_page({"long": run}, tmp_path / "long.html")) as page:
         words = page.evaluate(
             "(() => { const states = new Float64Array(600); states[434] = 1;"
-            " const words = heatWords(states, 600, [0], 100, stateScale({limit: 1, width: 1}));"
+            " const edges = timeScale(1e9, 600).columns(100);"
+            " const words = heatWords(states, [0], edges, stateScale({limit: 1, width: 1}));"
             " return new Set(words).size; })()"
         )
         assert words == 2
-        steps = page.evaluate("thinned((t) => (t === 434 ? 1 : t === 77 ? -1 : 0), 600, 100)")
+        steps = page.evaluate(
+            "thinned((t) => (t === 434 ? 1 : t === 77 ? -1 : 0),"
+            " timeScale(MARGIN.left + 100 + MARGIN.right, 600))"
+        )
         assert {77, 434} <= set(steps)
         assert len(steps) <= 200
         page.locator("#length").fill("2640")
         page.locator("#length").press("Enter")
         until(page, "app.sequence.length === 2640 && app.pending.size === 0")
+
+
+def test_the_marks_of_a_long_sequence_are_magnified(browser, tmp_path: Path) -> None:
+    few = {"max_iterations": 2, "test_every": 2, "test_size": 2, "batch_size": 1}
+    run = trained(min_length=1000, hidden=2, **few)
+    with opened(browser, explorer.write_page({"long": run}, tmp_path / "long.html")) as page:
+        mark = bar(page, page.evaluate("app.sequence.marks[1]"), 1)[0]
+        box = middle(page, ".pin >> nth=1")
+        assert mark == pytest.approx(box[0], abs=1)
+        page.evaluate("app.sequence.marks = [5, 400], app.changed('sequence')")
+        settled(page)
+        wide = "timeScale(700, 1000).wide"
+        assert page.evaluate(f"[5, 400, 409].every((t) => {wide}(t) > 3)")
+        assert page.evaluate(f"{wide}(200)") < 1
+        back = page.evaluate(
+            "(() => { const { x, step } = timeScale(1500, 1000);"
+            " return Array.from({length: 1000}, (_, t) => step(x(t))); })()"
+        )
+        assert back == list(range(1000))
+        edges = page.evaluate("[...timeScale(1e4, 1000).columns(9000)]")
+        assert edges == sorted(edges)
+        assert set(edges) == set(range(1001))  # no step is without a column
+        cursor = "getComputedStyle(document.querySelector('#asked .cursor')).left"
+        page.evaluate("app.setCursor(400), app.frame()")
+        at = page.evaluate(
+            f"[parseFloat({cursor}), timeScale(app.sequencePanel.asked.canvas"
+            ".clientWidth, 1000).x(400)]"
+        )
+        assert at[0] == pytest.approx(at[1], abs=0.6)
+        page.uncheck("#magnify")
+        settled(page)
+        assert page.evaluate(f"{wide}(400)") < 1
+
+
+def test_gates_are_told_by_how_far_they_are_from_shut_or_open(calculator) -> None:
+    texts = calculator.evaluate("[1e-4, 0.5, 1 - 2 ** -14, 1].map(gateText)")
+    assert texts == ["1.0e−4", "0.50", "1 − 6.1e−5", "1.0"]
+    for T, end in ((30, "1.0e−3"), (100, "1.0e−3"), (1000, "1.0e−4")):
+        ends = calculator.evaluate(f"gateScale({T}).ends")
+        assert ends == [end, f"1 − {end}"]
+        share = calculator.evaluate(f"gateScale({T}).share(1 - Math.min(0.001, 0.1 / {T}))")
+        assert share == pytest.approx(1)
+    assert calculator.evaluate("[-0.005, 5e-7, 0, 123456].map(tickText)") == [
+        *("−0.005", "5e−7", "0", "1e5"),
+    ]
+
+
+def test_what_is_written_is_input_gate_times_candidate(calculator, variants) -> None:
+    inputs, _ = shown(calculator)
+    states = doubled(variants["robust"].network).states(inputs[None])
+    expected = (states["input_gate"] * states["candidate"]).ravel()
+    found = numbers(calculator, "app.runs[0].trace.written")
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
+
+
+def test_the_surface_follows_while_a_value_is_dragged(page) -> None:
+    """A change at every frame: surfaces are shown before the last of them."""
+    shown_meanwhile = page.evaluate(
+        "(async () => { const seen = new Set(), run = app.runs[0];"
+        " for (let k = 0; k < 60; k++) { app.setValue(70, k / 60);"
+        "  await new Promise(requestAnimationFrame); seen.add(run.surface.id); }"
+        " return seen.size; })()"
+    )
+    assert shown_meanwhile > 2
+
+
+def test_a_page_says_that_weights_are_averaged(browser, calculator, tmp_path: Path) -> None:
+    assert "moving average of the weights" in calculator.text_content(".curve .legend")
+    plain = trained(average_decay=0, max_iterations=2)
+    with opened(browser, explorer.write_page({"a": plain}, tmp_path / "a.html")) as page:
+        assert "moving average" not in page.text_content(".curve .legend")
+
+
+def test_a_swipe_over_a_canvas_scrolls(calculator) -> None:
+    blocking = calculator.evaluate(
+        "[...document.querySelectorAll('canvas')].filter((canvas) =>"
+        " getComputedStyle(canvas).touchAction === 'none').length"
+    )
+    assert blocking == 0
 
 
 # -- the file and the command -----------------------------------------------------------------

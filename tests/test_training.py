@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
@@ -56,11 +56,13 @@ class Scripted:
     """Answers test sets as a script says; the weights count the updates.
 
     script: the wrong answers of each test set, in order (the last repeats). The right answers are
-    read from the inputs, by the paper's rules. nan_at: the iteration whose loss is NaN.
+    read from the inputs, by the paper's rules. nan_at: the iteration whose loss is NaN; loss: of
+    each iteration.
     """
 
     script: list[int] = field(default_factory=lambda: [0])
     nan_at: int | None = None
+    loss: Callable[[int], float] = float
     name: str = "scripted"
     isa: str | None = None
     lanes: int = 1
@@ -90,13 +92,19 @@ class Scripted:
                 return Learned(np.array([*losses, np.nan]), len(losses))
             learner.optimizer.step += 1
             learner.weights[:] = learner.optimizer.step
-            losses.append(float(learner.optimizer.step))
+            losses.append(self.loss(learner.optimizer.step))
         return Learned(np.array(losses), len(losses))
 
 
-def scripted(tiny: Recipe, *script: int, nan_at: int | None = None, **changes: Any) -> Training:
+def scripted(
+    tiny: Recipe,
+    *script: int,
+    nan_at: int | None = None,
+    loss: Callable[[int], float] = float,
+    **changes: Any,
+) -> Training:
     r = tiny.with_settings({"test_size": 2560, **changes})
-    return Training(r, 0, Scripted(list(script), nan_at))
+    return Training(r, 0, Scripted(list(script), nan_at, loss))
 
 
 def streams(r: Recipe, seed: int) -> list[np.random.Generator]:
@@ -463,13 +471,44 @@ def test_the_engine_stops_before_the_update(tiny: Recipe) -> None:
 
 
 @pytest.mark.parametrize("iterations", [500, 2000, 6000, 50_000])
-def test_snapshots_are_about_thirty_and_spaced_geometrically(iterations: int) -> None:
+def test_snapshots_are_spaced_geometrically(iterations: int) -> None:
     due = [k for k in range(1, iterations + 1) if snapshot_due(k)]
-    assert 20 <= len(due) + 2 <= 45
+    assert 45 <= len(due) + 2 <= 110
     assert due[0] == 1
-    ratios = [b / a for a, b in pairwise(due) if a >= 10]
-    assert max(ratios) < 1.45
-    assert min(ratios) > 1.15
+    ratios = [b / a for a, b in pairwise(due) if a >= 40]
+    assert max(ratios) < 1.15
+    assert min(ratios) > 1.05
+
+
+def falling(iteration: int) -> float:
+    """A loss that stays on a plateau and then falls fast, twentyfold."""
+    return 0.05 * float(np.clip(np.exp(-(iteration - 400) / 40), 0.05, 1))
+
+
+def test_one_more_snapshot_is_kept_whenever_the_smoothed_loss_has_fallen_by_a_tenth(
+    tiny: Recipe,
+) -> None:
+    training = scripted(tiny, 2560, test_every=100, max_iterations=900, loss=falling)
+    half = training.recipe, training.seed, training.engine
+    while training.iteration < 500:
+        training.advance()
+    state = training.state()
+    run = finish(training)
+    losses = run.history.train_losses
+    smoothed = {k: np.mean(losses[k - 50 : k]) for k in range(50, 901)}
+    lowest, expected = np.inf, []
+    for k in range(1, 900):
+        fell = k % 10 == 0 and k >= 50 and smoothed[k] < 0.9 * lowest
+        if snapshot_due(k) or fell:
+            expected.append(k)
+            lowest = min(lowest, smoothed.get(k, np.inf))
+    assert list(run.snapshots) == [0, *expected, 900]
+    fallen = [k for k in expected if not snapshot_due(k)]
+    assert 10 <= len(fallen) <= 40
+    assert all(400 <= k <= 600 for k in fallen)
+    again = Training(*half)
+    again.restore(state)
+    assert list(finish(again).snapshots) == list(run.snapshots)
 
 
 def test_snapshots_hold_the_weights_of_their_iteration(tiny: Recipe) -> None:

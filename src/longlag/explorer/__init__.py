@@ -1,8 +1,8 @@
 """The explorer: one page, opened from disk, on which to see a network think.
 
-`content.py` says what a run is, `assets/` what the page does with it: `tasks.js`, `lstm.js` and
-`responses.js` are the arithmetic, the same as that of `tasks/marked_pairs.py` and
-`networks/lstm.py`; the other files are the page.
+`content.py` says what a run is, `assets/` what the page does with it: `tasks.js`, `lstm.js`,
+`responses.js` and `learn.js` are the arithmetic, the same as that of `tasks/marked_pairs.py`,
+`networks/lstm.py` and `learning/`; the other files are the page.
 """
 
 from __future__ import annotations
@@ -20,8 +20,21 @@ from longlag.learning.training import Run, check_run
 
 __all__ = ["page", "write_page"]
 
-ARITHMETIC = ("lstm", "tasks", "responses")  # in the page and in its workers
-INTERFACE = ("plot", "sequence", "network", "answer", "training", "run", "main")
+ARITHMETIC = ("lstm", "tasks", "responses", "learn")  # in the page and in its workers
+INTERFACE = (
+    *(
+        "plot",
+        "sequence",
+        "network",
+        "answer",
+        "training",
+        "run",
+        "live",
+        "story",
+        "address",
+        "main",
+    ),
+)
 MOST_RUNS = 2
 
 
@@ -54,6 +67,7 @@ def page(runs: Mapping[str, Run]) -> str:
         "content": to_json(content.of(runs)).replace("<", "\\u003c"),
         "arithmetic": _scripts(ARITHMETIC),
         "worker": _asset("worker.js"),
+        "trainer": _asset("trainer.js"),
         "interface": _scripts(INTERFACE),
     }
     return re.sub(r"<!-- (\w+) -->", lambda match: parts[match[1]], _asset("page.html"))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from longlag.figures import curves, style, training_curve
+from longlag.figures.animation import chosen_iterations
 from longlag.figures.examples import LONGEST
 from longlag.learning.recipe import Recipe
 from longlag.learning.training import Run
@@ -18,7 +20,7 @@ from longlag.tasks.marked_pairs import FIRST_WINDOW, SHORTEST, MarkedPairs
 from longlag.tasks.score import TOLERANCE
 
 WEIGHT_BYTES = 900_000  # of all runs' snapshots: 1.2 MB in base64
-MOST_MOMENTS = 60
+MOST_MOMENTS = 120
 MOST_POINTS = 800  # of a curve
 
 
@@ -71,7 +73,7 @@ def _run(name: str, run: Run, task: MarkedPairs, most_bytes: int) -> dict[str, A
         "output": run.network.output,
         "forget_gate": run.network.forget_gate,
         "batch_size": recipe.batch_size,
-        "stopped_by": run.stopped_by,
+        "averaged": run.averaged,
         "score": score.as_dict(),
         "iterations": list(moments),
         "weights": base64.b64encode(weights.tobytes()).decode(),
@@ -89,8 +91,8 @@ def _notes(run: Run, task: MarkedPairs, moments: int) -> Iterable[str]:
         )
     elif moments < len(run.snapshots):
         yield (
-            f"Of {len(run.snapshots)} snapshots the page holds {moments}, spaced geometrically, "
-            "so that it stays below 1.5 MB."
+            f"Of {len(run.snapshots)} snapshots the page holds {moments}, chosen by how much "
+            "changes between them, so that it stays below 1.5 MB."
         )
     if run.stopped_by == "diverged":
         yield "The training of this run diverged."
@@ -105,19 +107,14 @@ def _notes(run: Run, task: MarkedPairs, moments: int) -> Iterable[str]:
 
 def _moments(run: Run, most_bytes: int) -> dict[int, np.ndarray]:
     """Flat parameters by iteration: the first, the last, and between them as many as there is room
-    for, spaced geometrically."""
+    for, chosen as the frames of the animation are."""
     final = {run.iterations: flatten(run.network.parameters)}
-    moments = dict(sorted((run.snapshots | final).items())) if run.snapshots else final
     room = most_bytes // (4 * len(final[run.iterations]))
-    most = max(1, min(MOST_MOMENTS, room))
-    if len(moments) <= most:
-        return moments
-    if most == 1:
+    most = min(MOST_MOMENTS, room)
+    if not run.snapshots or most < 2:
         return final
-    logs = np.log1p(list(moments))
-    wanted = np.linspace(logs[0], logs[-1], most)
-    nearest = {int(np.argmin(np.abs(logs - w))) for w in wanted}
-    return {k: moments[k] for index, k in enumerate(moments) if index in nearest}
+    moments = run.snapshots | final
+    return {k: moments[k] for k in chosen_iterations(replace(run, snapshots=moments), most)}
 
 
 def _curve(run: Run) -> dict[str, Any]:

@@ -58,10 +58,13 @@ class LearningRule(Part):
     Attributes:
         loss_every: iterations that a training loss is the mean of.
         unit: what an iteration is, in a word.
+        look_every: iterations between two looks at whether the loss has fallen so far that one
+            more snapshot is kept; None where there is no such look.
     """
 
     loss_every: ClassVar[int]
     unit: ClassVar[str]
+    look_every: ClassVar[int | None] = None
 
 
 # -- in batches -----------------------------------------------------------------------------------
@@ -73,6 +76,7 @@ class Minibatch(LearningRule):
 
     loss_every: ClassVar[int] = 1
     unit: ClassVar[str] = "iteration"
+    look_every: ClassVar[int | None] = 10
 
     draw_order: DrawOrder = setting("blocks", "training data: whole blocks, or the published order")
     batch_size: int = setting(8, "sequences in a batch", 1, 65536)
@@ -100,7 +104,7 @@ class Minibatch(LearningRule):
         return self.max_iterations
 
     def snapshot_due(self, iteration: int) -> bool:
-        return snapshot_due(iteration, 1.3)
+        return snapshot_due(iteration, 1.1)
 
     def learner(self, task: Task, network: Network, stop: Part, seed: int) -> MinibatchLearner:
         """A trial before its first iteration."""

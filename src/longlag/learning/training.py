@@ -28,6 +28,8 @@ from longlag.tasks.task import Batch, Task
 
 StoppedBy = Literal["target", "max_iterations", "diverged"]
 Observer = Callable[["Training"], None]
+SMOOTHED = 50  # losses in the mean whose fall by FALL is worth one more snapshot
+FALL = 0.9
 LEARNER = "learner_"  # before the names of a learner's own values, in a state
 
 
@@ -143,7 +145,8 @@ class Training:
     Args:
         recipe, seed: what is trained.
         engine: from `longlag.learning.engine.choose`.
-        snapshot_every: iterations between snapshots; geometric where not given.
+        snapshot_every: iterations between snapshots; where not given, geometric, and one more
+            whenever the smoothed loss has fallen by a tenth.
 
     Attributes:
         iteration: updates made.
@@ -174,6 +177,7 @@ class Training:
         self.score: Score | None = None
         self._waiting: list[float] = []  # losses that are in no mean yet
         self._snapshot_every = snapshot_every
+        self._lowest: float = np.inf  # smoothed loss at a snapshot
         self._snapshot()
 
     @property
@@ -220,13 +224,13 @@ class Training:
     def _marked(self) -> Callable[[], None]:
         """What puts the training back to where it is now."""
         put_learner_back = self.learner.marked()
-        known = (self.iteration, self.stopped_by, self.score, self.stops)
+        known = (self.iteration, self.stopped_by, self.score, self.stops, self._lowest)
         ends = len(self.losses), len(self.tests), len(self.snapshots)
         waiting, tests = self._waiting.copy(), self.tests
 
         def put_back() -> None:
             put_learner_back()
-            self.iteration, self.stopped_by, self.score, self.stops = known
+            self.iteration, self.stopped_by, self.score, self.stops, self._lowest = known
             self._waiting, self.tests = waiting, tests[: ends[1]]
             del self.losses[ends[0] :]
             for iteration in list(self.snapshots)[ends[2] :]:
@@ -242,7 +246,9 @@ class Training:
         n, done, first = len(data.lengths), 0, self.iteration
         while done < n:
             stop = done + 1
-            while stop < n and not self._snapshot_due(first + stop):
+            while stop < n and not (
+                self._snapshot_due(first + stop) or self._look_due(first + stop)
+            ):
                 stop += 1
             yield data.each(lambda a, piece=slice(done, stop): a[piece])
             done = stop
@@ -253,7 +259,7 @@ class Training:
         self._waiting += learned.losses[: learned.updates].tolist()
         if learned.updates < len(piece.lengths) and not self.learner.over:
             self.stopped_by = "diverged"
-        elif self._snapshot_due(self.iteration):
+        elif self._snapshot_due(self.iteration) or self._has_fallen():
             self._snapshot()
 
     def look(self) -> None:
@@ -360,8 +366,32 @@ class Training:
             return iteration % self._snapshot_every == 0
         return self.recipe.rule.snapshot_due(iteration)
 
+    def _look_due(self, iteration: int) -> bool:
+        every = self.recipe.rule.look_every
+        return self._snapshot_every is None and every is not None and iteration % every == 0
+
+    def _has_fallen(self) -> bool:
+        return self._look_due(self.iteration) and self._smoothed() < FALL * self._lowest
+
+    def _smoothed(self) -> float:
+        """The mean of the latest losses; infinite before there are enough of them."""
+        if self.iteration < SMOOTHED or self.recipe.rule.look_every is None:
+            return np.inf
+        older = max(0, SMOOTHED - len(self._waiting))
+        recent = self.losses[len(self.losses) - older :] + self._waiting[-SMOOTHED:]
+        return float(np.mean(recent))
+
+    def _lowest_kept(self) -> float:
+        """The lowest smoothed loss at a snapshot, from all losses."""
+        if self.recipe.rule.look_every is None:
+            return np.inf
+        kept = [k for k in self.snapshots if SMOOTHED <= k <= len(self.losses)]
+        means = [float(np.mean(self.losses[k - SMOOTHED : k])) for k in kept]
+        return min(means, default=np.inf)
+
     def _snapshot(self) -> None:
         self.snapshots[self.iteration] = self.learner.judged.copy()
+        self._lowest = min(self._lowest, self._smoothed())
 
     # -- the end --------------------------------------------------------------------------------
 
@@ -423,6 +453,7 @@ class Training:
         self.stopped_by = state["stopped_by"]
         self.score = None if state["score"] is None else Score(**state["score"])
         self._check()
+        self._lowest = self._lowest_kept()
         if isinstance(self.recipe.stop, Points):
             behind = [s for s, at in enumerate(self.learner.stops) if at >= 0 or self.stopped_by]
             self.stops = tuple(self.stop_at(s) for s in behind)

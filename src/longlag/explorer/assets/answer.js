@@ -2,6 +2,9 @@
 
 /* What the network answers: to this sequence, to fresh ones, to other values at the marks. */
 
+const DOT_REACH = 10; // px around a dot of the scatter
+const TERMS = 10; // cells whose terms are shown alone, at most
+const TERMS_HEIGHT = 120;
 const SHOWN = [-0.1, 1.1]; // the answers that are shown; targets lie in [0, 1], in both tasks
 
 class AnswerPanel {
@@ -10,11 +13,15 @@ class AnswerPanel {
     this.app = run.app;
     this.root = root;
     this.canvas = root.querySelector(".line");
+    this.terms = root.querySelector(".terms");
+    const ends = run.about.output === "sigmoid" ? "the sigmoid of this sum" : "a sum";
+    root.querySelector(".terms-title").textContent = `The answer as ${ends}`;
   }
 
   draw() {
     const { answer } = this.run;
     const { target, content } = this.app;
+    this.#drawTerms();
     const error = Math.abs(answer - target);
     const correct = error <= content.tolerance; // what is not a number is wrong
     for (const [name, value] of [["given", answer], ["right", target], ["error", error]]) {
@@ -38,6 +45,40 @@ class AnswerPanel {
       `Network ${number(answer, 3)}, target ${number(app.target, 3)}, error ${number(error, 3)}: ` +
       `${within} ${app.content.tolerance}.`
     );
+  }
+
+  /** The terms of the answer, each from where the one before has led. */
+  #drawTerms() {
+    const columns = termColumns(this.run);
+    let sum = 0;
+    const bars = columns.map(([name, term]) => [name, sum, (sum += term)]);
+    bars.push(["sum", 0, sum]);
+    const told = columns.map(([name, term]) => `${name} ${number(term, 3)}`).join(", ");
+    this.terms.setAttribute("aria-label", `Terms of the answer: ${told}; sum ${number(sum, 3)}`);
+    this.#drawBars(bars);
+  }
+
+  #drawBars(bars) {
+    const { context, width } = clear(this.terms, TERMS_HEIGHT);
+    const levels = bars.flatMap(([, from, to]) => [from, to]).filter(Number.isFinite);
+    const [low, high] = [Math.min(0, ...levels), Math.max(0.1, ...levels)];
+    const room = 0.08 * (high - low);
+    const ends = [low - room, high + room];
+    const { x, y } = frame([34, width - 4], [TERMS_HEIGHT - 20, 12], [0, bars.length], ends);
+    const every = tickStep(high - low, 3);
+    for (let value = Math.ceil(low / every) * every; value <= high + room; value += every) {
+      rule(context, 34, width - 4, y(value), theme.grid);
+      write(context, String(Number(value.toPrecision(3))).replace("-", "−"), 30, y(value), "right");
+    }
+    rule(context, 34, width - 4, y(0), theme.axis);
+    bars.forEach(([name, from, to], k) => {
+      const last = k === bars.length - 1;
+      context.fillStyle = theme[last ? "network" : to < from ? "mark" : "bar"];
+      const [left, wide] = [x(k + 0.14), x(k + 0.86) - x(k + 0.14)];
+      if (Number.isFinite(to)) context.fillRect(left, y(to), wide, y(from) - y(to) || 1);
+      if (!last) rule(context, x(k + 0.86), x(k + 1.14), y(to), theme.axis);
+      write(context, name, x(k + 0.5), TERMS_HEIGHT - 10, "center");
+    });
   }
 
   #drawLine(answer, target) {
@@ -67,6 +108,19 @@ class AnswerPanel {
   }
 }
 
+/** The terms of a run's answer as [name, term]: the bias, the largest of the cells', and the sum of
+ * the rest. */
+function termColumns({ network, trace, about }) {
+  const H = about.hidden;
+  const [bias, ...cells] = answerTerms(network, trace.hidden.subarray((trace.length - 1) * H));
+  const order = cells.map((_, j) => j).sort((a, b) => Math.abs(cells[b]) - Math.abs(cells[a]));
+  const alone = order.slice(0, H > TERMS ? TERMS - 1 : H).sort((a, b) => a - b);
+  const columns = [["bias", bias], ...alone.map((j) => [String(j + 1), cells[j]])];
+  const rest = order.filter((j) => !alone.includes(j)).reduce((sum, j) => sum + cells[j], 0);
+  if (alone.length < H) columns.push(["rest", rest]);
+  return columns;
+}
+
 class ScatterPanel {
   constructor(root, run) {
     this.run = run;
@@ -75,11 +129,15 @@ class ScatterPanel {
     this.ring = root.querySelector(".here");
     this.caption = root.querySelector(".scatter-text");
     root.querySelector(".others").addEventListener("click", () => this.app.drawOthers());
+    this.canvas.addEventListener("click", (event) => {
+      const dot = this.#dotAt(event);
+      if (dot !== null) this.app.setFresh(dot);
+    });
   }
 
   draw() {
     const { context, width } = clear(this.canvas, (w) => this.#height(w));
-    const box = this.#box(width);
+    const box = this.box(width);
     const { tolerance } = this.app.content;
     this.#axes(context, box);
     context.fillStyle = theme["network-light"];
@@ -97,10 +155,24 @@ class ScatterPanel {
     this.#words(this.run.scattered);
   }
 
+  /** The number of the dot under the pointer, if there is one. */
+  #dotAt(event) {
+    const { left, top, width } = this.canvas.getBoundingClientRect();
+    const box = this.box(width);
+    const { answers, targets, finished } = this.run.scattered;
+    let [nearest, best] = [null, DOT_REACH];
+    for (let k = 0; k < finished; k++) {
+      const y = box.y(clamp(answers[k], ...SHOWN));
+      const far = Math.hypot(left + box.x(targets[k]) - event.clientX, top + y - event.clientY);
+      if (far < best) [nearest, best] = [k, far];
+    }
+    return nearest;
+  }
+
   /** Puts the ring, the sequence shown. */
   drawRing() {
     const width = widthOf(this.canvas);
-    const box = this.#box(width);
+    const box = this.box(width);
     this.ring.hidden = Number.isNaN(this.run.answer);
     this.ring.style.left = `${box.x(this.app.target)}px`;
     this.ring.style.top = `${box.y(clamp(this.run.answer, ...SHOWN))}px`;
@@ -110,7 +182,7 @@ class ScatterPanel {
     return Math.min(width * 0.82, 380);
   }
 
-  #box(width) {
+  box(width) {
     const [left, right] = [MARGIN.left, width - MARGIN.right];
     return frame([left, right], [this.#height(width) - 36, 8], SHOWN, SHOWN);
   }
@@ -156,6 +228,66 @@ class ScatterPanel {
       `root mean squared error ${short(Math.sqrt(sum / n))}, ` +
       `${low === high ? low : `${low} to ${high}`} steps.${fewer}`;
     this.canvas.setAttribute("aria-label", `Answers against targets: ${this.caption.textContent}`);
+  }
+}
+
+const LENGTHS_HEIGHT = 150;
+
+/** The share of right answers, and their error, at lengths beyond those of the training. */
+class LengthsPanel {
+  constructor(root, run) {
+    this.run = run;
+    this.app = run.app;
+    this.canvas = root.querySelector(".over-lengths");
+    this.caption = root.querySelector(".lengths-text");
+  }
+
+  draw() {
+    const { context, width } = clear(this.canvas, LENGTHS_HEIGHT);
+    const { length } = this.app.content;
+    const ends = [Math.log(length / 4), Math.log(length * 4)];
+    const sides = [MARGIN.left, width - MARGIN.right - 8];
+    const box = frame(sides, [LENGTHS_HEIGHT - 36, 8], ends, [0, 1]);
+    const x = (T) => box.x(Math.log(T));
+    for (const share of [0, 0.5, 1]) {
+      rule(context, box.left, box.right, box.y(share), theme.grid);
+      write(context, `${100 * share} %`, box.left - 6, box.y(share), "right");
+    }
+    for (const times of [0.25, 0.5, 1, 2, 4]) {
+      const T = Math.round(length * times);
+      line(context, [x(T), x(T)], [box.bottom, box.bottom + 3], theme.axis);
+      write(context, number(T), x(T), box.bottom + 5, "center", "top");
+    }
+    write(context, "T", (box.left + box.right) / 2, box.bottom + 20, "center", "top");
+    const trained = [x(length), x(this.app.task.lengths[1])];
+    context.fillStyle = theme["network-light"];
+    context.globalAlpha = 0.4;
+    context.fillRect(trained[0] - 1, box.top, trained[1] - trained[0] + 2, box.bottom - box.top);
+    context.globalAlpha = 1;
+    if (this.run.lengths) this.#points(context, x, box.y);
+    this.#words();
+  }
+
+  #points(context, x, y) {
+    const { lengths, right } = this.run.lengths;
+    line(context, lengths.map(x), right.map(y), theme.network, 2);
+    context.fillStyle = theme.network;
+    lengths.forEach((T, k) => {
+      context.beginPath();
+      context.arc(x(T), y(right[k]), 3.5, 0, 2 * Math.PI);
+      context.fill();
+    });
+  }
+
+  #words() {
+    if (!this.run.lengths) return;
+    const { lengths, right, errors } = this.run.lengths;
+    const last = lengths.length - 1;
+    const at = (k) => `${percent(right[k])} at T = ${number(lengths[k])}`;
+    const text = `${at(0)}, ${at(last >> 1)}, ${at(last)}`;
+    const error = `root mean squared error there ${short(errors[last])}`;
+    this.caption.textContent = `Right: ${text}; ${error}.`;
+    this.canvas.setAttribute("aria-label", `Right answers against length. ${text}`);
   }
 }
 

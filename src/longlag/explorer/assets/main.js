@@ -15,39 +15,76 @@ const MOST_STATES = 2e6; // steps times cells that one run may trace
 
 class App {
   constructor() {
-    this.content = JSON.parse(document.getElementById("content").textContent);
-    this.task = this.content.task;
-    const cells = Math.max(...this.content.runs.map((run) => run.hidden));
-    const { length, longest } = this.content;
+    this.saved = JSON.parse(document.getElementById("content").textContent);
+    for (const run of this.saved.runs) run.snapshots = snapshotsOf(run);
+    this.tip = document.getElementById("tip");
+    this.magnified = true;
+    this.pending = new Set();
+    this.runs = [];
+    this.#theme();
+    this.#help();
+    this.timeline = new Timeline(this);
+    this.sequencePanel = new SequencePanel(this);
+    this.live = new LivePanel(this);
+    this.story = new Story(this);
+    this.address = new Address(this);
+    this.load(this.saved);
+    new ResizeObserver(() => this.changed("drawing")).observe(document.getElementById("main"));
+  }
+
+  /** Shows runs and a sequence of their task, in place of what was shown. */
+  load(content) {
+    for (const run of this.runs) run.remove();
+    this.content = content;
+    this.task = content.task;
+    const cells = Math.max(...content.runs.map((run) => run.hidden));
+    const { length, longest } = content;
     this.longest = Math.max(length, Math.min(longest, Math.floor(MOST_STATES / cells)));
-    this.random = makeRandom(1);
+    this.draw = 0; // the number of the draw that the sequence comes from
+    this.touched = new Map(); // values that were changed since, by step
     this.scatterSeed = 1;
     this.cursor = 0;
-    this.pending = new Set();
-    this.tip = document.getElementById("tip");
     this.sequence = {
-      length: this.content.length,
+      length,
       values: new Float64Array(this.longest),
       markers: new Float64Array(this.longest),
       marks: [1, 2],
     };
-    document.getElementById("main").className = this.content.runs.length > 1 ? "two" : "one";
+    document.getElementById("main").className = content.runs.length > 1 ? "two" : "one";
     this.#lead();
-    this.#theme();
-    this.timeline = new Timeline(this);
-    this.runs = this.content.runs.map((about) => new RunView(this, about));
-    this.sequencePanel = new SequencePanel(this);
+    this.timeline.load();
+    this.runs = content.runs.map((about) => new RunView(this, about));
+    this.sequencePanel.load();
     do this.drawSequence();
     while (!this.#isTelling());
-    this.cursor = (Math.max(...this.sequence.marks) + this.sequence.length) >> 1;
+    this.cursor = (Math.max(...this.sequence.marks) + length) >> 1;
+    this.address.load();
+    this.changed("drawing");
     this.frame();
-    new ResizeObserver(() => this.changed("drawing")).observe(document.getElementById("main"));
   }
 
   /** What is right for the sequence shown. */
   get target() {
     const { values, marks } = this.sequence;
     return rightAnswer(this.task, ...countedValues(this.task, values, marks));
+  }
+
+  /** What is to be answered, in words. */
+  get ruleInWords() {
+    const product = this.task.kind === "multiplication";
+    return product ? "their product" : "half plus a quarter of their sum";
+  }
+
+  /** What the cells of a run keep at a step, on average over this sequence. */
+  meanForget(run) {
+    const { forget_gate: gates } = this.runs[run].trace;
+    return gates.reduce((sum, f) => sum + f, 0) / gates.length;
+  }
+
+  /** What reaches the first mark of the gradient at the last step. */
+  shareOfGradient(run) {
+    const { cells } = this.runs[run].back;
+    return cells[Math.min(...this.sequence.marks)] / cells[cells.length - 1];
   }
 
   /** Whether the sequence makes a good first one; the networks' answers play no part. */
@@ -67,9 +104,10 @@ class App {
       `${product ? "the product" : "half plus a quarter of the sum"} of the two values that were ` +
       `marked. Change the sequence, and see it think.`;
     const { runs } = this.content;
-    if (runs.length > 1) return; // each says it in a header of its own
     const { name, about, notes } = runs[0];
-    lead.after(element("p", [`${name}:`, about, ...notes].join(" "), "about"));
+    const place = document.getElementById("about");
+    place.hidden = runs.length > 1; // each says it in a header of its own
+    place.textContent = [`${name}:`, about, ...notes].join(" ");
   }
 
   // -- what the panels ask for --------------------------------------------------------------------
@@ -77,6 +115,7 @@ class App {
   setValue(position, value) {
     const [low, high] = valueRange(this.task);
     this.sequence.values[position] = clamp(value, low, high);
+    this.touched.set(position, this.sequence.values[position]);
     this.changed("sequence");
   }
 
@@ -98,10 +137,39 @@ class App {
   }
 
   drawSequence() {
-    const { sequence, task } = this;
-    drawValues(task, this.longest, this.random, sequence.values);
-    sequence.marks = drawMarks(task, sequence.length, this.random);
+    this.draw += 1;
+    const random = this.#values();
+    this.sequence.marks = drawMarks(this.task, this.sequence.length, random);
     this.changed("sequence", "moment", "scale", "fresh");
+  }
+
+  /** Takes the values of draw number `draw`; the generator from there on. */
+  #values() {
+    const random = makeRandom(this.draw);
+    drawValues(this.task, this.longest, random, this.sequence.values);
+    this.touched.clear();
+    return random;
+  }
+
+  /** Shows a sequence of a draw, with some values changed, by step; marks move to where they may
+   * stand. */
+  setSequence({ length, draw, marks, values }) {
+    this.draw = draw;
+    this.#values();
+    this.sequence.length = length;
+    this.sequence.marks = legalMarks(this.task, length, marks);
+    this.cursor = Math.min(this.cursor, length - 1);
+    for (const [t, value] of values) this.setValue(t, value);
+    this.changed("sequence", "scale", "fresh");
+  }
+
+  /** Shows one of the fresh sequences. */
+  setFresh(index) {
+    const source = new Source(this.task, this.sequence.length, makeRandom(this.scatterSeed));
+    const { length, values, marks } = source.batch(index + 1)[index];
+    const shown = Math.min(length, this.longest);
+    const changed = new Map([...values.subarray(0, shown)].map((value, t) => [t, value]));
+    this.setSequence({ length: shown, draw: this.draw, marks, values: changed });
   }
 
   setLength(length) {
@@ -111,6 +179,12 @@ class App {
     sequence.marks = legalMarks(task, length, sequence.marks);
     this.cursor = Math.min(this.cursor, length - 1);
     this.changed("sequence", "scale", "fresh");
+  }
+
+  /** Whether the steps about the marks of a long sequence are magnified. */
+  magnify(on) {
+    this.magnified = on;
+    this.changed("drawing");
   }
 
   drawOthers() {
@@ -129,7 +203,9 @@ class App {
     const what = this.pending;
     this.pending = new Set();
     const { sequence, task, runs } = this;
+    if (what.size) this.address.note();
     const computed = ["sequence", "moment"].some((name) => what.has(name));
+    setLens(this.magnified, sequence.length, sequence.marks);
     if (computed) {
       setMarkers(task, sequence.length, sequence.marks, sequence.markers);
       for (const run of runs) run.update(what);
@@ -150,7 +226,8 @@ class App {
         if (what.has("results")) run.drawResults();
       }
     }
-    if (computed) this.say(runs.map((run) => this.#named(run) + run.answer_.words()).join(" "));
+    if (computed || what.has("drawing")) this.story.tell();
+    if (computed && this.story.step < 0) this.say(runs.map((run) => this.#named(run) + run.answer_.words()).join(" "));
   }
 
   #named(run) {
@@ -159,7 +236,8 @@ class App {
 
   /** Puts the time cursor of every plot. */
   #place() {
-    const share = (this.cursor + 0.5) / this.sequence.length;
+    const { edge, span } = timeScale(1000, this.sequence.length);
+    const share = (edge(this.cursor + 0.5) - MARGIN.left) / span;
     document.getElementById("main").style.setProperty("--cursor", share);
   }
 
@@ -183,6 +261,16 @@ class App {
 
   hideTip() {
     this.tip.hidden = true;
+  }
+
+  /** Every panel's sentence of help, shown or not. */
+  #help() {
+    const button = document.getElementById("help");
+    button.addEventListener("click", () => {
+      const shown = document.body.classList.toggle("helped");
+      button.setAttribute("aria-pressed", String(shown));
+      this.changed("drawing");
+    });
   }
 
   #theme() {

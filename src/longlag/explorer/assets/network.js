@@ -8,9 +8,9 @@ const MAPS = [
   ["input_gate", "Input gate i", "what is let in"],
   ["forget_gate", "Forget gate f", "what is kept"],
   ["output_gate", "Output gate o", "what is let out"],
-  ["candidate", "Candidate g", "what would be stored"],
+  ["written", "Written i · g", "what is stored"],
 ];
-const SIGNED = ["cell", "hidden", "candidate"];
+const SIGNED = ["cell", "hidden", "written"];
 const LETTERS = {
   cell: "c",
   hidden: "h",
@@ -18,8 +18,11 @@ const LETTERS = {
   forget_gate: "f",
   output_gate: "o",
   candidate: "g",
+  written: "i · g",
 };
-const CARRIED_HEIGHT = 110;
+const CARRIED_HEIGHT = 96;
+const BACK_HEIGHT = 84;
+const BACK_POWERS = [-12, 2]; // of ten, at the ends of the scale of the way back
 
 class NetworkPanel {
   constructor(root, run) {
@@ -28,6 +31,7 @@ class NetworkPanel {
     this.root = root;
     this.readout = root.querySelector(".readout");
     this.carried = root.querySelector(".carried");
+    this.back = root.querySelector(".back");
     this.sort = root.querySelector(".sort");
     this.follow = root.querySelector(".follow");
     this.details = root.querySelector("details");
@@ -35,8 +39,9 @@ class NetworkPanel {
     this.maps = root.querySelector(".maps");
     this.canvases = {};
     for (const [name, title, meaning] of MAPS) this.#addMap(name, title, meaning);
-    this.timed = [...root.querySelectorAll(".plot")];
+    this.edits = root.querySelector(".edits");
     this.#choices();
+    this.#editing();
     this.#keys();
   }
 
@@ -63,7 +68,7 @@ class NetworkPanel {
 
   #choices() {
     const H = this.run.about.hidden;
-    const automatic = new Option("the cell closest to the target", "auto");
+    const automatic = new Option("the cell needed most", "auto");
     const cells = Array.from({ length: H }, (_, j) => new Option(`cell ${j + 1}`, String(j)));
     this.follow.append(automatic, ...cells);
     this.follow.addEventListener("change", () => {
@@ -71,6 +76,51 @@ class NetworkPanel {
     });
     this.sort.addEventListener("change", () => this.app.changed("drawing"));
     this.details.addEventListener("toggle", () => this.app.changed("drawing"));
+  }
+
+  #editing() {
+    const { run } = this;
+    const names = ["cell-edit", "clamp", "blind", "as-learned"];
+    const found = names.map((name) => this.edits.querySelector(`.${name}`));
+    [this.cellEdit, this.clamp, this.blind, this.undo] = found;
+    for (const gate of GATES.slice(0, 3)) {
+      if (gate === "forget_gate" && !run.about.forget_gate) continue;
+      const name = (end) => `${LETTERS[gate]} = ${end}`;
+      for (const end of [0, 1]) this.clamp.append(new Option(name(end), `${gate} ${end}`));
+    }
+    this.cellEdit.addEventListener("change", () => run.editCell(run.followed, this.cellEdit.value));
+    this.clamp.addEventListener("change", () => {
+      const [gate, open] = this.clamp.value.split(" ");
+      run.edit({ clamp: gate ? { gate, open: open === "1" } : null });
+    });
+    this.blind.addEventListener("change", () => run.edit({ blind: this.blind.checked }));
+    this.undo.addEventListener("click", () => run.edit(NO_EDITS));
+    this.edits.querySelector(".save").addEventListener("click", () => {
+      save(`${run.about.name}.csv`, statesTable(run.trace, this.app.sequence, run.about.hidden));
+    });
+    this.maps.addEventListener("keydown", (event) => {
+      if (event.key !== "Delete") return;
+      run.editCell(run.followed, run.edits.cells[run.followed] === "cut" ? "" : "cut");
+    });
+  }
+
+  /** What is changed by hand, in the controls and in words. */
+  #drawEdits() {
+    const { edits, followed } = this.run;
+    const { cells, clamp, blind } = edits;
+    this.edits.querySelector(".edited-cell").textContent = `Cell ${followed + 1}`;
+    this.cellEdit.value = cells[followed] ?? "";
+    this.clamp.value = clamp ? `${clamp.gate} ${Number(clamp.open)}` : "";
+    this.blind.checked = blind;
+    const words = { cut: "cut", held: "held after the marks", mean: "seen at its mean" };
+    const told = ([j, kind]) => `cell ${Number(j) + 1} ${words[kind]}`;
+    const changes = Object.entries(cells).map(told);
+    if (clamp) changes.push(`${LETTERS[clamp.gate]} = ${Number(clamp.open)} in all cells`);
+    if (blind) changes.push("gates blind to the cells");
+    this.undo.hidden = changes.length === 0;
+    this.root.querySelector(".edits-text").textContent = changes.length
+      ? `Not as it learned: ${changes.join(", ")}.`
+      : "";
   }
 
   #keys() {
@@ -97,14 +147,16 @@ class NetworkPanel {
     const { step: t, cell } = this.#at(event, this.canvases[name].canvas);
     const value = this.run.trace[name][t * this.run.about.hidden + cell];
     this.app.setCursor(t);
-    this.app.showTip(event, `cell ${cell + 1}, step ${t}: ${LETTERS[name]} = ${number(value, 4)}`);
+    this.app.showTip(event, `cell ${cell + 1}, step ${t}: ${LETTERS[name]} = ${textOf(name, value)}`);
   }
 
   // -- drawing ------------------------------------------------------------------------------------
 
   draw() {
     this.order = this.#sorted();
+    this.#drawEdits();
     this.#drawCarried();
+    this.#drawBack();
     for (const [name] of MAPS) this.#drawMap(name);
     if (this.details.open) this.#fillTable();
     this.drawCursor();
@@ -120,7 +172,7 @@ class NetworkPanel {
       ["value", number(sequence.values[cursor], 3)],
       ["marker", marker < 0 ? "−1" : String(marker)],
       ["cell", String(followed + 1)],
-      ...STATES.map((name) => [LETTERS[name], number(trace[name][at], 4)]),
+      ...STATES.map((name) => [LETTERS[name], textOf(name, trace[name][at])]),
     ];
     this.readout.replaceChildren(
       ...parts.map(([name, text]) => {
@@ -133,7 +185,7 @@ class NetworkPanel {
 
   /** How far each cell (H,) answers to the sort that is chosen. */
   #keysOfCells(kind) {
-    const { trace, about, responds, network } = this.run;
+    const { trace, about, responds, effects, network } = this.run;
     const H = about.hidden;
     const { length, marks } = this.app.sequence;
     return Array.from({ length: H }, (_, j) => {
@@ -143,6 +195,7 @@ class NetworkPanel {
         const before = (t) => (t > 0 ? trace.cell[(t - 1) * H + j] : 0);
         return marks.reduce((sum, t) => sum + Math.abs(trace.cell[t * H + j] - before(t)), 0);
       }
+      if (kind === "cut") return effects ? effects[j] : NaN;
       return responds ? responds[kind][j] : NaN;
     });
   }
@@ -165,18 +218,18 @@ class NetworkPanel {
     const row = this.#rowHeight();
     const last = name === MAPS[MAPS.length - 1][0];
     const { context, width } = clear(canvas, Math.round(row * H) + (last ? 22 : 0));
-    const { x, span } = timeScale(width, length);
-    const scale = SIGNED.includes(name) ? stateScale(this.run.limits[name]) : gateScale();
-    const columns = Math.min(length, Math.max(1, Math.floor(span * window.devicePixelRatio)));
-    const words = heatWords(this.run.trace[name], length, this.order, columns, scale);
+    const time = timeScale(width, length);
+    const { span } = time;
+    const scale = SIGNED.includes(name) ? stateScale(this.run.limits[name]) : gateScale(length);
+    const pixels = Math.max(1, Math.floor(span * window.devicePixelRatio));
+    const columns = lens.length === length ? pixels : Math.min(length, pixels);
+    const words = heatWords(this.run.trace[name], this.order, time.columns(columns), scale);
     paint(context, words, columns, MARGIN.left, 0, span, row * H);
     const end = MARGIN.left + span;
     const lines = H <= 16 ? H : 0;
     for (let k = 1; k < lines; k++) rule(context, MARGIN.left, end, k * row, theme.card);
     this.#nameRows(context, row);
-    context.globalAlpha = 0.6;
-    for (const t of marks) line(context, [x(t), x(t)], [0, row * H], theme.mark, 1);
-    context.globalAlpha = 1;
+    for (const t of marks) markLine(context, time, t, row * H);
     if (last) timeAxis(context, width, length, row * H + 2);
     canvas.setAttribute("aria-label", `${title} of ${H} cells over ${length} steps`);
     this.#drawLegend(legend, scale);
@@ -190,19 +243,19 @@ class NetworkPanel {
       if (k !== followed && (k % every || Math.abs(k - followed) < every)) return;
       const colour = k === followed ? theme.network : theme.muted;
       context.font = k === followed ? `700 ${FONT}` : FONT;
-      write(context, String(cell + 1), MARGIN.left - 6, (k + 0.5) * row, "right", "middle", colour);
+      const name = `${this.run.edits.cells[cell] ? "× " : ""}${cell + 1}`;
+      write(context, name, MARGIN.left - 6, (k + 0.5) * row, "right", "middle", colour);
     });
     context.font = FONT;
   }
 
   #drawLegend([low, canvas, high], scale) {
-    const ends = scale.ends.map((end) => `${Number(end.toPrecision(3))}`.replace("-", "−"));
-    const drawn = [...ends, theme.dark, widthOf(canvas)].join();
+    const drawn = [...scale.ends, theme.dark, widthOf(canvas)].join();
     if (canvas.drawn === drawn) return;
     canvas.drawn = drawn;
     const { context, width, height } = clear(canvas, 9);
     paint(context, scale.colours.slice(), 256, 0, 0, width, height);
-    [low.textContent, high.textContent] = ends;
+    [low.textContent, high.textContent] = scale.ends;
   }
 
   /** The followed cell as a line, with what it held after the later mark. */
@@ -211,7 +264,8 @@ class NetworkPanel {
     const H = this.run.about.hidden;
     const { length, marks } = this.app.sequence;
     const { context, width } = clear(this.carried, CARRIED_HEIGHT);
-    const { x, span } = timeScale(width, length);
+    const time = timeScale(width, length);
+    const { x, span } = time;
     const at = (t) => trace.cell[t * H + followed];
     const spread = this.run.ranges?.[followed].filter(Number.isFinite) ?? [];
     let [low, high] = [Math.min(0, ...spread), Math.max(0, ...spread)];
@@ -231,12 +285,12 @@ class NetworkPanel {
     const every = tickStep(high - low + 2 * room, 3);
     for (let value = Math.ceil((low - room) / every) * every; value < high + room; value += every) {
       rule(context, MARGIN.left, end, y(value), theme.grid);
-      const text = short(Math.abs(value) < every / 2 ? 0 : value);
+      const text = tickText(Math.abs(value) < every / 2 ? 0 : value);
       write(context, text, MARGIN.left - 6, y(value), "right");
     }
-    for (const t of marks) line(context, [x(t), x(t)], [0, CARRIED_HEIGHT], theme.mark, 1);
+    for (const t of marks) markLine(context, time, t, CARRIED_HEIGHT);
     rule(context, x(later), end, y(held), theme.mark, [4, 3], 1.5);
-    const shown = thinned(at, length, span);
+    const shown = thinned(at, time);
     line(context, shown.map(x), shown.map((t) => y(at(t))), theme.network, 2);
     this.#tellDrift(held, at(length - 1), length - 1 - later, spread[1] - spread[0]);
   }
@@ -253,9 +307,42 @@ class NetworkPanel {
     this.carried.setAttribute("aria-label", `${cell}: ${text}`);
   }
 
+  /** How far the answer depends on each step: on the cells' states as a line, on the values as bars,
+   * the marked ones in colour. */
+  #drawBack() {
+    const { cells, values } = this.run.back;
+    const { length, marks } = this.app.sequence;
+    const { context, width } = clear(this.back, BACK_HEIGHT);
+    const time = timeScale(width, length);
+    const { x, span, wide } = time;
+    const { y } = frame([0, 1], [BACK_HEIGHT - 4, 6], [0, 1], BACK_POWERS);
+    const height = (size) => y(clamp(Math.log10(size) || -Infinity, ...BACK_POWERS));
+    const [low, high] = BACK_POWERS;
+    for (let power = low; power <= high; power += 4) {
+      rule(context, MARGIN.left, MARGIN.left + span, y(power), theme.grid);
+      const name = power ? `10${raised(power)}` : "1";
+      write(context, name, MARGIN.left - 6, y(power), "right");
+    }
+    const bar = (t, least, colour) => {
+      const across = Math.max(least, wide(t) * 0.6);
+      context.fillStyle = colour;
+      context.fillRect(x(t) - across / 2, height(values[t]), across, y(low) - height(values[t]));
+    };
+    for (const t of thinned((k) => values[k], time)) bar(t, 0.7, theme.bar);
+    for (const t of marks) bar(t, 4, theme.mark);
+    const shown = thinned((t) => cells[t], time);
+    line(context, shown.map(x), shown.map((t) => height(cells[t])), theme.network, 2);
+    const first = Math.min(...marks);
+    const share = cells[first] / cells[length - 1];
+    const text = `at the first mark ${science(share)} of what it is at the end`;
+    this.root.querySelector(".back-text").textContent = text;
+    const label = `How far the answer depends on the cells at each step: ${text}`;
+    this.back.setAttribute("aria-label", label);
+  }
+
   #fillTable() {
     const task = this.app.task.kind === "multiplication" ? "x₁ · x₂" : "target";
-    const columns = { x1: "x₁", x2: "x₂", target: task, change: "change", share: "term" };
+    const columns = { cut: "cut", x1: "x₁", x2: "x₂", target: task, change: "change", share: "term" };
     const kinds = Object.keys(columns);
     const keys = kinds.map((kind) => this.#keysOfCells(kind));
     const head = element("tr");
@@ -270,23 +357,53 @@ class NetworkPanel {
       row.append(...[String(j + 1), ...texts].map((text) => element("td", text)));
       return row;
     });
-    this.table.replaceChildren(head, ...rows);
+    const bias = element("tr");
+    const texts = ["bias", ...kinds.slice(1).map(() => ""), number(this.run.network.by[0], 3)];
+    bias.append(...texts.map((text) => element("td", text)));
+    this.table.replaceChildren(head, ...rows, bias);
   }
 }
 
-/** The image of states (T, H): a row a cell in the given order, at most `columns` columns.
+/** The states of a sequence as a table, a row a step: value, marker, the answer if asked then, and
+ * all states and gates of each cell. */
+function statesTable(trace, { values, markers, length }, H) {
+  const cells = STATES.flatMap((name) =>
+    Array.from({ length: H }, (_, j) => `${LETTERS[name]}${j + 1}`),
+  );
+  const rows = Array.from({ length }, (_, t) => [
+    ...[t, values[t], markers[t], trace.answers[t]],
+    ...STATES.flatMap((name) => [...trace[name].subarray(t * H, (t + 1) * H)]),
+  ]);
+  return [["step", "value", "marker", "answer", ...cells], ...rows].map((row) => row.join()).join("\n");
+}
+
+/** Gives a text to be saved as a file. */
+function save(name, text) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([`${text}\n`], { type: "text/csv" }));
+  link.download = name;
+  link.click();
+  URL.revokeObjectURL(link.href);
+}
+
+/** A state's or a gate's value, in words. */
+function textOf(name, value) {
+  return name.endsWith("_gate") ? gateText(value) : number(value, 4);
+}
+
+/** The image of states (T, H): a row a cell in the given order, columns between the given steps.
  *
  * A column of several steps shows the one that differs most from its first, so that no short change
  * is lost.
  */
-function heatWords(states, length, order, columns, scale) {
+function heatWords(states, order, edges, scale) {
   const H = order.length;
+  const columns = edges.length - 1;
   const words = new Uint32Array(columns * H);
   const missing = missingColour();
   order.forEach((cell, row) => {
     for (let k = 0; k < columns; k++) {
-      const start = Math.floor((k * length) / columns);
-      const end = Math.floor(((k + 1) * length) / columns);
+      const [start, end] = [edges[k], edges[k + 1]];
       let value = states[start * H + cell];
       const first = value;
       for (let t = start + 1; t < end; t++) {
@@ -299,15 +416,17 @@ function heatWords(states, length, order, columns, scale) {
   return words;
 }
 
-/** Steps to draw a line through: all, or the least and the greatest of every half pixel. */
-function thinned(at, length, span) {
+/** Steps to draw a line through: all, or the least and the greatest of every pixel. */
+function thinned(at, { length, span, columns }) {
   const bins = Math.max(1, Math.floor(span));
   if (length <= 2 * bins) return Array.from({ length }, (_, t) => t);
   const shown = [];
+  const edges = columns(bins);
   for (let k = 0; k < bins; k++) {
-    const start = Math.floor((k * length) / bins);
+    const start = edges[k];
+    if (start === edges[k + 1]) continue;
     let [low, high] = [start, start];
-    for (let t = start + 1; t < Math.floor(((k + 1) * length) / bins); t++) {
+    for (let t = start + 1; t < edges[k + 1]; t++) {
       if (at(t) < at(low)) low = t;
       if (at(t) > at(high)) high = t;
     }

@@ -2,7 +2,7 @@
 
 /* What all panels draw with: canvases, axes, colour scales, numbers as text. */
 
-const MARGIN = { left: 42, right: 10 }; // px; the style sheet's --left and --right
+const MARGIN = { left: 52, right: 10 }; // px; the style sheet's --left and --right
 const FONT = '12px system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif';
 
 let theme = {}; // the style sheet's colours, by name
@@ -41,16 +41,66 @@ function clear(canvas, height) {
   return { context, width, height: tall };
 }
 
-/** Pixels of a step's middle, where time takes the width between the margins. */
+/** Where time stands between the margins: pixels of a step's middle `x`, of its start `edge`, its
+ * width `wide`, the step at a pixel, and `columns`, the steps (n + 1,) at which n columns end. */
 function timeScale(width, length) {
   const span = Math.max(1, width - MARGIN.left - MARGIN.right);
-  const unit = span / length;
+  const knots = lens.length === length ? lens.knots : [[0, 0], [length, 1]];
+  const edge = (t) => MARGIN.left + span * along(knots, 0, 1, t);
+  const step = (share) => clamp(Math.floor(along(knots, 1, 0, share) + 1e-9), 0, length - 1);
   return {
     span,
-    unit,
-    x: (t) => MARGIN.left + (t + 0.5) * unit,
-    step: (x) => Math.min(length - 1, Math.max(0, Math.floor((x - MARGIN.left) / unit))),
+    length,
+    edge,
+    x: (t) => edge(t + 0.5),
+    wide: (t) => edge(t + 1) - edge(t),
+    step: (x) => step((x - MARGIN.left) / span),
+    columns: (n) => Int32Array.from({ length: n + 1 }, (_, k) => (k < n ? step(k / n) : length)),
   };
+}
+
+// The lens: the steps about the marks, magnified where a step would be too thin to be seen. Knots are
+// [step, share of the axis].
+let lens = { length: 0, knots: [] };
+const LENS_FROM = 500; // steps of a sequence
+const LENS_STEPS = 10; // on either side of a mark
+const LENS_SHARE = 0.16; // of the axis, for each
+
+function setLens(on, length, marks) {
+  lens = { length: 0, knots: [] };
+  if (!on || length < LENS_FROM) return;
+  const parts = [];
+  for (const mark of [...marks].sort((a, b) => a - b)) {
+    const [start, end] = [Math.max(0, mark - LENS_STEPS), Math.min(length, mark + LENS_STEPS + 1)];
+    const last = parts[parts.length - 1];
+    if (last && start <= last[1]) last[1] = end;
+    else parts.push([start, end]);
+  }
+  const outside = length - parts.reduce((sum, [start, end]) => sum + end - start, 0);
+  const unit = (1 - LENS_SHARE * parts.length) / outside;
+  const knots = [[0, 0]];
+  const add = (step, share) => {
+    if (step > knots[knots.length - 1][0]) knots.push([step, share]);
+  };
+  let share = 0;
+  let before = 0;
+  for (const [start, end] of parts) {
+    share += (start - before) * unit;
+    add(start, share);
+    share += LENS_SHARE;
+    add(end, share);
+    before = end;
+  }
+  add(length, 1);
+  lens = { length, knots, parts };
+}
+
+/** A value of one coordinate of knots, between them straight, as the other coordinate. */
+function along(knots, from, to, value) {
+  let k = 1;
+  while (k < knots.length - 1 && value > knots[k][from]) k++;
+  const [a, b] = [knots[k - 1], knots[k]];
+  return a[to] + ((value - a[from]) / (b[from] - a[from])) * (b[to] - a[to]);
 }
 
 /** The distance 1, 2 or 5 times a power of ten between at most `most` ticks. */
@@ -89,13 +139,32 @@ function write(context, text, x, y, align = "left", base = "middle", colour = th
 
 /** The time axis under a plot, at height y. */
 function timeAxis(context, width, length, y) {
-  const { x, span } = timeScale(width, length);
+  const { x, span, edge } = timeScale(width, length);
   rule(context, MARGIN.left, width - MARGIN.right, y, theme.axis);
   const every = Math.max(1, tickStep(length, span / 45));
-  for (let t = 0; t < length; t += every) {
+  let free = -Infinity;
+  const tick = (t) => {
+    if (x(t) < free) return;
     line(context, [x(t), x(t)], [y, y + 3], theme.axis);
     write(context, number(t), x(t), y + 5, "center", "top");
+    free = x(t) + 40;
+  };
+  if (lens.length !== length) {
+    for (let t = 0; t < length; t += every) tick(t);
+    return;
   }
+  for (let t = 0; t < length; t += 5) {
+    const near = lens.parts.some(([start, end]) => t >= start && t < end);
+    if (near || t % every === 0) tick(t);
+  }
+  for (const [start, end] of lens.parts) rule(context, edge(start), edge(end), y, theme.mark, [], 3);
+}
+
+/** A line at the start of a marked step, so that the step itself stays in sight. */
+function markLine(context, scale, t, height) {
+  const at = scale.edge(t) - 1;
+  line(context, [at, at], [0, height], theme.card, 3);
+  line(context, [at, at], [0, height], theme.mark, 1.5);
 }
 
 /** A rectangle of two plain axes: its edges, and the pixels of values from the ends xs and ys. */
@@ -144,14 +213,18 @@ function colourWord(red, green, blue) {
   return ((high << 24) | (third << 16) | (second << 8) | low) >>> 0;
 }
 
-const GATE_END = 0.999;
-
-/** Gates: even in log-odds, from 0.001 to 0.999, since over a long lag it matters how nearly shut
- * or open a gate is. */
-function gateScale() {
-  const top = 2 * Math.log(GATE_END / (1 - GATE_END));
+/** Gates: even in log-odds, since over a long lag it matters how nearly shut or open a gate is; the
+ * ends are a tenth of 1 / T from shut and from open. */
+function gateScale(length) {
+  const least = Math.min(0.001, 0.1 / length);
+  const top = 2 * Math.log((1 - least) / least);
   const share = (value) => 0.5 + Math.log(value / (1 - value)) / top;
-  return { ends: [1 - GATE_END, GATE_END], colours: theme.sequential, share };
+  return { ends: [gateText(least), gateText(1 - least)], colours: theme.sequential, share };
+}
+
+/** A gate's opening, or how far it is from fully open. */
+function gateText(value) {
+  return value > 0.99 && value < 1 ? `1 − ${science(1 - value)}` : science(value);
 }
 
 /** States: symmetric about zero up to `limit`, linear up to about `width` times it, then
@@ -159,7 +232,7 @@ function gateScale() {
 function stateScale({ limit, width }) {
   const top = 2 * Math.asinh(1 / width);
   const share = (value) => 0.5 + Math.asinh(value / limit / width) / top;
-  return { ends: [-limit, limit], colours: theme.diverging, share };
+  return { ends: [tickText(-limit), tickText(limit)], colours: theme.diverging, share };
 }
 
 /** The limit and the width of a state's scale: its largest magnitude; the share of it that is the
@@ -220,6 +293,26 @@ function short(value) {
   const size = Math.abs(value);
   if (!(size > 0 && size < Infinity)) return number(value);
   return number(value, clamp(1 - Math.floor(Math.log10(size)), 0, 6));
+}
+
+/** A tick's number, with no more digits than it needs. */
+function tickText(value) {
+  const size = Math.abs(value);
+  const far = size > 0 && (size < 1e-3 || size >= 1e5);
+  const text = far ? value.toExponential(0) : String(Number(value.toPrecision(3)));
+  return text.replaceAll("-", "−").replace("+", "");
+}
+
+/** A whole number, raised. */
+function raised(power) {
+  return [...String(power)].map((sign) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(sign)]).join("");
+}
+
+/** A number in scientific form where it is far from one. */
+function science(value) {
+  const size = Math.abs(value);
+  if (!Number.isFinite(value) || value === 0 || (size >= 0.01 && size < 1000)) return short(value);
+  return value.toExponential(1).replaceAll("-", "−").replace("+", "");
 }
 
 function percent(share) {

@@ -1,8 +1,11 @@
 "use strict";
 
-/* How a network responds: to many fresh sequences, and to other values at the marks of one.
- * Both are generators that pause after every sequence, so that a newer question can go first.
+/* How a network responds: to many fresh sequences, to other values at the marks of one, and to the
+ * cutting of each of its cells. All are generators that pause after every sequence, so that a newer
+ * question can go first.
  */
+
+const LENGTHS = 9; // at which errors are shown
 
 /** Answers to n fresh sequences, the shortest of T steps.
  *
@@ -23,6 +26,7 @@ function* scatter(network, task, T, seed, result) {
     drawValues(task, length, random, values);
     const marks = drawMarks(task, T, random);
     setMarkers(task, length, marks, markers);
+    holdAfter(network, marks);
     const pair = countedValues(task, values, marks);
     counted.forEach((column, which) => (column[k] = pair[which]));
     result.targets[k] = rightAnswer(task, ...pair);
@@ -57,22 +61,90 @@ function* surface(network, task, sequence, result) {
   const [low, high] = valueRange(task);
   const at = (k) => low + ((high - low) * k) / (size - 1);
   const [early, late] = [Math.min(...marks), Math.max(...marks)];
+  holdAfter(network, marks);
   const firstIsEarly = marks[0] === early;
   const [start, middle, end] = [0, 1, 2].map(() => makeState(network.hidden));
   yield* inParts(network, start, values, markers, 0, early);
   for (let u = 0; u < size; u++) {
     copyState(start, middle);
-    step(network, middle, at(u), markers[early]);
+    step(network, middle, at(u), markers[early], early);
     yield* inParts(network, middle, values, markers, early + 1, late);
     for (let v = 0; v < size; v++) {
       copyState(middle, end);
-      step(network, end, at(v), markers[late]);
+      step(network, end, at(v), markers[late], late);
       yield* inParts(network, end, values, markers, late + 1, length);
       const [column, row] = firstIsEarly ? [u, v] : [v, u];
       result.answers[row * size + column] = readAnswer(network, end.hidden);
       yield;
     }
   }
+}
+
+/** The mean (H,) of the hidden states after the last step of n fresh sequences of T steps or more. */
+function meanHidden(network, task, T, n) {
+  const source = new Source(task, T, makeRandom(1));
+  const sum = new Float64Array(network.hidden);
+  for (let k = 0; k < n; k++) {
+    const { length, values, markers } = source.draw();
+    const state = makeState(network.hidden);
+    steps(network, state, values, markers, 0, length);
+    state.hidden.forEach((h, j) => (sum[j] += h / n));
+  }
+  return sum;
+}
+
+/** How the answers fare at other lengths, from a quarter of T to four times as long: `result.lengths`,
+ * rising, and at each the root mean squared error of n fresh sequences, `result.errors`, and the
+ * share within the tolerance, `result.right`. */
+function* overLengths(network, task, T, n, tolerance, result) {
+  const state = makeState(network.hidden);
+  const wanted = Array.from({ length: LENGTHS }, (_, k) => T * 4 ** ((2 * k) / (LENGTHS - 1) - 1));
+  const lengths = wanted.map((length) => Math.max(task.shortest, Math.round(length)));
+  Object.assign(result, { lengths: [...new Set(lengths)], errors: [], right: [] });
+  for (const shortest of result.lengths) {
+    const source = new Source(task, shortest, makeRandom(1));
+    let [squares, right] = [0, 0];
+    for (let k = 0; k < n; k++) {
+      const { length, values, markers, marks, target } = source.draw();
+      holdAfter(network, marks);
+      state.cell.fill(0);
+      state.hidden.fill(0);
+      yield* inParts(network, state, values, markers, 0, length);
+      const off = Math.abs(readAnswer(network, state.hidden) - target);
+      squares += off ** 2;
+      if (off <= tolerance) right += 1;
+    }
+    result.errors.push(Math.sqrt(squares / n));
+    result.right.push(right / n);
+  }
+}
+
+/** What cutting each cell does to the answers: `result.effects` (H,), the root mean square of the
+ * change over n fresh sequences, the shortest of T steps. */
+function* cutting(network, task, T, seed, n, result) {
+  const H = network.hidden;
+  const random = makeRandom(seed);
+  const [low, high] = lengthRange(task, T);
+  const [values, markers] = [new Float64Array(high), new Float64Array(high)];
+  const cuts = Array.from({ length: H }, (_, cell) =>
+    withEdits(network, { ...NO_EDITS, cells: { [cell]: { cut: true } } }),
+  );
+  const state = makeState(H);
+  const squares = new Float64Array(H);
+  for (let k = 0; k < n; k++) {
+    const length = drawWhole(random, low, high);
+    drawValues(task, length, random, values);
+    setMarkers(task, length, drawMarks(task, T, random), markers);
+    const answers = [];
+    for (const cut of [network, ...cuts]) {
+      state.cell.fill(0);
+      state.hidden.fill(0);
+      yield* inParts(cut, state, values, markers, 0, length);
+      answers.push(readAnswer(cut, state.hidden));
+    }
+    for (let j = 0; j < H; j++) squares[j] += (answers[j + 1] - answers[0]) ** 2 / n;
+  }
+  result.effects = squares.map(Math.sqrt);
 }
 
 /** Steps from `start` to `end`, with a pause after every 100,000 or so multiplications. */
@@ -104,7 +176,7 @@ function correlations(cells, H, y) {
   return result;
 }
 
-/** How much is computed where a network is large or a sequence long: {scatter: n, size}.
+/** How much is computed where a network is large or a sequence long: {scatter: n, size, cells: n}.
  *
  * As many as asked for, up to about 4 10^8 multiplications each, and never below an eighth.
  */
@@ -113,5 +185,6 @@ function affordable(H, length, n, size) {
   return {
     scatter: Math.round(Math.min(n, Math.max(n / 8, sequences))),
     size: Math.round(Math.min(size, Math.max(size / 3, Math.sqrt(sequences)))),
+    cells: Math.round(Math.min(n, Math.max(2, sequences / H))),
   };
 }

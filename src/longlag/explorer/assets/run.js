@@ -3,31 +3,56 @@
 /* One run on the page: its network at the moment shown, its panels, its worker. */
 
 const FRESH = 512; // sequences in the scatter
+const CUT = 64; // sequences that each cell is cut in
 const GRID = 21; // values of x1, and of x2, in the surface
+const PATIENCE = 200; // ms that a surface may take before a newer one goes first
+const QUICK = 8; // times fewer sequences while a network learns
+const ROUGH = 9; // and so many values
 
 class RunView {
   constructor(app, about) {
     this.app = app;
     this.about = about;
-    this.snapshots = decodeFloats(about.weights);
     this.trace = null; // the states on this sequence
+    this.back = null; // how far the answer depends on each step of it
     this.limits = null; // of the colour scales of states
     this.scattered = null; // what the worker said of fresh sequences
     this.surface = null; // and of other values
+    this.lengths = null; // and of other lengths
     this.responds = null; // correlations of the cells, and the ranges of their last states, over
     this.ranges = null; // fresh sequences
+    this.effects = null; // what cutting each cell does to the answers of the final network
     this.chosen = null; // the cell that was picked, if any
-    this.waiting = { scatter: 0, surface: 0 }; // the latest question of each kind
+    this.edits = NO_EDITS; // by hand; `cells` are `cut`, `held` or `mean`, by number
+    this.asked = {}; // when, in ms
+    this.open = {}; // whether an answer is on its way
+    this.again = false; // whether the surface has changed since it was asked for
+    this.waiting = { scatter: 0, surface: 0, cells: 0, lengths: 0 }; // the latest question of each kind
     this.#build();
-    this.#startWorker();
+    this.worker = startWorker(["lstm.js", "tasks.js", "responses.js", "learn.js", "worker.js"]);
+    if (this.worker) {
+      this.worker.onmessage = ({ data }) => this.#answered(data);
+      this.worker.onerror = () => this.#failed();
+    } else {
+      this.#failed();
+    }
+    this.ask("cells");
+  }
+
+  /** Takes the run off the page. */
+  remove() {
+    this.worker?.terminate();
+    this.article.remove();
   }
 
   #build() {
     const { about, app } = this;
     const root = document.getElementById("run-template").content.cloneNode(true);
+    this.article = root.querySelector(".run");
     const find = (name) => root.querySelector(`.${name}`);
     find("run-name").textContent = about.name;
     find("about").textContent = about.about;
+    find("scroll").setAttribute("aria-label", `${about.name}: what each cell responds to`);
     for (const place of root.querySelectorAll(".tolerance")) {
       place.textContent = app.content.tolerance;
     }
@@ -36,6 +61,7 @@ class RunView {
     this.answer_ = new AnswerPanel(find("answer"), this);
     this.surface_ = new SurfacePanel(find("surface"), this);
     this.scatter_ = new ScatterPanel(find("scatter"), this);
+    this.lengths_ = new LengthsPanel(find("lengths"), this);
     this.curve_ = new CurvePanel(find("curve"), this);
     document.getElementById("main").append(root);
   }
@@ -57,12 +83,10 @@ class RunView {
     return this.trace.answer;
   }
 
-  /** The cell that is followed: the one picked, or the one closest to the target. */
+  /** The cell that is followed: the one picked, or the one that the final network needs most. */
   get followed() {
     if (this.chosen !== null) return this.chosen;
-    if (!this.responds) return 0;
-    const sizes = [...this.responds.target].map(Math.abs);
-    return sizes.indexOf(Math.max(...sizes));
+    return this.effects ? Math.max(0, this.effects.indexOf(Math.max(...this.effects))) : 0;
   }
 
   followCell(cell) {
@@ -74,19 +98,45 @@ class RunView {
   // -- arithmetic ---------------------------------------------------------------------------------
 
   networkAt(moment) {
-    const P = parameterCount(this.about.hidden);
-    return makeNetwork(this.snapshots.subarray(moment * P, (moment + 1) * P), this.about);
+    return makeNetwork(this.about.snapshots[moment], this.about);
   }
 
   update(what) {
-    const { values, markers, length } = this.app.sequence;
+    const { values, markers, marks, length } = this.app.sequence;
     const states = (network) => traceStates(network, values, markers, length);
-    if (what.has("moment")) this.network = this.networkAt(this.moment);
+    if (what.has("moment")) this.network = this.#edited(this.networkAt(this.moment));
+    holdAfter(this.network, marks);
     this.trace = states(this.network);
+    this.back = wayBack(this.network, values, markers, length);
     if (what.has("scale")) this.#setLimits(states);
     this.#widenLimits();
     this.ask("surface");
     if (what.has("moment") || what.has("fresh")) this.ask("scatter");
+    if (what.has("moment") && !this.about.learning) this.ask("lengths");
+  }
+
+  /** The network with all that was changed by hand. */
+  #edited(network) {
+    const { cells, ...others } = this.edits;
+    const { task, content } = this.app;
+    const { cells: n } = affordable(network.hidden, content.length, CUT, GRID);
+    let means = null;
+    const seen = (j) => (means ??= meanHidden(network, task, content.length, n))[j];
+    const change = (j, kind) => (kind === "mean" ? { seen: seen(j) } : { [kind]: true });
+    const edits = Object.entries(cells).map(([j, kind]) => [j, change(j, kind)]);
+    return withEdits(network, { ...others, cells: Object.fromEntries(edits) });
+  }
+
+  /** Changes the network by hand; what is not named stays. */
+  edit(changes) {
+    this.edits = { ...this.edits, ...changes };
+    this.app.changed("moment");
+  }
+
+  /** Makes a cell `cut`, `held`, seen at its `mean`, or, where no kind is given, as it was. */
+  editCell(cell, kind) {
+    const { [cell]: before, ...others } = this.edits.cells;
+    this.edit({ cells: kind ? { ...others, [cell]: kind } : others });
   }
 
   /** Colour scales from some moments of the training, the last among them, so that they stay the
@@ -113,24 +163,6 @@ class RunView {
 
   // -- the worker ---------------------------------------------------------------------------------
 
-  #startWorker() {
-    const names = ["lstm.js", "tasks.js", "responses.js", "worker.js"];
-    const source = names.map((name) => document.getElementById(name).textContent);
-    const url = URL.createObjectURL(new Blob(source, { type: "text/javascript" }));
-    try {
-      this.worker = new Worker(url);
-    } catch {
-      this.#failed();
-      return;
-    }
-    this.worker.onmessage = ({ data }) => this.#answered(data);
-    this.worker.onerror = () => this.#failed();
-    const { hidden, output, forget_gate } = this.about;
-    const { snapshots, app } = this;
-    const run = { hidden, output, forget_gate, snapshots, task: app.task };
-    this.worker.postMessage({ kind: "run", run });
-  }
-
   #failed() {
     this.worker = null;
     for (const panel of [this.surface_, this.scatter_]) {
@@ -138,35 +170,64 @@ class RunView {
     }
   }
 
+  /** Asks the worker; while the surface of a moment ago is on its way, once that has come. */
   ask(kind) {
     const { app } = this;
     if (!this.worker) return;
+    if (kind === "surface" && this.open.surface) {
+      this.again = performance.now() - this.asked.surface < PATIENCE;
+      if (this.again) {
+        this.waiting.surface += 1;
+        return;
+      }
+    }
     const { values, markers, marks, length } = app.sequence;
-    const question = { kind, id: ++this.waiting[kind], moment: this.moment, length };
+    const { iterations, learning } = this.about;
+    const network = kind === "cells" ? this.networkAt(iterations.length - 1) : this.network;
+    const question = { kind, id: ++this.waiting[kind], network, task: app.task, length };
+    const quick = learning ? QUICK : 1;
     if (kind === "scatter") {
-      Object.assign(question, { n: FRESH, seed: app.scatterSeed });
+      Object.assign(question, { n: FRESH / quick, seed: app.scatterSeed });
+    } else if (kind === "lengths") {
+      const { length: trained, tolerance } = app.content;
+      Object.assign(question, { n: CUT, length: trained, tolerance });
+    } else if (kind === "cells") {
+      Object.assign(question, { n: CUT / quick, seed: 1, length: app.content.length });
     } else {
       const [shown, marked] = [values, markers].map((array) => array.slice(0, length));
       const sequence = { length, marks, values: shown, markers: marked };
-      Object.assign(question, { size: GRID, sequence });
+      Object.assign(question, { size: learning ? ROUGH : GRID, sequence });
     }
-    this.asked = { ...this.asked, [kind]: performance.now() };
+    this.asked[kind] = performance.now();
+    this.open[kind] = true;
     this.worker.postMessage(question);
   }
 
   /** Shows a result, unless a newer question of its kind was asked; an unfinished one only where
    * there is nothing better. */
   #answered(result) {
-    if (result.id !== this.waiting[result.kind]) return;
-    result.waited = performance.now() - this.asked[result.kind];
+    const stale = result.id !== this.waiting[result.kind];
+    if (stale && !(result.kind === "surface" && this.again)) return;
+    if (result.done) this.open[result.kind] = false;
     if (result.kind === "scatter") {
-      result.asked = FRESH;
       this.scattered = result;
       if (result.done) Object.assign(this, { responds: result.responds, ranges: result.ranges });
       this.app.changed(result.done ? "drawing" : "results");
+    } else if (result.kind === "lengths") {
+      if (!result.done) return;
+      this.lengths = result;
+      this.app.changed("results");
+    } else if (result.kind === "cells") {
+      if (!result.done) return;
+      this.effects = result.effects;
+      this.app.changed("drawing");
     } else {
       if (!result.done && this.surface) return;
       this.surface = result;
+      if (result.done && this.again) {
+        this.again = false;
+        this.ask("surface");
+      }
       this.app.changed("results");
     }
   }
@@ -192,11 +253,30 @@ class RunView {
   drawResults() {
     this.surface_.draw();
     this.scatter_.draw();
+    this.lengths_.draw();
   }
 
   drawCursor() {
     this.network_.drawCursor();
   }
+}
+
+/** A worker that runs some of the page's scripts, or null where the browser starts none. */
+function startWorker(names) {
+  const source = names.map((name) => document.getElementById(name).textContent);
+  const url = URL.createObjectURL(new Blob(source, { type: "text/javascript" }));
+  try {
+    return new Worker(url);
+  } catch {
+    return null;
+  }
+}
+
+/** The weights of every snapshot, float32 arrays (P,), of a run as the page is told of it. */
+function snapshotsOf({ weights, hidden }) {
+  const numbers = decodeFloats(weights);
+  const P = parameterCount(hidden);
+  return Array.from({ length: numbers.length / P }, (_, k) => numbers.slice(k * P, (k + 1) * P));
 }
 
 /** float32 numbers from base64, little-endian. */

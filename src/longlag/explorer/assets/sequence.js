@@ -2,7 +2,11 @@
 
 /* The sequence: bars for the values, pins for the marks, a ring at the time cursor. */
 
-const PLOT = { pins: 16, windows: 31, top: 44, bars: 118, bottom: 22 }; // px, from the top
+const ASKED_HEIGHT = 88;
+const WALK_STEPS = 120; // of the cursor through time, about
+const WALK_EVERY = 80; // ms
+const RUN_COLOURS = ["network", "paper"]; // of the first run and of the second, in one plot
+const PLOT = { pins: 16, windows: 31, top: 44, bars: 96, bottom: 22 }; // px, from the top
 
 class SequencePanel {
   constructor(app) {
@@ -12,6 +16,7 @@ class SequencePanel {
     this.canvas = this.plot.querySelector("canvas");
     this.pins = [...this.plot.querySelectorAll(".pin")];
     this.ring = this.plot.querySelector(".ring");
+    this.asked = new AskedPanel(app);
     this.formula = document.getElementById("formula");
     this.note = document.getElementById("sequence-note");
     this.#lengths();
@@ -20,19 +25,53 @@ class SequencePanel {
   }
 
   #lengths() {
-    const { task, content } = this.app;
     const fields = ["length-range", "length"].map((id) => document.getElementById(id));
-    for (const field of fields) {
-      [field.min, field.max, field.value] = [task.shortest, this.app.longest, content.length];
-    }
     const [range, box] = fields;
     range.addEventListener("input", () => this.app.setLength(Number(range.value)));
+    const magnify = document.getElementById("magnify");
+    magnify.addEventListener("change", () => this.app.magnify(magnify.checked));
     box.addEventListener("change", () => {
       const wanted = Math.round(Number(box.value)) || this.app.sequence.length;
-      this.app.setLength(clamp(wanted, task.shortest, this.app.longest));
+      this.app.setLength(clamp(wanted, this.app.task.shortest, this.app.longest));
+      box.value = this.app.sequence.length;
     });
     this.lengthFields = fields;
+    this.walker = document.getElementById("walk");
+    this.walker.addEventListener("click", () => (this.walking ? this.halt() : this.walk()));
     document.getElementById("fresh").addEventListener("click", () => this.app.drawSequence());
+  }
+
+  /** Takes the cursor through time, from where it is or, at the end, from the start. */
+  walk() {
+    const { app } = this;
+    const last = () => app.sequence.length - 1;
+    const every = Math.max(1, Math.round(last() / WALK_STEPS));
+    if (app.cursor === last()) app.setCursor(0);
+    this.walking = setInterval(() => {
+      app.setCursor(app.cursor + every);
+      if (app.cursor === last()) this.halt();
+    }, WALK_EVERY);
+    this.#label();
+  }
+
+  halt() {
+    clearInterval(this.walking);
+    this.walking = null;
+    this.#label();
+  }
+
+  #label() {
+    this.walker.textContent = this.walking ? "Halt" : "Walk";
+    this.walker.setAttribute("aria-pressed", String(Boolean(this.walking)));
+  }
+
+  /** Takes the lengths that sequences of the page's task may have. */
+  load() {
+    this.halt();
+    const { task, longest, sequence } = this.app;
+    for (const field of this.lengthFields) {
+      [field.min, field.max, field.value] = [task.shortest, longest, sequence.length];
+    }
   }
 
   // -- by pointer ---------------------------------------------------------------------------------
@@ -66,10 +105,12 @@ class SequencePanel {
   /** The bar under the pointer; a marked one also from a little beside it. */
   #barAt(event) {
     const box = this.canvas.getBoundingClientRect();
-    const { x, unit } = timeScale(box.width, this.app.sequence.length);
-    const reach = Math.max(unit / 2, event.pointerType === "touch" ? 14 : 3);
+    const { x, wide } = timeScale(box.width, this.app.sequence.length);
+    const least = event.pointerType === "touch" ? 14 : 3;
     const at = event.clientX - box.left;
-    const near = this.app.sequence.marks.filter((mark) => Math.abs(x(mark) - at) <= reach);
+    const near = this.app.sequence.marks.filter(
+      (mark) => Math.abs(x(mark) - at) <= Math.max(wide(mark) / 2, least),
+    );
     near.sort((a, b) => Math.abs(x(a) - at) - Math.abs(x(b) - at));
     return near.length ? near[0] : this.#stepAt(event);
   }
@@ -114,6 +155,7 @@ class SequencePanel {
     this.#windows(context, scale);
     this.#bars(context, scale, y);
     timeAxis(context, width, length, PLOT.top + PLOT.bars);
+    document.getElementById("magnify").parentElement.hidden = length < LENS_FROM;
     for (const field of this.lengthFields) {
       if (document.activeElement !== field || field.type === "range") field.value = length;
     }
@@ -124,6 +166,7 @@ class SequencePanel {
       this.#describe(pin, marks[which], markWindow(app.task, length, which, marks[1 - which]));
     });
     this.drawCursor();
+    this.asked.draw();
     this.#words(countedValues(app.task, values, marks));
     const words = `${length} values; the marks are at steps ${marks[0]} and ${marks[1]}`;
     this.canvas.setAttribute("aria-label", words);
@@ -160,38 +203,40 @@ class SequencePanel {
   }
 
   /** Where each mark may stand, as thin lines. */
-  #windows(context, { x, unit }) {
+  #windows(context, { edge }) {
     const { task, sequence } = this.app;
     for (const which of [0, 1]) {
       const [low, high] = markWindow(task, sequence.length, which, sequence.marks[1 - which]);
       const y = PLOT.windows + 4 * which;
-      rule(context, x(low) - unit / 2, x(high) + unit / 2, y, theme.mark, [], 2);
+      rule(context, edge(low), edge(high + 1), y, theme.mark, [], 2);
     }
   }
 
-  #bars(context, { x, unit, span }, y) {
+  #bars(context, { x, wide, span }, y) {
     const { length, values, marks } = this.app.sequence;
     const zero = y(0);
-    const bar = (t, width, colour) => {
+    const bar = (t, least, colour) => {
+      const width = Math.max(wide(t) >= 3 ? wide(t) * 0.74 : wide(t), least);
       context.fillStyle = colour;
       context.fillRect(x(t) - width / 2, zero, width, y(values[t]) - zero);
     };
     // Where steps are narrower than half a pixel, not all of them are drawn.
-    const thin = unit >= 3 ? unit * 0.74 : Math.max(unit, 0.5);
-    for (let t = 0; t < length; t += Math.max(1, Math.floor(length / span / 2))) {
-      bar(t, thin, theme.bar);
+    let drawn = -Infinity;
+    for (let t = 0; t < length; t++) {
+      if (x(t) < drawn + 0.5) continue;
+      drawn = x(t);
+      bar(t, 0.5, theme.bar);
     }
-    const wide = Math.max(unit * 0.74, 4);
-    for (const end of [0, length - 1]) bar(end, wide, theme.ink);
+    for (const end of [0, length - 1]) bar(end, 4, theme.ink);
     for (const position of marks) {
       if (!this.#isHidden(position)) {
-        bar(position, wide, theme.mark);
+        bar(position, 4, theme.mark);
         continue;
       }
       context.strokeStyle = theme.mark;
       context.lineWidth = 1.5;
       context.setLineDash([4, 2]);
-      const outline = Math.max(wide * 1.5, 7);
+      const outline = Math.max(wide(0) * 1.1, 7);
       context.strokeRect(x(0) - outline / 2, PLOT.top, outline, PLOT.bars);
       context.setLineDash([]);
     }
@@ -213,11 +258,11 @@ class SequencePanel {
       ? `${first} × ${second} = `
       : `0.5 + (${first} ${x2 < 0 ? "−" : "+"} ${second}) / 4 = `;
     const parts = [element("span", left), element("span", right, "truth")];
-    for (const run of app.runs) {
+    app.runs.forEach((run, k) => {
       const name = app.runs.length > 1 ? run.about.name : "network";
       parts.push(element("span", `\u2003 ${name}: `));
-      parts.push(element("span", number(run.answer, 3), "given"));
-    }
+      parts.push(element("span", number(run.answer, 3), k ? "given other" : "given"));
+    });
     this.formula.replaceChildren(...parts);
     const { marks } = app.sequence;
     const neutral = app.task.kind === "multiplication" ? 1 : 0;
@@ -226,6 +271,75 @@ class SequencePanel {
     this.note.textContent = this.#isHidden(Math.min(...marks))
       ? `${place}: the network sees −1 there, and the value counts as ${neutral}.`
       : `${place}, whose value counts as ${neutral}.`;
+  }
+}
+
+/** The answers that the networks would give after each step. */
+class AskedPanel {
+  constructor(app) {
+    this.app = app;
+    this.canvas = document.querySelector("#asked canvas");
+    this.names = document.getElementById("asked-names");
+  }
+
+  draw() {
+    const { app } = this;
+    const { length } = app.sequence;
+    const { context, width } = clear(this.canvas, ASKED_HEIGHT);
+    const scale = timeScale(width, length);
+    const { y, right } = this.#box(width);
+    for (const value of [0, 0.5, 1]) {
+      rule(context, MARGIN.left, right, y(value), theme.grid);
+      write(context, number(value, 1), MARGIN.left - 6, y(value), "right");
+    }
+    this.#guides(context, scale, y, right);
+    app.runs.forEach(({ trace }, k) => {
+      const at = (t) => clamp(trace.answers[t], -9, 9);
+      const shown = thinned(at, scale);
+      line(context, shown.map(scale.x), shown.map((t) => y(at(t))), theme[RUN_COLOURS[k]], 2);
+    });
+    this.#name();
+  }
+
+  /** A scale from 0 to 1, or wider where an answer that counts lies beyond. */
+  #box(width) {
+    const answers = this.app.runs.flatMap(({ trace }) => [...trace.answers]);
+    const low = answers.reduce((least, y) => Math.min(least, y), 0);
+    const high = answers.reduce((most, y) => Math.max(most, y), 1);
+    const ends = [Math.max(low, -1) - 0.06, Math.min(high, 2) + 0.06];
+    return frame([MARGIN.left, width - MARGIN.right], [ASKED_HEIGHT - 4, 4], [0, 1], ends);
+  }
+
+  /** The first value from its mark on, and what is right from the second mark on. */
+  #guides(context, { edge }, y, right) {
+    const { task, sequence, target, content } = this.app;
+    const [early, late] = [...sequence.marks].sort((a, b) => a - b);
+    const which = sequence.marks.indexOf(early);
+    const value = countedValues(task, sequence.values, sequence.marks)[which];
+    const product = task.kind === "multiplication";
+    const alone = product ? value : 0.5 + value / 4;
+    const [start, middle] = [early, late].map(edge);
+    context.fillStyle = theme.mark;
+    context.globalAlpha = 0.18;
+    const band = [y(target + content.tolerance), y(target - content.tolerance)];
+    context.fillRect(middle, band[0], right - middle, band[1] - band[0]);
+    context.globalAlpha = 1;
+    rule(context, start, middle, y(alone), theme.mark, [4, 3], 1.5);
+    rule(context, middle, right, y(target), theme.mark, [4, 3], 1.5);
+    const names = product ? ["x₁", "x₁ · x₂"] : ["½ + x₁ / 4", "½ + (x₁ + x₂) / 4"];
+    if (which) names[0] = names[0].replace("₁", "₂");
+    const above = (level) => y(level) - 8 > 8 ? y(level) - 8 : y(level) + 10;
+    if (middle - start > 40) write(context, names[0], start + 3, above(alone), "left");
+    write(context, names[1], right - 2, above(target), "right");
+  }
+
+  #name() {
+    const { runs } = this.app;
+    const named = ({ about }, k) => element("span", about.name, k ? "given other" : "given");
+    const names = runs.map(named);
+    this.names.replaceChildren(...(runs.length > 1 ? names : []));
+    const told = runs.map(({ about, answer }) => `${about.name} ${number(answer, 3)} at the end`);
+    this.canvas.setAttribute("aria-label", `The answer after each step: ${told.join("; ")}`);
   }
 }
 

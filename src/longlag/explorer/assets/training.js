@@ -13,16 +13,32 @@ class Timeline {
     this.button = document.getElementById("play");
     this.text = document.getElementById("moment-text");
     this.timer = null;
-    this.moments = momentsOf(app.content.runs);
-    const root = document.getElementById("timeline");
-    root.hidden = this.moments.length < 2;
-    this.slider.max = this.moments.length - 1;
-    this.slider.value = this.moments.length - 1;
+    this.moments = [];
     this.slider.addEventListener("input", () => {
       this.stop();
       this.go(Number(this.slider.value));
     });
     this.button.addEventListener("click", () => (this.timer ? this.stop() : this.play()));
+  }
+
+  /** Takes the moments of the page's runs, and goes to the last. */
+  load() {
+    this.stop();
+    this.moments = momentsOf(this.app.content.runs);
+    document.getElementById("timeline").hidden = this.moments.length < 2;
+    this.slider.max = this.moments.length - 1;
+    this.slider.value = this.moments.length - 1;
+  }
+
+  /** Takes the moments of runs that have learned further; stays at the last if it was there. */
+  extend() {
+    const { sequences } = this;
+    const atEnd = Number(this.slider.value) >= this.moments.length - 1;
+    const playing = this.timer;
+    this.moments = momentsOf(this.app.content.runs);
+    document.getElementById("timeline").hidden = this.moments.length < 2;
+    this.slider.max = this.moments.length - 1;
+    if (!playing) this.slider.value = atEnd ? this.slider.max : this.moments.indexOf(sequences);
   }
 
   /** Training sequences seen at the moment shown. */
@@ -195,6 +211,12 @@ class CurvePanel {
       entry.innerHTML = `<svg viewBox="0 0 24 10" aria-hidden="true">${sample}</svg>`;
       entry.append(text);
       this.legend.append(entry);
+    }
+    if (about.averaged) {
+      const words =
+        "The networks that are shown and tested have the moving average of the weights; the " +
+        "batches’ errors are those of the weights themselves, so that the two may disagree.";
+      this.legend.append(element("li", words));
     }
     if (curve.paper.length === 0) {
       const words = "The paper’s results are for its own rules at T = 100: not drawn here.";

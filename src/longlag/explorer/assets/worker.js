@@ -1,28 +1,23 @@
 "use strict";
 
-/* A worker for one run: answers the latest question of each kind, the surface's first. It stops a
+/* A worker for one run: answers the latest question of each kind, the most urgent first. It stops a
  * dozen milliseconds after a newer question has come, and posts what it has ten times a second.
+ *
+ * A question is {kind, id, network, task, length} and what its kind needs.
  */
 
 const SLICE = 12; // ms between two looks at the messages
 const EVERY = 100; // ms between two unfinished results
 
-let run = null; // {task, hidden, output, forget_gate, snapshots (S, P)}
-const jobs = { surface: null, scatter: null };
+const KINDS = ["surface", "scatter", "cells", "lengths"]; // by urgency
+const jobs = {};
 let awake = false;
 
 const pause = new MessageChannel();
 pause.port1.onmessage = work;
 
 onmessage = ({ data }) => {
-  if (data.kind === "run") {
-    run = data.run;
-    return;
-  }
-  const H = run.hidden;
-  const P = parameterCount(H);
-  const weights = run.snapshots.subarray(data.moment * P, (data.moment + 1) * P);
-  jobs[data.kind] = begin(data, makeNetwork(weights, run));
+  jobs[data.kind] = begin(data, data.network);
   if (!awake) {
     awake = true;
     pause.port2.postMessage(null);
@@ -31,32 +26,37 @@ onmessage = ({ data }) => {
 
 /** A question as a job: what is to be done, and where its result grows. */
 function begin(question, network) {
-  const { kind, id, length } = question;
+  const { kind, id, length, task, seed } = question;
   const afford = affordable(network.hidden, length, question.n, question.size);
-  const result = { kind, id, length, moment: question.moment, elapsed: 0, done: false };
+  const result = { kind, id, length, elapsed: 0, done: false };
+  const job = (work) => ({ result, posted: 0, work });
   if (kind === "scatter") {
     const [answers, targets] = [0, 1].map(() => new Float64Array(afford.scatter).fill(NaN));
-    Object.assign(result, { answers, targets, finished: 0 });
-    return { result, posted: 0, task: scatter(network, run.task, length, question.seed, result) };
+    Object.assign(result, { answers, targets, finished: 0, asked: question.n });
+    return job(scatter(network, task, length, seed, result));
+  }
+  if (kind === "cells") return job(cutting(network, task, length, seed, afford.cells, result));
+  if (kind === "lengths") {
+    return job(overLengths(network, task, length, afford.scatter, question.tolerance, result));
   }
   const answers = new Float64Array(afford.size ** 2).fill(NaN);
   Object.assign(result, { answers, size: afford.size });
-  return { result, posted: 0, task: surface(network, run.task, question.sequence, result) };
+  return job(surface(network, task, question.sequence, result));
 }
 
 /** Works for a slice of time on the most urgent job, then lets messages in. */
 function work() {
-  const kind = jobs.surface ? "surface" : "scatter";
+  const kind = KINDS.find((name) => jobs[name]);
   const job = jobs[kind];
   const { result } = job;
   const start = performance.now();
-  while (!result.done && performance.now() - start < SLICE) result.done = job.task.next().done;
+  while (!result.done && performance.now() - start < SLICE) result.done = job.work.next().done;
   result.elapsed += performance.now() - start;
   if (result.done || result.elapsed - job.posted > EVERY) {
     job.posted = result.elapsed;
     postMessage(result);
   }
   if (result.done) jobs[kind] = null;
-  awake = Boolean(jobs.surface || jobs.scatter);
+  awake = KINDS.some((name) => jobs[name]);
   if (awake) pause.port2.postMessage(null);
 }
