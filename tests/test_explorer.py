@@ -1261,7 +1261,7 @@ def test_the_file_stays_small(variants, hidden: int, least: int) -> None:
 
 
 def test_a_network_of_many_cells(browser, variants, tmp_path: Path) -> None:
-    run = large(variants["robust"], 128, 9)
+    run = large(variants["robust"], 64, 9)
     with opened(browser, explorer.write_page({"wide": run}, tmp_path / "wide.html")) as page:
         assert page.evaluate("app.runs[0].scattered.answers.length") < 512
         assert "Fewer than 512" in page.text_content(".scatter-text")

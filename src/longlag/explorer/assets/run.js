@@ -5,7 +5,7 @@
 const FRESH = 512; // sequences in the scatter
 const CUT = 64; // sequences that each cell is cut in
 const GRID = 21; // values of x1, and of x2, in the surface
-const PATIENCE = 200; // ms that a surface may take before a newer one goes first
+const PATIENCE = 1000; // ms that a surface may take before a newer one goes first
 const QUICK = 8; // times fewer sequences while a network learns
 const ROUGH = 9; // and so many values
 
