@@ -7,6 +7,7 @@ one sequence, one update. A rule's `Learner` holds all that learning changes, an
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, NamedTuple
@@ -46,9 +47,10 @@ class Learned(NamedTuple):
 
 def snapshot_due(iteration: int, ratio: float) -> bool:
     """Whether a snapshot is kept: evenly in the log of iterations, nine in a tenfold for 1.3."""
-    return iteration <= 1 or int(np.log(iteration) / np.log(ratio)) > int(
-        np.log(iteration - 1) / np.log(ratio)
-    )
+    if iteration <= 1:
+        return True
+    steps, before = (int(math.log(n) / math.log(ratio)) for n in (iteration, iteration - 1))
+    return steps > before
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ class Minibatch(LearningRule):
 
     loss_every: ClassVar[int] = 1
     unit: ClassVar[str] = "iteration"
-    look_every: ClassVar[int | None] = 10
+    look_every: ClassVar[int | None] = 25
 
     draw_order: DrawOrder = setting("blocks", "training data: whole blocks, or the published order")
     batch_size: int = setting(8, "sequences in a batch", 1, 65536)

@@ -279,10 +279,11 @@ class Training:
                 self.stopped_by = "max_iterations"
         if self.stopped_by is not None:
             self._conclude()
-        every = self.recipe.rule.loss_every
-        while len(self._waiting) >= every or (self.stopped_by and self._waiting):
-            self.losses.append(float(np.mean(self._waiting[:every])))
-            del self._waiting[:every]
+        every, waiting = self.recipe.rule.loss_every, self._waiting
+        n = len(waiting) if self.stopped_by else len(waiting) // every * every
+        groups = (waiting[k : k + every] for k in range(0, n, every))
+        self.losses += waiting[:n] if every == 1 else [float(np.mean(group)) for group in groups]
+        del waiting[:n]
 
     def _test_for_stops(self, rule: Fresh) -> None:
         """Tests where a test is due that may stop the trial, and takes down what it stops."""
