@@ -18,9 +18,7 @@ from .data import Train, batches, hidden_of
 optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(5e-3))
 
 
-def initial(
-    key: jax.Array, hidden: int, inputs: int = 2, outputs: int = 1
-) -> dict[str, jax.Array]:
+def initial(key: jax.Array, hidden: int, inputs: int = 2, outputs: int = 1) -> dict[str, jax.Array]:
     """Parameters; gate columns in the order input, forget, output, candidate."""
     keys = jax.random.split(key, 3)
     bound = hidden**-0.5
@@ -43,8 +41,9 @@ def predict(parameters: dict, inputs: jax.Array, lengths: jax.Array) -> jax.Arra
 
     def step(carry, x):
         h, c = carry
-        symbols = jnp.issubdtype(x.dtype, jnp.integer)
-        z = (parameters["Wx"][x] if symbols else x @ parameters["Wx"]) + h @ parameters["Wh"] + parameters["b"]
+        Wx = parameters["Wx"]
+        z = Wx[x] if jnp.issubdtype(x.dtype, jnp.integer) else x @ Wx
+        z = z + h @ parameters["Wh"] + parameters["b"]
         i, f, o, g = jnp.split(z, 4, axis=-1)
         c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
         h = jax.nn.sigmoid(o) * jnp.tanh(c)
