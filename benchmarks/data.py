@@ -32,7 +32,7 @@ def hidden_of(recipe: Recipe) -> int:
 
 
 def batches(recipe: Recipe, seed: int = 0) -> list[Batch]:
-    """A block's batches: inputs (B, T, D) or symbols (B, T), lengths (B,), targets (B,) or (B, K)."""
+    """A block's batches: inputs (B, T, D) or symbols (B, T), lengths (B,), targets (B, K)."""
     block = recipe.learner(seed).draw(0, 0)
     return [Batch(*arrays) for arrays in zip(*block, strict=True)]
 

@@ -41,12 +41,9 @@ def predict(parameters: dict, inputs: jax.Array, lengths: jax.Array) -> jax.Arra
 
     def step(carry, x):
         h, c = carry
-        symbols = jnp.issubdtype(x.dtype, jnp.integer)
-        z = (
-            (parameters["Wx"][x] if symbols else x @ parameters["Wx"])
-            + h @ parameters["Wh"]
-            + parameters["b"]
-        )
+        Wx = parameters["Wx"]
+        z = Wx[x] if jnp.issubdtype(x.dtype, jnp.integer) else x @ Wx
+        z = z + h @ parameters["Wh"] + parameters["b"]
         i, f, o, g = jnp.split(z, 4, axis=-1)
         c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
         h = jax.nn.sigmoid(o) * jnp.tanh(c)
