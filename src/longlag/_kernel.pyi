@@ -98,8 +98,13 @@ def gradient(
     every: bool = False,
     isa: str,
     threads: int = 1,
+    counted: NDArray[np.bool_] | None = None,
 ) -> tuple[float, NDArray[np.float32], NDArray[np.float32]]:
-    """Loss (mean squared error), answers and gradient (P,), not clipped."""
+    """Loss (mean squared error), answers and gradient (P,), not clipped.
+
+    `counted` (B, T): which of the answers at every step the loss is the mean of; all before a
+    sequence's end where it is not given.
+    """
 
 def train(
     parameters: NDArray[np.float32],
@@ -127,6 +132,7 @@ def train(
     threads: int = 1,
     average: NDArray[np.float32] | None = None,
     average_decay: float = 0.0,
+    counted: NDArray[np.bool_] | None = None,
     observe: Callable[[float], Any] | None = None,
 ) -> tuple[NDArray[np.float64], int]:
     """N iterations on data with an axis of N before B; changes its first arguments in place.
@@ -166,11 +172,23 @@ def online1997(
     isa: str,
     threads: int = 1,
     mean_error_below: float = ...,
+    counted: NDArray[np.bool_] | None = None,
+    wanted: NDArray[np.float32] | None = None,
+    judged: NDArray[np.bool_] | None = None,
+    biases: Literal["none", "gates", "hidden", "all"] = "all",
+    inputs_to_outputs: bool = False,
+    output_gate: bool = True,
+    recurrent: bool = True,
+    g: Literal["centered", "logistic"] = "centered",
+    h: Literal["centered", "identity"] = "centered",
 ) -> NDArray[np.float32]:
     """M trials of the LSTM of 1997 learn N sequences each, on-line; answers to each before it.
 
     Weights (M, P) in the order of `longlag.networks.lstm1997.Weights`; data have axes of M and N
-    in place of B. Everything before `inputs` is changed in place. Answers are NaN from where a
+    in place of B. Everything before `inputs` is changed in place. `wanted`, in the shape of
+    `targets`, and `judged` (M, N, T): what the errors in `recent` are to, and at which steps, where
+    that is not what the loss has; the rest of the settings are those of
+    `longlag.networks.lstm1997.Variant`. Answers are NaN from where a
     trial learned no more. The docstring at run time says what each array holds.
     """
 
@@ -189,6 +207,12 @@ def predict1997(
     sigmoid_output: bool = True,
     isa: str,
     threads: int = 1,
+    biases: Literal["none", "gates", "hidden", "all"] = "all",
+    inputs_to_outputs: bool = False,
+    output_gate: bool = True,
+    recurrent: bool = True,
+    g: Literal["centered", "logistic"] = "centered",
+    h: Literal["centered", "identity"] = "centered",
 ) -> NDArray[np.float32]:
     """Answers of the LSTM of 1997 with weights (P,) to inputs."""
 
