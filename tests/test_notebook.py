@@ -203,7 +203,7 @@ def test_an_online_study_from_python(tmp_path: Path) -> None:
     ("name", "options", "message"),
     [
         ("seed", {}, "unknown study 'seed'; did you mean 'seeds'?"),
-        (None, {}, "unknown study None; known are table8"),
+        (None, {}, "unknown study None; known are table1"),
         ("seeds", {"trails": 2}, "study seeds has no option 'trails'; did you mean 'trials'?"),
         ("table8", {"lengths": 2}, "study table8 has no option 'lengths'"),
         ("register", {"trails": 2}, "study register has no option 'trails'"),
