@@ -161,7 +161,16 @@ THROUGH_FORGET_GATE = cell(
     "register/table.md", "robust, T = 100 (10)", {"": "share of x₁ x₂ in f c, best cell"}
 )
 
+
+def _weights(name: str) -> int:
+    """How many weights the network of a recipe has."""
+    return len(recipe(name).learner(0).weights)
+
+
 SENTENCES: dict[str, list[Sentence]] = {
+    "docs/reference/recipes.md": [
+        ("2a and 2b, noise-free long lag, p = 100 | {} |", [f"{_weights('paper-long-lag'):,}"]),
+    ],
     "README.md": [
         (
             "chance (best constant answer), MSE / RMSE | {} / {} at T = 100 | 7/144 = {} / {} |",

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from longlag.kernel import load_kernel
 from longlag.learning.engine import choose
-from longlag.learning.native import NativeEngine
 from longlag.learning.recipe import RECIPES, Recipe, recipe
 from longlag.learning.rules import OnLine
 from longlag.learning.side_by_side import Trials, side_by_side
@@ -63,8 +62,6 @@ def test_every_online_recipe_learns_and_is_judged(name: str, who: str) -> None:
     made = recipe(name, max_sequences=10, test_size=64)
     short = {"min_length": 20, "lag": 8, "distractors": 5, "max_symbols": 40, "test_every": 5}
     made = made.with_settings({k: v for k, v in short.items() if k in made.settings()})
-    if who == "native" and (lacks := NativeEngine.lacks(made)):
-        pytest.skip(f"the kernel has no {lacks}")
     for one in trained(made, range(2), who):
         assert (one.stopped_by, one.iteration) == ("max_iterations", 10)
         assert not one.stops[-1].reached

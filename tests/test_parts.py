@@ -280,7 +280,7 @@ def test_several_parts_are_exchanged_at_once() -> None:
 
 @pytest.mark.parametrize("name", [n for n, r in RECIPES.items() if isinstance(r.rule, Minibatch)])
 def test_stop_recent_needs_rule_online(name: str) -> None:
-    says = "^stop recent looks at .* it needs rule online, not minibatch$"
+    says = "^stop recent is for sequences .* it needs rule online, not minibatch$"
     with pytest.raises(ValueError, match=says):
         recipe(name, stop="recent")
     with pytest.raises(ValueError, match=says):

@@ -17,8 +17,8 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import distributed
-from distributed.protocol.pickle import dumps
 from distributed.comm.addressing import get_address_host_port
+from distributed.protocol.pickle import dumps
 
 from longlag.sweeps import this_machine
 from longlag.sweeps.bundles import Bundle, Row, Supply
