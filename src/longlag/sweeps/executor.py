@@ -18,7 +18,7 @@ from typing import Any
 
 import distributed
 from distributed.comm.addressing import get_address_host_port
-from distributed.protocol.pickle import dumps
+from distributed.protocol import pickle
 
 from longlag.sweeps import this_machine
 from longlag.sweeps.bundles import Bundle, Row, Supply
@@ -243,7 +243,7 @@ def carry_out(text: str, states: Sequence[bytes | None], version: str) -> Answer
 # without what longlag needs, with a Python that cannot read what is handed to it.
 VERSION = (
     '__import__("distributed.protocol.pickle", fromlist=["loads"])'
-    f'.loads({dumps(carry_out)!r}).__globals__["CODE_VERSION"]'
+    f'.loads({pickle.dumps(carry_out)!r}).__globals__["CODE_VERSION"]'
 )
 
 
