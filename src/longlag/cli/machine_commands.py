@@ -16,6 +16,7 @@ from longlag.cli.parser import parser
 from longlag.kernel import load_kernel
 from longlag.learning import engine
 from longlag.learning.recipe import RECIPES
+from longlag.learning.rules import Minibatch
 from longlag.version import __version__
 
 EXTRAS = ("torch", "jax", "safetensors", "onnx", "onnxruntime", "pandas", "pyarrow")
@@ -43,7 +44,11 @@ def _installation() -> dict[str, Any]:
         "isa": chosen.isa,
         "isas": [] if kernel is None else kernel.isas(),
         "cores": os.cpu_count(),
-        "threads_used": {name: most.threads_used(recipe) for name, recipe in RECIPES.items()},
+        "threads_used": {  # on-line, a trial takes one
+            name: most.threads_used(recipe)
+            for name, recipe in RECIPES.items()
+            if isinstance(recipe.rule, Minibatch)
+        },
         "extras": {
             name: importlib.metadata.version(name)
             for name in EXTRAS
