@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from longlag.learning.judging import measure
+from longlag.learning.stopping import Strict
 from longlag.tasks.marked_pairs import MarkedPairs
-from longlag.tasks.score import Score, is_loose, is_strict, joined, score
+from longlag.tasks.score import LOOSE_SHARE, Score, joined, score
 from longlag.tasks.task import Batch
 from toys import Echo, Toy, toy
 
@@ -50,8 +51,7 @@ def test_an_answer_that_is_no_number_is_wrong() -> None:
     assert got.wrong == 3
     assert math.isnan(got.mse)
     assert math.isnan(got.max_error)
-    assert not is_strict(got)
-    assert not is_loose(score(np.full(2560, np.nan), np.zeros(2560)))
+    assert not is_met(Strict(wrong_share=1), got)
 
 
 def test_the_tolerance_is_four_hundredths() -> None:
@@ -66,14 +66,23 @@ def with_wrong(n: int, wrong: int) -> Score:
     return score(predictions, np.zeros(n))
 
 
+def is_met(rule: Strict, got: Score) -> bool:
+    return rule.met([(1, got), (2, got)])
+
+
 @pytest.mark.parametrize(
     ("n", "strict", "loose"), [(2560, 16, 179), (2000, 13, 140), (512, 3, 35), (25600, 166, 1792)]
 )
 def test_thresholds(n: int, strict: int, loose: int) -> None:
-    assert is_strict(with_wrong(n, strict))
-    assert not is_strict(with_wrong(n, strict + 1))
-    assert is_loose(with_wrong(n, loose))
-    assert not is_loose(with_wrong(n, loose + 1))
+    for rule, most in ((Strict(), strict), (Strict(wrong_share=LOOSE_SHARE), loose)):
+        assert is_met(rule, with_wrong(n, most))
+        assert not is_met(rule, with_wrong(n, most + 1))
+
+
+def test_strict_may_ask_for_a_mean_error_too() -> None:
+    got = with_wrong(1000, 6)  # a mean error of 0.006
+    assert is_met(Strict(mean_error=0.0061), got)
+    assert not is_met(Strict(mean_error=0.006), got)
 
 
 def test_a_score_is_ready_for_json_under_the_contracts_names() -> None:

@@ -8,9 +8,10 @@ from typing import ClassVar
 
 from longlag import checks
 from longlag.settings import Part, Registry, setting
-from longlag.tasks.score import TOLERANCE, Score, is_strict
+from longlag.tasks.score import STRICT_SHARE, TOLERANCE, Score
 
 Test = tuple[int, Score]  # an iteration, and the score on fresh sequences there
+MEAN_ERROR = "stop only with a mean error below this"
 
 
 @dataclass(frozen=True)
@@ -38,18 +39,24 @@ class Tested(StoppingRule):
 
 @dataclass(frozen=True, kw_only=True)
 class Strict(Tested):
-    """At most 16 of 2560 wrong (13 of 2000) in two successive tests.
+    """A small share wrong in two successive tests: at most 16 of 2560, as 13 of 2000.
 
     Each test has a set of its own, since a single one, looked at again and again, selects lucky
-    draws.
+    draws. `mean_error` is one of absolute errors.
     """
+
+    wrong_share: float = setting(STRICT_SHARE, "stop with so small a share wrong", 0, 1)
+    mean_error: float = setting(1e9, MEAN_ERROR, 1e-9, 1e9)
 
     @property
     def name(self) -> str:
         return "strict"
 
     def met(self, tests: Sequence[Test]) -> bool:
-        return len(tests) > 1 and all(is_strict(score) for _, score in tests[-2:])
+        return len(tests) > 1 and all(self._is_good(score) for _, score in tests[-2:])
+
+    def _is_good(self, score: Score) -> bool:
+        return score.wrong <= self.wrong_share * score.n and score.mae < self.mean_error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,9 +86,7 @@ class Points(StoppingRule):
         0, "fewer wrong than this: the first stop; 0: there is none", 0, 10**6
     )
     last_stop: int = setting(1, "fewer wrong than this: the last stop", 1, 10**6)
-    mean_error: float = setting(
-        1e9, "stop only with a mean error in the window below this", 1e-9, 1e9
-    )
+    mean_error: float = setting(1e9, MEAN_ERROR, 1e-9, 1e9)
     test_size: int = setting(2560, "fresh sequences in a test", 1, 10**7)
 
     @property

@@ -15,7 +15,17 @@ from longlag.studies.result import Result
 STUDIES: Registry[Study] = Registry("study", Study)
 for _number in (1, 2, 3, 4, 5, 6, 9):
     STUDIES.later(f"table{_number}", f"longlag.studies.experiments:TABLE{_number}")
-for _name in ("table7", "table8", "seeds", "forget-gate", "lag", "register", "movement", "paper"):
+for _name in (
+    "table7",
+    "table8",
+    "seeds",
+    "forget-gate",
+    "lag",
+    "tasks",
+    "register",
+    "movement",
+    "paper",
+):
     STUDIES.later(_name, f"longlag.studies.{_name.replace('-', '_')}:STUDY")
 
 
@@ -25,8 +35,8 @@ def study(name: str | Study, **options: Any) -> Result:
     >>> longlag.study("seeds", trials=2, quick=True, out="seeds")  # doctest: +SKIP
 
     Args:
-        name: `table1` to `table9`, `paper`, `seeds`, `forget-gate`, `lag`, `register` or
-            `movement`; a study of your own, or its `module:STUDY`.
+        name: `table1` to `table9`, `paper`, `seeds`, `forget-gate`, `lag`, `tasks`,
+            `register` or `movement`; a study of your own, or its `module:STUDY`.
         options: the command's flags, with underscores: trials, seed, out, quick, full, ...; the
             files go under study/ where `out` is not given. Stopped by Ctrl-C and called again, it
             goes on (all but `movement`, which takes a minute).

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
-from longlag.figures import lag_scaling, rates, seed_curves, solved_share
+from longlag.figures import by_task, lag_scaling, rates, seed_curves, solved_share
 from longlag.statistics import bootstrap_mean
 from longlag.studies import forget_gate as gates
 from longlag.studies.cases import RULES, STRICT, Outcome, Row, solved
 from longlag.studies.stops import in_words, point
+from longlag.studies.tasks import PAPER
 from longlag.sweeps.trial import stops_of
 
 
@@ -73,6 +74,20 @@ def lag(title: str, outcomes: Sequence[Outcome], rows: Sequence[Row]) -> Figure:
         ]
         series.append(lag_scaling.Series(name, points))
     return lag_scaling.draw(series, title)
+
+
+def tasks(title: str, outcomes: Sequence[Outcome], rows: Sequence[Row]) -> Figure:
+    """Sequences of every task's seeds, beside the paper's."""
+    lines = [
+        by_task.Line(
+            " ".join(filter(None, (row["experiment"], row["task"]))),
+            [one["sequences"] for one in outcome.rows if one["status"] == "target"],
+            row[PAPER],
+            f"{row['solved']} of {row['trials']}",
+        )
+        for outcome, row in zip(outcomes, rows, strict=True)
+    ]
+    return by_task.draw(lines, title)
 
 
 def shares(title: str, outcomes: Sequence[Outcome], rows: Sequence[Row]) -> Figure:

@@ -82,13 +82,3 @@ def joined(parts: Sequence[Score], asked: Sequence[int]) -> Score:
         wrong=sum(part.wrong for part in parts),
         max_error=float(np.max([part.max_error for part in parts])),
     )
-
-
-def is_strict(result: Score) -> bool:
-    """At most the paper's 13 in 2000 wrong: 16 of 2560."""
-    return result.wrong <= STRICT_SHARE * result.n
-
-
-def is_loose(result: Score) -> bool:
-    """At most the paper's 140 in 2000 wrong: 179 of 2560."""
-    return result.wrong <= LOOSE_SHARE * result.n
