@@ -356,7 +356,7 @@ def test_a_full_disk(words: tuple[str, ...], disk: Disk, furnished: Path, call: 
     "one sentence; with room, resumed to the bits of an undisturbed training",
 )
 def test_a_disk_that_fills_up_during_a_training(disk: Disk, tmp_path: Path, call: Call) -> None:
-    disk.resize(48)  # kB: room for the first states, not for all of a run
+    disk.resize(80)  # kB: room for the first states, not for all of a run
     directory, whole = disk.path / "run", tmp_path / "whole"
     status, err = Started(*TRAINING, "--save-dir", directory).end()
     assert status == 1
