@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from longlag.learning.recipe import PARTS, RECIPES, Recipe, recipe
+from longlag.learning.recipe import PARTS, RECIPES, ROBUST_FOR, Recipe, recipe
 from longlag.learning.rules import Minibatch, OnLine
 from longlag.learning.stopping import Strict
 from longlag.learning.training import train
@@ -118,6 +118,19 @@ def test_robust_stops_by_the_strict_rule_on_the_papers_task() -> None:
     assert (r.network.hidden, r.network.output, r.network.output_bias) == (8, "linear", 0.25)
     assert r.stop == Strict(test_size=2560)
     assert r.task.tested == r.task
+
+
+def test_robust_has_settings_of_its_own_for_some_tasks() -> None:
+    for task, own in ROBUST_FOR.items():
+        settings = recipe("robust", task=task).settings()
+        assert own.items() <= settings.items()
+        assert recipe("robust", **settings).settings() == settings
+        other = {name: 2 for name in own if name in ("hidden", "batch_size")}
+        assert other.items() <= recipe("robust", task=task, **other).settings().items()
+        plain = recipe("robust", task=task, rule="online", stop="recent")
+        assert plain.settings()["hidden"] == recipe("robust").settings()["hidden"]
+    assert recipe("robust", task="temporal-order").network == recipe("robust").network
+    assert recipe("catalog", task="xor").batch_size == recipe("catalog").batch_size
 
 
 # -- validation --------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ import pytest
 from longlag import cli
 from longlag.cli import progress
 from longlag.learning.recipe import recipe
-from longlag.studies import forget_gate, lag, seeds
+from longlag.studies import forget_gate, lag, seeds, tasks
 from longlag.studies.cases import (
     RULES,
     Case,
@@ -28,10 +28,12 @@ from longlag.sweeps.ledger import EXPORTED, Ledger
 from longlag.sweeps.sweep import Progress
 
 STUDIES = {"seeds": seeds.STUDY, "forget-gate": forget_gate.STUDY, "lag": lag.STUDY}
+STUDIES["tasks"] = tasks.STUDY
 SMALL: dict[str, tuple[str, ...]] = {
     "seeds": (),
     "forget-gate": ("--trials", "1", "--max-sequences", "64"),
     "lag": ("--trials", "1", "--lengths", "20,40"),
+    "tasks": ("--trials", "1"),
 }
 
 

@@ -58,8 +58,8 @@ ROWS: tuple[tuple[str, str, Settings, Settings, int | None], ...] = (
     ("", "memorization of 5 bits, lag 100", {"task": "memorization"}, {}, None),
     ("", "copy of 10 symbols, lag 100", {"task": "copy"}, {}, None),
 )
-QUICK: Settings = {"min_length": 20, "lag": 10, "test_size": 50, "max_iterations": 40}
-QUICK |= {"distractors": 5, "alphabet": 10, "test_every": 20}
+SIZES = ("min_length", "lag", "distractors", "alphabet")  # a fifth of them in the quick form
+QUICK: Settings = {"max_iterations": 40, "test_every": 20, "test_size": 50}
 
 
 def cases(request: Request) -> list[Case]:
@@ -70,16 +70,18 @@ def cases(request: Request) -> list[Case]:
 def _case(
     request: Request, experiment: str, about: str, task: Settings, stop: Settings, paper: int | None
 ) -> Case:
-    batch = recipe("robust", **task).batch_size
-    limit = {"max_iterations": request.iterations(batch, BUDGET // batch)}
-    changes = {**task, **stop, **limit}
+    own = recipe("robust", **task)
+    changes = {**task, **stop, "max_iterations": _budget(request, own.batch_size)}
     if request.quick:
-        own = recipe("robust", **task).settings()
-        changes |= {name: value for name, value in QUICK.items() if name in own}
-        changes["max_iterations"] = request.iterations(batch, 40)
+        settings = own.settings()
+        changes |= {name: int(settings[name]) // 5 for name in SIZES if name in settings} | QUICK
     trials, fresh = (QUICK_TRIALS, QUICK_FRESH) if request.quick else (TRIALS, FRESH)
     line = {"experiment": experiment, "task": about, PAPER: paper}
     return Case(line, "robust", changes, trials, fresh)
+
+
+def _budget(request: Request, batch: int) -> int:
+    return request.iterations(batch, BUDGET // batch)
 
 
 def rows(outcome: Outcome) -> list[Row]:
