@@ -42,6 +42,8 @@ def draw(lines: Sequence[Line], title: str) -> Figure:
         if line.published:
             ax.plot(line.published, k, "D", color=style.PAPER, ms=5)
         ax.text(1.02, k, line.solved, transform=beside, va="center", color=style.MUTED)
+    head = {"color": style.MUTED, "size": style.SMALL, "va": "center"}
+    ax.text(1.02, -0.9, "solved", transform=beside, **head)
     ax.set_xscale("log")
     ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
     ax.set_ylim(len(lines) - 0.5, -0.5)
