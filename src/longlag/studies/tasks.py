@@ -81,8 +81,8 @@ def _case(
 
 
 def _budget(request: Request, batch: int, paper: int | None) -> int:
-    most = min(2 * (paper or BUDGET), BUDGET, request.max_sequences or BUDGET)
-    return max(1, most // batch)
+    most = request.max_sequences or BUDGET
+    return max(1, min(most, 2 * paper if paper else most) // batch)
 
 
 def rows(outcome: Outcome) -> list[Row]:
