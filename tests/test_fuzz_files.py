@@ -107,7 +107,7 @@ def test_whatever_happened_to_a_file(furnished: Path, name: str, seed: int, tall
 
 @SURVIVES
 @pytest.mark.long
-@settings(max_examples=3000, phases=(Phase.generate,))
+@settings(max_examples=1500, phases=(Phase.generate,))
 @given(name=FILE, seed=SEED)
 def test_thousands_of_damaged_files(furnished: Path, name: str, seed: int, tally: Tally) -> None:
     attempt(furnished, name, seed, tally)
