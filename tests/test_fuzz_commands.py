@@ -191,10 +191,12 @@ def attempt(furnished: Path, words: list[str], tally: Tally) -> None:
 
 def _leave_out_what_was_asked_for(before: dict[str, str], words: list[str]) -> None:
     """An existing file behind --out is written over, unless the command reads it."""
-    inputs = [Path(word).resolve() for word in words if not word.startswith("--")]
-    asked = {words[k + 1] for k, word in enumerate(words[:-1]) if word == "--out"}
+    behind = {k + 1 for k, word in enumerate(words[:-1]) if word == "--out"}
+    asked = {words[k] for k in behind}
+    read = [word for k, word in enumerate(words) if k not in behind and not word.startswith("--")]
+    inputs = {Path(word).resolve() for word in read}
     for path in [path for path in before if path in asked]:
-        if inputs.count(Path(path).resolve()) == 1 and Path(path).parent.resolve() not in inputs:
+        if not inputs & {Path(path).resolve(), Path(path).parent.resolve()}:
             del before[path]
 
 

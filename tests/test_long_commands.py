@@ -122,7 +122,7 @@ def processes() -> Iterator[tuple[int, int, int]]:
 def test_evaluating_a_hundred_million_sequences(place: Path, tally: Tally) -> None:
     command = Command(place, "evaluate run --n 100000000")
     peaks = []
-    for answered in (1_000_000, 90_000_000):
+    for answered in (1_000_000, 50_000_000):
         command.wait_for(lambda least=answered: how_many(command) >= least)
         peaks.append(command.peak())
     assert command.process.wait(300) == 0
