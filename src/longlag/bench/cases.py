@@ -123,11 +123,7 @@ def on_line(min_length: int) -> Case:
 
 def very_long_lag(lag: int) -> Case:
     """Experiment 2c with a lag q and as many distractors: 6 (q + 10) + 4 weights."""
-    settings = recipe(
-        "paper",
-        **{"task": "very-long-lag", "lag": lag, "distractors": lag, "learning_rate": 0.01},
-        **{"blocks": 2, "block_size": 1, "biases": "none", "initial_range": 0.2, **UNENDING},
-    )
+    settings = recipe("paper-very-long-lag", lag=lag, distractors=lag, **UNENDING)
     weights = settings.network.size(settings.task)
     return Case(
         name=f"on-line, very-long-lag, q = p = {lag}, {weights} weights",

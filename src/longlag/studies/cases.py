@@ -90,13 +90,17 @@ def solved(outcome: Outcome, rule: str = STRICT) -> list[Row]:
 
 def reached(outcome: Outcome, rule: str) -> Row:
     """How many trials met a rule, with the rate's exact interval, and after how many sequences."""
-    seen = [count for row in outcome.rows if (count := RULES[rule](row)) is not None]
+    return share(outcome, [n for row in outcome.rows if (n := RULES[rule](row)) is not None])
+
+
+def share(outcome: Outcome, sequences: Sequence[int]) -> Row:
+    """The same of trials that were solved after so many sequences."""
     return {
-        "solved": len(seen),
+        "solved": len(sequences),
         "trials": outcome.n,
-        "rate": len(seen) / outcome.n,
-        "interval": clopper_pearson(len(seen), outcome.n),
-        "sequences": spread(seen),
+        "rate": len(sequences) / outcome.n,
+        "interval": clopper_pearson(len(sequences), outcome.n),
+        "sequences": spread(sequences),
         "diverged": sum(row["status"] == "diverged" for row in outcome.rows),
         "failed": outcome.failed,
     }

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from longlag.learning.recipe import recipe
-from longlag.statistics import clopper_pearson
-from longlag.studies.cases import QUICK_FRESH, Case, Outcome, Row, spread
+from longlag.studies.cases import QUICK_FRESH, Case, Outcome, Row, share, spread
 from longlag.studies.declaration import COMMON, Request, Study
 from longlag.studies.page import in_interval, in_share, in_spread
 
@@ -81,8 +80,8 @@ def _case(
 
 
 def _budget(request: Request, batch: int, paper: int | None) -> int:
-    most = request.max_sequences or BUDGET
-    return max(1, min(most, 2 * paper if paper else most) // batch)
+    most = request.iterations(batch, BUDGET // batch)
+    return min(most, 2 * paper // batch) if paper else most
 
 
 def rows(outcome: Outcome) -> list[Row]:
@@ -90,14 +89,9 @@ def rows(outcome: Outcome) -> list[Row]:
     good = [row for row in outcome.rows if row["status"] == "target"]
     return [
         {
-            "solved": len(good),
-            "trials": outcome.n,
-            "rate": len(good) / outcome.n,
-            "interval": clopper_pearson(len(good), outcome.n),
-            "sequences": spread([row["sequences"] for row in good]),
+            **share(outcome, [row["sequences"] for row in good]),
             "seconds": spread([row["seconds"] for row in good]),
             "wrong": spread([row["fresh"]["wrong"] for row in good]),
-            "failed": outcome.failed,
         }
     ]
 
