@@ -118,8 +118,11 @@ class EmbeddedReber(OwnLengths):
                 f"max_symbols must be at least min_symbols ({self.min_symbols}), "
                 f"not {self.max_symbols}"
             )
-        if self.strings != "fresh":
-            self.fixed_set()
+        if self.strings != "fresh" and _different(self.min_symbols, self.max_symbols) < 2 * SET_SIZE:
+            raise ValueError(
+                f"two sets of {SET_SIZE} strings need more different strings than "
+                f"{self.min_symbols} to {self.max_symbols} symbols give"
+            )
 
     @property
     def name(self) -> str:
@@ -360,17 +363,23 @@ class EmbeddedReber(OwnLengths):
         return Drawing(values, roles, letters, 0, 1, legend, "symbols of a string")
 
 
+def _different(low: int, high: int) -> int:
+    """How many different strings have low to high symbols; counted up to two whole sets."""
+    found, ways = 0, [0] * END + [1]  # strings of `length` more symbols, from each node
+    for length in range(1, high + 1):
+        ways = [sum(ways[to] for to in row[row >= 0]) for row in NEXT]
+        found += ways[0] if length >= low else 0
+        if found >= 2 * SET_SIZE:
+            break
+    return found
+
+
 @functools.lru_cache(maxsize=8)
 def _pair(low: int, high: int, seed: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The training and the test set: 512 different strings, drawn one after another."""
     task = EmbeddedReber(min_symbols=low, max_symbols=high)
     rng, found = np.random.default_rng(seed), {}
-    for _ in range(40 * SET_SIZE):
+    while len(found) < 2 * SET_SIZE:
         found[task.string(task.sequence(rng))] = None
-        if len(found) == 2 * SET_SIZE:
-            strings = tuple(found)
-            return strings[::2], strings[1::2]
-    raise ValueError(
-        f"two sets of {SET_SIZE} strings need more different strings than {low} to {high} symbols "
-        "give"
-    )
+    strings = tuple(found)
+    return strings[::2], strings[1::2]
