@@ -63,12 +63,3 @@ def measure(function: Callable[..., Any], *arrays: Any, bytes_per_element: int =
     width = checks.whole("bytes_per_element", bytes_per_element, 1, WIDEST)
     depths = stack_depths(record(function, *arrays))
     return Movement(price(depths, width), depths.tolist())
-
-
-def check_width(width: int) -> int:
-    """Bytes of a scalar, 1 to 1024.
-
-    Raises:
-        ValueError: anything else.
-    """
-    return checks.whole("bytes_per_element", width, 1, 1024)

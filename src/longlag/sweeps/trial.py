@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-import socket
 import sys
 import time
 from collections.abc import Mapping
@@ -183,7 +182,7 @@ def row_of(
         **EMPTY,
         **{"recipe": work["recipe"], "settings": work["settings"], "seed": seed},
         **{"seconds": seconds, "started": started, "ended": now()},
-        **{"versions": versions(), "version": CODE_VERSION, "host": socket.gethostname()},
+        **{"versions": versions(), "version": CODE_VERSION, "host": platform.node()},
         **found,
     }
 
@@ -194,7 +193,7 @@ def lost(work: Mapping[str, Any], reason: str) -> dict[str, Any]:
         **EMPTY,
         **{name: work[name] for name in ("recipe", "settings", "seed")},
         **{"started": None, "ended": now(), "versions": versions(), "version": CODE_VERSION},
-        **{"host": socket.gethostname(), "status": "failed", "error": reason},
+        **{"host": platform.node(), "status": "failed", "error": reason},
     }
 
 

@@ -118,7 +118,8 @@ class EmbeddedReber(OwnLengths):
                 f"max_symbols must be at least min_symbols ({self.min_symbols}), "
                 f"not {self.max_symbols}"
             )
-        if self.strings != "fresh" and _different(self.min_symbols, self.max_symbols) < 2 * SET_SIZE:
+        known = _different(self.min_symbols, self.max_symbols)
+        if self.strings != "fresh" and known < 2 * SET_SIZE:
             raise ValueError(
                 f"two sets of {SET_SIZE} strings need more different strings than "
                 f"{self.min_symbols} to {self.max_symbols} symbols give"
