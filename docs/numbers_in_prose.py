@@ -70,6 +70,7 @@ DESCRIBED, STARTED = "catalog", "catalog from 1/4"  # recipes of the study of st
 OUTPUTS = (HALF, QUARTER, LINEAR_HALF, LINEAR_QUARTER)
 STRICTLY, INTERVAL = "strict", "95 % interval (strict)"  # columns of the study of the forget gate
 RETENTION = "σ(b)^lag"
+RATE = "95 % interval"
 
 
 # -- sentences ------------------------------------------------------------------------------------
@@ -94,6 +95,11 @@ def _common(values: Sequence[str]) -> str:
 def _solved(name: str, *lengths: str) -> list[str]:
     """How many trials a recipe of the lag study solves."""
     return [lag(T, "strict", name) for T in lengths]
+
+
+def _rate(T: str, name: str = "robust") -> list[str]:
+    """How many trials a recipe of the lag study solves, and the interval."""
+    return [lag(T, column, name) for column in ("strict", RATE)]
 
 
 def _floors() -> list[str]:
@@ -173,22 +179,34 @@ SENTENCES: dict[str, list[Sentence]] = {
     ],
     "README.md": [
         (
+            "| {} are strict, after a median of {} sequences |",
+            [lag("100", "strict"), middle(lag("100", "sequences"))],
+        ),
+        (
+            "| {}, after {} sequences |",
+            [lag(FARTHEST, "strict"), middle(lag(FARTHEST, "sequences"))],
+        ),
+        (
+            "| here {} reach its first stop, after {} sequences;",
+            [table8("140", "solved"), table8("140", "sequences: mean")],
+        ),
+        ("allow a mean square of {} at most |", [f"{largest_mse(14):.4f}"]),
+        (
+            "initial bias: {} leave chance, or {} |",
+            [seeds(name, "30", CHANCE) for name in (DESCRIBED, STARTED)],
+        ),
+        (
+            "| {} times as fast as PyTorch at 8 cells, {} times at 128 |",
+            [times("PyTorch eager", size) for size in (SIZES[0], SIZES[-1])],
+        ),
+    ],
+    "docs/explanation/problem.md": [
+        (
             "chance (best constant answer), MSE / RMSE | {} / {} at T = 100 | 7/144 = {} / {} |",
             [*_chance("robust"), *_chance("catalog")],
         ),
-        (
-            "over the lag, {} seeds solve T = 100 to the paper's stricter standard, after a "
-            "median of {} sequences, in a fraction of a second each; at T = 10,000 it takes {}.",
-            [lag("100", "strict"), *(middle(lag(T, "sequences")) for T in ("100", FAR))],
-        ),
-        ("{} means a rate of {} or more", ["30 of 30", bound(30, 30, 0)]),
-        ("it is at most {}, whatever the", [f"{largest_mse(14):.4f}"]),
-        ("Both values lie within {} % of the root", [_within()]),
-        (
-            "which is *not* reproduced ({}):",
-            [cell("table7/table.md", "solved", {"stop": "T = 100"})],
-        ),
-        ("Two seeds on two cores come out {} times as fast", [_two_seeds()]),
+    ],
+    "docs/explanation/open-questions.md": [
         (
             "At T = 30, {} seeds leave chance within the budget and {} become strict; with the "
             "output's bias at −log 3, and nothing else changed, {} and {}. At T = 100 it is {} "
@@ -235,6 +253,7 @@ SENTENCES: dict[str, list[Sentence]] = {
         ),
     ],
     "docs/explanation/kernel.md": [
+        ("Two seeds on two cores come out {} times as fast", [_two_seeds()]),
         ("the kernel stands at {} to {} times the floor", _floors()),
         (
             "at 128 cells PyTorch takes {} times as long, JAX {} times.",
@@ -378,6 +397,65 @@ SENTENCES: dict[str, list[Sentence]] = {
     ],
     "docs/tutorials/seeds.md": [
         ("{} leaves every rate from {} up", ["3 of 3", bound(3, 3, 0)]),
+    ],
+    "results/README.md": [
+        (
+            "At T = 100 `robust` solves {} seeds strictly ({}), after a median of {} training",
+            [*_rate("100"), middle(lag("100", "sequences"))],
+        ),
+        (
+            "At T = 100,000 it solves {} ({}), after {} sequences.",
+            [*_rate(FARTHEST), middle(lag(FARTHEST, "sequences"))],
+        ),
+        ("grow as T to the power {}, and its seconds as T to the power {}.", exponents()),
+        (
+            "a forget bias of log T alone solves {} at T = 100 ({}).",
+            _rate("100", "forget bias log T"),
+        ),
+        (
+            "GRU of 8 units solves {} at T = 30 ({}), and {} at T = 100 ({}).",
+            [*_rate("30", "GRU"), *_rate("100", "GRU")],
+        ),
+        ("the identity solves {} at T = 100 ({}).", _rate("100", "ReLU, identity")),
+        (
+            "seeds, {} leave chance at T = 30 ({}), and {} become strict ({}).",
+            [
+                seeds(DESCRIBED, "30", rule, column)
+                for rule in (CHANCE, STRICT)
+                for column in ("seeds", RATE)
+            ],
+        ),
+        (
+            "instead of ½, {} leave chance ({}).",
+            [seeds(STARTED, "30", CHANCE, column) for column in ("seeds", RATE)],
+        ),
+        (
+            "none does, with either start: {} ({}).",
+            [
+                _common([seeds(name, "100", CHANCE, column) for name in (DESCRIBED, STARTED)])
+                for column in ("seeds", RATE)
+            ],
+        ),
+        (
+            "the cell of 1997 leaves chance in {} seeds, and in {} where it starts at ½.",
+            [gate("1997 cell", output, CHANCE) for output in (QUARTER, HALF)],
+        ),
+        (
+            "first stop: {} trials of the paper's network reach it, after {} sequences on average "
+            "({});",
+            [table8("140", column) for column in ("solved", "sequences: mean", RATE)],
+        ),
+        ("a mean square is at most {}, and", [f"{largest_mse(14):.4f}"]),
+        ("In {} `robust` networks at T = 100 one cell alone carries", [one_cell("between_cells")]),
+        (
+            "costs {} million by the data movement distance on one sequence, and {} million on 32.",
+            [f"{movement('1'):.1f}", f"{movement('32'):.0f}"],
+        ),
+        (
+            "takes {} times the floor of this core's arithmetic, and PyTorch takes {} times as "
+            "long.",
+            [timed(OURS, SIZES[0])["× floor"], times("PyTorch eager", SIZES[0])],
+        ),
     ],
     "results/lag/README.md": [
         (
@@ -578,12 +656,6 @@ def _columns(file: str, *head: str) -> Table:
     return names, [[line[name] for name in names] for line in own]
 
 
-def _lag() -> list[list[str]]:
-    columns = ("strict", FURTHER, "sequences", "seconds")
-    rows = ([T, *(lag(T, column) for column in columns)] for T in LENGTHS)
-    return [[*row[:-1], middle(row[-1])] for row in rows]
-
-
 def _seeds(*columns: str) -> list[list[str]]:
     """Who leaves chance and who is solved strictly, of every recipe at both lengths."""
     return [
@@ -606,28 +678,11 @@ def _gates() -> list[list[str]]:
     ]
 
 
-SMALL = (*SIZES[:3], SIZES[4])
-RATE = "95 % interval"
 TABLES: dict[str, list[Table]] = {
-    "README.md": [
-        (
-            (
-                "T",
-                "solved strictly",
-                FURTHER,
-                "training sequences, median (range)",
-                "seconds a seed",
-            ),
-            _lag(),
-        ),
-        _columns(
-            *("table8/table.md", "stop", "who", "solved", "sequences: mean", RATE),
-            *("wrong of 2560 (range)", "MSE", "RMSE"),
-        ),
+    "docs/explanation/kernel.md": [
         (("µs an iteration", *SIZES), iterations(SIZES)),
         (("", "ns a step of a trial", "theirs / ours"), online()),
     ],
-    "docs/explanation/kernel.md": [(("µs an iteration", *SMALL), iterations(SMALL))],
     "docs/explanation/strict.md": [
         _columns("table8/selection.md", "stop", "trials", "window", "fresh")
     ],
@@ -655,10 +710,10 @@ GIVEN = (
     *("139 of 2560", "14 of 2560", "178 of 2560", "139 of 2000", "140 of 2000", "12 of 2000"),
     *("13 of the 2000", "sections 5.4 and 5.5", "rate 0.1", "U[−0.1, 0.1]"),
     # Tolerances, targets and confidence.
-    *("0.04", "0.030", "0.65 %", "7 % and", "7 % wrong", "16 of 2560", "95 %", "leaves out 0.5"),
+    *("0.04", "0.030", "0.65 %", "7 % and", "7 % wrong", "(7 %)", "16 of 2560", "95 %", "leaves out 0.5"),
     # Settings of recipes and studies.
     *("1.1 T", "counts as 1.0", "0.25, Adam", "Adam 0.025", "3,000,000", "500,000", "25,600"),
-    *("96,000 sequences: a GRU", "T = 10,000", "T = 100,000", "T = 30 to 100,000"),
+    *("96,000 sequences: a GRU", "T = 10,000", "T = 100,000", "T = 30 to 100,000", "up to 100,000 steps"),
     *("10,000 further sequences", "after 200,000 sequences", "between 0.1 and 0.9"),
     *("below 0.1 and", "above 0.9"),
     # What has been calculated in the text around it, or on the page it is linked to.
@@ -676,7 +731,7 @@ LOOKS_MEASURED = re.compile(
 
 def every_page() -> list[str]:
     """README, the documentation, and the findings beside results."""
-    found = (*(ROOT / "docs").rglob("*.md"), *(ROOT / "results").glob("*/README.md"))
+    found = (*(ROOT / "docs").rglob("*.md"), *(ROOT / "results").rglob("README.md"))
     names = ["README.md", *sorted(str(path.relative_to(ROOT)) for path in found)]
     return [name for name in names if name not in BY_COMMANDS]
 
