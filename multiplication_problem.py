@@ -34,7 +34,7 @@ def parser(script: str, about: str, max_iters: int = 6000) -> Parser:
     """The flags that the three scripts share."""
     flags = Parser(script, about)
     flags.value("--recipe", str, "registered recipe", shown="catalog")
-    flags.value("--seed", int, "determines every bit", shown="0")
+    flags.value("--seed", int, "seed of all random numbers", shown="0")
     flags.value("--max-iters", int, "batches at most", shown=str(max_iters))
     flags.value("--T-min", int, "shortest training sequence, in steps")
     flags.value("--T-max", int, "longest sequence; catalog is tested on it")

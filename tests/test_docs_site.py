@@ -187,7 +187,7 @@ def test_the_reference_holds_every_command_setting_and_name(site: Path) -> None:
     settings = {name for recipe in RECIPES.values() for name in recipe.settings()}
     for name in ("save_dir", "check_every", "scheduler", "last", *settings):
         assert f"--{name.replace('_', '-')}" in text, name
-    assert "with recipe and engine it determines every bit" in text
+    assert "seed of all random numbers: initial weights, sequences, tests" in text
     text = (reference / "recipes.html").read_text()
     for name, recipe in RECIPES.items():
         assert name in text

@@ -140,7 +140,7 @@ def test_help_says_what_recipes_set() -> None:
         "--hidden N memory cells (lstm, gru) (default: 8)",
         "(default: 0.025; 0.005 in catalog; 0.1 in paper; others in paper-NAME)",
         "temporal-order, two-sequence, xor) (default: 110; 30 in catalog)",
-        "the first stop; 0: there is none (recent, fresh) (default: 140; others in paper-NAME)",
+        "0: no first stop (recent, fresh) (default: 140; others in paper-NAME)",
     ):
         assert said in text
     parts = re.findall(r"^(\S.*):$", shown, re.MULTILINE)

@@ -1,4 +1,4 @@
-"""longlag: a laboratory for long-time-lag learning.
+"""longlag: tasks, networks and statistics for long-time-lag learning.
 
 Tasks are in `tasks`, networks in `networks`, recipes and training in `learning`. The names below
 are the public surface.

@@ -196,7 +196,9 @@ def _differences(loaded: Sequence[Run]) -> dict[str, list[Any]]:
         {"recipe": run.recipe.name, "seed": run.seed, **run.recipe.settings()} for run in loaded
     ]
     names = dict.fromkeys(name for s in settings for name in s)
-    values = {name: [s.get(name) for s in settings] for name in names}  # None: it has none such
+    values = {
+        name: [s.get(name) for s in settings] for name in names
+    }  # None: not a setting of this run
     return {name: v for name, v in values.items() if any(value != v[0] for value in v)}
 
 

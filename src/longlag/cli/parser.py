@@ -22,8 +22,8 @@ from longlag.version import __version__
 FIRST_STEPS = (
     "longlag train                  # a network in some seconds, into ./run",
     "longlag figures run            # pictures of what it learned, beside it",
-    "longlag study table8 --quick   # a table of the paper, in small",
-    "longlag train --help           # all that a command takes",
+    "longlag study table8 --quick   # a table of the paper, a short form",
+    "longlag train --help           # all options of a command",
 )
 
 
@@ -37,7 +37,10 @@ def parser(words: Sequence[str] = ()) -> Parser:
         ValueError: a part of the user's own that cannot be had.
     """
     root = Parser(
-        "longlag", "A laboratory for long-time-lag learning.", FIRST_STEPS, member="command"
+        "longlag",
+        "Train networks on tasks that need a long memory, and measure rates over seeds.",
+        FIRST_STEPS,
+        member="command",
     )
     root.version(f"longlag {__version__}")
     _train(root, words if "train" in words[:1] else ())
@@ -96,7 +99,9 @@ def _train(root: Parser, words: Sequence[str]) -> None:
         ),
     )
     train.value("--recipe", str, f"one of {', '.join(RECIPES)}", shown=DEFAULT)
-    train.value("--seed", int, "with recipe and engine it determines every bit", shown="0")
+    train.value(
+        "--seed", int, "seed of all random numbers: initial weights, sequences, tests", shown="0"
+    )
     train.value("--save-dir", Path, "run directory", Path("run"))
     _engine(train)
     train.switch("--resume", "continue the unfinished training in the directory")
@@ -182,7 +187,7 @@ def _draw(root: Parser) -> None:
         root,
         "explore",
         "picture_commands:explore",
-        "Write the page on which to see a network think, or two side by side.",
+        "Write an interactive page that shows how a network works, or two networks.",
         ("longlag explore run", "longlag explore run1 run2 --out both.html"),
     )
     explore.place("run", "one run directory or two; sequences are of the first", several=True)
@@ -194,7 +199,7 @@ def _files(root: Parser) -> None:
         root,
         "export",
         "run_commands:export",
-        "Write a run's weights and history as a file that other programs read.",
+        "Write a run's weights and history as a file for other programs.",
         ("longlag export run --format onnx --out run.onnx",),
     )
     export.place("run", "run directory")
@@ -207,7 +212,7 @@ def _files(root: Parser) -> None:
         root,
         "import",
         "run_commands:import_",
-        "Make a run directory of a file that `longlag export` wrote.",
+        "Make a run directory from a file that `longlag export` wrote.",
         ("longlag import run.onnx --out run2",),
     )
     import_.place("file", "a safetensors, PyTorch or ONNX file; its content tells which")
@@ -225,8 +230,8 @@ def _files(root: Parser) -> None:
 def _studies(root: Parser) -> None:
     root.command(
         "study",
-        "Ask one question with many trials: its table, its figure, its data. A study of your own "
-        "is given as module:STUDY.",
+        "Run a study: many trials, a table, a figure, and the data of all trials. A study of "
+        "your own is given as module:STUDY.",
         ("longlag study seeds --quick", "longlag study table8 --trials 32"),
         member="study",
         members=STUDIES,
@@ -258,7 +263,7 @@ def _study(group: Parser, name: str) -> None:
 def _ledgers(root: Parser) -> None:
     group = root.command(
         "ledger",
-        "Look into the ledger of a study.",
+        "Show, export or count the trials in a ledger.",
         ("longlag ledger show study/seeds", "longlag ledger rates study/seeds --by recipe"),
         member="ledger command",
     )
@@ -308,7 +313,7 @@ def _machine(root: Parser) -> None:
         root,
         "bench",
         "machine_commands:bench",
-        "Time longlag beside its peers: one process each, one run of some minutes.",
+        "Time longlag and other libraries side by side; takes some minutes.",
         ("longlag bench --quick --against numpy,torch",),
     )
     bench.value(
@@ -332,7 +337,7 @@ def _machine(root: Parser) -> None:
         root,
         "completion",
         "machine_commands:completion",
-        "Print what lets a shell complete commands, flags and their values.",
+        "Print a script that completes commands and flags in a shell.",
         (
             'eval "$(longlag completion bash)"   # in ~/.bashrc',
             'eval "$(longlag completion zsh)"    # in ~/.zshrc, after compinit',

@@ -12,10 +12,10 @@ from longlag.settings import Option, Part, Registry, Scalar, setting_fields
 DEFAULT = "robust"  # the recipe that is trained where none is named
 TITLES = {"task": "task", "network": "network", "rule": "learning rule", "stop": "stopping rule"}
 ABOUT = {
-    "task": "what is asked for",
-    "network": "what learns",
-    "rule": "how it learns",
-    "stop": "when it stops",
+    "task": "the task",
+    "network": "the network",
+    "rule": "the learning rule",
+    "stop": "the stopping rule",
 }
 
 

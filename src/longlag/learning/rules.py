@@ -80,7 +80,9 @@ class Minibatch(LearningRule):
     unit: ClassVar[str] = "iteration"
     look_every: ClassVar[int | None] = 25
 
-    draw_order: DrawOrder = setting("blocks", "training data: whole blocks, or the published order")
+    draw_order: DrawOrder = setting(
+        "blocks", "how random numbers are drawn: in blocks, or in catalog's published order"
+    )
     batch_size: int = setting(8, "sequences in a batch", 1, 65536)
     optimizer: OptimizerName = setting("adam", "adam, or sgd (plain gradient descent)")
     learning_rate: float = setting(0.025, "step size of the optimiser", 0, 1e3)
@@ -90,7 +92,7 @@ class Minibatch(LearningRule):
     clip: float = setting(0.1, "limit on the gradient's global norm", 1e-30, 1e30)
     average_decay: float = setting(
         0.99,
-        "the network judged has the moving average of the weights, with this decay",
+        "test a moving average of the weights with this decay; 0: the weights themselves",
         0,
         0.999999,
     )

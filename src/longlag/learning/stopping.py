@@ -11,7 +11,7 @@ from longlag.settings import Part, Registry, setting
 from longlag.tasks.score import STRICT_SHARE, TOLERANCE, Score
 
 Test = tuple[int, Score]  # an iteration, and the score on fresh sequences there
-MEAN_ERROR = "stop only with a mean error below this"
+MEAN_ERROR = "and only when the mean error is below this"
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,9 @@ class Strict(Tested):
     draws. `mean_error` is one of absolute errors.
     """
 
-    wrong_share: float = setting(STRICT_SHARE, "stop with so small a share wrong", 0, 1)
+    wrong_share: float = setting(
+        STRICT_SHARE, "stop when at most this share of the answers is wrong", 0, 1
+    )
     mean_error: float = setting(1e9, MEAN_ERROR, 1e-9, 1e9)
 
     @property
@@ -82,10 +84,8 @@ class Points(StoppingRule):
     A trial ends at the last of them.
     """
 
-    first_stop: int = setting(
-        0, "fewer wrong than this: the first stop; 0: there is none", 0, 10**6
-    )
-    last_stop: int = setting(1, "fewer wrong than this: the last stop", 1, 10**6)
+    first_stop: int = setting(0, "first stop: fewer wrong than this; 0: no first stop", 0, 10**6)
+    last_stop: int = setting(1, "last stop: fewer wrong than this", 1, 10**6)
     mean_error: float = setting(1e9, MEAN_ERROR, 1e-9, 1e9)
     test_size: int = setting(2560, "fresh sequences in a test", 1, 10**7)
 
@@ -110,13 +110,13 @@ class Recent(Points):
     numbers is the largest of them.
     """
 
-    window: int = setting(2000, "most recent sequences that the stopping rule looks at", 1, 10**6)
-    first_stop: int = setting(
-        140, "fewer wrong than this: the first stop; 0: there is none", 0, 10**6
+    window: int = setting(
+        2000, "number of latest training sequences in the stopping rule's window", 1, 10**6
     )
-    last_stop: int = setting(13, "fewer wrong than this: the last stop", 1, 10**6)
+    first_stop: int = setting(140, "first stop: fewer wrong than this; 0: no first stop", 0, 10**6)
+    last_stop: int = setting(13, "last stop: fewer wrong than this", 1, 10**6)
     tolerance: float = setting(TOLERANCE, "an error above this is wrong", 0, 1e3)
-    check_every: int = setting(1, "sequences between two looks at the window", 1, checks.LARGEST)
+    check_every: int = setting(1, "sequences between two checks of the window", 1, checks.LARGEST)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -489,7 +489,7 @@ def train(recipe: Recipe | str, seed: int = 0, *, engine: str = "auto", threads:
 
     Args:
         recipe: from `longlag.recipe`, or the name of a registered one.
-        seed: 0 .. 2**63 - 1; with the recipe and the engine it determines every bit.
+        seed: 0 .. 2**63 - 1, of all random numbers; recipe, engine and seed determine the run.
         engine: `auto`, `native` or `numpy`.
         threads: of the native kernel, at most; the bits do not depend on it.
 

@@ -280,7 +280,9 @@ class ForgetGateLSTM(Network):
     forget_gate: bool = setting(True, "learn the forget gate, or fix it at 1")
     output: Output = setting("linear", "the answer: linear, or its sigmoid")
     gate_biases: GateBiases = setting(
-        "lag", "initial biases: closed over a lag of T, drawn to match lags up to T, or constant"
+        "lag",
+        "initial gate biases: closed for about T steps (lag), drawn to match lags up to T "
+        "(chrono), or constant",
     )
     forget_bias: float = setting(2.0, "initial forget-gate bias, added to the above", -1e3, 1e3)
     input_bias: float = setting(-4.0, "initial input-gate bias, added to the above", -1e3, 1e3)

@@ -90,7 +90,7 @@ def described(content: Any) -> dict[str, Any]:
 
 
 def stops_json(run: Run) -> dict[str, Any]:
-    """The stopping points of a run that learned on-line; nothing of another."""
+    """The stopping points of a run that learned on-line; empty for a run in batches."""
     stops = [asdict(stop) for stop in run.stops]
     return {"stops": [{"score": stop.pop("fresh"), **stop} for stop in stops]} if stops else {}
 

@@ -125,7 +125,7 @@ def retention(case: Case) -> Row:
 STUDY = Study(
     name="forget-gate",
     title="The forget gate: which factor unsticks the seeds",
-    help="Which factor unsticks the seeds: forget gates and outputs, with --full at T = 100 too",
+    help="Which factor lets stuck seeds learn: forget gates and outputs; --full: T = 100 too",
     options=WITH_LENGTHS,
     cases=cases,
     rows=rows,

@@ -55,7 +55,9 @@ class LongLag(LagSteps):
     source: ClassVar[str] = "Hochreiter & Schmidhuber 1997, Experiments 2a and 2b"
 
     lag: int = setting(100, LAG, 2, LONGEST)
-    middle: Middle = setting("regular", "whether the symbols between are always the same")
+    middle: Middle = setting(
+        "regular", "whether the symbols between are always the same ones, or random"
+    )
 
     @property
     def name(self) -> str:

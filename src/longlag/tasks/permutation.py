@@ -45,7 +45,7 @@ class Permutation(RecallCounts, LagSteps):
     Args:
         lag: T, 2 at least.
         counts: whether answers count at `every` step, or at the last alone (`recall`).
-        alphabet: symbols that there are, 3 at least.
+        alphabet: number of different symbols, 3 at least.
 
     Raises:
         ValueError: a setting out of range.
@@ -58,7 +58,7 @@ class Permutation(RecallCounts, LagSteps):
 
     lag: int = setting(100, LAG, 2, LONGEST)
     counts: Counts = setting("every", COUNTS)
-    alphabet: int = setting(100, "symbols that there are", 3, 10_000)
+    alphabet: int = setting(100, "number of different symbols", 3, 10_000)
 
     @property
     def name(self) -> str:

@@ -27,7 +27,7 @@ from longlag.settings import Part, setting
 from longlag.tasks.score import TOLERANCE, Score, of_errors
 
 Answered = Literal["last", "every"]
-LAG = "steps over which something is to be remembered"  # the setting of that name
+LAG = "steps over which something must be remembered"  # the setting of that name
 
 
 class _Arrays(NamedTuple):

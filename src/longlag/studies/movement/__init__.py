@@ -5,7 +5,7 @@ from longlag.studies.declaration import OUT, QUICK, Study
 STUDY = Study(
     name="movement",
     title="What moving its data costs an LSTM",
-    help="What moving its data costs an LSTM: the data movement distance of training steps",
+    help="The data movement distance of an LSTM's training steps",
     options=(OUT, QUICK),
     function="longlag.studies.movement.study:carry_out",
 )
