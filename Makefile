@@ -56,10 +56,14 @@ arm:  # a compiler and an emulator for test_neon.py
 	$(call install,aarch64-linux-gnu-g++,g++-aarch64-linux-gnu)
 	$(call install,qemu-aarch64-static,qemu-user-static)
 
+PROSE = $(wildcard *.md docs/*.md docs/*/*.md results/*.md results/*/README.md)
+
 lint: .venv/tested
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
+	$(BIN)/codespell $(PROSE) src kernel tests benchmarks
+	$(BIN)/proselint check --config docs/proselint.json $(PROSE)
 
 # Two processes, a file of tests each at a time.
 SIDE_BY_SIDE = -n 2 --dist loadfile
