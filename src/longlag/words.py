@@ -141,7 +141,7 @@ def scores(task: Task, judged: Score) -> str:
         lengths += f" to {task.max_length}"
     chance, rules = task.chance_mse, f" ({task.rules_name} rules)" if task.rules_name else ""
     rows: list[tuple[Any, ...]] = [
-        (f"{judged.n} fresh sequences of {lengths} steps", "MSE", "RMSE", task.wrong_means),
+        (f"{judged.n} sequences of {lengths} steps", "MSE", "RMSE", task.wrong_means),
         ("this network", f"{judged.mse:.5f}", f"{judged.rmse:.4f}", _share(judged)),
         (f"chance{rules}", f"{chance:.5f}", f"{chance**0.5:.4f}", ""),
     ]

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
     from longlag.sweeps.sweep import Progress
 
-LOG_SECONDS = 5.0  # between two lines in a log
+LOG_SECONDS = 5.0  # between two lines in a log, at first
+ABBREVIATED = {"iteration": "it", "sequence": "seq"}
+LOG_MOST = 30.0  # between two lines of what takes long
+TRAINING_BAR = "{desc}: {n_fmt} of at most {total_fmt} |{bar}| {elapsed}, {rate_noinv_fmt}{postfix}"
 
 
 # -- a training -----------------------------------------------------------------------------------
@@ -56,15 +59,16 @@ def of_training(quiet: bool) -> Iterator[Callable[[Training], None]]:
 
 
 def _training_bar() -> Iterator[Callable[[Training], None]]:
-    with _bar(smoothing=0.1, miniters=0) as bar:
+    """Has no time left: most trainings stop long before their budget."""
+    with _bar(smoothing=0.1, miniters=0, bar_format=TRAINING_BAR) as bar:
 
         def observe(training: Training) -> None:
             shown = bar(
-                unit=f" {training.recipe.rule.unit[:3]}",
+                unit=f" {ABBREVIATED.get(training.recipe.rule.unit, training.recipe.rule.unit)}",
                 total=training.recipe.rule.budget,
-                desc=f"{training.recipe.name} seed {training.seed}",
+                desc=f"seed {training.seed}",
             )
-            shown.set_postfix_str(_state(training), refresh=False)
+            shown.set_postfix_str(_in_short(training), refresh=False)
             shown.update(training.iteration - shown.n)
 
         yield observe
@@ -85,13 +89,27 @@ def moment(training: Training) -> str:
     return f"{training.recipe.rule.unit} {training.iteration:,}"
 
 
+def _in_short(training: Training) -> str:
+    """The one measure that tells most, for a bar of 80 columns."""
+    if training.under_way:
+        return _under_way(training)
+    if isinstance(rule := training.recipe.stop, Recent):
+        return f"{int(training.learner.wrong)} of {rule.window} wrong"
+    if training.tests:
+        return f"test MSE {training.tests[-1][1].mse:.5f}"
+    return f"train MSE {training.losses[-1]:.5f}" if training.losses else ""
+
+
+def _under_way(training: Training) -> str:
+    """How much of the iteration that is being computed is done."""
+    ahead = math.ceil(training.under_way)
+    number = f"{training.recipe.rule.unit} {training.iteration + ahead:,}"
+    return f"{training.under_way - ahead + 1:.0%} of {number}"
+
+
 def _state(training: Training) -> str:
     chance = training.recipe.task.tested.chance_mse
-    parts = []
-    if training.under_way:
-        ahead = math.ceil(training.under_way)
-        number = f"{training.recipe.rule.unit} {training.iteration + ahead:,}"
-        parts.append(f"{training.under_way - ahead + 1:.0%} of {number}")
+    parts = [_under_way(training)] if training.under_way else []
     if training.losses:
         parts.append(f"train MSE {training.losses[-1]:.5f}")
     if training.tests:
@@ -218,14 +236,15 @@ def _bar(**look: Any) -> Iterator[Callable[..., tqdm]]:
 
 
 def _clock() -> Callable[[], bool]:
-    """Says whether a line is due: LOG_SECONDS after the last one."""
-    last = time.monotonic()
+    """Says whether a line is due: LOG_SECONDS after the last one, later more rarely."""
+    start = last = time.monotonic()
 
     def due() -> bool:
         nonlocal last
-        if time.monotonic() - last <= LOG_SECONDS:
+        now = time.monotonic()
+        if now - last <= min(LOG_MOST, max(LOG_SECONDS, 0.05 * (last - start))):
             return False
-        last = time.monotonic()
+        last = now
         return True
 
     return due
