@@ -131,7 +131,7 @@ def test_progress_goes_to_standard_error_as_plain_lines(tmp_path: Path, capsys) 
 def test_on_a_terminal_progress_is_a_bar(tmp_path: Path, capsys, monkeypatch) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     _, _, err = call(capsys, "train", *TINY, "--save-dir", tmp_path)
-    assert "robust seed 0: 100%" in err
+    assert "seed 0: 20 of at most 20" in err
     assert err.count("\n") == 1, "it is one bar"
 
 
