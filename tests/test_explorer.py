@@ -173,7 +173,7 @@ def test_states_and_answers_are_the_references(browser, files, variants, name: s
             page,
             f"...(() => {{ {DRAW} return drawAll(app.task, {T}, 50, 7).flatMap((s) => {{"
             " const trace = traceStates(app.runs[0].network, s.values, s.markers, s.length);"
-            f" return [...{list(STATES)}.map((name) => trace[name]), [trace.answer]]; }}); }})()",
+            f" return [...{list(STATES)}.map((name) => trace[name]), trace.outputs]; }}); }})()",
         )
     start = 0
     for sequence in sequences:
@@ -591,9 +591,9 @@ def test_the_answer_is_a_sum_of_terms(calculator, variants) -> None:
     assert total == pytest.approx(network.predict(inputs[None])[0], abs=5.01e-4)
     largest = calculator.evaluate(  # of twenty cells, those that count
         "(() => { const hidden = Float64Array.from({length: 20}, (_, j) => j);"
-        " const network = { by: [1], Wy: new Float64Array(20).fill(1) };"
-        " const trace = { length: 1, hidden };"
-        " return termColumns({ about: { hidden: 20 }, trace, network }); })()"
+        " const network = { hidden: 20, by: [1], Wy: new Float64Array(20).fill(1) };"
+        " const trace = { read: hidden };"
+        " return termColumns({ about: { hidden: 20 }, trace, network, output: 0 }); })()"
     )
     assert [name for name, _ in largest] == ["bias", *map(str, range(12, 21)), "rest"]
     assert sum(term for _, term in largest) == 191
@@ -1304,10 +1304,16 @@ def test_the_command_refuses_in_one_sentence(saved: Path, tmp_path: Path, capsys
     later = shutil.copytree(saved, tmp_path / "later")
     history = later / "history.json"
     history.write_text(history.read_text().replace(contents.FORMAT, "longlag run 9"))
-    paper = tmp_path / "paper"
-    paper.mkdir()
-    few = {"max_sequences": 64, "min_length": 11, "test_size": 16}
-    runs.save(longlag.train(longlag.recipe("paper", **few), engine="numpy"), paper)
+    other = tmp_path / "gru"
+    other.mkdir()
+    runs.save(trained(network="gru", min_length=11), other)
+    order = tmp_path / "order"
+    order.mkdir()
+    runs.save(trained(task="temporal-order", min_length=10), order)
+    grammar = tmp_path / "grammar"
+    grammar.mkdir()
+    few = {"max_sequences": 4, "test_every": 4, "test_size": 2}
+    runs.save(longlag.train(longlag.recipe("paper-reber", **few), engine="numpy"), grammar)
     blocked = tmp_path / "file"
     blocked.touch()
     for args, words in (
@@ -1316,7 +1322,9 @@ def test_the_command_refuses_in_one_sentence(saved: Path, tmp_path: Path, capsys
         ((tmp_path / "none",), "no such directory"),
         ((damaged,), "weights.npz is damaged"),
         ((saved, later), "its format is 'longlag run 9'"),
-        ((saved, paper), "the page cannot show network lstm1997"),
+        ((saved, other), "the page cannot show network gru"),
+        ((saved, order), "cannot show runs of the product of the two marked values and of the order"),
+        ((grammar,), "cannot show task embedded-reber: it knows multiplication, adding and temporal"),
         ((saved, "--out", tmp_path), "is a directory"),
         ((saved, "--out", saved / "weights.npz"), "choose another --out"),
         ((saved, "--out", blocked / "page.html"), "cannot write into"),

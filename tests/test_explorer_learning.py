@@ -205,7 +205,7 @@ def test_the_way_back_is_what_a_change_of_a_step_does(calculator) -> None:
         "  steps(network, state, values, markers, t, length);"
         "  return readAnswer(network, state.hidden); };"
         " const changed = (t, change) => {"
-        "  const state = makeState(8); steps(network, state, values, markers, 0, t);"
+        "  const state = makeState(network); steps(network, state, values, markers, 0, t);"
         "  return change(state); };"
         " return [5, 40, 99].flatMap((t) => {"
         "  const x = values[t], step = 1e-4;"

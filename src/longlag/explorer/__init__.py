@@ -1,8 +1,8 @@
 """The explorer: one page, opened from disk, on which to see a network think.
 
 `content.py` says what a run is, `assets/` what the page does with it: `tasks.js`, `lstm.js`,
-`responses.js` and `learn.js` are the arithmetic, the same as that of `tasks/marked_pairs.py`,
-`networks/lstm.py` and `learning/`; the other files are the page.
+`back.js`, `responses.js` and `learn.js` are the arithmetic, the same as that of `tasks/`, `networks/`
+and `learning/`; the other files are the page.
 """
 
 from __future__ import annotations
@@ -20,20 +20,19 @@ from longlag.learning.training import Run, check_run
 
 __all__ = ["page", "write_page"]
 
-ARITHMETIC = ("lstm", "tasks", "responses", "learn")  # in the page and in its workers
+ARITHMETIC = ("lstm", "back", "tasks", "learn", "responses")  # in the page and in its workers
 INTERFACE = (
-    *(
-        "plot",
-        "sequence",
-        "network",
-        "answer",
-        "training",
-        "run",
-        "live",
-        "story",
-        "address",
-        "main",
-    ),
+    "plot",
+    "sequence",
+    "network",
+    "answer",
+    "orders",
+    "training",
+    "run",
+    "live",
+    "story",
+    "address",
+    "main",
 )
 MOST_RUNS = 2
 

@@ -77,7 +77,7 @@ def _curves(ax: Axes, run: Run) -> list[Line2D]:
     window = curves.smoothing_window(len(losses))
     smoothed = curves.smooth(losses, window)
     few: dict[str, Any] = {"marker": "o", "markersize": 3.5} if len(at) < 20 else {}
-    batch, several = _loss_names(run, window)
+    batch, several = loss_names(run, window)
     lines = [
         *ax.plot(*curves.thin(at, losses), color=style.NETWORK_LIGHT, lw=0.7, label=batch),
         *ax.plot(
@@ -96,7 +96,7 @@ def _curves(ax: Axes, run: Run) -> list[Line2D]:
     return lines[1:] if window == 1 else lines
 
 
-def _loss_names(run: Run, window: int) -> tuple[str, str]:
+def loss_names(run: Run, window: int) -> tuple[str, str]:
     """What the light curve is, and the heavy one, in words."""
     recipe = run.recipe
     if recipe.rule.loss_every > 1:

@@ -104,7 +104,7 @@ class Address {
     app.setSequence({
       length,
       draw: whole(parts.get("draw"), 0, 2 ** 31) ?? app.draw,
-      marks: marks.length === 2 && !marks.includes(null) ? marks : app.sequence.marks,
+      marks: marks.length === markCount(app.task) && !marks.includes(null) ? marks : app.sequence.marks,
       values: new Map(known),
     });
     const moment = whole(parts.get("moment"), 0, Infinity);

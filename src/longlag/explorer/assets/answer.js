@@ -18,32 +18,39 @@ class AnswerPanel {
     root.querySelector(".terms-title").textContent = `The answer as ${ends}`;
   }
 
+  get error() {
+    return errorOf(this.app.task, this.run.trace.outputs, this.app.target);
+  }
+
+  /** The network's answer and the right one, in words. */
+  get said() {
+    return [this.run.answer, this.app.target].map((value) => number(value, 3));
+  }
+
   draw() {
-    const { answer } = this.run;
-    const { target, content } = this.app;
+    const { content } = this.app;
     this.#drawTerms();
-    const error = Math.abs(answer - target);
-    const correct = error <= content.tolerance; // what is not a number is wrong
-    for (const [name, value] of [["given", answer], ["right", target], ["error", error]]) {
-      this.root.querySelector(`.${name}`).textContent = number(value, 3);
+    const correct = this.error <= content.tolerance; // what is not a number is wrong
+    const [given, right] = this.said;
+    for (const [name, text] of Object.entries({ given, right, error: number(this.error, 3) })) {
+      this.root.querySelector(`.${name}`).textContent = text;
     }
     const verdict = this.root.querySelector(".verdict");
     verdict.textContent = correct
       ? `✓ within ${content.tolerance}: correct`
       : `✗ not within ${content.tolerance}: wrong`;
     verdict.classList.toggle("wrong", !correct);
-    this.#drawLine(answer, target);
+    this.drawAnswer();
     this.canvas.setAttribute("aria-label", this.words());
   }
 
   /** The answer in a sentence. */
   words() {
-    const { answer, app } = this.run;
-    const error = Math.abs(answer - app.target);
-    const within = error <= app.content.tolerance ? "within" : "not within";
+    const { tolerance } = this.app.content;
+    const within = this.error <= tolerance ? "within" : "not within";
+    const [given, right] = this.said;
     return (
-      `Network ${number(answer, 3)}, target ${number(app.target, 3)}, error ${number(error, 3)}: ` +
-      `${within} ${app.content.tolerance}.`
+      `Network ${given}, target ${right}, error ${number(this.error, 3)}: ${within} ${tolerance}.`
     );
   }
 
@@ -65,7 +72,7 @@ class AnswerPanel {
     const room = 0.08 * (high - low);
     const ends = [low - room, high + room];
     const { x, y } = frame([34, width - 4], [TERMS_HEIGHT - 20, 12], [0, bars.length], ends);
-    const every = tickStep(high - low, 3);
+    const every = tickStep(high - low, 4);
     for (let value = Math.ceil(low / every) * every; value <= high + room; value += every) {
       rule(context, 34, width - 4, y(value), theme.grid);
       write(context, String(Number(value.toPrecision(3))).replace("-", "−"), 30, y(value), "right");
@@ -81,11 +88,13 @@ class AnswerPanel {
     });
   }
 
-  #drawLine(answer, target) {
+  drawAnswer() {
+    const { answer, app } = this.run;
+    const { target } = app;
     const { context, width } = clear(this.canvas, 52);
     const [low, high] = SHOWN;
     const x = (value) => 12 + ((clamp(value, low, high) - low) / (high - low)) * (width - 24);
-    const { tolerance } = this.app.content;
+    const { tolerance } = app.content;
     const [from, to] = [x(target - tolerance), x(target + tolerance)];
     context.fillStyle = theme.mark;
     context.globalAlpha = 0.22;
@@ -110,9 +119,9 @@ class AnswerPanel {
 
 /** The terms of a run's answer as [name, term]: the bias, the largest of the cells', and the sum of
  * the rest. */
-function termColumns({ network, trace, about }) {
+function termColumns({ network, trace, about, output }) {
   const H = about.hidden;
-  const [bias, ...cells] = answerTerms(network, trace.hidden.subarray((trace.length - 1) * H));
+  const [bias, ...cells] = answerTerms(network, trace.read, output);
   const order = cells.map((_, j) => j).sort((a, b) => Math.abs(cells[b]) - Math.abs(cells[a]));
   const alone = order.slice(0, H > TERMS ? TERMS - 1 : H).sort((a, b) => a - b);
   const columns = [["bias", bias], ...alone.map((j) => [String(j + 1), cells[j]])];
@@ -136,10 +145,18 @@ class ScatterPanel {
   }
 
   draw() {
-    const { context, width } = clear(this.canvas, (w) => this.#height(w));
+    const { context, width } = clear(this.canvas, (w) => this.height(w));
     const box = this.box(width);
+    this.axes(context, box);
+    this.band(context, box);
+    if (this.run.scattered) this.#dots(context, box, this.run.scattered);
+    this.drawRing();
+    this.#words(this.run.scattered);
+  }
+
+  /** The answers that are right. */
+  band(context, box) {
     const { tolerance } = this.app.content;
-    this.#axes(context, box);
     context.fillStyle = theme["network-light"];
     context.globalAlpha = 0.4;
     context.beginPath();
@@ -150,22 +167,32 @@ class ScatterPanel {
     context.fill();
     context.globalAlpha = 1;
     line(context, [box.x(0), box.x(1)], [box.y(0), box.y(1)], theme.axis);
-    if (this.run.scattered) this.#dots(context, box, this.run.scattered);
-    this.drawRing();
-    this.#words(this.run.scattered);
+  }
+
+  /** Where a sequence stands, in the numbers of the axes, by its outputs and what is right. */
+  place(outputs, right) {
+    return [right, clamp(Number.isNaN(outputs[0]) ? Infinity : outputs[0], ...SHOWN)];
+  }
+
+  /** The outputs to each of the fresh sequences that are finished, what is right, and the error. */
+  #fresh({ answers, targets, finished }) {
+    const K = answers.length / targets.length;
+    return Array.from({ length: finished }, (_, k) => {
+      const outputs = answers.subarray(k * K, (k + 1) * K);
+      return { outputs, right: targets[k], error: errorOf(this.app.task, outputs, targets[k]) };
+    });
   }
 
   /** The number of the dot under the pointer, if there is one. */
   #dotAt(event) {
     const { left, top, width } = this.canvas.getBoundingClientRect();
     const box = this.box(width);
-    const { answers, targets, finished } = this.run.scattered;
     let [nearest, best] = [null, DOT_REACH];
-    for (let k = 0; k < finished; k++) {
-      const y = box.y(clamp(answers[k], ...SHOWN));
-      const far = Math.hypot(left + box.x(targets[k]) - event.clientX, top + y - event.clientY);
+    this.#fresh(this.run.scattered).forEach(({ outputs, right }, k) => {
+      const [x, y] = this.place(outputs, right, k);
+      const far = Math.hypot(left + box.x(x) - event.clientX, top + box.y(y) - event.clientY);
       if (far < best) [nearest, best] = [k, far];
-    }
+    });
     return nearest;
   }
 
@@ -173,21 +200,22 @@ class ScatterPanel {
   drawRing() {
     const width = widthOf(this.canvas);
     const box = this.box(width);
+    const [x, y] = this.place(this.run.trace.outputs, this.app.target);
     this.ring.hidden = Number.isNaN(this.run.answer);
-    this.ring.style.left = `${box.x(this.app.target)}px`;
-    this.ring.style.top = `${box.y(clamp(this.run.answer, ...SHOWN))}px`;
+    this.ring.style.left = `${box.x(x)}px`;
+    this.ring.style.top = `${box.y(y)}px`;
   }
 
-  #height(width) {
+  height(width) {
     return Math.min(width * 0.82, 380);
   }
 
   box(width) {
     const [left, right] = [MARGIN.left, width - MARGIN.right];
-    return frame([left, right], [this.#height(width) - 36, 8], SHOWN, SHOWN);
+    return frame([left, right], [this.height(width) - 36, 8], SHOWN, SHOWN);
   }
 
-  #axes(context, box) {
+  axes(context, box) {
     for (const value of [0, 0.25, 0.5, 0.75, 1]) {
       rule(context, box.left, box.right, box.y(value), theme.grid);
       write(context, String(value), box.left - 6, box.y(value), "right");
@@ -197,35 +225,31 @@ class ScatterPanel {
     write(context, "answer", box.left + 4, box.top, "left", "top");
   }
 
-  #dots(context, box, { answers, targets, finished }) {
+  #dots(context, box, scattered) {
     context.globalAlpha = 0.75;
-    for (let k = 0; k < finished; k++) {
-      const wrong = !(Math.abs(answers[k] - targets[k]) <= this.app.content.tolerance);
-      context.fillStyle = wrong ? theme.mark : theme.network;
+    this.#fresh(scattered).forEach(({ outputs, right, error }, k) => {
+      context.fillStyle = error <= this.app.content.tolerance ? theme.network : theme.mark;
       context.beginPath();
-      const y = clamp(Number.isNaN(answers[k]) ? Infinity : answers[k], ...SHOWN);
-      context.arc(box.x(targets[k]), box.y(y), 2.4, 0, 2 * Math.PI);
+      const [x, y] = this.place(outputs, right, k);
+      context.arc(box.x(x), box.y(y), 2.4, 0, 2 * Math.PI);
       context.fill();
-    }
+    });
     context.globalAlpha = 1;
   }
 
   #words(scattered) {
     if (!scattered) return;
-    const { answers, targets, finished: n, length, asked, done } = scattered;
+    const { targets, finished: n, length, asked, done } = scattered;
     const [low, high] = lengthRange(this.app.task, length);
-    let [right, sum] = [0, 0];
-    for (let k = 0; k < n; k++) {
-      const error = Math.abs(answers[k] - targets[k]);
-      if (error <= this.app.content.tolerance) right += 1;
-      sum += error ** 2;
-    }
+    const errors = this.#fresh(scattered).map(({ error }) => error);
+    const right = errors.filter((error) => error <= this.app.content.tolerance).length;
+    const squares = errors.reduce((sum, error) => sum + error ** 2, 0);
     const large = `Fewer than ${asked}: this network is large or T long.`;
-    const fewer = answers.length < asked ? ` ${large}` : "";
-    const rest = done ? "" : ` so far (of ${answers.length})`;
+    const fewer = targets.length < asked ? ` ${large}` : "";
+    const rest = done ? "" : ` so far (of ${targets.length})`;
     this.caption.textContent =
-      `${right} of ${n} within ${this.app.content.tolerance}${rest}, ` +
-      `root mean squared error ${short(Math.sqrt(sum / n))}, ` +
+      `${right} of ${n} within ${this.app.content.tolerance}${rest}, root mean squared ` +
+      `${this.app.task.orders ? "largest error" : "error"} ${short(Math.sqrt(squares / n))}, ` +
       `${low === high ? low : `${low} to ${high}`} steps.${fewer}`;
     this.canvas.setAttribute("aria-label", `Answers against targets: ${this.caption.textContent}`);
   }

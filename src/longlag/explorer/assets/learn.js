@@ -25,7 +25,7 @@ function makeTape(H, longest) {
 
 /** The answer to a sequence, with everything written on the tape. */
 function runForward(network, values, markers, length, tape) {
-  const { hidden: H, Wx, Wh, b, forget_gate, held } = network;
+  const { hidden: H, Wx, Wh, b, forget_gate } = network;
   const { gates, squashed, cell, hidden } = tape;
   const G = 4 * H;
   for (let t = 0; t < length; t++) {
@@ -37,7 +37,6 @@ function runForward(network, values, markers, length, tape) {
       gates[row + j] = j < 3 * H ? sigmoid(z) : Math.tanh(z);
     }
     if (!forget_gate) gates.fill(1, row + H, row + 2 * H);
-    if (held && t > held.after) hold(held, H, gates, row);
     for (let j = 0; j < H; j++) {
       const i = row + j;
       cell[after + j] = gates[i + H] * cell[before + j] + gates[i] * gates[i + 3 * H];
@@ -48,13 +47,9 @@ function runForward(network, values, markers, length, tape) {
   return readAnswer(network, hidden.subarray(length * H, (length + 1) * H));
 }
 
-/** Adds dE/dweights to `gradient`, a network of zeros or of earlier sums, from dE/danswer.
- *
- * Where `back` is given it takes dE/dc_t into `back.cell` (T, H), and dE/dx_t of the values into
- * `back.value` (T,).
- */
-function runBackward(network, values, markers, length, tape, answer, dAnswer, gradient, back) {
-  const { hidden: H, Wx, Wh, Wy } = network;
+/** Adds dE/dweights to `gradient`, a network of zeros or of earlier sums, from dE/danswer. */
+function runBackward(network, values, markers, length, tape, answer, dAnswer, gradient) {
+  const { hidden: H, Wh, Wy } = network;
   const { gates, squashed, cell, hidden } = tape;
   const G = 4 * H;
   const dy = network.output === "sigmoid" ? dAnswer * answer * (1 - answer) : dAnswer;
@@ -77,7 +72,6 @@ function runBackward(network, values, markers, length, tape, answer, dAnswer, gr
       dz[2 * H + j] = dh[j] * s * o * (1 - o);
       dz[3 * H + j] = through * i * (1 - g * g);
       dc[j] = through * f;
-      if (back) back.cell[before + j] = through;
     }
     for (let j = 0; j < G; j++) {
       gradient.Wx[j] += value * dz[j];
@@ -93,24 +87,7 @@ function runBackward(network, values, markers, length, tape, answer, dAnswer, gr
       }
       dh[k] = sum;
     }
-    if (back) back.value[t] = dz.reduce((sum, d, j) => sum + d * Wx[j], 0);
   }
-}
-
-/** How far the answer depends on what the network held and read at each step.
- *
- * `cells` (T,), the norm of dy/dc_t over all cells; `values` (T,), the size of dy/dx_t; y is the
- * answer after the last step.
- */
-function wayBack(network, values, markers, length) {
-  const H = network.hidden;
-  const tape = makeTape(H, length);
-  const back = { cell: new Float64Array(length * H), value: new Float64Array(length) };
-  const unused = makeNetwork(new Float64Array(parameterCount(H)), network);
-  const answer = runForward(network, values, markers, length, tape);
-  runBackward(network, values, markers, length, tape, answer, 1, unused, back);
-  const norm = (t) => Math.hypot(...back.cell.subarray(t * H, (t + 1) * H));
-  return { cells: Float64Array.from({ length }, (_, t) => norm(t)), values: back.value.map(Math.abs) };
 }
 
 /** The mean squared error of a batch of sequences {length, values, markers, target}; its gradient
@@ -186,7 +163,7 @@ class Source {
     const [values, markers] = [new Float64Array(length), new Float64Array(length)];
     drawValues(task, length, random, values);
     const marks = drawMarks(task, T, random);
-    setMarkers(task, length, marks, markers);
+    setMarkers(task, length, marks, markers, values);
     const target = rightAnswer(task, ...countedValues(task, values, marks));
     return { length, values, markers, marks, target };
   }

@@ -148,7 +148,7 @@ class Racer {
       curve: {
         batches: [],
         smooth: [],
-        window: MEAN_OF,
+        names: [`one batch (${RULE.batch} sequences)`, `mean of ${MEAN_OF} batches`],
         tests: [],
         test_name: `test (${TEST_SIZE} sequences)`,
         chance: chanceError(task, length),

@@ -1,41 +1,60 @@
 "use strict";
 
-/* The LSTM with a forget gate, forward: the arithmetic of `networks/lstm.py`, in float64 on the
- * float32 weights. It runs in the page and in its workers.
+/* The LSTM with a forget gate and that of 1997, forward: the arithmetic of `networks/lstm.py` and
+ * `networks/lstm1997.py`, in float64 on the float32 weights. It runs in the page and in its workers.
  *
- *     z_t = x_t Wx + h_{t-1} Wh + b                       (4H,)
- *     i, f, o = sigmoid(z_i, z_f, z_o);  g = tanh(z_g)    (H,) each
- *     c_t = f c_{t-1} + i g;  h_t = o tanh(c_t)           (H,);  c_0 = h_0 = 0
- *     y   = h_L Wy + by, or its sigmoid
+ *     z_t = x_t Wx + r_{t-1} Wh + b            (G,);  of a symbol, its row of Wx
+ *     c_t = f c_{t-1} + i g;  h_t = o s(c_t)   (H,);  c_0 = h_0 = 0
+ *     y   = Wy h_L + by, or its sigmoid        (K,);  of 1997 it may read h_{L-1}
  *
- * Gate columns stand in the order input, forget, output, candidate. Matrices are flat, row by row.
+ * With a forget gate G = 4H, r = h (H,), s = tanh, and z holds i, f, o and g in this order. In the
+ * network of 1997 H cells stand in B blocks, whose cells share their gates: G = H + 2B, and both z
+ * and r hold cells, input gates, output gates; f = 1. Matrices are flat, row by row; Wy is (K, H).
+ *
+ * What a step reads is a pair (value, marker); the marker of a network of symbols is the symbol's
+ * number.
  */
 
 const GATES = ["input_gate", "forget_gate", "output_gate", "candidate"];
 const STATES = ["cell", "hidden", ...GATES];
 
-/** Number of parameters of a network of H cells. */
-function parameterCount(H) {
-  return 4 * H * (H + 3) + H + 1;
+/** D, K, and how many numbers z (G,) and r (R,) have, of a variant {hidden, inputs, outputs, blocks}. */
+function sizesOf({ hidden: H, inputs: D = 2, outputs: K = 1, blocks: B = 0 }) {
+  return B ? { D, K, G: H + 2 * B, R: H + 2 * B } : { D, K, G: 4 * H, R: H };
 }
 
-/** A network from its flat parameters (P,) and its variant {hidden, output, forget_gate}; of
- * float64 parameters it is a view. */
+/** Number of the parameters of a variant. */
+function parameterCount(variant) {
+  const { D, K, G, R } = sizesOf(variant);
+  return (D + R + 1) * G + K * (variant.hidden + 1);
+}
+
+/** A network from its flat parameters (P,) and its variant: beside its sizes {output, symbols,
+ * forget_gate} and, of 1997, {reads, output_gate, g, h}; of float64 parameters it is a view. */
 function makeNetwork(vector, variant) {
-  const H = variant.hidden;
+  const { D, K, G, R } = sizesOf(variant);
   const wide = vector instanceof Float64Array ? vector : Float64Array.from(vector);
   let start = 0;
   const take = (size) => wide.subarray(start, (start += size));
+  const names = ["hidden", "blocks", "symbols", "output", "forget_gate", "reads", "output_gate", "g", "h"];
   return {
-    hidden: H,
-    output: variant.output,
-    forget_gate: variant.forget_gate,
-    Wx: take(2 * 4 * H),
-    Wh: take(H * 4 * H),
-    b: take(4 * H),
-    Wy: take(H),
-    by: take(1),
+    ...Object.fromEntries(names.map((name) => [name, variant[name]])),
+    outputs: K,
+    width: G,
+    seen: R,
+    Wx: take(D * G),
+    Wh: take(R * G),
+    b: take(G),
+    Wy: take(K * variant.hidden),
+    by: take(K),
   };
+}
+
+/** The first column of z that belongs to a gate, and the one after the last. */
+function columnsOf({ hidden: H, blocks: B }, gate) {
+  const k = GATES.indexOf(gate);
+  if (!B) return [k * H, (k + 1) * H];
+  return gate === "input_gate" ? [H, H + B] : [H + B, H + 2 * B];
 }
 
 const NO_EDITS = { cells: {}, clamp: null, blind: false };
@@ -48,18 +67,17 @@ const SATURATED = 1000; // the bias of a gate that is clamped: its sigmoid is 0 
  * 1); `clamp`, {gate, open}, one of GATES for all cells; `blind`, gates do not see hidden states.
  */
 function withEdits(network, { cells, clamp, blind }) {
-  const { hidden: H } = network;
-  const G = 4 * H;
+  const { hidden: H, width: G, seen: R, outputs: K } = network;
   const copy = { ...network };
   for (const name of ["Wx", "Wh", "b", "Wy", "by"]) copy[name] = network[name].slice();
   const { Wx, Wh, b, Wy, by } = copy;
-  if (blind) for (let k = 0; k < H; k++) Wh.fill(0, k * G, k * G + 3 * H);
+  const gates = network.blocks ? [H, G] : [0, 3 * H];
+  if (blind) for (let k = 0; k < H; k++) Wh.fill(0, k * G + gates[0], k * G + gates[1]);
   if (clamp) {
-    const start = GATES.indexOf(clamp.gate) * H;
-    const end = start + H;
+    const [start, end] = columnsOf(network, clamp.gate);
     b.fill(clamp.open ? SATURATED : -SATURATED, start, end);
-    for (const row of [0, 1]) Wx.fill(0, row * G + start, row * G + end);
-    for (let k = 0; k < H; k++) Wh.fill(0, k * G + start, k * G + end);
+    for (let at = 0; at < Wx.length; at += G) Wx.fill(0, at + start, at + end);
+    for (let k = 0; k < R; k++) Wh.fill(0, k * G + start, k * G + end);
   }
   const held = [];
   for (const [name, { cut, seen = 0, held: holds }] of Object.entries(cells)) {
@@ -67,9 +85,11 @@ function withEdits(network, { cells, clamp, blind }) {
     if (holds) held.push(j);
     if (holds || (!cut && !seen)) continue;
     for (let k = 0; k < G; k++) b[k] += seen * Wh[j * G + k];
-    by[0] += seen * Wy[j];
     Wh.fill(0, j * G, (j + 1) * G);
-    Wy[j] = 0;
+    for (let k = 0; k < K; k++) {
+      by[k] += seen * Wy[k * H + j];
+      Wy[k * H + j] = 0;
+    }
   }
   if (held.length) copy.held = { cells: held, after: Infinity };
   return copy;
@@ -80,27 +100,36 @@ function holdAfter(network, marks) {
   if (network.held) network.held.after = Math.max(...marks);
 }
 
-/** Shuts the input gate and opens the forget gate of the cells that are held; gates start at `row`. */
-function hold({ cells }, H, gates, row) {
+/** Shuts the input gate and opens the forget gate of the cells that are held. */
+function hold({ cells }, H, gates) {
   for (const j of cells) {
-    gates[row + j] = 0;
-    gates[row + H + j] = 1;
+    gates[j] = 0;
+    gates[H + j] = 1;
   }
 }
 
-/** What a network carries from step to step, zero at first; gates (4H,) are of the latest step. */
-function makeState(H) {
-  return {
-    cell: new Float64Array(H),
-    hidden: new Float64Array(H),
-    gates: new Float64Array(4 * H),
-  };
+/** What a network carries from step to step, zero at first: `cell` (H,) and `seen` (R,), of which
+ * `hidden` (H,) is a part. `gates` (4H,), of each cell, are of the latest step; answers are read from
+ * `read` (H,). */
+function makeState({ hidden: H, width: G, seen: R, blocks, reads }) {
+  const seen = new Float64Array(R);
+  const hidden = seen.subarray(0, H);
+  const gates = new Float64Array(4 * H);
+  const net = blocks ? new Float64Array(G) : gates;
+  const read = reads === "previous" ? new Float64Array(H) : hidden;
+  return { cell: new Float64Array(H), seen, hidden, gates, net, read };
 }
 
 /** Makes `to` hold what `from` does. */
 function copyState(from, to) {
   to.cell.set(from.cell);
-  to.hidden.set(from.hidden);
+  to.seen.set(from.seen);
+  to.read.set(from.read);
+}
+
+/** Makes a state zero again. */
+function clearState(state) {
+  for (const name of ["cell", "seen", "read"]) state[name].fill(0);
 }
 
 /** Logistic function, without overflow for large |x|. */
@@ -109,23 +138,49 @@ function sigmoid(x) {
   return (x >= 0 ? 1 : small) / (1 + small);
 }
 
+/** What a cell's state is squashed to before the output gate lets it out. */
+function squashed({ blocks, h }, c) {
+  if (!blocks) return Math.tanh(c);
+  return h === "identity" ? c : Math.tanh(c / 2);
+}
+
+/** Opens the gates (4H,) by what they receive, in place. */
+function openGates({ hidden: H, forget_gate }, gates) {
+  for (let j = 0; j < 3 * H; j++) gates[j] = sigmoid(gates[j]);
+  for (let j = 3 * H; j < 4 * H; j++) gates[j] = Math.tanh(gates[j]);
+  if (!forget_gate) gates.fill(1, H, 2 * H);
+}
+
+/** Opens the gates of the blocks, and gives each cell (4H,) those of its block. */
+function openBlocks({ hidden: H, blocks: B, g, output_gate }, { net, seen, gates }) {
+  for (let j = H; j < H + 2 * B; j++) seen[j] = sigmoid(net[j]);
+  if (!output_gate) seen.fill(1, H + B);
+  for (let j = 0; j < H; j++) {
+    const block = H + Math.floor((j * B) / H);
+    gates[j] = seen[block];
+    gates[H + j] = 1;
+    gates[2 * H + j] = seen[block + B];
+    gates[3 * H + j] = g === "logistic" ? sigmoid(net[j]) : 4 * sigmoid(net[j]) - 2;
+  }
+}
+
 /** Takes the state on by step t, in place, with the pair (value, marker). */
 function step(network, state, value, marker, t) {
-  const { hidden: H, Wx, Wh, b, held } = network;
-  const { cell, hidden, gates } = state;
-  const G = 4 * H;
-  for (let j = 0; j < G; j++) gates[j] = value * Wx[j] + marker * Wx[G + j] + b[j];
-  for (let k = 0, at = 0; k < H; k++) {
-    const h = hidden[k];
-    for (let j = 0; j < G; j++, at++) gates[j] += h * Wh[at];
+  const { hidden: H, width: G, seen: R, Wx, Wh, b, held } = network;
+  const { cell, hidden, gates, net, seen, read } = state;
+  if (network.symbols) for (let j = 0; j < G; j++) net[j] = Wx[marker * G + j] + b[j];
+  else for (let j = 0; j < G; j++) net[j] = value * Wx[j] + marker * Wx[G + j] + b[j];
+  for (let k = 0, at = 0; k < R; k++) {
+    const r = seen[k];
+    for (let j = 0; j < G; j++, at++) net[j] += r * Wh[at];
   }
-  for (let j = 0; j < 3 * H; j++) gates[j] = sigmoid(gates[j]);
-  for (let j = 3 * H; j < G; j++) gates[j] = Math.tanh(gates[j]);
-  if (!network.forget_gate) gates.fill(1, H, 2 * H);
-  if (held && t > held.after) hold(held, H, gates, 0);
+  if (network.blocks) openBlocks(network, state);
+  else openGates(network, gates);
+  if (held && t > held.after) hold(held, H, gates);
+  if (read !== hidden) read.set(hidden);
   for (let j = 0; j < H; j++) {
     cell[j] = gates[H + j] * cell[j] + gates[j] * gates[3 * H + j];
-    hidden[j] = gates[2 * H + j] * Math.tanh(cell[j]);
+    hidden[j] = gates[2 * H + j] * squashed(network, cell[j]);
   }
 }
 
@@ -134,36 +189,44 @@ function steps(network, state, values, markers, start, end) {
   for (let t = start; t < end; t++) step(network, state, values[t], markers[t], t);
 }
 
-/** The answer read from hidden states (H,). */
-function readAnswer(network, hidden) {
-  let y = network.by[0];
-  for (let j = 0; j < network.hidden; j++) y += hidden[j] * network.Wy[j];
-  return network.output === "sigmoid" ? sigmoid(y) : y;
+/** Output k read from hidden states (H,). */
+function readAnswer({ hidden: H, Wy, by, output }, read, k = 0) {
+  let y = by[k];
+  for (let j = 0; j < H; j++) y += read[j] * Wy[k * H + j];
+  return output === "sigmoid" ? sigmoid(y) : y;
 }
 
-/** The terms of the answer, before its sigmoid if it has one: of the bias, then of each cell. */
-function answerTerms(network, hidden) {
-  return [network.by[0], ...network.Wy.map((weight, j) => weight * hidden[j])];
+/** All outputs (K,), written into `into` from its place `at` on. */
+function readAnswers(network, read, into, at = 0) {
+  for (let k = 0; k < network.outputs; k++) into[at + k] = readAnswer(network, read, k);
+  return into;
 }
 
-/** All states of one sequence: each of STATES as (T, H), row by row; the answers that would be read
- * after each step (T,), and the last of them. */
+/** The terms of output k, before its sigmoid if it has one: of the bias, then of each cell. */
+function answerTerms({ hidden: H, Wy, by }, read, k = 0) {
+  return [by[k], ...Array.from({ length: H }, (_, j) => Wy[k * H + j] * read[j])];
+}
+
+/** All states of one sequence: each of STATES as (T, H), row by row; `seen` (T, R); the outputs that
+ * would be read after each step (T, K), and of the last the states that are read. */
 function traceStates(network, values, markers, length) {
-  const H = network.hidden;
-  const state = makeState(H);
-  const trace = { length, answers: new Float64Array(length) };
+  const { hidden: H, seen: R, outputs: K } = network;
+  const state = makeState(network);
+  const trace = { length, seen: new Float64Array(length * R), answers: new Float64Array(length * K) };
   for (const name of STATES) trace[name] = new Float64Array(length * H);
   for (let t = 0; t < length; t++) {
     step(network, state, values[t], markers[t], t);
     trace.cell.set(state.cell, t * H);
     trace.hidden.set(state.hidden, t * H);
+    trace.seen.set(state.seen, t * R);
     for (let k = 0; k < 4; k++) {
       const gate = trace[GATES[k]];
       for (let j = 0; j < H; j++) gate[t * H + j] = state.gates[k * H + j];
     }
-    trace.answers[t] = readAnswer(network, state.hidden);
+    readAnswers(network, state.read, trace.answers, t * K);
   }
   trace.written = trace.input_gate.map((i, k) => i * trace.candidate[k]);
-  trace.answer = trace.answers[length - 1];
+  trace.read = state.read;
+  trace.outputs = trace.answers.subarray((length - 1) * K);
   return trace;
 }

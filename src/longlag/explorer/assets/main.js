@@ -24,9 +24,12 @@ class App {
     this.#theme();
     this.#help();
     this.timeline = new Timeline(this);
-    this.sequencePanel = new SequencePanel(this);
+    this.sequencePanel = new (this.saved.task.orders ? OrderSequencePanel : SequencePanel)(this);
     this.live = new LivePanel(this);
     this.story = new Story(this);
+    for (const name of ["live-open", "story-open"]) {
+      document.getElementById(name).hidden = Boolean(this.saved.task.orders); // they know numbers
+    }
     this.address = new Address(this);
     this.load(this.saved);
     new ResizeObserver(() => this.changed("drawing")).observe(document.getElementById("main"));
@@ -48,7 +51,7 @@ class App {
       length,
       values: new Float64Array(this.longest),
       markers: new Float64Array(this.longest),
-      marks: [1, 2],
+      marks: [1, 2, 3].slice(0, markCount(this.task)),
     };
     document.getElementById("main").className = content.runs.length > 1 ? "two" : "one";
     this.#lead();
@@ -83,12 +86,13 @@ class App {
 
   /** What reaches the first mark of the gradient at the last step. */
   shareOfGradient(run) {
-    const { cells } = this.runs[run].back;
-    return cells[Math.min(...this.sequence.marks)] / cells[cells.length - 1];
+    const { cells, end } = this.runs[run].back;
+    return cells[Math.min(...this.sequence.marks)] / cells[end];
   }
 
   /** Whether the sequence makes a good first one; the networks' answers play no part. */
   #isTelling() {
+    if (this.task.orders) return true;
     const { length, marks } = this.sequence;
     const apart = Math.abs(marks[0] - marks[1]);
     const [low, high] = FIRST_TARGET.map((above) => this.task.mean_target + above);
@@ -98,11 +102,12 @@ class App {
 
   #lead() {
     const product = this.task.kind === "multiplication";
-    const lead = document.getElementById("lead");
-    lead.textContent =
-      `A recurrent network reads a sequence, a value at a time; at the end it must answer ` +
-      `${product ? "the product" : "half plus a quarter of the sum"} of the two values that were ` +
-      `marked. Change the sequence, and see it think.`;
+    const [read, asked] = this.task.orders
+      ? ["symbol", "in which order the symbols X and Y came"]
+      : ["value", `${product ? "the product" : "half plus a quarter of the sum"} of the two values that were marked`];
+    document.getElementById("lead").textContent =
+      `A recurrent network reads a sequence, a ${read} at a time; at the end it must answer ` +
+      `${asked}. Change the sequence, and see it think.`;
     const { runs } = this.content;
     const { name, about, notes } = runs[0];
     const place = document.getElementById("about");
@@ -125,9 +130,21 @@ class App {
     this.setValue(this.sequence.marks[1], x2);
   }
 
+  /** Puts X and Y at the marks in one of the orders. */
+  setOrder(order) {
+    const { marks } = this.sequence;
+    valuesOf(order, marks.length).forEach((value, k) => this.setValue(marks[k], value));
+  }
+
   moveMark(which, wanted) {
-    const { length, marks } = this.sequence;
+    const { length, marks, values } = this.sequence;
+    const from = marks[which];
     marks[which] = nearestLegal(this.task, length, which, marks[1 - which], wanted);
+    if (this.task.orders) {
+      const [moved, other] = [values[from], values[marks[which]]]; // X or Y moves with its mark
+      this.setValue(from, other);
+      this.setValue(marks[which], moved);
+    }
     this.changed("sequence");
   }
 
@@ -207,7 +224,7 @@ class App {
     const computed = ["sequence", "moment"].some((name) => what.has(name));
     setLens(this.magnified, sequence.length, sequence.marks);
     if (computed) {
-      setMarkers(task, sequence.length, sequence.marks, sequence.markers);
+      setMarkers(task, sequence.length, sequence.marks, sequence.markers, sequence.values);
       for (const run of runs) run.update(what);
     } else if (what.has("fresh")) {
       for (const run of runs) run.ask("scatter");

@@ -38,7 +38,9 @@ class NetworkPanel {
     this.table = root.querySelector(".cells");
     this.maps = root.querySelector(".maps");
     this.canvases = {};
-    for (const [name, title, meaning] of MAPS) this.#addMap(name, title, meaning);
+    const forgets = !run.about.blocks;
+    this.shownMaps = MAPS.filter(([name]) => forgets || name !== "forget_gate");
+    for (const [name, title, meaning] of this.shownMaps) this.#addMap(name, title, meaning);
     this.edits = root.querySelector(".edits");
     this.#choices();
     this.#editing();
@@ -48,7 +50,8 @@ class NetworkPanel {
   #addMap(name, title, meaning) {
     const head = element("div", "", "map-head");
     const fixed = name === "forget_gate" && !this.run.about.forget_gate;
-    const heading = element("h4", `${title}: ${fixed ? "fixed at 1" : meaning}`);
+    const shared = this.run.about.blocks && name.endsWith("_gate") ? ", shared by a block" : "";
+    const heading = element("h4", `${title}: ${fixed ? "fixed at 1" : meaning}${shared}`);
     const scale = element("span", "", "scale");
     scale.append(element("span"), document.createElement("canvas"), element("span"));
     head.append(heading, scale);
@@ -68,6 +71,10 @@ class NetworkPanel {
 
   #choices() {
     const H = this.run.about.hidden;
+    const responses = respondedTo(this.app.task).map(
+      ([kind, name]) => new Option(`response to ${name}`, kind),
+    );
+    this.sort.querySelector("[value=number]").after(...responses);
     const automatic = new Option("the cell needed most", "auto");
     const cells = Array.from({ length: H }, (_, j) => new Option(`cell ${j + 1}`, String(j)));
     this.follow.append(automatic, ...cells);
@@ -157,7 +164,7 @@ class NetworkPanel {
     this.#drawEdits();
     this.#drawCarried();
     this.#drawBack();
-    for (const [name] of MAPS) this.#drawMap(name);
+    for (const [name] of this.shownMaps) this.#drawMap(name);
     if (this.details.open) this.#fillTable();
     this.drawCursor();
   }
@@ -167,10 +174,14 @@ class NetworkPanel {
     const { followed, trace } = this.run;
     const at = cursor * this.run.about.hidden + followed;
     const marker = sequence.markers[cursor];
-    const parts = [
-      ["step", number(cursor)],
+    const { symbols } = this.app.task;
+    const read = [
       ["value", number(sequence.values[cursor], 3)],
       ["marker", marker < 0 ? "−1" : String(marker)],
+    ];
+    const parts = [
+      ["step", number(cursor)],
+      ...(symbols ? [["symbol", symbols[marker]]] : read),
       ["cell", String(followed + 1)],
       ...STATES.map((name) => [LETTERS[name], textOf(name, trace[name][at])]),
     ];
@@ -185,12 +196,13 @@ class NetworkPanel {
 
   /** How far each cell (H,) answers to the sort that is chosen. */
   #keysOfCells(kind) {
-    const { trace, about, responds, effects, network } = this.run;
+    const { trace, about, responds, effects, network, output } = this.run;
     const H = about.hidden;
-    const { length, marks } = this.app.sequence;
+    const { marks } = this.app.sequence;
+    const terms = answerTerms(network, trace.read, output);
     return Array.from({ length: H }, (_, j) => {
       if (kind === "number") return -j;
-      if (kind === "share") return trace.hidden[(length - 1) * H + j] * network.Wy[j];
+      if (kind === "share") return terms[j + 1];
       if (kind === "change") {
         const before = (t) => (t > 0 ? trace.cell[(t - 1) * H + j] : 0);
         return marks.reduce((sum, t) => sum + Math.abs(trace.cell[t * H + j] - before(t)), 0);
@@ -200,11 +212,20 @@ class NetworkPanel {
     });
   }
 
+  /** The cells in the order chosen; those of a block, which share its gates, stay together. */
   #sorted() {
     const kind = this.sort.value;
     const keys = this.#keysOfCells(kind);
     const size = (j) => (kind === "number" ? keys[j] : Math.abs(keys[j]) || 0);
-    return keys.map((_, j) => j).sort((a, b) => size(b) - size(a) || a - b);
+    const order = keys.map((_, j) => j).sort((a, b) => size(b) - size(a) || a - b);
+    const blocks = [...new Set(order.map((j) => this.#blockOf(j)))];
+    return blocks.flatMap((block) => order.filter((j) => this.#blockOf(j) === block));
+  }
+
+  /** The number of a cell's block; that of all cells where there are no blocks. */
+  #blockOf(cell) {
+    const { blocks, hidden } = this.run.about;
+    return blocks ? Math.floor((cell * blocks) / hidden) : 0;
   }
 
   #rowHeight() {
@@ -216,7 +237,7 @@ class NetworkPanel {
     const H = this.run.about.hidden;
     const { length, marks } = this.app.sequence;
     const row = this.#rowHeight();
-    const last = name === MAPS[MAPS.length - 1][0];
+    const last = name === this.shownMaps[this.shownMaps.length - 1][0];
     const { context, width } = clear(canvas, Math.round(row * H) + (last ? 22 : 0));
     const time = timeScale(width, length);
     const { span } = time;
@@ -226,9 +247,14 @@ class NetworkPanel {
     const words = heatWords(this.run.trace[name], this.order, time.columns(columns), scale);
     paint(context, words, columns, MARGIN.left, 0, span, row * H);
     const end = MARGIN.left + span;
-    const lines = H <= 16 ? H : 0;
-    for (let k = 1; k < lines; k++) rule(context, MARGIN.left, end, k * row, theme.card);
-    this.#nameRows(context, row);
+    const shared = this.run.about.blocks && name.endsWith("_gate");
+    for (let k = 1; k < H; k++) {
+      const parted = this.#blockOf(this.order[k - 1]) !== this.#blockOf(this.order[k]);
+      if (parted) rule(context, MARGIN.left, end, k * row, theme.card, [], 3);
+      else if (H <= 16 && !shared) rule(context, MARGIN.left, end, k * row, theme.card);
+    }
+    if (shared) this.#nameBlocks(context, row);
+    else this.#nameRows(context, row);
     for (const t of marks) markLine(context, time, t, row * H);
     if (last) timeAxis(context, width, length, row * H + 2);
     canvas.setAttribute("aria-label", `${title} of ${H} cells over ${length} steps`);
@@ -247,6 +273,16 @@ class NetworkPanel {
       write(context, name, MARGIN.left - 6, (k + 0.5) * row, "right", "middle", colour);
     });
     context.font = FONT;
+  }
+
+  /** Numbers of the blocks, each beside the rows of its cells. */
+  #nameBlocks(context, row) {
+    const { blocks, hidden } = this.run.about;
+    const size = hidden / blocks;
+    for (let k = 0; k < hidden; k += size) {
+      const name = `block ${this.#blockOf(this.order[k]) + 1}`;
+      write(context, name, MARGIN.left - 6, (k + size / 2) * row, "right");
+    }
   }
 
   #drawLegend([low, canvas, high], scale) {
@@ -310,7 +346,7 @@ class NetworkPanel {
   /** How far the answer depends on each step: on the cells' states as a line, on the values as bars,
    * the marked ones in colour. */
   #drawBack() {
-    const { cells, values } = this.run.back;
+    const { cells, values, end } = this.run.back;
     const { length, marks } = this.app.sequence;
     const { context, width } = clear(this.back, BACK_HEIGHT);
     const time = timeScale(width, length);
@@ -333,7 +369,7 @@ class NetworkPanel {
     const shown = thinned((t) => cells[t], time);
     line(context, shown.map(x), shown.map((t) => height(cells[t])), theme.network, 2);
     const first = Math.min(...marks);
-    const share = cells[first] / cells[length - 1];
+    const share = cells[first] / cells[end];
     const text = `at the first mark ${science(share)} of what it is at the end`;
     this.root.querySelector(".back-text").textContent = text;
     const label = `How far the answer depends on the cells at each step: ${text}`;
@@ -341,8 +377,8 @@ class NetworkPanel {
   }
 
   #fillTable() {
-    const task = this.app.task.kind === "multiplication" ? "x₁ · x₂" : "target";
-    const columns = { cut: "cut", x1: "x₁", x2: "x₂", target: task, change: "change", share: "term" };
+    const responses = Object.fromEntries(respondedTo(this.app.task));
+    const columns = { cut: "cut", ...responses, change: "change", share: "term" };
     const kinds = Object.keys(columns);
     const keys = kinds.map((kind) => this.#keysOfCells(kind));
     const head = element("tr");
@@ -358,10 +394,16 @@ class NetworkPanel {
       return row;
     });
     const bias = element("tr");
-    const texts = ["bias", ...kinds.slice(1).map(() => ""), number(this.run.network.by[0], 3)];
+    const texts = ["bias", ...kinds.slice(1).map(() => ""), number(this.run.network.by[this.run.output], 3)];
     bias.append(...texts.map((text) => element("td", text)));
     this.table.replaceChildren(head, ...rows, bias);
   }
+}
+
+/** What cells may respond to, as [name, words]. */
+function respondedTo({ kind, orders, windows }) {
+  if (orders) return windows.map((_, k) => [`x${k + 1}`, `symbol ${k + 1}`]);
+  return [["x1", "x₁"], ["x2", "x₂"], ["target", kind === "multiplication" ? "x₁ · x₂" : "target"]];
 }
 
 /** The states of a sequence as a table, a row a step: value, marker, the answer if asked then, and

@@ -9,36 +9,36 @@ const LENGTHS = 9; // at which errors are shown
 
 /** Answers to n fresh sequences, the shortest of T steps.
  *
- * Fills `result` in place: answers and targets (n,); at the end `responds`, correlations (H,) of
- * each cell's last state with x1, x2 and the target, and `ranges`, the ends of its last states.
+ * Fills `result` in place: answers (n, K) and targets (n,); at the end `responds`, correlations (H,)
+ * of each cell's last state with x1, x2 and, of numbers, the target, and `ranges`, the ends of its
+ * last states.
  */
 function* scatter(network, task, T, seed, result) {
-  const n = result.answers.length;
-  const H = network.hidden;
+  const n = result.targets.length;
+  const { hidden: H, outputs: K } = network;
   const random = makeRandom(seed);
   const [low, high] = lengthRange(task, T);
   const [values, markers] = [new Float64Array(high), new Float64Array(high)];
   const cells = new Float64Array(n * H);
-  const counted = [new Float64Array(n), new Float64Array(n)];
-  const state = makeState(H);
+  const counted = [];
+  const state = makeState(network);
   for (let k = 0; k < n; k++) {
     const length = drawWhole(random, low, high);
     drawValues(task, length, random, values);
     const marks = drawMarks(task, T, random);
-    setMarkers(task, length, marks, markers);
+    setMarkers(task, length, marks, markers, values);
     holdAfter(network, marks);
-    const pair = countedValues(task, values, marks);
-    counted.forEach((column, which) => (column[k] = pair[which]));
-    result.targets[k] = rightAnswer(task, ...pair);
-    state.cell.fill(0);
-    state.hidden.fill(0);
+    counted.push(countedValues(task, values, marks));
+    result.targets[k] = rightAnswer(task, ...counted[k]);
+    clearState(state);
     yield* inParts(network, state, values, markers, 0, length);
-    result.answers[k] = readAnswer(network, state.hidden);
+    readAnswers(network, state.read, result.answers, k * K);
     cells.set(state.cell, k * H);
     result.finished = k + 1;
     yield;
   }
-  const columns = { x1: counted[0], x2: counted[1], target: result.targets };
+  const columns = task.orders ? {} : { target: result.targets };
+  counted[0].forEach((_, which) => (columns[`x${which + 1}`] = counted.map((all) => all[which])));
   result.responds = {};
   for (const [name, column] of Object.entries(columns)) {
     result.responds[name] = correlations(cells, H, column);
@@ -63,7 +63,7 @@ function* surface(network, task, sequence, result) {
   const [early, late] = [Math.min(...marks), Math.max(...marks)];
   holdAfter(network, marks);
   const firstIsEarly = marks[0] === early;
-  const [start, middle, end] = [0, 1, 2].map(() => makeState(network.hidden));
+  const [start, middle, end] = [0, 1, 2].map(() => makeState(network));
   yield* inParts(network, start, values, markers, 0, early);
   for (let u = 0; u < size; u++) {
     copyState(start, middle);
@@ -74,21 +74,43 @@ function* surface(network, task, sequence, result) {
       step(network, end, at(v), markers[late], late);
       yield* inParts(network, end, values, markers, late + 1, length);
       const [column, row] = firstIsEarly ? [u, v] : [v, u];
-      result.answers[row * size + column] = readAnswer(network, end.hidden);
+      result.answers[row * size + column] = readAnswer(network, end.read);
       yield;
     }
   }
 }
 
-/** The mean (H,) of the hidden states after the last step of n fresh sequences of T steps or more. */
+/** The answers to one sequence with X and Y at its marks in every order: result.answers (K, K), a row
+ * an order. */
+function* orderings(network, task, sequence, result) {
+  const { length, marks } = sequence;
+  const [values, markers] = [sequence.values.slice(), sequence.markers.slice()];
+  const K = network.outputs;
+  holdAfter(network, marks);
+  for (let order = 0; order < K; order++) {
+    valuesOf(order, marks.length).forEach((value, k) => (values[marks[k]] = value));
+    setMarkers(task, length, marks, markers, values);
+    const state = makeState(network);
+    yield* inParts(network, state, values, markers, 0, length);
+    readAnswers(network, state.read, result.answers, order * K);
+    yield;
+  }
+}
+
+/** The values that make X and Y stand at n marks in an order. */
+function valuesOf(order, n) {
+  return Array.from({ length: n }, (_, k) => ((order >> (n - 1 - k)) & 1 ? 0.75 : 0.25));
+}
+
+/** The mean (H,) of the hidden states that the answers to n fresh sequences of T steps or more read. */
 function meanHidden(network, task, T, n) {
   const source = new Source(task, T, makeRandom(1));
   const sum = new Float64Array(network.hidden);
   for (let k = 0; k < n; k++) {
     const { length, values, markers } = source.draw();
-    const state = makeState(network.hidden);
+    const state = makeState(network);
     steps(network, state, values, markers, 0, length);
-    state.hidden.forEach((h, j) => (sum[j] += h / n));
+    state.read.forEach((h, j) => (sum[j] += h / n));
   }
   return sum;
 }
@@ -97,7 +119,8 @@ function meanHidden(network, task, T, n) {
  * rising, and at each the root mean squared error of n fresh sequences, `result.errors`, and the
  * share within the tolerance, `result.right`. */
 function* overLengths(network, task, T, n, tolerance, result) {
-  const state = makeState(network.hidden);
+  const state = makeState(network);
+  const outputs = new Float64Array(network.outputs);
   const wanted = Array.from({ length: LENGTHS }, (_, k) => T * 4 ** ((2 * k) / (LENGTHS - 1) - 1));
   const lengths = wanted.map((length) => Math.max(task.shortest, Math.round(length)));
   Object.assign(result, { lengths: [...new Set(lengths)], errors: [], right: [] });
@@ -107,10 +130,9 @@ function* overLengths(network, task, T, n, tolerance, result) {
     for (let k = 0; k < n; k++) {
       const { length, values, markers, marks, target } = source.draw();
       holdAfter(network, marks);
-      state.cell.fill(0);
-      state.hidden.fill(0);
+      clearState(state);
       yield* inParts(network, state, values, markers, 0, length);
-      const off = Math.abs(readAnswer(network, state.hidden) - target);
+      const off = errorOf(task, readAnswers(network, state.read, outputs), target);
       squares += off ** 2;
       if (off <= tolerance) right += 1;
     }
@@ -120,29 +142,30 @@ function* overLengths(network, task, T, n, tolerance, result) {
 }
 
 /** What cutting each cell does to the answers: `result.effects` (H,), the root mean square of the
- * change over n fresh sequences, the shortest of T steps. */
+ * change over n fresh sequences, the shortest of T steps, and all outputs. */
 function* cutting(network, task, T, seed, n, result) {
-  const H = network.hidden;
+  const { hidden: H, outputs: K } = network;
   const random = makeRandom(seed);
   const [low, high] = lengthRange(task, T);
   const [values, markers] = [new Float64Array(high), new Float64Array(high)];
   const cuts = Array.from({ length: H }, (_, cell) =>
     withEdits(network, { ...NO_EDITS, cells: { [cell]: { cut: true } } }),
   );
-  const state = makeState(H);
+  const state = makeState(network);
   const squares = new Float64Array(H);
   for (let k = 0; k < n; k++) {
     const length = drawWhole(random, low, high);
     drawValues(task, length, random, values);
-    setMarkers(task, length, drawMarks(task, T, random), markers);
+    setMarkers(task, length, drawMarks(task, T, random), markers, values);
     const answers = [];
     for (const cut of [network, ...cuts]) {
-      state.cell.fill(0);
-      state.hidden.fill(0);
+      clearState(state);
       yield* inParts(cut, state, values, markers, 0, length);
-      answers.push(readAnswer(cut, state.hidden));
+      answers.push(readAnswers(cut, state.read, new Float64Array(K)));
     }
-    for (let j = 0; j < H; j++) squares[j] += (answers[j + 1] - answers[0]) ** 2 / n;
+    for (let j = 0; j < H; j++) {
+      answers[j + 1].forEach((y, k) => (squares[j] += (y - answers[0][k]) ** 2 / n / K));
+    }
   }
   result.effects = squares.map(Math.sqrt);
 }

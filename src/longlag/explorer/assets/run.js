@@ -29,7 +29,7 @@ class RunView {
     this.again = false; // whether the surface has changed since it was asked for
     this.waiting = { scatter: 0, surface: 0, cells: 0, lengths: 0 }; // the latest question of each kind
     this.#build();
-    this.worker = startWorker(["lstm.js", "tasks.js", "responses.js", "learn.js", "worker.js"]);
+    this.worker = startWorker(["lstm.js", "tasks.js", "learn.js", "responses.js", "worker.js"]);
     if (this.worker) {
       this.worker.onmessage = ({ data }) => this.#answered(data);
       this.worker.onerror = () => this.#failed();
@@ -58,9 +58,10 @@ class RunView {
     }
     this.momentText = find("moment");
     this.network_ = new NetworkPanel(find("network"), this);
-    this.answer_ = new AnswerPanel(find("answer"), this);
-    this.surface_ = new SurfacePanel(find("surface"), this);
-    this.scatter_ = new ScatterPanel(find("scatter"), this);
+    const { orders } = app.task;
+    this.answer_ = new (orders ? OrderAnswerPanel : AnswerPanel)(find("answer"), this);
+    this.surface_ = new (orders ? OrdersPanel : SurfacePanel)(find("surface"), this);
+    this.scatter_ = new (orders ? OrderScatterPanel : ScatterPanel)(find("scatter"), this);
     this.lengths_ = new LengthsPanel(find("lengths"), this);
     this.curve_ = new CurvePanel(find("curve"), this);
     document.getElementById("main").append(root);
@@ -79,8 +80,14 @@ class RunView {
     return this.about.iterations[this.moment];
   }
 
+  /** The answer, where it is a number. */
   get answer() {
-    return this.trace.answer;
+    return this.trace.outputs[0];
+  }
+
+  /** Number of the output that the way back and the terms are of: the one that should be 1. */
+  get output() {
+    return this.app.task.orders ? this.app.target : 0;
   }
 
   /** The cell that is followed: the one picked, or the one that the final network needs most. */
@@ -107,7 +114,7 @@ class RunView {
     if (what.has("moment")) this.network = this.#edited(this.networkAt(this.moment));
     holdAfter(this.network, marks);
     this.trace = states(this.network);
-    this.back = wayBack(this.network, values, markers, length);
+    this.back = wayBack(this.network, this.trace, this.output);
     if (what.has("scale")) this.#setLimits(states);
     this.#widenLimits();
     this.ask("surface");
@@ -273,9 +280,9 @@ function startWorker(names) {
 }
 
 /** The weights of every snapshot, float32 arrays (P,), of a run as the page is told of it. */
-function snapshotsOf({ weights, hidden }) {
-  const numbers = decodeFloats(weights);
-  const P = parameterCount(hidden);
+function snapshotsOf(run) {
+  const numbers = decodeFloats(run.weights);
+  const P = parameterCount(run);
   return Array.from({ length: numbers.length / P }, (_, k) => numbers.slice(k * P, (k + 1) * P));
 }
 

@@ -15,6 +15,7 @@ class SequencePanel {
     this.plot = document.getElementById("sequence-plot");
     this.canvas = this.plot.querySelector("canvas");
     this.pins = [...this.plot.querySelectorAll(".pin")];
+    if (markCount(app.saved.task) > this.pins.length) this.#addPin();
     this.ring = this.plot.querySelector(".ring");
     this.asked = new AskedPanel(app);
     this.formula = document.getElementById("formula");
@@ -22,6 +23,15 @@ class SequencePanel {
     this.#lengths();
     this.#drags();
     this.#keys();
+  }
+
+  /** A pin for a third mark. */
+  #addPin() {
+    const pin = this.pins[1].cloneNode();
+    pin.dataset.mark = 2;
+    pin.setAttribute("aria-label", "Third mark");
+    this.pins[1].after(pin);
+    this.pins.push(pin);
   }
 
   #lengths() {
@@ -125,7 +135,7 @@ class SequencePanel {
 
   #keys() {
     const { app } = this;
-    const change = (position, by) => app.setValue(position, app.sequence.values[position] + by);
+    const change = (position, by) => this.change(position, by);
     this.pins.forEach((pin, which) => {
       const move = (by) => app.moveMark(which, app.sequence.marks[which] + by);
       arrows(pin, {
@@ -141,6 +151,10 @@ class SequencePanel {
     });
   }
 
+  change(position, by) {
+    this.app.setValue(position, this.app.sequence.values[position] + by);
+  }
+
   // -- drawing ------------------------------------------------------------------------------------
 
   draw() {
@@ -151,9 +165,9 @@ class SequencePanel {
     const scale = timeScale(width, length);
     const range = valueRange(app.task);
     const y = (value) => PLOT.top + ((range[1] - value) / (range[1] - range[0])) * PLOT.bars;
-    this.#axes(context, width, y, range);
+    this.axes(context, width, y, range);
     this.#windows(context, scale);
-    this.#bars(context, scale, y);
+    this.bars(context, scale, y);
     timeAxis(context, width, length, PLOT.top + PLOT.bars);
     document.getElementById("magnify").parentElement.hidden = length < LENS_FROM;
     for (const field of this.lengthFields) {
@@ -167,8 +181,9 @@ class SequencePanel {
     });
     this.drawCursor();
     this.asked.draw();
-    this.#words(countedValues(app.task, values, marks));
-    const words = `${length} values; the marks are at steps ${marks[0]} and ${marks[1]}`;
+    this.words(countedValues(app.task, values, marks));
+    const places = `${marks.slice(0, -1).join(", ")} and ${marks[marks.length - 1]}`;
+    const words = `${length} ${app.task.orders ? "symbols" : "values"}; the marks are at steps ${places}`;
     this.canvas.setAttribute("aria-label", words);
   }
 
@@ -186,16 +201,20 @@ class SequencePanel {
     return position === 0 && this.app.task.first_mark === "hidden";
   }
 
+  /** What is read at a step, in words. */
+  told(position) {
+    return `value ${number(this.app.sequence.values[position], 2)}`;
+  }
+
   #describe(handle, position, [low, high]) {
-    const value = number(this.app.sequence.values[position], 2);
     handle.setAttribute("aria-valuemin", low);
     handle.setAttribute("aria-valuemax", high);
     handle.setAttribute("aria-valuenow", position);
     const hidden = handle !== this.ring && this.#isHidden(position) ? ", hidden" : "";
-    handle.setAttribute("aria-valuetext", `step ${position}, value ${value}${hidden}`);
+    handle.setAttribute("aria-valuetext", `step ${position}, ${this.told(position)}${hidden}`);
   }
 
-  #axes(context, width, y, [low, high]) {
+  axes(context, width, y, [low, high]) {
     for (const value of [low, (low + high) / 2, high]) {
       rule(context, MARGIN.left, width - MARGIN.right, y(value), theme.grid);
       write(context, number(value, low < 0 ? 0 : 1), MARGIN.left - 6, y(value), "right");
@@ -205,14 +224,14 @@ class SequencePanel {
   /** Where each mark may stand, as thin lines. */
   #windows(context, { edge }) {
     const { task, sequence } = this.app;
-    for (const which of [0, 1]) {
+    for (const which of sequence.marks.keys()) {
       const [low, high] = markWindow(task, sequence.length, which, sequence.marks[1 - which]);
-      const y = PLOT.windows + 4 * which;
+      const y = PLOT.windows + 4 * (which % 2);
       rule(context, edge(low), edge(high + 1), y, theme.mark, [], 2);
     }
   }
 
-  #bars(context, { x, wide, span }, y) {
+  bars(context, { x, wide }, y) {
     const { length, values, marks } = this.app.sequence;
     const zero = y(0);
     const bar = (t, least, colour) => {
@@ -243,7 +262,7 @@ class SequencePanel {
   }
 
   /** The right answer and the networks', in a line. */
-  #words([x1, x2]) {
+  words([x1, x2]) {
     const { app } = this;
     const product = app.task.kind === "multiplication";
     const right = number(app.target, 3);

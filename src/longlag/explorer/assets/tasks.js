@@ -1,11 +1,16 @@
 "use strict";
 
-/* The marked-pair task: the rules of `tasks.py`, for sequences of one length that is chosen here.
+/* The tasks: the rules of `tasks/marked_pairs.py` and `tasks/temporal_order.py`, for sequences of one
+ * length that is chosen here.
  *
- * A task is {kind, rules, first_mark, shortest, first_window, lengths}, with the least and greatest
- * length of the training. Here T, the least length, is chosen, and the greatest grows with it.
- * Marks are [first, second], positions from 0. All windows are those of sequences of T steps; by
- * the catalogue's rules all have T steps.
+ * A marked-pair task is {kind, rules, first_mark, shortest, first_window, lengths}, with the least
+ * and greatest length of the training. Here T, the least length, is chosen, and the greatest grows
+ * with it. Marks are [first, second], positions from 0. All windows are those of sequences of T
+ * steps; by the catalogue's rules all have T steps.
+ *
+ * A task of temporal order is {kind, orders, symbols, distractors, windows, shortest, lengths}. Its
+ * sequences have values from 0 to 1, too, of which symbols are made: X or Y at the marks, two or
+ * three; distractors elsewhere. What is right is the number of the order among `orders`.
  */
 
 /** Uniform numbers from 0 to 1, the same for the same seed (Chris Doty-Humphrey's sfc32). */
@@ -29,13 +34,19 @@ function drawWhole(random, low, high) {
   return low + Math.floor(random() * (high - low + 1));
 }
 
-/** Least and greatest value of a pair. */
+/** How many steps of a sequence are marked. */
+function markCount(task) {
+  return task.windows?.length ?? 2;
+}
+
+/** Least and greatest value of a step. */
 function valueRange(task) {
   return task.kind === "adding" ? [-1, 1] : [0, 1];
 }
 
 /** First and last position at which mark `which` (0 or 1) may stand, given the other's. */
 function markWindow(task, length, which, other) {
+  if (task.orders) return task.windows[which].map((share) => Math.floor((share * length) / 100));
   const catalog = task.rules === "catalog";
   const lastFirst = task.first_window - 1;
   if (which === 0 && catalog) return [1, lastFirst];
@@ -64,6 +75,7 @@ function nearestLegal(task, length, which, other, wanted) {
 
 /** Marks as near to the given ones as the rules allow at this length. */
 function legalMarks(task, length, marks) {
+  if (task.orders) return marks.map((mark, k) => nearestLegal(task, length, k, -1, mark));
   const first = nearestLegal(task, length, 0, -1, marks[0]);
   return [first, nearestLegal(task, length, 1, first, marks[1])];
 }
@@ -76,6 +88,9 @@ function lengthRange(task, T) {
 
 /** Marks drawn by the rules. */
 function drawMarks(task, length, random) {
+  if (task.orders) {
+    return task.windows.map((_, k) => drawWhole(random, ...markWindow(task, length, k, -1)));
+  }
   const first = drawWhole(random, ...markWindow(task, length, 0, -1));
   if (task.rules === "catalog") {
     return [first, drawWhole(random, ...markWindow(task, length, 1, first))];
@@ -90,21 +105,41 @@ function drawValues(task, length, random, values) {
   for (let t = 0; t < length; t++) values[t] = low + (high - low) * random();
 }
 
-/** Fills markers (at least `length`): -1 at both ends, 1 at the marks, 0 elsewhere. */
-function setMarkers(task, length, marks, markers) {
+/** Fills markers (at least `length`): -1 at both ends, 1 at the marks, 0 elsewhere; with symbols, the
+ * number of each step's. */
+function setMarkers(task, length, marks, markers, values) {
+  if (task.orders) {
+    const [first, end] = task.distractors;
+    for (let t = 0; t < length; t++) {
+      markers[t] = Math.min(end - 1, first + Math.floor((end - first) * values[t]));
+    }
+    countedValues(task, values, marks).forEach((kind, k) => (markers[marks[k]] = end + kind));
+    [markers[0], markers[length - 1]] = [0, 1];
+    return;
+  }
   markers.fill(0, 0, length);
   markers[0] = markers[length - 1] = -1;
   for (const position of marks) markers[position] = 1;
   if (task.first_mark === "hidden") markers[0] = -1;
 }
 
-/** The two values as they count: the first pair's is neutral. */
+/** The values at the marks as they count: the first pair's is neutral; with symbols, 0 for X and 1
+ * for Y. */
 function countedValues(task, values, marks) {
+  if (task.orders) return marks.map((position) => Number(values[position] >= 0.5));
   const neutral = task.kind === "multiplication" ? 1 : 0;
   return marks.map((position) => (position > 0 ? values[position] : neutral));
 }
 
-/** The answer that is right for two values as they count. */
-function rightAnswer(task, x1, x2) {
+/** What is right for the values as they count: the answer, or the number of the order. */
+function rightAnswer(task, ...counted) {
+  if (task.orders) return counted.reduce((order, kind) => 2 * order + kind, 0);
+  const [x1, x2] = counted;
   return task.kind === "multiplication" ? x1 * x2 : 0.5 + (x1 + x2) / 4;
+}
+
+/** How far outputs (K,) are from what is right; the largest error of all. */
+function errorOf(task, outputs, right) {
+  if (!task.orders) return Math.abs(outputs[0] - right);
+  return outputs.reduce((most, y, k) => Math.max(most, Math.abs(y - (k === right))), 0);
 }

@@ -173,11 +173,13 @@ class CurvePanel {
     rule(context, left, right, bottom, theme.axis);
     let free = -Infinity;
     for (const value of [0, 1, 10, 100, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8]) {
-      if (value > this.last || x(value) < free) continue;
+      if (value > this.last) break;
       line(context, [x(value), x(value)], [bottom, bottom + 3], theme.axis);
       const align = x(value) > right - 20 ? "right" : "center";
+      const half = context.measureText(number(value)).width / 2;
+      if (x(value) - half * (align === "right" ? 2 : 1) < free) continue;
       write(context, number(value), x(value), bottom + 5, align, "top");
-      free = x(value) + 30;
+      free = x(value) + half + 8;
     }
     write(context, "iterations", (left + right) / 2, bottom + 20, "center", "top");
   }
@@ -195,8 +197,8 @@ class CurvePanel {
     const { about } = this.run;
     const { curve } = about;
     const entries = [
-      ["network-light", 1.5, "", `one batch (${about.batch_size} sequences)`],
-      ["network", 2.5, "", curve.window > 1 ? `mean of ${curve.window} batches` : "batches"],
+      ["network-light", 1.5, "", curve.names[0]],
+      ["network", 2.5, "", curve.names[1]],
       ["test", 0, "", curve.test_name],
       ["ink", 1.5, "6 4", `chance ${short(curve.chance)}`],
       ...curve.paper.map(([, text], k) => ["paper", 1.5, PAPER_DASHES[k].join(" "), text]),
@@ -218,7 +220,7 @@ class CurvePanel {
         "batches’ errors are those of the weights themselves, so that the two may disagree.";
       this.legend.append(element("li", words));
     }
-    if (curve.paper.length === 0) {
+    if (curve.paper.length === 0 && !this.app.task.orders) {
       const words = "The paper’s results are for its own rules at T = 100: not drawn here.";
       this.legend.append(element("li", words));
     }

@@ -31,7 +31,9 @@ function begin(question, network) {
   const result = { kind, id, length, elapsed: 0, done: false };
   const job = (work) => ({ result, posted: 0, work });
   if (kind === "scatter") {
-    const [answers, targets] = [0, 1].map(() => new Float64Array(afford.scatter).fill(NaN));
+    const [answers, targets] = [network.outputs, 1].map((wide) =>
+      new Float64Array(afford.scatter * wide).fill(NaN),
+    );
     Object.assign(result, { answers, targets, finished: 0, asked: question.n });
     return job(scatter(network, task, length, seed, result));
   }
@@ -39,8 +41,9 @@ function begin(question, network) {
   if (kind === "lengths") {
     return job(overLengths(network, task, length, afford.scatter, question.tolerance, result));
   }
-  const answers = new Float64Array(afford.size ** 2).fill(NaN);
-  Object.assign(result, { answers, size: afford.size });
+  const size = task.orders ? network.outputs : afford.size;
+  Object.assign(result, { answers: new Float64Array(size ** 2).fill(NaN), size });
+  if (task.orders) return job(orderings(network, task, question.sequence, result));
   return job(surface(network, task, question.sequence, result));
 }
 
