@@ -1323,8 +1323,11 @@ def test_the_command_refuses_in_one_sentence(saved: Path, tmp_path: Path, capsys
         ((damaged,), "weights.npz is damaged"),
         ((saved, later), "its format is 'longlag run 9'"),
         ((saved, other), "the page cannot show network gru"),
-        ((saved, order), "cannot show runs of the product of the two marked values and of the order"),
-        ((grammar,), "cannot show task embedded-reber: it knows multiplication, adding and temporal"),
+        (
+            (saved, order),
+            "cannot show runs of the product of the two marked values and of the order",
+        ),
+        ((grammar,), "cannot show task reber: it knows multiplication, adding and temporal"),
         ((saved, "--out", tmp_path), "is a directory"),
         ((saved, "--out", saved / "weights.npz"), "choose another --out"),
         ((saved, "--out", blocked / "page.html"), "cannot write into"),

@@ -71,9 +71,7 @@ def rules_of(task: MarkedPairs | TemporalOrder) -> dict[str, Any]:
     }
 
 
-def _run(
-    name: str, run: Run, task: MarkedPairs | TemporalOrder, most_bytes: int
-) -> dict[str, Any]:
+def _run(name: str, run: Run, task: MarkedPairs | TemporalOrder, most_bytes: int) -> dict[str, Any]:
     recipe, score = run.recipe, run.score
     variant = _variant(run)
     moments = _moments(run, most_bytes)
