@@ -113,8 +113,8 @@ def test_the_page_computes_what_the_reference_does(browser, made, name: str) -> 
 
         # Fresh sequences: the worker's answers, and those that the rules say are right.
         fresh = page.evaluate(
-            "(() => { const { answers, targets } = app.runs[0].scattered; const source = new Source("
-            "app.task, app.sequence.length, makeRandom(1)); return [[...answers], [...targets],"
+            "(() => { const { answers, targets } = app.runs[0].scattered; const source ="
+            " new Source(app.task, app.sequence.length, makeRandom(1)); return [[...answers], [...targets],"
             " source.batch(40).map((s) => [[...s.values], [...s.markers], s.marks])]; })()"
         )
         told, right, drawn = fresh
@@ -171,7 +171,8 @@ def test_the_way_back_is_what_a_change_of_a_step_does(browser, made, name: str) 
                 steps(network, state, other, markers, 0, length);
                 return readAnswer(network, state.read, output);
               });
-              const read = network.symbols ? back.values[t] : Math.abs(bumped[0] - bumped[1]) / 2 / small;
+              const slope = Math.abs(bumped[0] - bumped[1]) / 2 / small;
+              const read = network.symbols ? back.values[t] : slope;
               return [[back.cells[t], back.values[t], Math.hypot(...slopes), read]];
             }); })()""",
         ).reshape(3, 4)
@@ -246,7 +247,7 @@ def test_symbols_are_changed_by_pointer_and_keyboard(browser, made) -> None:
                 position={"x": box["width"] / 2, "y": box["height"] * (0.16 + 0.23 * row)}
             )
             assert consistent() == order
-            until(page, "app.address.past.at(-1) === app.address.state")  # one step to undo
+            until(page, "app.address.past.at(-1) === app.address.state")  # undone alone
         rows = numbers(page, "app.runs[0].surface.answers").reshape(4, 4)
         np.testing.assert_allclose(rows[-1], outputs(page), rtol=0, atol=1e-12)
 
@@ -257,6 +258,7 @@ def test_symbols_are_changed_by_pointer_and_keyboard(browser, made) -> None:
         assert page.locator("#story-open").is_hidden()
         page.click("#fresh")
         consistent()
+        page.locator(".dots").scroll_into_view_if_needed()
         box = page.locator(".dots").bounding_box()
         target = page.evaluate(
             "(() => { const p = app.runs[0].scatter_, s = app.runs[0].scattered;"

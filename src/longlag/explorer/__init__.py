@@ -1,8 +1,8 @@
 """The explorer: one page, opened from disk, on which to see a network think.
 
 `content.py` says what a run is, `assets/` what the page does with it: `tasks.js`, `lstm.js`,
-`back.js`, `responses.js` and `learn.js` are the arithmetic, the same as that of `tasks/`, `networks/`
-and `learning/`; the other files are the page.
+`back.js`, `learn.js` and `responses.js` are the arithmetic, the same as that of `tasks/`,
+`networks/` and `learning/`; the other files are the page.
 """
 
 from __future__ import annotations
