@@ -645,6 +645,47 @@ def test_the_cursor_walks_through_time_and_halts(page) -> None:
 # -- the address ------------------------------------------------------------------------------
 
 
+def test_the_followed_cell_is_drawn_with_its_valves(page, variants) -> None:
+    """Its numbers at the cursor are the reference's; a part shows the map that it belongs to."""
+    inputs, marks = shown(page)
+    states = doubled(variants["robust"].network).states(inputs[None])
+    names = ("input_gate", "forget_gate", "output_gate", "candidate", "cell", "hidden")
+    for step, cell in ((marks[1], 3), (0, 1), (99, 7)):
+        page.evaluate(f"app.setCursor({step}); app.runs[0].followCell({cell})")
+        settled(page)
+        read = page.locator(".cell-drawing .reads").inner_html()
+        assert read == f"x {inputs[step, 0]:.2f}"
+        before = states["cell"][0, step - 1, cell] if step else 0
+        words = page.locator(".cell-drawing .before").inner_html().replace("−", "-").split()[1]
+        assert float(words) == pytest.approx(before, rel=0.06, abs=1e-6)
+        for name in names:
+            value = states[name][0, step, cell]
+            words = page.locator(f".cell-drawing [data-value={name}]").inner_html()
+            number = words.replace("1 − ", "1-").replace("−", "-").split()[1]
+            told = 1 - float(number[2:]) if number.startswith("1-") else float(number)
+            assert told == pytest.approx(value, rel=0.06, abs=6e-4), name
+            if name.endswith("_gate"):
+                blade = page.locator(f".cell-drawing [data-map={name}] .blade")
+                turned = float(blade.evaluate("(node) => parseFloat(node.style.rotate)"))
+                assert turned == pytest.approx(90 * (1 - value), abs=1e-3)
+    page.locator(".cell-drawing [data-map=forget_gate] circle").hover()
+    assert page.locator(".plot.meant").count() == 1
+    assert "Forget gate" in page.locator(".plot.meant canvas").get_attribute("aria-label")
+    page.locator(".cell-drawing .reads").hover()
+    assert page.locator(".plot.meant").get_attribute("id") == "sequence-plot"
+    page.mouse.move(1, 1)
+    assert page.locator(".meant").count() == 0
+
+
+def test_the_cursor_walks_in_few_steps_where_less_motion_is_asked_for(browser, files) -> None:
+    with opened(browser, files["robust"], reduced_motion="reduce") as page:
+        page.evaluate("app.setCursor(0)")
+        page.click("#walk")
+        until(page, "app.cursor > 0")
+        assert page.evaluate("app.cursor") == 8  # a twelfth of the sequence, in a second
+        page.click("#walk")
+
+
 def test_the_address_says_what_is_shown(browser, files, page, variants) -> None:
     page.evaluate("app.setLength(150)")
     page.evaluate("app.moveMark(1, 60)")

@@ -114,8 +114,9 @@ def test_the_page_computes_what_the_reference_does(browser, made, name: str) -> 
         # Fresh sequences: the worker's answers, and those that the rules say are right.
         fresh = page.evaluate(
             "(() => { const { answers, targets } = app.runs[0].scattered; const source ="
-            " new Source(app.task, app.sequence.length, makeRandom(1)); return [[...answers], [...targets],"
-            " source.batch(40).map((s) => [[...s.values], [...s.markers], s.marks])]; })()"
+            " new Source(app.task, app.sequence.length, makeRandom(1)); return [[...answers],"
+            " [...targets], source.batch(40).map(({ values, markers, marks }) =>"
+            " [[...values], [...markers], marks])]; })()"
         )
         told, right, drawn = fresh
         for k, (values, markers, marks) in enumerate(drawn):

@@ -24,6 +24,7 @@ ARITHMETIC = ("lstm", "back", "tasks", "learn", "responses")  # in the page and 
 INTERFACE = (
     "plot",
     "sequence",
+    "cell",
     "network",
     "answer",
     "orders",

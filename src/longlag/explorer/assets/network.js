@@ -41,6 +41,9 @@ class NetworkPanel {
     const forgets = !run.about.blocks;
     this.shownMaps = MAPS.filter(([name]) => forgets || name !== "forget_gate");
     for (const [name, title, meaning] of this.shownMaps) this.#addMap(name, title, meaning);
+    const plots = Object.entries(this.canvases).map(([name, { canvas }]) => [name, canvas.parentNode]);
+    const sequence = document.getElementById("sequence-plot");
+    this.drawing = new CellDrawing(root, run, { ...Object.fromEntries(plots), sequence });
     this.edits = root.querySelector(".edits");
     this.#choices();
     this.#editing();
@@ -185,6 +188,7 @@ class NetworkPanel {
       ["cell", String(followed + 1)],
       ...STATES.map((name) => [LETTERS[name], textOf(name, trace[name][at])]),
     ];
+    this.drawing.draw();
     this.readout.replaceChildren(
       ...parts.map(([name, text]) => {
         const part = element("span");

@@ -3,8 +3,10 @@
 /* The sequence: bars for the values, pins for the marks, a ring at the time cursor. */
 
 const ASKED_HEIGHT = 88;
-const WALK_STEPS = 120; // of the cursor through time, about
-const WALK_EVERY = 80; // ms
+// The cursor's walk through time: how many steps, about, and ms between two; where less motion is
+// asked for, few and far between.
+const WALK = { steps: 120, every: 80 };
+const WALK_CALMLY = { steps: 12, every: 1000 };
 const RUN_COLOURS = ["network", "paper"]; // of the first run and of the second, in one plot
 const PLOT = { pins: 16, windows: 31, top: 44, bars: 96, bottom: 22 }; // px, from the top
 
@@ -55,12 +57,14 @@ class SequencePanel {
   walk() {
     const { app } = this;
     const last = () => app.sequence.length - 1;
-    const every = Math.max(1, Math.round(last() / WALK_STEPS));
+    const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    const { steps, every } = calm ? WALK_CALMLY : WALK;
+    const stride = Math.max(1, Math.round(last() / steps));
     if (app.cursor === last()) app.setCursor(0);
     this.walking = setInterval(() => {
-      app.setCursor(app.cursor + every);
+      app.setCursor(app.cursor + stride);
       if (app.cursor === last()) this.halt();
-    }, WALK_EVERY);
+    }, every);
     this.#label();
   }
 
