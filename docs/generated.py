@@ -2,7 +2,7 @@
 
 `{commands}`: what `longlag … --help` says of every command; `{settings}`: every setting of every
 recipe; `{names}`: the public names of `longlag`; `{modules}`: what the docstrings of
-modules say.
+modules say. Beside them the explorer's page of every run in docs/explorer is written.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ from sphinx.util.inspect import signature as signature_of
 from sphinx.util.inspect import stringify_signature
 
 import longlag
-from longlag import checks, cli
+from longlag import checks, cli, explorer
 from longlag.cli.flags import HELP, REQUIRED, Argument, Parser
 from longlag.cli.settings import ABOUT, settings
 from longlag.learning.recipe import PARTS, RECIPES, Recipe
+from longlag.runs import directory
 from longlag.settings import setting_fields
 
 # -- the command line -----------------------------------------------------------------------------
@@ -250,6 +251,19 @@ def skip_fields(app: Sphinx, what: str, name: str, obj: Any, skip: bool, opts: A
     return True if type(obj).__name__ == "_tuplegetter" else None
 
 
+# -- the explorer ---------------------------------------------------------------------------------
+
+
+def write_explorers(app: Sphinx, failed: Exception | None) -> None:
+    """The explorer's page of every run in docs/explorer, beside what is said of them."""
+    if failed or app.builder.format != "html":
+        return
+    for run in sorted(Path(app.srcdir, "docs", "explorer").glob("*/history.json")):
+        name = run.parent.name
+        page = Path(app.outdir, "docs", "explorer", f"{name}.html")
+        explorer.write_page({name: directory.load(run.parent)}, page)
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("commands", Commands)
     app.add_directive("settings", RecipeSettings)
@@ -259,4 +273,5 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("autodoc-process-docstring", show_blocks, priority=400)  # before napoleon
     app.connect("autodoc-process-signature", own_signature)
     app.connect("autodoc-skip-member", skip_fields)
+    app.connect("build-finished", write_explorers)
     return {"parallel_read_safe": True}

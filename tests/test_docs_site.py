@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 import longlag
+from browser import chromium, opened
 from longlag import cli
 from longlag.learning.recipe import RECIPES
 
@@ -172,6 +173,25 @@ def test_nothing_is_loaded_from_elsewhere(site: Path, pages: dict[Path, Page]) -
     for sheet in site.rglob("*.css"):
         assert "url(http" not in sheet.read_text(), sheet
         assert "@import" not in sheet.read_text(), sheet
+
+
+def test_the_site_holds_the_explorer_with_three_runs(site: Path, pages: dict[Path, Page]) -> None:
+    here = site / "docs" / "explorer"
+    names = ("solved", "stuck", "1997")
+    assert all(f"{name}.html" in pages[here / "index.html"].links for name in names)
+    assert "explorer/index.html" in pages[site / "docs" / "index.html"].links
+    assert "](docs/explorer/index.md)" in "\n".join(
+        (ROOT / "README.md").read_text().splitlines()[:15]
+    )
+    with chromium() as browser:
+        for name, least, most in zip(names, (500, 0, 480), (512, 128, 512), strict=True):
+            page = here / f"{name}.html"
+            assert page.stat().st_size < 1_500_000
+            with opened(browser, page) as shown:
+                told = shown.locator(".scatter-text").inner_text()
+                assert least <= int(told.split()[0]) <= most, told
+                blocks = shown.evaluate("app.runs[0].about.blocks ?? 0")
+                assert blocks == (2 if name == "1997" else 0)
 
 
 def test_every_page_of_docs_is_in_the_site(site: Path) -> None:
