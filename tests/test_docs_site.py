@@ -18,6 +18,7 @@ import longlag
 from browser import chromium, opened
 from longlag import cli
 from longlag.learning.recipe import RECIPES
+from longlag.runs import directory
 
 pytest.importorskip("sphinx")
 pytest.importorskip("myst_nb")
@@ -165,6 +166,14 @@ def test_every_link_of_the_readme_leads_somewhere() -> None:
                 link = urlsplit(str(child.attrs.get("href") or child.attrs.get("src") or ""))
                 if not link.netloc:
                     assert (ROOT / link.path).exists(), f"{page}: {link.path}"
+
+
+def test_the_pictures_at_the_front_are_of_the_run_that_solved_it() -> None:
+    pictures = re.findall(r"!\[.*?\]\((.*?)\)", (ROOT / "README.md").read_text())
+    assert pictures[:2] == ["viz/solved.gif", "viz/solved_cell_state.png"]
+    run = directory.load(ROOT / "docs" / "explorer" / "solved")
+    assert run.recipe.task.min_length == 100
+    assert run.score.wrong <= 16  # of 2560
 
 
 def test_nothing_is_loaded_from_elsewhere(site: Path, pages: dict[Path, Page]) -> None:

@@ -15,6 +15,7 @@ import os
 import pkgutil
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -48,6 +49,7 @@ FEW = "--trials 2 --max-sequences 3000"
 SMALLER = {
     "longlag animate run": "--n-frames 3",
     "longlag animate robust": "--n-frames 3",
+    "longlag animate docs/explorer/solved": "--n-frames 3",
     "longlag train --recipe paper --seed 1 --save-dir paper": "--max-sequences 3000",
     "longlag train --recipe paper --seed 3 --save-dir paper3": "--max-sequences 3000",
     "longlag study table8 --trials 10": FEW,
@@ -189,9 +191,10 @@ def _without_out(command: str) -> str:
 
 @pytest.fixture
 def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where a page is followed: the scripts are there, and `longlag` is on the path."""
+    """Where a page is followed: the scripts and the runs are there, `longlag` is on the path."""
     for name in SCRIPTS:
         (tmp_path / name).symlink_to(ROOT / name)
+    shutil.copytree(ROOT / "docs" / "explorer", tmp_path / "docs" / "explorer")
     path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
     monkeypatch.setenv("PATH", path)
     monkeypatch.syspath_prepend(tmp_path)  # where a script finds the modules beside it
