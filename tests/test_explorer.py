@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import longlag
 from browser import chromium, numbers, opened, settled, until, violations
@@ -615,19 +617,71 @@ def test_errors_are_shown_at_other_lengths(page, variants) -> None:
     assert "at T = 400" in page.text_content(".lengths-text")
 
 
-def test_states_are_saved_as_a_table(page, variants, tmp_path: Path) -> None:
+def saved_as(page: Any, card: str, kind: str, folder: Path) -> Path:
+    """The file that a panel is saved as."""
     with page.expect_download() as saving:
-        page.click(".save")
-    saving.value.save_as(tmp_path / "states.csv")
-    assert saving.value.suggested_filename == "robust.csv"
-    table = np.genfromtxt(tmp_path / "states.csv", delimiter=",", names=True)
-    inputs, _ = shown(page)
+        page.select_option(f"{card} .save-as", kind)
+    file = folder / saving.value.suggested_filename
+    saving.value.save_as(file)
+    return file
+
+
+CARDS = ("#sequence", ".network", ".answer", ".surface", ".scatter", ".lengths", ".curve")
+
+
+def test_the_numbers_of_every_panel_are_saved_as_tables(page, variants, tmp_path: Path) -> None:
+    files = {card: saved_as(page, card, "CSV", tmp_path) for card in CARDS}
+    assert [file.name for file in files.values()][:2] == ["sequence.csv", "robust-network.csv"]
+    tables = {
+        card: np.genfromtxt(file, delimiter=",", names=True, dtype=None, encoding="utf8")
+        for card, file in files.items()
+    }
+    inputs, marks = shown(page)
     network = doubled(variants["robust"].network)
     states = network.states(inputs[None])
+    answer = network.predict(inputs[None])[0]
+    table = tables[".network"]
     np.testing.assert_array_equal(table["value"], inputs[:, 0])
     np.testing.assert_allclose(table["c3"], states["cell"][0, :, 2], rtol=0, atol=1e-9)
     np.testing.assert_allclose(table["f8"], states["forget_gate"][0, :, 7], rtol=0, atol=1e-9)
-    assert table["answer"][-1] == pytest.approx(network.predict(inputs[None])[0], abs=1e-9)
+    assert table["answer"][-1] == pytest.approx(answer, abs=1e-9)
+    assert tables["#sequence"]["robust"][-1] == pytest.approx(answer, abs=1e-9)
+    parts = {str(name): value for name, value in tables[".answer"]}
+    assert len(parts) == 11
+    total = sum(value for name, value in parts.items() if name not in ("answer", "right"))
+    assert total == pytest.approx(parts["answer"], abs=1e-9)
+    surface = tables[".surface"]
+    np.testing.assert_allclose(surface["right"], surface["x1"] * surface["x2"], atol=1e-12)
+    corner = inputs.copy()
+    corner[marks, 0] = 1.0
+    assert surface["answer"][-1] == pytest.approx(network.predict(corner[None])[0], abs=1e-9)
+    assert len(tables[".scatter"]) == 512
+    assert list(tables[".lengths"]["T"][[0, -1]]) == [25, 400]
+    kinds, mses = tables[".curve"]["of"], tables[".curve"]["mse"]
+    assert {*kinds} == {"batch", "mean", "test"}
+    history = variants["robust"].history
+    np.testing.assert_allclose(mses[kinds == "test"], [t.mse for _, t in history.tests], rtol=1e-3)
+
+
+def test_every_panel_is_saved_as_a_picture(page, tmp_path: Path) -> None:
+    """As SVG with what is drawn as paths and text, and as PNG of twice its size."""
+    page.click("#theme")  # dark, so that the ground is not that of an empty picture
+    for card in CARDS:
+        root = ElementTree.parse(saved_as(page, card, "SVG", tmp_path)).getroot()
+        box = page.locator(card).bounding_box()
+        assert (float(root.get("width")), float(root.get("height"))) == pytest.approx(
+            (box["width"], box["height"]), abs=1
+        )
+        words = {text.text for text in root.iter("{http://www.w3.org/2000/svg}text")}
+        assert page.locator(f"{card} :is(h2, h3)").first.inner_text() in words
+        assert len(words) > 6, "the axes have their numbers"
+        drawn = [part.tag.split("}")[1] for part in root.iter()]
+        assert sum(drawn.count(name) for name in ("path", "rect", "image")) > 2
+        picture = np.asarray(Image.open(saved_as(page, card, "PNG", tmp_path)).convert("RGB"))
+        assert picture.shape[:2] == (2 * int(root.get("height")), 2 * int(root.get("width")))
+        assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 20
+        ground = [int(page.evaluate("theme.card")[k : k + 2], 16) for k in (1, 3, 5)]
+        np.testing.assert_array_equal(picture[2, 2], ground)
 
 
 def test_the_cursor_walks_through_time_and_halts(page) -> None:
@@ -847,6 +901,45 @@ def app_pair(page: Any) -> np.ndarray:
     inputs, marks = shown(page)
     inputs[marks, 0] = 1, 0
     return inputs
+
+
+def test_a_state_is_put_into_another_sequence(page, variants) -> None:
+    """The network then answers to the past of one sequence and the rest of the other."""
+    network = doubled(variants["robust"].network)
+    first, _ = shown(page)
+    assert page.locator(".put").is_hidden()
+    page.evaluate("app.setCursor(61)")
+    page.click(".take")
+    page.click("#fresh")
+    page.evaluate("app.setCursor(70)")
+    page.click(".put")
+    settled(page)
+    second, _ = shown(page)
+    answer = network.predict(np.concatenate([first[:62], second[71:]])[None])[0]
+    assert page.evaluate("app.runs[0].answer") == pytest.approx(answer, abs=1e-12)
+    assert answer != pytest.approx(network.predict(second[None])[0], abs=1e-9)
+    assert "after step 70 of every sequence" in page.locator(".edits-text").inner_text()
+    back = numbers(page, "app.runs[0].back.cells")
+    assert np.all(back[:70] == 0)
+    assert np.all(back[70:] > 0)
+    sequence = page.evaluate(  # one of the fresh ones, and one of other values
+        "(() => { const { values, markers } = new Source(app.task, 100, makeRandom(1)).draw();"
+        " return [[...values], [...markers]]; })()"
+    )
+    fresh = np.concatenate([first[:62], np.array(sequence).T[71:]])
+    told = page.evaluate("app.runs[0].scattered.answers[0]")
+    assert told == pytest.approx(network.predict(fresh[None])[0], abs=1e-12)
+    surface = numbers(page, "app.runs[0].surface.answers")
+    np.testing.assert_allclose(surface, answer, rtol=0, atol=1e-12)  # both marks lie before
+    until(page, "app.address.past.at(-1) === app.address.state")
+    page.click("#undo")
+    settled(page)
+    assert page.evaluate("app.runs[0].edits.put") is None
+    page.click(".put")
+    page.click(".as-learned")
+    settled(page)
+    expected = network.predict(second[None])[0]
+    assert page.evaluate("app.runs[0].answer") == pytest.approx(expected, abs=1e-12)
 
 
 def test_a_cell_is_held_after_the_later_mark(page, variants) -> None:

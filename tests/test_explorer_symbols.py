@@ -141,6 +141,14 @@ def test_the_page_computes_what_the_reference_does(browser, made, name: str) -> 
         settled(page)
         assert not numbers(page, "app.runs[0].trace.cell").any()
 
+        # A state that is put into another sequence.
+        page.evaluate("app.setCursor(13); app.takeState(); app.drawSequence()")
+        page.evaluate("app.runs[0].edit({ ...NO_EDITS, put: { number: 0, at: 15 } })")
+        settled(page)
+        spliced = np.concatenate([inputs[:, :14], read(page)[:, 16:]], axis=1)
+        expected = np.ravel(network.predict(spliced))
+        np.testing.assert_allclose(outputs(page), expected, rtol=0, atol=1e-12)
+
 
 @pytest.mark.parametrize("name", RUNS)
 def test_the_way_back_is_what_a_change_of_a_step_does(browser, made, name: str) -> None:

@@ -23,6 +23,7 @@ __all__ = ["page", "write_page"]
 ARITHMETIC = ("lstm", "back", "tasks", "learn", "responses")  # in the page and in its workers
 INTERFACE = (
     "plot",
+    "save",
     "sequence",
     "cell",
     "network",

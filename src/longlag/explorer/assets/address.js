@@ -5,7 +5,8 @@
  *     T, draw, marks    the sequence: its length, the number of its draw, where its marks are
  *     values            those that were changed, step:value
  *     moment            training sequences seen
- *     cells, edits      of each run: the cell that was picked, what was changed by hand
+ *     cells, edits      of each run: the cell that was picked, what was changed by hand; states that
+ *                       were taken from a sequence are known to the page alone
  */
 
 const AT_REST = 400; // ms without a change, after which it is noted
@@ -111,27 +112,31 @@ class Address {
     if (moment !== null && app.timeline.moments.length > 1) app.timeline.goTo(moment);
     app.runs.forEach((run, k) => {
       run.followCell(whole(list("cells")[k], 0, run.about.hidden - 1));
-      run.edit(editsOf(list("edits")[k] ?? "", run.about.hidden));
+      run.edit(editsOf(list("edits")[k] ?? "", run.about.hidden, app.taken.length));
     });
   }
 }
 
-/** What was changed by hand, as text: 2cut.3held.f1.blind */
-function editsText({ cells, clamp: fixed, blind }) {
+/** What was changed by hand, as text: 2cut.3held.f1.blind.put0t57 */
+function editsText({ cells, clamp: fixed, blind, put }) {
   const parts = Object.entries(cells).map(([j, kind]) => `${j}${kind}`);
   if (fixed) parts.push(`${LETTERS[fixed.gate]}${Number(fixed.open)}`);
   if (blind) parts.push("blind");
+  if (put) parts.push(`put${put.number}t${put.at}`);
   return parts.join(".");
 }
 
-/** The edits of such a text, for H cells; what it does not understand is left out. */
-function editsOf(text, H) {
+/** The edits of such a text, for H cells and so many states taken; what it does not understand is
+ * left out. */
+function editsOf(text, H, taken) {
   const edits = { ...NO_EDITS, cells: {} };
   for (const part of text.split(".")) {
     const [, j, kind] = part.match(/^(\d+)(cut|held|mean)$/) ?? [];
     const [, letter, open] = part.match(/^([ifo])([01])$/) ?? [];
     if (kind && Number(j) < H) edits.cells[Number(j)] = kind;
     if (letter) edits.clamp = { gate: GATES["ifo".indexOf(letter)], open: open === "1" };
+    const [, number, at] = part.match(/^put(\d+)t(\d+)$/) ?? [];
+    if (at && Number(number) < taken) edits.put = { number: Number(number), at: Number(at) };
     if (part === "blind") edits.blind = true;
   }
   return edits;

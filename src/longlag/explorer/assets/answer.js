@@ -54,6 +54,17 @@ class AnswerPanel {
     );
   }
 
+  /** The bias and the term of each cell, the outputs and what is right. */
+  table() {
+    const { network, trace, output } = this.run;
+    const { orders } = this.app.task;
+    const [bias, ...cells] = answerTerms(network, trace.read, output);
+    const outputs = [...trace.outputs].map((y, k) => [orders ? orders[k] : "answer", y]);
+    const right = ["right", orders ? orders[output] : this.app.target];
+    const terms = [["bias", bias], ...cells.map((term, j) => [`cell ${j + 1}`, term])];
+    return [["part", "value"], ...terms, ...outputs, right];
+  }
+
   /** The terms of the answer, each from where the one before has led. */
   #drawTerms() {
     const columns = termColumns(this.run);
@@ -183,6 +194,15 @@ class ScatterPanel {
     });
   }
 
+  /** A row a fresh sequence: what is right, and the outputs. */
+  table() {
+    const { orders } = this.app.task;
+    const rows = this.#fresh(this.run.scattered).map(({ outputs, right }) => [
+      ...[orders ? orders[right] : right, ...outputs],
+    ]);
+    return [["target", ...(orders ?? ["answer"])], ...rows];
+  }
+
   /** The number of the dot under the pointer, if there is one. */
   #dotAt(event) {
     const { left, top, width } = this.canvas.getBoundingClientRect();
@@ -292,6 +312,11 @@ class LengthsPanel {
     this.#words();
   }
 
+  table() {
+    const { lengths, right, errors } = this.run.lengths;
+    return [["T", "share right", "rms error"], ...lengths.map((T, k) => [T, right[k], errors[k]])];
+  }
+
   #points(context, x, y) {
     const { lengths, right } = this.run.lengths;
     line(context, lengths.map(x), right.map(y), theme.network, 2);
@@ -382,6 +407,18 @@ class SurfacePanel {
     }
     this.drawPoint();
     this.#words(learned, truth, size, low, high);
+  }
+
+  /** A row a pair of values: the answer, and what is right. */
+  table() {
+    const { answers, size } = this.run.surface;
+    const [low, high] = valueRange(this.app.task);
+    const at = (k) => low + ((high - low) * k) / (size - 1);
+    const rows = Array.from(answers, (answer, k) => {
+      const pair = [at(k % size), at(Math.floor(k / size))];
+      return [...pair, answer, rightAnswer(this.app.task, ...this.#counted(pair))];
+    });
+    return [["x1", "x2", "answer", "right"], ...rows];
   }
 
   /** Puts the points, the pair of values shown. */

@@ -16,6 +16,10 @@ function wayBack(network, trace, k = 0) {
   const [dSeen, dc, dz] = [R, H, G].map((size) => new Float64Array(size));
   const back = { end, cells: new Float64Array(length), values: new Float64Array(length) };
   for (let t = end; t >= 0; t--) {
+    if (network.put?.at === t) {
+      back.cells[t] = Math.hypot(...dc); // of another sequence: nothing goes further back
+      break;
+    }
     if (t === end) for (let j = 0; j < H; j++) dSeen[j] = slope * Wy[k * H + j];
     if (network.blocks) blockErrors(network, trace, t, dSeen, dc, dz);
     else cellErrors(trace, t, dSeen, dc, dz);

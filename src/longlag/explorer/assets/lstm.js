@@ -57,7 +57,7 @@ function columnsOf({ hidden: H, blocks: B }, gate) {
   return gate === "input_gate" ? [H, H + B] : [H + B, H + 2 * B];
 }
 
-const NO_EDITS = { cells: {}, clamp: null, blind: false };
+const NO_EDITS = { cells: {}, clamp: null, blind: false, put: null };
 const SATURATED = 1000; // the bias of a gate that is clamped: its sigmoid is 0 or 1 to the last bit
 
 /** The network changed by hand, a copy.
@@ -93,6 +93,14 @@ function withEdits(network, { cells, clamp, blind }) {
   }
   if (held.length) copy.held = { cells: held, after: Infinity };
   return copy;
+}
+
+/** The network that after step `at` has the state of another sequence, {values, markers}, after its
+ * step `taken`; a copy. */
+function withState(network, { values, markers, taken }, at) {
+  const state = makeState(network);
+  steps(network, state, values, markers, 0, taken + 1);
+  return { ...network, put: { at, state } };
 }
 
 /** Tells a network, some of whose cells may be held, where the marks of its next sequence are. */
@@ -166,7 +174,7 @@ function openBlocks({ hidden: H, blocks: B, g, output_gate }, { net, seen, gates
 
 /** Takes the state on by step t, in place, with the pair (value, marker). */
 function step(network, state, value, marker, t) {
-  const { hidden: H, width: G, seen: R, Wx, Wh, b, held } = network;
+  const { hidden: H, width: G, seen: R, Wx, Wh, b, held, put } = network;
   const { cell, hidden, gates, net, seen, read } = state;
   if (network.symbols) for (let j = 0; j < G; j++) net[j] = Wx[marker * G + j] + b[j];
   else for (let j = 0; j < G; j++) net[j] = value * Wx[j] + marker * Wx[G + j] + b[j];
@@ -182,6 +190,7 @@ function step(network, state, value, marker, t) {
     cell[j] = gates[H + j] * cell[j] + gates[j] * gates[3 * H + j];
     hidden[j] = gates[2 * H + j] * squashed(network, cell[j]);
   }
+  if (put && t === put.at) copyState(put.state, state);
 }
 
 /** Steps from `start` up to but not including `end`, in place. */

@@ -46,6 +46,7 @@ class App {
     this.draw = 0; // the number of the draw that the sequence comes from
     this.touched = new Map(); // values that were changed since, by step
     this.scatterSeed = 1;
+    this.taken = []; // states, as the sequences and the steps that they are of
     this.cursor = 0;
     this.sequence = {
       length,
@@ -151,6 +152,14 @@ class App {
   setCursor(step) {
     this.cursor = clamp(step, 0, this.sequence.length - 1);
     this.changed("cursor");
+  }
+
+  /** Remembers the state at the cursor, to be put elsewhere. */
+  takeState() {
+    const { length, values, markers, marks } = this.sequence;
+    const [v, m] = [values, markers].map((array) => array.slice(0, length));
+    this.taken.push({ values: v, markers: m, marks: [...marks], taken: this.cursor });
+    this.changed("drawing");
   }
 
   drawSequence() {

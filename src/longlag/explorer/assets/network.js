@@ -35,7 +35,7 @@ class NetworkPanel {
     this.sort = root.querySelector(".sort");
     this.follow = root.querySelector(".follow");
     this.details = root.querySelector("details");
-    this.table = root.querySelector(".cells");
+    this.responses = root.querySelector(".cells");
     this.maps = root.querySelector(".maps");
     this.canvases = {};
     const forgets = !run.about.blocks;
@@ -90,9 +90,9 @@ class NetworkPanel {
 
   #editing() {
     const { run } = this;
-    const names = ["cell-edit", "clamp", "blind", "as-learned"];
+    const names = ["cell-edit", "clamp", "blind", "take", "put", "as-learned"];
     const found = names.map((name) => this.edits.querySelector(`.${name}`));
-    [this.cellEdit, this.clamp, this.blind, this.undo] = found;
+    [this.cellEdit, this.clamp, this.blind, this.take, this.put, this.undo] = found;
     for (const gate of GATES.slice(0, 3)) {
       if (gate === "forget_gate" && !run.about.forget_gate) continue;
       const name = (end) => `${LETTERS[gate]} = ${end}`;
@@ -104,10 +104,11 @@ class NetworkPanel {
       run.edit({ clamp: gate ? { gate, open: open === "1" } : null });
     });
     this.blind.addEventListener("change", () => run.edit({ blind: this.blind.checked }));
-    this.undo.addEventListener("click", () => run.edit(NO_EDITS));
-    this.edits.querySelector(".save").addEventListener("click", () => {
-      save(`${run.about.name}.csv`, statesTable(run.trace, this.app.sequence, run.about.hidden));
+    this.take.addEventListener("click", () => this.app.takeState());
+    this.put.addEventListener("click", () => {
+      run.edit({ put: { number: this.app.taken.length - 1, at: this.app.cursor } });
     });
+    this.undo.addEventListener("click", () => run.edit(NO_EDITS));
     this.maps.addEventListener("keydown", (event) => {
       if (event.key !== "Delete") return;
       run.editCell(run.followed, run.edits.cells[run.followed] === "cut" ? "" : "cut");
@@ -117,7 +118,9 @@ class NetworkPanel {
   /** What is changed by hand, in the controls and in words. */
   #drawEdits() {
     const { edits, followed } = this.run;
-    const { cells, clamp, blind } = edits;
+    const { cells, clamp, blind, put } = edits;
+    const { taken } = this.app;
+    this.put.hidden = taken.length === 0;
     this.edits.querySelector(".edited-cell").textContent = `Cell ${followed + 1}`;
     this.cellEdit.value = cells[followed] ?? "";
     this.clamp.value = clamp ? `${clamp.gate} ${Number(clamp.open)}` : "";
@@ -127,6 +130,10 @@ class NetworkPanel {
     const changes = Object.entries(cells).map(told);
     if (clamp) changes.push(`${LETTERS[clamp.gate]} = ${Number(clamp.open)} in all cells`);
     if (blind) changes.push("gates blind to the cells");
+    if (put) {
+      const other = `after step ${taken[put.number].taken} of the sequence it was taken from`;
+      changes.push(`after step ${put.at} of every sequence the state ${other}`);
+    }
     this.undo.hidden = changes.length === 0;
     this.root.querySelector(".edits-text").textContent = changes.length
       ? `Not as it learned: ${changes.join(", ")}.`
@@ -335,6 +342,25 @@ class NetworkPanel {
     this.#tellDrift(held, at(length - 1), length - 1 - later, spread[1] - spread[0]);
   }
 
+  /** A row a step: what is read, the outputs if asked then, how far the answer depends on the step,
+   * all states and gates of each cell. */
+  table() {
+    const { trace, back, about } = this.run;
+    const { length, values, markers } = this.app.sequence;
+    const [H, K] = [about.hidden, about.outputs ?? 1];
+    const cells = STATES.flatMap((name) =>
+      Array.from({ length: H }, (_, j) => `${LETTERS[name]}${j + 1}`),
+    );
+    const outputs = this.app.task.orders ?? ["answer"];
+    const head = ["step", "value", "marker", ...outputs, "dy/dc", "dy/dx", ...cells];
+    const rows = Array.from({ length }, (_, t) => [
+      ...[t, values[t], markers[t], ...trace.answers.subarray(t * K, (t + 1) * K)],
+      ...[back.cells[t], back.values[t]],
+      ...STATES.flatMap((name) => [...trace[name].subarray(t * H, (t + 1) * H)]),
+    ]);
+    return [head, ...rows];
+  }
+
   /** How constant the followed cell was, in words. */
   #tellDrift(held, last, steps, range) {
     const drift = Math.abs(last - held) / range;
@@ -400,7 +426,7 @@ class NetworkPanel {
     const bias = element("tr");
     const texts = ["bias", ...kinds.slice(1).map(() => ""), number(this.run.network.by[this.run.output], 3)];
     bias.append(...texts.map((text) => element("td", text)));
-    this.table.replaceChildren(head, ...rows, bias);
+    this.responses.replaceChildren(head, ...rows, bias);
   }
 }
 
@@ -408,28 +434,6 @@ class NetworkPanel {
 function respondedTo({ kind, orders, windows }) {
   if (orders) return windows.map((_, k) => [`x${k + 1}`, `symbol ${k + 1}`]);
   return [["x1", "x₁"], ["x2", "x₂"], ["target", kind === "multiplication" ? "x₁ · x₂" : "target"]];
-}
-
-/** The states of a sequence as a table, a row a step: value, marker, the answer if asked then, and
- * all states and gates of each cell. */
-function statesTable(trace, { values, markers, length }, H) {
-  const cells = STATES.flatMap((name) =>
-    Array.from({ length: H }, (_, j) => `${LETTERS[name]}${j + 1}`),
-  );
-  const rows = Array.from({ length }, (_, t) => [
-    ...[t, values[t], markers[t], trace.answers[t]],
-    ...STATES.flatMap((name) => [...trace[name].subarray(t * H, (t + 1) * H)]),
-  ]);
-  return [["step", "value", "marker", "answer", ...cells], ...rows].map((row) => row.join()).join("\n");
-}
-
-/** Gives a text to be saved as a file. */
-function save(name, text) {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([`${text}\n`], { type: "text/csv" }));
-  link.download = name;
-  link.click();
-  URL.revokeObjectURL(link.href);
 }
 
 /** A state's or a gate's value, in words. */

@@ -210,6 +210,14 @@ class OrdersPanel {
   drawPoint() {
     this.draw();
   }
+
+  /** A row an order: its outputs. */
+  table() {
+    const { orders } = this.app.task;
+    const { answers, size } = this.run.surface;
+    const rows = orders.map((order, k) => [order, ...answers.subarray(k * size, (k + 1) * size)]);
+    return [["order", ...orders], ...rows];
+  }
 }
 
 class OrderScatterPanel extends ScatterPanel {

@@ -23,10 +23,18 @@ function widthOf(canvas) {
   return widths.get(canvas);
 }
 
+let recording = null; // or the contexts, by canvas, that write down what is drawn (`save.js`)
+
 /** An empty canvas of its element's width; height is a number or a function of it. */
 function clear(canvas, height) {
   const width = widthOf(canvas);
   const tall = typeof height === "function" ? height(width) : height;
+  if (recording) {
+    const context = new SvgContext();
+    context.font = FONT;
+    recording.set(canvas, context);
+    return { context, width, height: tall };
+  }
   const ratio = window.devicePixelRatio || 1;
   const [columns, rows] = [Math.round(width * ratio), Math.round(tall * ratio)];
   if (canvas.width !== columns || canvas.height !== rows) {

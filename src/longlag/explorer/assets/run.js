@@ -23,7 +23,8 @@ class RunView {
     this.ranges = null; // fresh sequences
     this.effects = null; // what cutting each cell does to the answers of the final network
     this.chosen = null; // the cell that was picked, if any
-    this.edits = NO_EDITS; // by hand; `cells` are `cut`, `held` or `mean`, by number
+    this.edits = NO_EDITS; // by hand; `cells` are `cut`, `held` or `mean`, by number; `put`,
+    // {number, at}, which of the states that were taken is put after which step
     this.asked = {}; // when, in ms
     this.open = {}; // whether an answer is on its way
     this.again = false; // whether the surface has changed since it was asked for
@@ -64,6 +65,10 @@ class RunView {
     this.scatter_ = new (orders ? OrderScatterPanel : ScatterPanel)(find("scatter"), this);
     this.lengths_ = new LengthsPanel(find("lengths"), this);
     this.curve_ = new CurvePanel(find("curve"), this);
+    for (const kind of ["network", "answer", "surface", "scatter", "lengths", "curve"]) {
+      const table = () => this[`${kind}_`].table();
+      offerToSave(app, find(kind), () => `${about.name}-${kind}`, table);
+    }
     document.getElementById("main").append(root);
   }
 
@@ -124,14 +129,18 @@ class RunView {
 
   /** The network with all that was changed by hand. */
   #edited(network) {
-    const { cells, ...others } = this.edits;
-    const { task, content } = this.app;
+    const { cells, put, ...others } = this.edits;
+    const { app } = this;
+    const { task, content } = app;
     const { cells: n } = affordable(network.hidden, content.length, CUT, GRID);
     let means = null;
     const seen = (j) => (means ??= meanHidden(network, task, content.length, n))[j];
     const change = (j, kind) => (kind === "mean" ? { seen: seen(j) } : { [kind]: true });
     const edits = Object.entries(cells).map(([j, kind]) => [j, change(j, kind)]);
-    return withEdits(network, { ...others, cells: Object.fromEntries(edits) });
+    const edited = withEdits(network, { ...others, cells: Object.fromEntries(edits) });
+    if (!put) return edited;
+    holdAfter(edited, app.taken[put.number].marks);
+    return withState(edited, app.taken[put.number], put.at);
   }
 
   /** Changes the network by hand; what is not named stays. */

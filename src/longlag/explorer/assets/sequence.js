@@ -22,6 +22,7 @@ class SequencePanel {
     this.asked = new AskedPanel(app);
     this.formula = document.getElementById("formula");
     this.note = document.getElementById("sequence-note");
+    offerToSave(app, this.root, () => "sequence", () => this.table());
     this.#lengths();
     this.#drags();
     this.#keys();
@@ -189,6 +190,21 @@ class SequencePanel {
     const places = `${marks.slice(0, -1).join(", ")} and ${marks[marks.length - 1]}`;
     const words = `${length} ${app.task.orders ? "symbols" : "values"}; the marks are at steps ${places}`;
     this.canvas.setAttribute("aria-label", words);
+  }
+
+  /** A row a step: what is read, and the outputs that each network would give then. */
+  table() {
+    const { sequence, runs, task } = this.app;
+    const { length, values, markers } = sequence;
+    const outputs = runs.flatMap(({ about }) => (task.orders ?? [""]).map((o) => `${about.name} ${o}`.trim()));
+    const rows = Array.from({ length }, (_, t) => [
+      ...[t, values[t], task.symbols ? task.symbols[markers[t]] : markers[t]],
+      ...runs.flatMap(({ trace }) => {
+        const K = trace.answers.length / length;
+        return [...trace.answers.subarray(t * K, (t + 1) * K)];
+      }),
+    ]);
+    return [["step", "value", task.symbols ? "symbol" : "marker", ...outputs], ...rows];
   }
 
   drawCursor() {

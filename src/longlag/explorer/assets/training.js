@@ -160,6 +160,14 @@ class CurvePanel {
     this.canvas.setAttribute("aria-label", this.#words());
   }
 
+  /** The errors of batches, thinned, their means, and those of tests. */
+  table() {
+    const { batches, smooth, tests } = this.run.about.curve;
+    const lines = Object.entries({ batch: batches, mean: smooth, test: tests });
+    const rows = lines.flatMap(([kind, points]) => points.map(([k, mse]) => [k, kind, mse]));
+    return [["iteration", "of", "mse"], ...rows];
+  }
+
   #axes(context, { x, y, left, right, bottom, low, high }) {
     const subs = high / low < 1e4 ? [1, 2, 5] : [1];
     for (let power = Math.floor(Math.log10(low)); power <= Math.log10(high); power++) {
