@@ -938,7 +938,7 @@ def test_a_state_is_put_into_another_sequence(page, variants) -> None:
     page.click(".put")
     page.click(".as-learned")
     settled(page)
-    expected = network.predict(second[None])[0]
+    expected = network.predict(shown(page)[0][None])[0]
     assert page.evaluate("app.runs[0].answer") == pytest.approx(expected, abs=1e-12)
 
 
