@@ -456,7 +456,43 @@ def test_new_sequences(page, variants) -> None:
 # -- the network ------------------------------------------------------------------------------
 
 
+def unfold(page: Any) -> None:
+    """Shows all cells, not only those that are needed."""
+    page.evaluate("app.runs[0].network_.allCells.checked = true; app.changed('drawing')")
+    settled(page)
+
+
+def test_the_cells_that_are_needed_come_first_and_the_rest_is_folded(
+    browser, variants, tmp_path: Path
+) -> None:
+    """Of a network that reads two cells alone, and whose cells do not see each other."""
+    run = variants["robust"]
+    parameters = Parameters(*(array.copy() for array in run.network.parameters))
+    parameters.Wh[:] = 0
+    parameters.Wy[[0, 1, 3, 5, 6, 7]] = 0
+    parameters.Wy[[2, 4]] = 5.0
+    made = replace(run, network=replace(run.network, parameters=parameters), snapshots={})
+    with opened(browser, explorer.write_page({"two": made}, tmp_path / "page.html")) as page:
+        assert {*page.evaluate("app.runs[0].network_.order")} == {2, 4}
+        low = page.locator(".maps").bounding_box()["height"]
+        page.select_option(".follow", "6")
+        settled(page)
+        assert {*page.evaluate("app.runs[0].network_.order")} == {2, 4, 6}
+        page.check(".all-cells")
+        settled(page)
+        order = page.evaluate("app.runs[0].network_.order")
+        assert {*order[:2]} == {2, 4}
+        assert sorted(order) == list(range(8))
+        assert page.locator(".maps").bounding_box()["height"] > low + 300
+        canvas = page.locator(".maps canvas[role]").first
+        box = canvas.bounding_box()
+        canvas.click(position={"x": 100, "y": box["height"] - 4})
+        settled(page)
+        assert page.evaluate("app.runs[0].followed") == order[-1]
+
+
 def test_maps_tell_their_numbers(page) -> None:
+    unfold(page)
     page.select_option(".sort", "number")
     canvas = page.evaluate_handle("app.runs[0].network_.canvases.hidden.canvas")
     canvas.scroll_into_view_if_needed()
@@ -483,6 +519,7 @@ def test_maps_tell_their_numbers(page) -> None:
 
 def test_heat_maps_have_the_colours_of_their_values(calculator) -> None:
     """A pixel in the middle of a cell's step has the colour that the scale gives the state."""
+    unfold(calculator)
     for name in ("cell", "forget_gate"):
         for step, cell in ((10, 0), (57, 4), (98, 7)):
             painted, expected = calculator.evaluate(
@@ -504,6 +541,7 @@ def test_heat_maps_have_the_colours_of_their_values(calculator) -> None:
 
 
 def test_cells_are_sorted_by_how_they_respond(page, variants) -> None:
+    unfold(page)
     network = doubled(variants["robust"].network)
     inputs, marks = shown(page)
     states = network.states(inputs[None])
@@ -537,6 +575,7 @@ def without_cell(network: LSTM, cell: int) -> LSTM:
 
 
 def test_the_cell_followed_is_the_one_that_the_final_network_needs_most(page, variants) -> None:
+    unfold(page)
     network = doubled(variants["robust"].network)
     fresh = stacked(drawn(page, "app.task", 100, 64, 1))
     whole = network.predict(*fresh)

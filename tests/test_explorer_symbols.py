@@ -197,6 +197,7 @@ def test_the_panels_show_blocks_and_their_shared_gates(browser, made) -> None:
             *("Cell state c", "Hidden state h", "Input gate i", "Output gate o", "Written i · g"),
         ]
         assert [title.endswith("shared by a block") for title in titles] == [0, 0, 1, 1, 0]
+        page.evaluate("app.runs[0].network_.allCells.checked = true")
         for sort in ("number", "cut", "x1", "share"):
             page.select_option(".sort", sort)
             settled(page)

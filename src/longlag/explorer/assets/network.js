@@ -20,6 +20,7 @@ const LETTERS = {
   candidate: "g",
   written: "i · g",
 };
+const NEEDED = 0.1; // of the largest effect of cutting a cell: a cell with less is folded away
 const CARRIED_HEIGHT = 96;
 const BACK_HEIGHT = 84;
 const BACK_POWERS = [-12, 2]; // of ten, at the ends of the scale of the way back
@@ -35,6 +36,7 @@ class NetworkPanel {
     this.sort = root.querySelector(".sort");
     this.follow = root.querySelector(".follow");
     this.details = root.querySelector("details");
+    this.allCells = root.querySelector(".all-cells");
     this.responses = root.querySelector(".cells");
     this.maps = root.querySelector(".maps");
     this.canvases = {};
@@ -84,6 +86,7 @@ class NetworkPanel {
     this.follow.addEventListener("change", () => {
       this.run.followCell(this.follow.value === "auto" ? null : Number(this.follow.value));
     });
+    this.allCells.addEventListener("change", () => this.app.changed("drawing"));
     this.sort.addEventListener("change", () => this.app.changed("drawing"));
     this.details.addEventListener("toggle", () => this.app.changed("drawing"));
   }
@@ -170,7 +173,7 @@ class NetworkPanel {
   // -- drawing ------------------------------------------------------------------------------------
 
   draw() {
-    this.order = this.#sorted();
+    this.order = this.#unfolded(this.#sorted());
     this.#drawEdits();
     this.#drawCarried();
     this.#drawBack();
@@ -233,6 +236,21 @@ class NetworkPanel {
     return blocks.flatMap((block) => order.filter((j) => this.#blockOf(j) === block));
   }
 
+  /** Of cells in order those that the final network needs, the followed one, and what shares their
+   * block; or all. */
+  #unfolded(order) {
+    const { effects, followed, about } = this.run;
+    const fold = this.allCells.closest(".fold");
+    const least = NEEDED * Math.max(...(effects ?? [0]));
+    const needs = (j) => j === followed || !(effects?.[j] < least);
+    const blocks = about.blocks ? order.filter(needs).map((j) => this.#blockOf(j)) : [];
+    const shown = order.filter((j) => needs(j) || blocks.includes(this.#blockOf(j)));
+    fold.hidden = shown.length === order.length;
+    const rest = `all ${order.length} cells, not only those that the answers need`;
+    fold.querySelector("span").textContent = rest;
+    return this.allCells.checked ? order : shown;
+  }
+
   /** The number of a cell's block; that of all cells where there are no blocks. */
   #blockOf(cell) {
     const { blocks, hidden } = this.run.about;
@@ -240,12 +258,12 @@ class NetworkPanel {
   }
 
   #rowHeight() {
-    return clamp(120 / this.run.about.hidden, 1.5, 15);
+    return clamp(120 / this.order.length, 1.5, 15);
   }
 
   #drawMap(name) {
     const { canvas, scale: legend, title } = this.canvases[name];
-    const H = this.run.about.hidden;
+    const H = this.order.length;
     const { length, marks } = this.app.sequence;
     const row = this.#rowHeight();
     const last = name === this.shownMaps[this.shownMaps.length - 1][0];
@@ -290,7 +308,7 @@ class NetworkPanel {
   #nameBlocks(context, row) {
     const { blocks, hidden } = this.run.about;
     const size = hidden / blocks;
-    for (let k = 0; k < hidden; k += size) {
+    for (let k = 0; k < this.order.length; k += size) {
       const name = `block ${this.#blockOf(this.order[k]) + 1}`;
       write(context, name, MARGIN.left - 6, (k + size / 2) * row, "right");
     }
@@ -367,7 +385,7 @@ class NetworkPanel {
     const share = Number.isFinite(drift) ? `: a drift of ${percent(drift)} of its range` : "";
     const text = `${number(held, 3)} → ${number(last, 3)} in ${steps} steps${share}`;
     const cell = `Cell ${this.run.followed + 1} over time`;
-    const title = `${cell} (dashed: as stored at the later mark)`;
+    const title = `${cell}, dashed: as stored`;
     this.root.querySelector(".carried-title").textContent = title;
     this.root.querySelector(".carried-text").textContent = text;
     this.carried.setAttribute("aria-label", `${cell}: ${text}`);
@@ -417,7 +435,7 @@ class NetworkPanel {
       cell.scope = "col";
       head.append(cell);
     }
-    const rows = this.order.map((j) => {
+    const rows = this.#sorted().map((j) => {
       const row = element("tr", "", j === this.run.followed ? "followed" : "");
       const texts = keys.map((values) => (Number.isNaN(values[j]) ? "…" : number(values[j], 3)));
       row.append(...[String(j + 1), ...texts].map((text) => element("td", text)));
@@ -441,15 +459,15 @@ function textOf(name, value) {
   return name.endsWith("_gate") ? gateText(value) : number(value, 4);
 }
 
-/** The image of states (T, H): a row a cell in the given order, columns between the given steps.
+/** The image of states (T, H): a row a cell of those given, in their order, columns between the given steps.
  *
  * A column of several steps shows the one that differs most from its first, so that no short change
  * is lost.
  */
 function heatWords(states, order, edges, scale) {
-  const H = order.length;
   const columns = edges.length - 1;
-  const words = new Uint32Array(columns * H);
+  const H = states.length / edges[columns];
+  const words = new Uint32Array(columns * order.length);
   const missing = missingColour();
   order.forEach((cell, row) => {
     for (let k = 0; k < columns; k++) {
