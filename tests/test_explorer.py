@@ -1441,6 +1441,56 @@ def test_a_network_of_many_cells(browser, variants, tmp_path: Path) -> None:
         assert page.evaluate("document.documentElement.scrollWidth") <= 1280
 
 
+@pytest.mark.parametrize("hidden", [16, 32])
+def test_the_numbers_of_many_cells_are_whole(browser, variants, tmp_path: Path, hidden) -> None:
+    """Of the rows there is room for; none runs into its neighbour or out of its map."""
+    run = large(variants["robust"], hidden, 2)
+    with opened(browser, explorer.write_page({"wide": run}, tmp_path / "wide.html")) as page:
+        unfold(page)
+        height, told = page.evaluate(
+            "(() => { const { canvas } = app.runs[0].network_.canvases.hidden;"
+            " const texts = recorded(app).get(canvas).group.querySelectorAll('text');"
+            " return [canvas.clientHeight,"
+            " [...texts].map((t) => [t.textContent, Number(t.getAttribute('y'))])]; })()"
+        )
+        followed = page.evaluate("app.runs[0].followed")
+    assert str(followed + 1) in [name for name, _ in told]
+    places = np.array(sorted(y for _, y in told))
+    assert len(places) >= 6
+    assert np.all(np.diff(places) >= 10)
+    assert places[0] >= 9  # a digit's height above its foot
+    assert places[-1] <= height
+
+
+def test_two_runs_stand_one_below_the_other_on_a_phone(browser, variants, tmp_path: Path) -> None:
+    group = {"first": variants["robust"], "second": variants["catalog"]}
+    file = explorer.write_page(group, tmp_path / "two.html")
+    phone: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "is_mobile": True}
+    with opened(browser, file, **phone, has_touch=True) as page:
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        boxes = [page.locator(".run").nth(k).bounding_box() for k in (0, 1)]
+        assert boxes[0]["y"] + boxes[0]["height"] <= boxes[1]["y"]
+        assert all(box["width"] > 340 for box in boxes)
+        for k in (0, 1):
+            panels = [page.locator(f".run:nth-of-type({k + 1}) {card}") for card in CARDS[1:]]
+            assert all(panel.bounding_box()["width"] > 340 for panel in panels)
+        assert violations(page) == []
+
+
+def test_it_can_be_printed_and_read_in_forced_colours(browser, files) -> None:
+    with opened(browser, files["robust"], forced_colors="active", color_scheme="dark") as page:
+        pin = page.locator(".pin").first
+        assert pin.evaluate("(node) => getComputedStyle(node).backgroundColor") == "rgb(179, 71, 0)"
+        page.emulate_media(media="print")
+        settled(page)
+        for part in ("#fresh", ".save-as", ".cursor", ".ring", ".edits"):
+            assert page.locator(part).first.is_hidden(), part
+        for part in ("#sequence-plot canvas", ".carried", ".dots", ".verdict"):
+            assert page.locator(part).first.is_visible(), part
+        page.emulate_media(media="screen")
+        settled(page)
+
+
 def test_more_than_two_runs_are_refused(variants) -> None:
     run = variants["robust"]
     for group in ({}, {"a": run, "b": run, "c": run}):

@@ -299,7 +299,8 @@ class NetworkPanel {
       const colour = k === followed ? theme.network : theme.muted;
       context.font = k === followed ? `700 ${FONT}` : FONT;
       const name = `${this.run.edits.cells[cell] ? "× " : ""}${cell + 1}`;
-      write(context, name, MARGIN.left - 6, (k + 0.5) * row, "right", "middle", colour);
+      const y = clamp((k + 0.5) * row, 6, this.order.length * row - 6); // none is cut off
+      write(context, name, MARGIN.left - 6, y, "right", "middle", colour);
     });
     context.font = FONT;
   }
