@@ -350,6 +350,7 @@ class NetworkPanel {
     context.globalAlpha = 1;
     const every = tickStep(high - low + 2 * room, 3);
     for (let value = Math.ceil((low - room) / every) * every; value < high + room; value += every) {
+      if (y(value) < 6) continue; // its number would be cut off
       rule(context, MARGIN.left, end, y(value), theme.grid);
       const text = tickText(Math.abs(value) < every / 2 ? 0 : value);
       write(context, text, MARGIN.left - 6, y(value), "right");

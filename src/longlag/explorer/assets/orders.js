@@ -111,6 +111,7 @@ class OrderAskedPanel {
 class OrderAnswerPanel extends AnswerPanel {
   constructor(root, run) {
     super(root, run);
+    root.querySelector(".figures > :last-child dt").textContent = "largest error";
     this.title = root.querySelector(".terms-title");
     this.ends = this.title.textContent.replace("The answer", "");
   }

@@ -125,7 +125,8 @@ class Story {
     const told = document.querySelector(selector).closest(".plot, .card");
     told.classList.add("told");
     const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-    told.scrollIntoView({ block: "center", behavior: calm ? "auto" : "smooth" });
+    scrollTo({ top: 0, behavior: "instant" }); // so that the sequence stays in view where it can
+    told.scrollIntoView({ block: "nearest", behavior: calm ? "auto" : "smooth" });
   }
 
   /** Says what is now shown. */

@@ -212,6 +212,7 @@ class CurvePanel {
       ...curve.paper.map(([, text], k) => ["paper", 1.5, PAPER_DASHES[k].join(" "), text]),
     ];
     if (curve.tests.length === 0) entries.splice(2, 1);
+    if (curve.names[0] === curve.names[1]) entries.splice(0, 1);
     for (const [colour, wide, dashes, text] of entries) {
       const dashed = `stroke-width="${wide}" stroke-dasharray="${dashes}"`;
       const sample = wide
