@@ -27,7 +27,9 @@ from longlag.files import write_bytes
 from longlag.words import table
 
 HERE = Path(__file__).resolve().parent
-VIZ = HERE.parent.parent / "viz"
+ROOT = HERE.parent.parent
+VIZ = ROOT / "viz"
+SOLVED = ROOT / "docs" / "explorer" / "solved"
 WIDTH = 1280  # pixels
 LEAKY = [
     *("--gate-biases", "constant", "--forget-bias", 1, "--input-bias", 0),
@@ -111,7 +113,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
         folder = Path(name)
         os.chdir(folder)
-        longlag("train", "--save-dir", "robust")
+        shutil.copytree(SOLVED, "robust")
         longlag("train", *LEAKY, "--save-dir", "leaky")
         longlag("explore", "robust")
         longlag("explore", "leaky", "robust", "--out", "two.html")
