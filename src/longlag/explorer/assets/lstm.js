@@ -36,16 +36,16 @@ function makeNetwork(vector, variant) {
   const wide = vector instanceof Float64Array ? vector : Float64Array.from(vector);
   let start = 0;
   const take = (size) => wide.subarray(start, (start += size));
-  const names = ["hidden", "blocks", "symbols", "output", "forget_gate", "reads", "output_gate", "g", "h"];
+  const { hidden, blocks, symbols, output, forget_gate, reads, output_gate, g, h } = variant;
   return {
-    ...Object.fromEntries(names.map((name) => [name, variant[name]])),
+    ...{ hidden, blocks, symbols, output, forget_gate, reads, output_gate, g, h },
     outputs: K,
     width: G,
     seen: R,
     Wx: take(D * G),
     Wh: take(R * G),
     b: take(G),
-    Wy: take(K * variant.hidden),
+    Wy: take(K * hidden),
     by: take(K),
   };
 }
