@@ -48,7 +48,8 @@ struct Batch {
   std::int64_t steps() const { return given.extent(1); }
   Sequences sequences(const float* targets = nullptr,
                       const unsigned char* counted = nullptr) const {
-    return {given.inputs(), given.symbols(), targets, lengths.data(), batch(), steps(), counted};
+    return {given.inputs(), given.symbols(), targets, lengths.data(), batch(), steps(), counted,
+            nullptr, nullptr, given.draws()};
   }
   Result<float> answers(const Network& network) const {
     return Result<float>(
@@ -219,7 +220,8 @@ nb::tuple py_train(nb::handle parameters, nb::handle first_moment, nb::handle se
   wanted.require_finite();
   check_rates(rates);
   const Training training{{given.inputs(), given.symbols(), wanted.data<const float>(),
-                           lasts.data(), iterations * batch, steps, counting.data()},
+                           lasts.data(), iterations * batch, steps, counting.data(), nullptr,
+                           nullptr, given.draws()},
                           rates.data<const double>(),
                           iterations,
                           batch,
@@ -262,7 +264,9 @@ constexpr const char* kPredictDoc =
     "Answers (B,) float32 at each sequence's last step; with K outputs (B, K); if every step\n"
     "answers (B, T) or (B, T, K), zero after a sequence's end.\n\n"
     "parameters (P,), inputs (B, T, D) float32, or symbols (B, T) int64 from 0 to D - 1, and\n"
-    "lengths (B,) int64, all C-contiguous. input_size: D; output_size: K; hidden: 1 to 128\n"
+    "lengths (B,) int64, all C-contiguous; or inputs that are drawn: a tuple of streams (B, 3)\n"
+    "uint64, at (B, M) int64, given (B, M, D) float32, T, low and span, as of longlag.tasks.drawn;\n"
+    "steps `at` behind a sequence's end are passed over. input_size: D; output_size: K; hidden: 1 to 128\n"
     "cells; forget_gate=False: the gate is 1; isa: one of isas(); threads: at most; small work\n"
     "takes fewer.";
 constexpr const char* kStatesDoc =

@@ -48,7 +48,7 @@ def measure(
     parts: list[Score] = []
     asked: list[int] = []
     chunk = n if in_order else max(LANES, PREDICTION_VALUES // task.most_values)
-    draw = task.sample_in_order if in_order else task.sample
+    draw = task.sample_in_order if in_order else task.draw
     for start in range(0, n, chunk):
         batch = draw(min(chunk, n - start), rng)
         parts.append(task.score(predict(batch.inputs, batch.lengths), batch))

@@ -244,14 +244,14 @@ class Training:
             raise RuntimeError(f"the training has stopped already, by {self.stopped_by}")
         data = self.learner.draw(self.iteration, self.engine.most)
         n, done, first = len(data.lengths), 0, self.iteration
-        while done < n:
-            stop = done + 1
-            while stop < n and not (
-                self._snapshot_due(first + stop) or self._look_due(first + stop)
-            ):
-                stop += 1
+        unit = self._snapshot_every or self.recipe.rule.snapshot_unit
+        due = (k for k in range(unit - first % unit, n, unit) if self._piece_ends(first + k))
+        for stop in (*due, n):
             yield data.each(lambda a, piece=slice(done, stop): a[piece])
             done = stop
+
+    def _piece_ends(self, iteration: int) -> bool:
+        return self._snapshot_due(iteration) or self._look_due(iteration)
 
     def note(self, learned: Learned, piece: Batch) -> None:
         """Takes down what came of a piece of data."""
