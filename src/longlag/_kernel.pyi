@@ -7,7 +7,8 @@ int64 from 0 to D - 1. Answers and targets are (B, K), or (B, T, K) with `every`
 of K where K is 1. In place of numbers stand `Drawn` inputs (`longlag.tasks.drawn`): streams (B, 3),
 at (B, M), given (B, M, D), T, low and span; the kernel draws them itself. What stands after a
 sequence's end is not read, and answers there are zero. Every argument is checked first; a bad one
-is a ValueError that names it. The results are the same bits whatever the number of threads, and the same for "avx2", "avx512" and "neon".
+is a ValueError that names it. The results are the same bits whatever the number of threads, and
+the same for "avx2", "avx512" and "neon".
 `threads` is how many may be used: small work takes fewer.
 """
 

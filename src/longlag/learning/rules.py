@@ -27,7 +27,7 @@ OptimizerName = Literal["adam", "sgd"]
 ErrorTerm = Literal["squared", "halved"]
 
 TEST_SEED_OFFSET = 1_000_003  # the catalogue's second stream of test data
-BLOCK_VALUES = 2**18  # at most so many steps are drawn in one block of training data
+BLOCK_VALUES = 2**20  # at most so many steps are drawn in one block of training data
 ONLINE_BLOCK = 1024  # sequences in a block of one on-line trial, at most
 ONLINE_BLOCK_VALUES = 2**17  # and steps
 
