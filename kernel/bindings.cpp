@@ -256,6 +256,16 @@ double py_peak(nb::handle isa) {
   return peak(loop);
 }
 
+double py_needed(nb::handle isa, nb::handle products, nb::handle sigmoids, nb::handle tanhs) {
+  constexpr std::int64_t kMost = std::int64_t{1} << 24;
+  const PeakLoop& loop = *chosen_isa(isa).peak_loop;
+  const Needs needs{integer(products, "products", 0, kMost),
+                    integer(sigmoids, "sigmoids", 0, kMost), integer(tanhs, "tanhs", 0, kMost)};
+  if (needs.products + needs.sigmoids + needs.tanhs == 0) refuse("products", "0", "above 0");
+  const nb::gil_scoped_release release;
+  return needed(loop, needs);
+}
+
 constexpr const char* kThreadsDoc =
     "How many of so many threads train() takes for batches of `batch` sequences of `steps` steps:\n"
     "no more than there are cores or groups of 16 sequences, and none that less than 2 million\n"
@@ -304,6 +314,10 @@ NB_MODULE(_kernel, module) {
              "The instruction sets this machine can run, best first.");
   module.def("peak", &py_peak, "isa"_a.none(),
              "Measured multiply-adds of one core, in GFLOP/s (2 operations each); takes 50 ms.");
+  module.def("needed", &py_needed, "isa"_a.none(), "products"_a.none(), "sigmoids"_a.none(),
+             "tanhs"_a.none(),
+             "Measured seconds of a step of one sequence that has so many products and sums, and\n"
+             "activations, all in registers and independent; takes 50 ms.");
   module.def("threads_used", &py_threads_used, "hidden"_a.none(), "batch"_a.none(),
              "steps"_a.none(), "threads"_a.none(), nb::kw_only(), "input_size"_a.none() = 2,
              "output_size"_a.none() = 1, "symbols"_a.none() = false, "every"_a.none() = false,

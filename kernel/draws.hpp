@@ -129,9 +129,10 @@ __attribute__((noinline)) void draw_inputs(const Asked& n, const Lineup& lineup,
   const int given = lineup.draws->given_count;
   for (int lane = 0; lane < kGroup; ++lane)
     for (int m = 0; m < given && lineup.streams[lane]; ++m) {
-      const std::int64_t at = rows.begin[lane] + lineup.at[lane][m];
-      if (lineup.at[lane][m] < 0 || at < rows.first || at >= rows.last || at >= rows.end[lane])
-        continue;
+      const std::int64_t step = lineup.at[lane][m];
+      if (step < 0 || step >= rows.end[lane] - rows.begin[lane]) continue;
+      const std::int64_t at = rows.begin[lane] + step;
+      if (at < rows.first || at >= rows.last) continue;
       for (int d = 0; d < n.inputs; ++d)
         to[((at - rows.first) * n.inputs + d) * kGroup + lane] =
             lineup.given[lane][m * n.inputs + d];

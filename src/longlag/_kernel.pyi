@@ -37,6 +37,13 @@ def isas() -> list[str]:
 def peak(isa: str) -> float:
     """Measured multiply-adds of one core, in GFLOP/s (2 operations each); takes 50 ms."""
 
+def needed(isa: str, products: int, sigmoids: int, tanhs: int) -> float:
+    """Measured seconds of a step of one sequence that has nothing but so much arithmetic.
+
+    products: multiply-adds, products and sums, an instruction each. All is in registers, and
+    nothing waits for anything else; takes 50 ms.
+    """
+
 def threads_used(
     hidden: int,
     batch: int,
