@@ -380,9 +380,9 @@ def test_a_block_divides_the_distance_of_tests(test_every: int, batch_size: int,
     one, block = batch_size * r.task.max_length, r.learner(0).block
     assert 1 <= block <= test_every
     assert test_every % block == 0
-    assert block == 1 or block * one <= 2**18
+    assert block == 1 or block * one <= 2**20
     larger = [d for d in range(block + 1, test_every + 1) if test_every % d == 0]
-    assert all(d * one > 2**18 for d in larger), "the block is the largest that fits"
+    assert all(d * one > 2**20 for d in larger), "the block is the largest that fits"
 
 
 def test_the_published_order_has_blocks_of_one_iteration() -> None:
