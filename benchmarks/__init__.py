@@ -11,6 +11,8 @@ update by the truncated gradient, plain gradient descent at a rate of 0.1, in fl
 16 trials side by side, with the drawing of their data or (variant `drawn`) without; the peers
 train one trial.
 
+`evaluation_kernel` answers fresh sequences and learns nothing, as a test does.
+
 A module offers `prepare(recipe, threads, seeds, variant)`, which returns a function that trains for
 a given number of iterations. Seeds are trainings side by side, for those that can do it.
 """

@@ -33,12 +33,12 @@ def hidden_of(recipe: Recipe) -> int:
 
 def batches(recipe: Recipe, seed: int = 0) -> list[Batch]:
     """A block's batches: inputs (B, T, D) or symbols (B, T), lengths (B,), targets (B, K)."""
-    block = recipe.learner(seed).draw(0, 0)
+    block = recipe.learner(seed).draw(0, 0).each(np.asarray)
     return [Batch(*arrays) for arrays in zip(*block, strict=True)]
 
 
 def sequences(recipe: Recipe, seed: int = 0) -> list[tuple[np.ndarray, np.float32]]:
     """A block's sequences: inputs (L, 2) and target, float32."""
     learner = recipe.learner(seed)
-    drawn = zip(*learner.draw(0, learner.block), strict=True)
+    drawn = zip(*learner.draw(0, learner.block).each(np.asarray), strict=True)
     return [(inputs[:length].copy(), target) for inputs, length, target in drawn]

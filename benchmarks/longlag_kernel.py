@@ -7,6 +7,8 @@ has its data from beforehand, as the peers have.
 
 from __future__ import annotations
 
+import numpy as np
+
 from longlag.learning import engine as engines
 from longlag.learning.recipe import Recipe
 from longlag.tasks.task import Batch
@@ -22,7 +24,7 @@ def prepare(recipe: Recipe, threads: int = 1, seeds: int = 1, variant: str = "")
     """
     engine = engines.choose("native", threads)
     learner = recipe.learner(0)
-    drawn = learner.draw(0, 0) if variant == "drawn" else None
+    drawn = learner.draw(0, 0).each(np.asarray) if variant == "drawn" else None
 
     def train(iterations: int) -> None:
         for start in range(0, iterations, learner.block):

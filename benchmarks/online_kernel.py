@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from longlag.learning import engine as engines
 from longlag.learning.recipe import Recipe
 from longlag.learning.side_by_side import Trials
@@ -45,7 +47,7 @@ def alone(recipe: Recipe, seeds: Sequence[int]) -> Train:
     engine = engines.choose("native", recipe=recipe)
     learners = [recipe.learner(seed) for seed in seeds]
     block = learners[0].block
-    drawn = [learner.draw(0, block) for learner in learners]
+    drawn = [learner.draw(0, block).each(np.asarray) for learner in learners]
 
     def train(iterations: int) -> None:
         for _ in range(0, iterations, block):

@@ -119,7 +119,7 @@ def prepare(recipe: Recipe, threads: int = 1, seeds: int = 1, variant: str = "")
     assert isinstance(rule, OnLine)
     start: Weights = unflatten(learner.weights, BLOCKS, SIZE)
     rate, space = np.float32(rule.rate), room(recipe.task.max_length)
-    data: Batch = learner.draw(0, learner.block)
+    data: Batch = learner.draw(0, learner.block).each(np.asarray)
     done = 0
 
     def train(iterations: int) -> None:

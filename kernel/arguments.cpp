@@ -25,6 +25,7 @@ const char* element_name(Element element) {
     case Element::kFloat32: return "float32";
     case Element::kFloat64: return "float64";
     case Element::kBool: return "bool";
+    case Element::kUint64: return "uint64";
     default: return "int64";
   }
 }
@@ -37,6 +38,7 @@ bool is_element(const Py_buffer& view, Element element) {
     case Element::kFloat32: return *format == 'f';
     case Element::kFloat64: return *format == 'd';
     case Element::kBool: return *format == '?';
+    case Element::kUint64: return (*format == 'Q' || *format == 'L') && view.itemsize == 8;
     default: return (*format == 'q' || *format == 'l') && view.itemsize == 8;
   }
 }

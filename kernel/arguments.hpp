@@ -29,7 +29,7 @@ struct Extent {
   const char* letter = nullptr;
 };
 
-enum class Element { kFloat32, kFloat64, kInt64, kBool };
+enum class Element { kFloat32, kFloat64, kInt64, kUint64, kBool };
 
 class Array {
  public:

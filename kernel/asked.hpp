@@ -20,19 +20,70 @@ inline Asked asked_of(nb::handle input_size, nb::handle output_size, nb::handle 
           flag(sigmoid_output, "sigmoid_output")};
 }
 
-// Inputs (..., D) float32, or symbols (...) int64, `lead` being the shape without D.
+// Inputs that are drawn: (streams (..., 3), at (..., M), given (..., M, D), T, low, span); `lead` is
+// the shape (..., T).
+class Drawn {
+ public:
+  Drawn(const Asked& n, nb::tuple all, const std::vector<Extent>& lead)
+      : axes_(static_cast<int>(lead.size())),
+        streams_(all[0], "streams", Element::kUint64, shape(lead, {3})),
+        at_(all[1], "at", Element::kInt64, shape(as_many(), {"M"})),
+        given_(all[2], "given", Element::kFloat32,
+               shape(as_many(), {at_.extent(axes_ - 1), n.inputs})),
+        steps_(integer(all[3], "steps", 1, kMostSteps)),
+        low_(static_cast<float>(real(all[4], "low", is_float, kFloat))),
+        span_(static_cast<float>(real(all[5], "span", is_float, kFloat))) {
+    given_.require_finite();
+  }
+  std::int64_t extent(int axis) const {
+    return axis == axes_ - 1 ? steps_ : streams_.extent(axis);
+  }
+  Draws draws() const {
+    return {streams_.data<const std::uint64_t>(), at_.data<const std::int64_t>(),
+            given_.data<const float>(), static_cast<int>(at_.extent(axes_ - 1)), low_, span_};
+  }
+
+ private:
+  static constexpr std::int64_t kMostSteps = std::int64_t{1} << 30;
+  static constexpr const char* kFloat = "a number that float32 can hold";
+  static bool is_float(double x) {
+    return x >= -std::numeric_limits<float>::max() && x <= std::numeric_limits<float>::max();
+  }
+  std::vector<Extent> as_many() const {
+    std::vector<Extent> lead;
+    for (int axis = 0; axis < axes_; ++axis) lead.emplace_back(streams_.extent(axis));
+    return lead;
+  }
+  static std::vector<Extent> shape(std::vector<Extent> lead, const std::vector<Extent>& own) {
+    lead.pop_back();  // of steps
+    lead.insert(lead.end(), own.begin(), own.end());
+    return lead;
+  }
+
+  int axes_;
+  Array streams_, at_, given_;
+  std::int64_t steps_;
+  float low_, span_;
+};
+
+// Inputs (..., D) float32, symbols (...) int64, or inputs that are drawn, a tuple; `lead` being the
+// shape without D.
 class Given {
  public:
-  Given(const Asked& n, nb::handle object, std::vector<Extent> lead)
-      : array_(object, "inputs", n.symbols ? Element::kInt64 : Element::kFloat32,
-               shape(n, std::move(lead))) {
+  Given(const Asked& n, nb::handle object, std::vector<Extent> lead) {
+    if (!n.symbols && nb::isinstance<nb::tuple>(object) && nb::len(object) == 6) {
+      drawn_.emplace(n, nb::borrow<nb::tuple>(object), lead);
+      return;
+    }
+    array_.emplace(object, "inputs", n.symbols ? Element::kInt64 : Element::kFloat32,
+                   shape(n, std::move(lead)));
     if (!n.symbols) {
-      array_.require_finite();
+      array_->require_finite();
       return;
     }
     // A copy: symbols are addresses in the end, and another thread might write to the array.
-    const std::int64_t* first = array_.data<const std::int64_t>();
-    symbols_.resize(array_.size());
+    const std::int64_t* first = array_->data<const std::int64_t>();
+    symbols_.resize(array_->size());
     for (std::size_t k = 0; k < symbols_.size(); ++k) {
       if (first[k] < 0 || first[k] >= n.inputs)
         refuse("inputs", std::to_string(first[k]) + " at flat position " + std::to_string(k),
@@ -40,9 +91,14 @@ class Given {
       symbols_[k] = static_cast<std::int32_t>(first[k]);
     }
   }
-  std::int64_t extent(int axis) const { return array_.extent(axis); }
-  const float* inputs() const { return symbols_.empty() ? array_.data<const float>() : nullptr; }
+  std::int64_t extent(int axis) const {
+    return drawn_ ? drawn_->extent(axis) : array_->extent(axis);
+  }
+  const float* inputs() const {
+    return array_ && symbols_.empty() ? array_->data<const float>() : nullptr;
+  }
   const std::int32_t* symbols() const { return symbols_.data(); }
+  Draws draws() const { return drawn_ ? drawn_->draws() : Draws{}; }
 
  private:
   static std::vector<Extent> shape(const Asked& n, std::vector<Extent> lead) {
@@ -50,7 +106,8 @@ class Given {
     return lead;
   }
 
-  Array array_;
+  std::optional<Array> array_;
+  std::optional<Drawn> drawn_;
   std::vector<std::int32_t> symbols_;
 };
 

@@ -48,7 +48,8 @@ struct Batch {
   std::int64_t steps() const { return given.extent(1); }
   Sequences sequences(const float* targets = nullptr,
                       const unsigned char* counted = nullptr) const {
-    return {given.inputs(), given.symbols(), targets, lengths.data(), batch(), steps(), counted};
+    return {given.inputs(), given.symbols(), targets, lengths.data(), batch(), steps(), counted,
+            nullptr, nullptr, given.draws()};
   }
   Result<float> answers(const Network& network) const {
     return Result<float>(
@@ -219,7 +220,8 @@ nb::tuple py_train(nb::handle parameters, nb::handle first_moment, nb::handle se
   wanted.require_finite();
   check_rates(rates);
   const Training training{{given.inputs(), given.symbols(), wanted.data<const float>(),
-                           lasts.data(), iterations * batch, steps, counting.data()},
+                           lasts.data(), iterations * batch, steps, counting.data(), nullptr,
+                           nullptr, given.draws()},
                           rates.data<const double>(),
                           iterations,
                           batch,
@@ -254,6 +256,16 @@ double py_peak(nb::handle isa) {
   return peak(loop);
 }
 
+double py_needed(nb::handle isa, nb::handle products, nb::handle sigmoids, nb::handle tanhs) {
+  constexpr std::int64_t kMost = std::int64_t{1} << 24;
+  const PeakLoop& loop = *chosen_isa(isa).peak_loop;
+  const Needs needs{integer(products, "products", 0, kMost),
+                    integer(sigmoids, "sigmoids", 0, kMost), integer(tanhs, "tanhs", 0, kMost)};
+  if (needs.products + needs.sigmoids + needs.tanhs == 0) refuse("products", "0", "above 0");
+  const nb::gil_scoped_release release;
+  return needed(loop, needs);
+}
+
 constexpr const char* kThreadsDoc =
     "How many of so many threads train() takes for batches of `batch` sequences of `steps` steps:\n"
     "no more than there are cores or groups of 16 sequences, and none that less than 2 million\n"
@@ -262,7 +274,9 @@ constexpr const char* kPredictDoc =
     "Answers (B,) float32 at each sequence's last step; with K outputs (B, K); if every step\n"
     "answers (B, T) or (B, T, K), zero after a sequence's end.\n\n"
     "parameters (P,), inputs (B, T, D) float32, or symbols (B, T) int64 from 0 to D - 1, and\n"
-    "lengths (B,) int64, all C-contiguous. input_size: D; output_size: K; hidden: 1 to 128\n"
+    "lengths (B,) int64, all C-contiguous; or inputs that are drawn: a tuple of streams (B, 3)\n"
+    "uint64, at (B, M) int64, given (B, M, D) float32, T, low and span, as of longlag.tasks.drawn;\n"
+    "steps `at` behind a sequence's end are passed over. input_size: D; output_size: K; hidden: 1 to 128\n"
     "cells; forget_gate=False: the gate is 1; isa: one of isas(); threads: at most; small work\n"
     "takes fewer.";
 constexpr const char* kStatesDoc =
@@ -300,6 +314,10 @@ NB_MODULE(_kernel, module) {
              "The instruction sets this machine can run, best first.");
   module.def("peak", &py_peak, "isa"_a.none(),
              "Measured multiply-adds of one core, in GFLOP/s (2 operations each); takes 50 ms.");
+  module.def("needed", &py_needed, "isa"_a.none(), "products"_a.none(), "sigmoids"_a.none(),
+             "tanhs"_a.none(),
+             "Measured seconds of a step of one sequence that has so many products and sums, and\n"
+             "activations, all in registers and independent; takes 50 ms.");
   module.def("threads_used", &py_threads_used, "hidden"_a.none(), "batch"_a.none(),
              "steps"_a.none(), "threads"_a.none(), nb::kw_only(), "input_size"_a.none() = 2,
              "output_size"_a.none() = 1, "symbols"_a.none() = false, "every"_a.none() = false,

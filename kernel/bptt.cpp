@@ -4,6 +4,7 @@
 // A group's sixteen lanes are one, two or four vectors; a lane's arithmetic is the same in all of them.
 #include "bptt.hpp"
 
+#include "draws.hpp"
 #include "lanes.hpp"
 #include "simd.hpp"
 
@@ -120,6 +121,11 @@ __attribute__((noinline)) void gather_inputs(const Network& n, const Lineup& lin
         work.symbols[(t - first) * kGroup + lane] =
             t < lineup.lengths[lane] ? lineup.symbols[lane][t] : 0;
     return;
+  }
+  if (lineup.draws) {
+    Span rows{first, last, {}, {}};
+    for (int lane = 0; lane < kGroup; ++lane) rows.end[lane] = lineup.lengths[lane];
+    return draw_inputs<false>(n, lineup, rows, work.streams, work.x);
   }
   Run runs[kGroup];
   for (int lane = 0; lane < kGroup; ++lane) {

@@ -73,6 +73,7 @@ struct Packed {
 // What one thread works in.
 struct Workspace {
   float* x;              // (given, D, 16): the steps that are kept, or kStepsAtOnce at most
+  std::uint64_t* streams; // (4, 16): of SFC64, where inputs are drawn
   std::int32_t* symbols; // (given, 16), or instead
   float* z;              // (H, 4, 16): what the gates take from a step's symbols
   float* cache;          // (1 + steps, H, 6, 16), or (1 + 2, …); the step before the first is zero
@@ -95,6 +96,7 @@ struct Workspace {
     const std::int64_t answers = answer_count(n, steps) * n.outputs;
     const std::int64_t given = keep || steps < kStepsAtOnce ? steps : kStepsAtOnce;
     return {arrays.rows(n.symbols ? 0 : given * D),
+            reinterpret_cast<std::uint64_t*>(arrays.rows(n.symbols ? 0 : 8)),
             reinterpret_cast<std::int32_t*>(arrays.rows(n.symbols ? given : 0)),
             arrays.rows(n.symbols ? 4 * H : 0),
             arrays.rows((1 + (keep ? steps : 2)) * kCellVectors * H),

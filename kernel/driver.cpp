@@ -198,7 +198,11 @@ class Trainer {
     const Network& network = setting_.network;
     Sequences own = training_.sequences;
     const std::int64_t first = n * training_.batch;
-    if (network.symbols)
+    if (own.draws.streams) {
+      own.draws.streams += first * 3;
+      own.draws.at += first * own.draws.given_count;
+      own.draws.given += first * own.draws.given_count * network.inputs;
+    } else if (network.symbols)
       own.symbols += first * own.steps;
     else
       own.inputs += first * own.steps * network.inputs;

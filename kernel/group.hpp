@@ -34,6 +34,16 @@ LONGLAG_SHARED std::int64_t answer_count(const Asked& asked, std::int64_t steps)
   return asked.every ? steps : 1;
 }
 
+// Inputs that are drawn, of B sequences: numbers low + span·u, u being the float32 of a stream of
+// SFC64, then zeros, but for M steps that are given, of two at one step the later.
+struct Draws {
+  const std::uint64_t* streams;  // (B, 3): a, b, c, the counter being 1; or null: nothing is drawn
+  const std::int64_t* at;        // (B, M)
+  const float* given;            // (B, M, D)
+  int given_count;               // M
+  float low, span;
+};
+
 // B sequences of up to T steps, whose ends are padding.
 struct Sequences {
   const float* inputs;          // (B, T, D)
@@ -45,6 +55,7 @@ struct Sequences {
   // What the window of a stopping rule looks at, where it is not the targets that count.
   const float* wanted = nullptr;           // as targets
   const unsigned char* judged = nullptr;   // (B, T)
+  Draws draws = {};                        // in place of inputs
 };
 
 // The numbers that a sequence answers with, padding included.
@@ -57,6 +68,10 @@ struct Lineup {
   const float* inputs[kGroup];           // (length, D) each
   const std::int32_t* symbols[kGroup];   // (length,), or instead
   const float* targets[kGroup];          // (K,), or (length, K)
+  const Draws* draws;                    // or instead, and of each sequence:
+  const std::uint64_t* streams[kGroup];  // (3,)
+  const std::int64_t* at[kGroup];        // (M,)
+  const float* given[kGroup];            // (M, D)
   const unsigned char* counted[kGroup];  // (length,): which of these count; null: all
   const float* wanted[kGroup];           // as targets: what is judged by; null: these
   const unsigned char* judged[kGroup];   // (length,): where; null: where they count
@@ -69,10 +84,16 @@ struct Lineup {
 // Puts sequence number `at` into a lane.
 LONGLAG_SHARED void seat(const Asked& asked, const Sequences& all, std::int64_t at, int lane,
                          Lineup& lineup) {
-  if (asked.symbols)
+  if (all.draws.streams) {
+    lineup.draws = &all.draws;
+    lineup.streams[lane] = all.draws.streams + at * 3;
+    lineup.at[lane] = all.draws.at + at * all.draws.given_count;
+    lineup.given[lane] = all.draws.given + at * all.draws.given_count * asked.inputs;
+  } else if (asked.symbols) {
     lineup.symbols[lane] = all.symbols + at * all.steps;
-  else
+  } else {
     lineup.inputs[lane] = all.inputs + at * all.steps * asked.inputs;
+  }
   if (all.targets) lineup.targets[lane] = all.targets + at * answer_numbers(asked, all.steps);
   if (all.counted) lineup.counted[lane] = all.counted + at * all.steps;
   if (all.wanted) lineup.wanted[lane] = all.wanted + at * answer_numbers(asked, all.steps);

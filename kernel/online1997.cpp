@@ -4,6 +4,7 @@
 // Weights and states are kept in units in which 1/(1 + 2^x) is the logistic function (simd.hpp).
 #include "online1997.hpp"
 
+#include "draws.hpp"
 #include "lanes.hpp"
 #include "simd.hpp"
 
@@ -55,12 +56,15 @@ LONGLAG_INLINE std::int64_t start(const Lineup& lineup, int lane) {
 // Sequences to lanes, aligned at their ends; zero before a start, and after the end.
 void gather_inputs(const BlockNetwork& n, const Lineup& lineup, const OnlineWorkspace& work) {
   Run runs[kGroup];
+  Span rows{0, lineup.longest + 1, {}, {}};
   for (int lane = 0; lane < kGroup; ++lane) {
     const std::int64_t begin = start(lineup, lane);
     // Outputs that read late cells may see the last step's input.
-    const bool used = lineup.inputs[lane] || lineup.symbols[lane];
+    const bool used = lineup.inputs[lane] || lineup.symbols[lane] || lineup.streams[lane];
     const std::int64_t end = used ? lineup.longest + lateness(n) : begin;
     runs[lane] = {lineup.inputs[lane], n.inputs * begin, n.inputs * end};
+    rows.begin[lane] = used ? begin : 0;
+    rows.end[lane] = used ? end : 0;
     for (std::int64_t t = 0; t < lineup.longest - lineup.shortest; ++t)
       work.live[t * kRow + lane] = t < begin ? 0.0f : 1.0f;
     if (n.symbols)
@@ -68,7 +72,11 @@ void gather_inputs(const BlockNetwork& n, const Lineup& lineup, const OnlineWork
         work.symbols[t * kRow + lane] =
             t >= begin && t < end ? lineup.symbols[lane][t - begin] : 0;
   }
-  if (!n.symbols) lay_out(runs, n.inputs * (lineup.longest + 1), work.x);
+  std::uint64_t streams[4 * kGroup];
+  if (lineup.draws)
+    draw_inputs<true>(n, lineup, rows, streams, work.x);
+  else if (!n.symbols)
+    lay_out(runs, n.inputs * (lineup.longest + 1), work.x);
 }
 
 // What step t's symbols have in the floats begin..end of their tables, in the lanes from `part` on: to

@@ -171,7 +171,8 @@ nb::object py_online1997(nb::handle weights, nb::handle recent, nb::handle seen,
                                 trials.recent.extent(1),
                                 {given.inputs(), given.symbols(), learned.data<const float>(),
                                  lasts.data(), trials.count() * each, steps, counting.data(),
-                                 judging ? judging->data<const float>() : nullptr, where.data()},
+                                 judging ? judging->data<const float>() : nullptr, where.data(),
+                                 given.draws()},
                                 step,
                                 full,
                                 stopping,
@@ -213,7 +214,8 @@ nb::object py_predict1997(nb::handle weights, nb::handle inputs, nb::handle leng
   freely([&](Watch* watch) {
     setting.watch = watch;
     predict_online(setting, w.data<const float>(),
-                   {given.inputs(), given.symbols(), nullptr, lasts.data(), batch, steps},
+                   {given.inputs(), given.symbols(), nullptr, lasts.data(), batch, steps, nullptr,
+                    nullptr, nullptr, given.draws()},
                    predictions.data());
   });
   return predictions.array();

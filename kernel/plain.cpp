@@ -12,6 +12,23 @@ Real sigmoid(Real x) {
   return 1 / (1 + std::exp(-x));
 }
 
+// Chris Doty-Humphrey's generator of three words and a counter, as numpy has it.
+struct SFC64 {
+  std::uint64_t a, b, c, counter = 1;
+  std::uint64_t word = 0;
+  bool half = false;  // the upper half of the word is still to come
+
+  std::uint32_t next() {
+    half = !half;
+    if (!half) return static_cast<std::uint32_t>(word >> 32);
+    word = a + b + counter++;
+    a = b ^ (b >> 11);
+    b = c + (c << 3);
+    c = ((c << 24) | (c >> 40)) + word;
+    return static_cast<std::uint32_t>(word);
+  }
+};
+
 // ---------------------------------------------------------------------------------------------
 // What both networks share: an input, the answers, the error
 
@@ -225,6 +242,18 @@ void backward(const LSTM& n, const Parameters<const Real>& p, const Batch<Real>&
 }
 
 }  // namespace
+
+void draw(const std::uint64_t* words, const Draws& draws, std::int64_t L, int D, float* x) {
+  SFC64 stream{words[0], words[1], words[2]};
+  for (std::int64_t t = 0; t < L; ++t) {
+    std::fill_n(x + t * D, D, 0.0f);
+    const float unit = static_cast<float>(stream.next() >> 8) * 0x1p-24f;
+    x[t * D] = draws.span * unit + draws.low;
+  }
+  for (std::int64_t m = 0; m < draws.M; ++m)
+    if (draws.at[m] >= 0 && draws.at[m] < L)
+      std::copy_n(draws.given + m * D, D, x + draws.at[m] * D);
+}
 
 std::int64_t parameter_count(const LSTM& n) {
   return std::int64_t{4} * n.H * (n.asked.D + n.H + 1) + std::int64_t{n.asked.K} * (n.H + 1);

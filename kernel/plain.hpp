@@ -33,6 +33,21 @@ struct Batch {
 };
 
 // ---------------------------------------------------------------------------------------------
+// Inputs that are drawn
+
+// Steps of a sequence that are given, and how its other numbers lie.
+struct Draws {
+  std::int64_t M;
+  const std::int64_t* at;  // (M,): which steps; of two that are the same the later counts
+  const float* given;      // (M, D)
+  float low, span;
+};
+
+// The inputs x (L, D) of one sequence: of a step low + span·u and then zeros, u being the next
+// float32 of the stream of SFC64 that starts from three words, as of numpy's random().
+void draw(const std::uint64_t* words, const Draws&, std::int64_t L, int D, float* x);
+
+// ---------------------------------------------------------------------------------------------
 // The LSTM with a forget gate
 
 struct LSTM {

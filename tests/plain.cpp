@@ -18,6 +18,11 @@ struct Sizes {
 
 }  // namespace
 
+extern "C" void draw_inputs(const std::uint64_t* words, const Draws* draws, std::int64_t L, int D,
+                            float* x) {
+  draw(words, *draws, L, D, x);
+}
+
 #define LONGLAG_EXPORT(Real)                                                                    \
   extern "C" void states_##Real(const Sizes* n, const Real* weights, const Batch<Real>* batch,  \
                                 std::int64_t b, const States<Real>* states) {                   \

@@ -18,11 +18,15 @@ import numpy as np
 import pytest
 
 from longlag.networks.lstm1997 import USUAL, Variant
+from longlag.tasks.drawn import Drawn
 
 HERE = Path(__file__).parent
 KERNEL = HERE.parent / "kernel"
 COMPILER = shutil.which("c++") or shutil.which("g++")
-OPTIONS = ("-std=c++17", "-O1", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC")
+OPTIONS = (
+    *("-std=c++17", "-O1", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC"),
+    "-ffp-contract=off",  # the bits of what is drawn are numpy's
+)
 
 
 class _Variant(ctypes.Structure):
@@ -73,6 +77,14 @@ class _Rule(ctypes.Structure):
         ("adam", ctypes.c_bool),
         *((n, ctypes.c_double) for n in ("learning_rate", "beta1", "beta2", "epsilon", "clip")),
         ("count", ctypes.c_int64),
+    )
+
+
+class _Draws(ctypes.Structure):
+    _fields_ = (
+        ("M", ctypes.c_int64),
+        *((name, ctypes.c_void_p) for name in ("at", "given")),
+        *((name, ctypes.c_float) for name in ("low", "span")),
     )
 
 
@@ -164,6 +176,18 @@ class Plain:
         size = ctypes.c_int64(len(weights))
         given = ctypes.byref(_Rule(**rule))
         return self._call("update", weights, given, size, gradient, weights, *moments)
+
+    def draw(self, drawn: Drawn) -> np.ndarray:
+        """Inputs (B, T, D) of sequences that are drawn."""
+        x = np.zeros(drawn.shape, np.float32)
+        for b, length in enumerate(drawn.lengths.tolist()):
+            words, at, given = drawn.streams[b], drawn.at[b], drawn.given[b]
+            rest = _Draws(len(at), at.ctypes.data, given.ctypes.data, drawn.low, drawn.span)
+            own = (ctypes.c_int64(length), x.shape[-1], ctypes.c_void_p(x[b].ctypes.data))
+            self._library["draw_inputs"](
+                ctypes.c_void_p(words.ctypes.data), ctypes.byref(rest), *own
+            )
+        return x
 
     def _call(self, name: str, like: np.ndarray, *arguments: Any) -> float:
         function = self._library[f"{name}_{'double' if like.dtype == np.float64 else 'float'}"]

@@ -30,6 +30,7 @@ from longlag.bench.cases import (
     TRIAL_STEP,
     Contestant,
     Unit,
+    answers,
     in_batches,
     on_line,
     very_long_lag,
@@ -225,6 +226,42 @@ def test_the_peak_is_measured_for_every_instruction_set() -> None:
     for bad in ("sse9", 3, None):
         with pytest.raises(ValueError, match="isa must be"):
             kernel.peak(bad)
+
+
+@pytest.mark.parametrize("hidden", [1, 8, 32])
+@pytest.mark.parametrize("symbols", [False, True])
+def test_the_instructions_of_a_step_are_those_of_its_operations(hidden: int, symbols: bool) -> None:
+    """A multiply-add is one instruction and two operations; of a sum or a product it is one."""
+    needs = floor.needs(hidden, 2, symbols)
+    none, one = (floor.operations(1, steps, hidden, 2, 1, symbols) for steps in (0, 1))
+    assert (needs.sigmoids, needs.tanhs) == (3 * hidden, 2 * hidden)
+    arithmetic = one - none - floor.ACTIVATION * 5 * hidden
+    assert arithmetic / 2 <= needs.products <= arithmetic
+    weights = 12 * hidden**2 + (0 if symbols else 16 * hidden)  # on both ways, a multiply-add each
+    assert needs.products - weights == (27 if symbols else 23) * hidden
+    assert floor.needs(hidden, 2, symbols, back=False).products < needs.products / 2
+
+
+def test_the_papers_network_has_its_instructions() -> None:
+    """By hand: 8 units of 10 multiply-adds and a sum forward, 6 of them back."""
+    assert floor.online_needs(2, 2) == (14 * 11 + 8 * 4 + 2 * 2, 12, 0)
+
+
+def test_the_floor_of_testing_is_the_way_forward() -> None:
+    case = answers(100)
+    assert case.name == "testing, T = 100, H = 8"
+    assert case.operations == pytest.approx(8 * 8 * 10 + 134 * 8, rel=0.01)
+    assert case.operations < in_batches(100).operations / in_batches(100).steps
+
+
+def test_a_step_in_registers_is_measured_for_every_instruction_set() -> None:
+    kernel = load_kernel()
+    if kernel is None:
+        pytest.skip("no kernel here")
+    for isa in kernel.isas():
+        assert 0 < kernel.needed(isa, *floor.needs(8)) < 1e-3
+    with pytest.raises(ValueError, match="products must be above 0"):
+        kernel.needed(kernel.isas()[0], 0, 0, 0)
 
 
 # -- what is asked for ------------------------------------------------------------------------
@@ -492,7 +529,7 @@ def test_no_process_is_left_behind(number: signal.Signals) -> None:
 
 def reference(recipe: Recipe) -> tuple[LSTM, list[Batch]]:
     """A network to start from, and three batches with lengths of their own."""
-    data = recipe.learner(0).draw(0, 3)
+    data = recipe.learner(0).draw(0, 3).each(np.asarray)
     drawn = [Batch(*arrays) for arrays in zip(*data, strict=True)][:3]
     return recipe.network_of(recipe.learner(0).weights), drawn
 
@@ -551,7 +588,7 @@ def online_reference() -> tuple[Weights, list[tuple[np.ndarray, np.float32]]]:
     """Weights in float32, larger than a training starts from, and sequences to learn in turn."""
     rng = np.random.default_rng(5)
     small = initial_weights(rng)
-    data = on_line(30).recipe.learner(0).draw(0, 6)
+    data = on_line(30).recipe.learner(0).draw(0, 6).each(np.asarray)
     drawn = zip(data.inputs, data.lengths, data.targets, strict=True)
     start = Weights(8 * small.W, 8 * small.Wk)
     return start, [(x[:length].copy(), target) for x, length, target in list(drawn)]

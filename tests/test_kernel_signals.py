@@ -218,6 +218,7 @@ def calls() -> dict[str, tuple[list[Any], dict[str, Any]]]:
         "stack_depths": ([np.array([0, 1, -1, 2, -2, -3]), 2], {}),
         "threads_used": ([3, 2, 5, 1], sizes),
         "peak": ([ISA], {}),
+        "needed": ([ISA, 10, 3, 2], {}),
     }
 
 

@@ -231,6 +231,7 @@ CALLS = {
     ),
     "MarkedPairs.at_length": Call(TASK.at_length, {"length": 20}, {"length": "length"}),
     "MarkedPairs.sample": Call(TASK.sample, DRAWN, {"n": "count", "rng": "generator"}),
+    "MarkedPairs.draw": Call(TASK.draw, DRAWN, {"n": "count", "rng": "generator"}),
     "MarkedPairs.sample_in_order": Call(
         TASK.sample_in_order, DRAWN, {"n": "count", "rng": "generator"}
     ),

@@ -394,18 +394,29 @@ def test_a_block_drawn_by_hand() -> None:
         batch = task.sample(n, np.random.default_rng(3))
         rng = np.random.default_rng(3)
         lengths = rng.integers(low, high + 1, size=n)
-        values = rng.random((n, high), dtype=np.float32)
         first = rng.integers(1 if rules == "catalog" else 0, 10, size=n)
         if rules == "catalog":
             second = rng.integers(10, np.maximum(11, lengths // 2))
         else:
             second = rng.integers(0, low // 2 - 1, size=n)
             second = np.where(second >= first, second + 1, second)
+        values = rng.random((n, 4), dtype=np.float32)  # of both marks, the first pair, the last
+        streams = rng.integers(0, 2**64, size=(n, 3), dtype=np.uint64)
         np.testing.assert_array_equal(batch.lengths, lengths)
         for k in range(n):
             assert visible(batch.inputs[k]) == sorted({int(first[k]), int(second[k])} - {0})
-            end = lengths[k]
-            np.testing.assert_array_equal(batch.inputs[k, :end, 0], values[k, :end])
+            wanted = np.zeros(high, np.float32)
+            wanted[: lengths[k]] = from_words(streams[k]).random(lengths[k], dtype=np.float32)
+            wanted[[first[k], second[k], 0, lengths[k] - 1]] = values[k]
+            np.testing.assert_array_equal(batch.inputs[k, :, 0], wanted)
+
+
+def from_words(words: np.ndarray) -> np.random.Generator:
+    """The stream of SFC64 that starts from three words."""
+    bits = np.random.SFC64()
+    state = {"state": np.array([*words, 1], np.uint64)}
+    bits.state = {"bit_generator": "SFC64", "state": state, "has_uint32": 0, "uinteger": 0}
+    return np.random.Generator(bits)
 
 
 @given(task=tasks(), seed=st.integers(0, 2**32))

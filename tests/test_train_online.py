@@ -21,6 +21,7 @@ from longlag.figures import training_curve
 from longlag.judging import evaluate
 from longlag.kernel import load_kernel
 from longlag.learning.engine import choose
+from longlag.learning.native import NativeEngine
 from longlag.learning.recipe import Recipe, recipe
 from longlag.learning.side_by_side import Trials
 from longlag.learning.streams import stream
@@ -35,7 +36,7 @@ NATIVE = load_kernel() is not None
 needs_kernel = pytest.mark.skipif(not NATIVE, reason="the kernel was not built")
 ENGINES = ["numpy", pytest.param("native", marks=needs_kernel)]
 # Short sequences and an easy rule. SOLVED passes both stopping points, OPEN the first alone.
-SOLVED, OPEN = 18, 2
+SOLVED, OPEN = 18, 10
 EASY: dict[str, Any] = {
     "min_length": 12, "window": 40, "first_stop": 34, "last_stop": 26, "tolerance": 0.1,
     "max_sequences": 400, "test_size": 50,
@@ -207,7 +208,10 @@ def test_a_damaged_file_is_named(tmp_path: Path, finished: Path, name: str, chan
 
 @pytest.mark.parametrize("who", ENGINES)
 @pytest.mark.parametrize("seed", [OPEN, SOLVED])
-def test_a_resumed_training_goes_on_to_the_same_bits(tmp_path: Path, who: str, seed: int) -> None:
+def test_a_resumed_training_goes_on_to_the_same_bits(
+    tmp_path: Path, who: str, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(NativeEngine, "most", 64)
     whole = longlag.train(easy(), seed, engine=who)
     training = begun(easy(), seed, who)
     half = False

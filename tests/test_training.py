@@ -96,6 +96,13 @@ class Scripted:
         return Learned(np.array(losses), len(losses))
 
 
+@pytest.fixture(autouse=True)
+def whole_tests(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test is one call of an engine, and so one entry of a script."""
+    if "early" not in request.node.name:
+        monkeypatch.setattr("longlag.learning.judging.LEAST_TESTED", 10**9)
+
+
 def scripted(
     tiny: Recipe,
     *script: int,
@@ -335,6 +342,20 @@ def test_strict_asks_for_two_tests_in_a_row_and_scores_on_a_third_set(tiny: Reci
     for a in range(6):
         for b in range(a):
             assert not np.isin(engine.tests[a][:, 1:9, 0], engine.tests[b][:, 1:9, 0]).all(1).any()
+
+
+@pytest.mark.parametrize(
+    ("script", "answered", "wrong"),
+    [([17, 0], 256, 17), ([2], 9 * 256, 18), ([16, *[0] * 99], 2560, 16)],
+)
+def test_a_test_ends_early_that_cannot_be_met(
+    tiny: Recipe, script: list[int], answered: int, wrong: int
+) -> None:
+    """At 17 wrong of 2560, however many the rest may have; a script's entry is for 256."""
+    run = finish(scripted(tiny, *script, max_iterations=6))
+    (_, first), *_ = run.history.tests
+    assert (first.n, first.wrong) == (answered, wrong)
+    assert run.score.n == 2560, "the score that is reported is of a whole set"
 
 
 def test_strict_every_other_time_does_not_stop(tiny: Recipe) -> None:

@@ -4,9 +4,11 @@ Arrays are C-contiguous. B sequences, T steps, D = `input_size` inputs, H = `hid
 128), K = `output_size` outputs, N iterations, P = 4H(D + H + 1) + K(H + 1) parameters in the order
 of `longlag.networks.lstm.Parameters`, flat. Inputs are (B, T, D) float32, or with `symbols` (B, T)
 int64 from 0 to D - 1. Answers and targets are (B, K), or (B, T, K) with `every`; there is no axis
-of K where K is 1. What stands after a sequence's end is not read, and answers there are zero.
-Every argument is checked first; a bad one is a ValueError that names it. The results are the
-same bits whatever the number of threads, and the same for "avx2", "avx512" and "neon".
+of K where K is 1. In place of numbers stand `Drawn` inputs (`longlag.tasks.drawn`): streams (B, 3),
+at (B, M), given (B, M, D), T, low and span; the kernel draws them itself. What stands after a
+sequence's end is not read, and answers there are zero. Every argument is checked first; a bad one
+is a ValueError that names it. The results are the same bits whatever the number of threads, and
+the same for "avx2", "avx512" and "neon".
 `threads` is how many may be used: small work takes fewer.
 """
 
@@ -15,6 +17,9 @@ from typing import Any, Literal, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
+
+Drawn = tuple[NDArray[np.uint64], NDArray[np.int64], NDArray[np.float32], int, float, float]
+Inputs = NDArray[np.float32] | NDArray[np.int64] | Drawn
 
 class States(TypedDict):
     """Each (B, T, H); zero after a sequence's end."""
@@ -31,6 +36,13 @@ def isas() -> list[str]:
 
 def peak(isa: str) -> float:
     """Measured multiply-adds of one core, in GFLOP/s (2 operations each); takes 50 ms."""
+
+def needed(isa: str, products: int, sigmoids: int, tanhs: int) -> float:
+    """Measured seconds of a step of one sequence that has nothing but so much arithmetic.
+
+    products: multiply-adds, products and sums, an instruction each. All is in registers, and
+    nothing waits for anything else; takes 50 ms.
+    """
 
 def threads_used(
     hidden: int,
@@ -51,7 +63,7 @@ def threads_used(
 
 def predict(
     parameters: NDArray[np.float32],
-    inputs: NDArray[np.float32] | NDArray[np.int64],
+    inputs: Inputs,
     lengths: NDArray[np.int64],
     *,
     hidden: int,
@@ -68,7 +80,7 @@ def predict(
 
 def states(
     parameters: NDArray[np.float32],
-    inputs: NDArray[np.float32] | NDArray[np.int64],
+    inputs: Inputs,
     lengths: NDArray[np.int64],
     *,
     hidden: int,
@@ -85,7 +97,7 @@ def states(
 
 def gradient(
     parameters: NDArray[np.float32],
-    inputs: NDArray[np.float32] | NDArray[np.int64],
+    inputs: Inputs,
     lengths: NDArray[np.int64],
     targets: NDArray[np.float32],
     *,
@@ -111,7 +123,7 @@ def train(
     first_moment: NDArray[np.float32] | None,
     second_moment: NDArray[np.float32] | None,
     step: int,
-    inputs: NDArray[np.float32] | NDArray[np.int64],
+    inputs: Inputs,
     lengths: NDArray[np.int64],
     targets: NDArray[np.float32],
     learning_rates: NDArray[np.float64],
@@ -152,7 +164,7 @@ def online1997(
     stops: NDArray[np.int64],
     stop_weights: NDArray[np.float32],
     stop_errors: NDArray[np.float64],
-    inputs: NDArray[np.float32] | NDArray[np.int64],
+    inputs: Inputs,
     lengths: NDArray[np.int64],
     targets: NDArray[np.float32],
     *,
@@ -194,7 +206,7 @@ def online1997(
 
 def predict1997(
     weights: NDArray[np.float32],
-    inputs: NDArray[np.float32] | NDArray[np.int64],
+    inputs: Inputs,
     lengths: NDArray[np.int64],
     *,
     blocks: int,

@@ -161,7 +161,7 @@ def _in_batches(answer: Predict, batch_size: int) -> Predict:
     def ask(inputs: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         starts = range(0, len(lengths), batch_size)
         parts = [slice(start, start + batch_size) for start in starts]
-        return np.concatenate([answer(inputs[part], lengths[part]) for part in parts])
+        return np.concatenate([answer(np.asarray(inputs[part]), lengths[part]) for part in parts])
 
     return ask
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from longlag.bench import floor
@@ -26,11 +26,13 @@ class Unit:
 
 ITERATION = Unit("us_per_iteration", "processor_us", "µs an iteration", 1e6)
 TRIAL_STEP = Unit("ns_per_trial_step", "processor_ns", "ns a trial-step", 1e9)
+ANSWER_STEP = Unit("ns_per_answer_step", "processor_ns", "ns a step of a sequence", 1e9)
+UNITS = (ITERATION, TRIAL_STEP, ANSWER_STEP)
 
 
 def unit_of(row: Mapping[str, Any]) -> Unit:
     """The unit of a row, or of a case's floor."""
-    return TRIAL_STEP if TRIAL_STEP.name in row else ITERATION
+    return next(unit for unit in UNITS if unit.name in row)
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,8 @@ class Case:
     """A training that all contestants do; nothing is left to a recipe that may change.
 
     size: what tells it from others of its unit, for JSON; in_iteration: units in an iteration of
-    one training, on average; operations: floating-point operations of a unit.
+    one training, on average; operations: floating-point operations of a unit; needs: the
+    arithmetic of a step of one sequence; steps: such steps in a unit, on average.
     """
 
     name: str
@@ -47,6 +50,8 @@ class Case:
     unit: Unit
     in_iteration: float
     operations: float
+    needs: floor.Needs
+    steps: float = 1.0
 
     @property
     def block(self) -> int:
@@ -91,6 +96,27 @@ def in_batches(min_length: int, hidden: int = 8, batch: int = 32, task: str | No
         operations=floor.operations(
             *(batch, asked.mean_length, hidden, asked.inputs, asked.outputs), asked.symbols
         ),
+        needs=floor.needs(hidden, asked.inputs, asked.symbols),
+        steps=batch * asked.mean_length,
+    )
+
+
+def answers(min_length: int, hidden: int = 8) -> Case:
+    """Testing: fresh sequences of T to 1.1 T steps are answered; nothing is learned.
+
+    An iteration is one sequence.
+    """
+    case = in_batches(min_length, hidden)
+    steps = case.recipe.task.mean_length
+    return replace(
+        case,
+        name=f"testing, {case.name}",
+        size={"task": case.recipe.task.name, "min_length": min_length, "hidden": hidden},
+        unit=ANSWER_STEP,
+        in_iteration=steps,
+        operations=floor.answer_operations(steps, hidden) / steps,
+        needs=floor.needs(hidden, back=False),
+        steps=1.0,
     )
 
 
@@ -118,6 +144,7 @@ def on_line(min_length: int) -> Case:
         unit=TRIAL_STEP,
         in_iteration=settings.task.mean_length,
         operations=floor.online_operations(2, 2),
+        needs=floor.online_needs(2, 2),
     )
 
 
@@ -132,6 +159,7 @@ def very_long_lag(lag: int) -> Case:
         unit=TRIAL_STEP,
         in_iteration=settings.task.mean_length,
         operations=floor.online_operations(2, 1, symbols=True, biases=False),
+        needs=floor.online_needs(2, 1, symbols=True, biases=False),
     )
 
 
@@ -192,6 +220,10 @@ CONTESTANTS: dict[Unit, tuple[Contestant, ...]] = {
             "numba, a scalar loop", "online_numba", "numba", needs=("numba",), inputs=NUMBERS
         ),
     ),
+    ANSWER_STEP: (
+        Contestant("longlag kernel, drawn and scored", "evaluation_kernel"),
+        Contestant("longlag kernel alone", "evaluation_kernel", variant="drawn"),
+    ),
 }
 OURS: Contestant = CONTESTANTS[ITERATION][0]
 
@@ -216,6 +248,7 @@ FULL = Plan(
         *(in_batches(30), in_batches(100), in_batches(1000), in_batches(30, 32)),
         *(in_batches(30, 128), in_batches(100, task="temporal-order")),
         *(on_line(100), very_long_lag(1000)),
+        *(answers(100), answers(10_000)),
     ),
     rounds=7,
     seconds=0.3,

@@ -5,6 +5,8 @@ Over the core's measured multiply-add peak they are a time that nothing can go b
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from longlag.networks.lstm import parameter_count
 
 ACTIVATION = 26  # operations that a tanh or a sigmoid counts as
@@ -41,6 +43,44 @@ def operations(
     step = 24 * hidden**2 + (160 + (4 if symbols else 16 * inputs)) * hidden
     sequence = outputs * (4 * hidden + 5) + hidden + 2 * hidden * (outputs - 1)
     return batch * (steps * step + sequence) + 16 * parameter_count(hidden, inputs, outputs)
+
+
+class Needs(NamedTuple):
+    """The arithmetic of a step of one sequence, in instructions.
+
+    products: multiply-adds, products and sums; sigmoids and tanhs: activations.
+    """
+
+    products: int
+    sigmoids: int
+    tanhs: int
+
+
+def needs(hidden: int, inputs: int = 2, symbols: bool = False, back: bool = True) -> Needs:
+    """What `operations` counts of a step, as instructions: a multiply-add is one.
+
+    Forward 4H (H + D) and 3 H; back 4H (2 H + D + 1) and 16 H. A symbol's row begins the sum on
+    the way forward, and takes 4 H sums on the way back.
+    """
+    forward = 4 * hidden * (hidden + (0 if symbols else inputs)) + 3 * hidden
+    backward = 4 * hidden * (2 * hidden + (1 if symbols else inputs) + 1) + 16 * hidden
+    return Needs(forward + (backward if back else 0), 3 * hidden, 2 * hidden)
+
+
+def answer_operations(steps: float, hidden: int, inputs: int = 2) -> float:
+    """Floating-point operations of answering one sequence at its last step, forward alone."""
+    return steps * (8 * hidden * (hidden + inputs) + (5 * ACTIVATION + 4) * hidden) + 2 * hidden
+
+
+def online_needs(
+    blocks: int = 2, block_size: int = 2, symbols: bool = False, biases: bool = True
+) -> Needs:
+    """What `online_operations` counts, as instructions; every activation is a logistic one."""
+    cells = blocks * block_size
+    units = cells + 2 * blocks
+    into_unit = units + (1 if symbols else 2) + biases
+    products = (units + cells + blocks) * into_unit + 8 * cells + 2 * blocks
+    return Needs(products, units + cells, 0)
 
 
 def online_operations(

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from longlag.bench.cases import Case, Plan
+from longlag.bench.floor import Needs
 from longlag.bench.process import PREPARE_SECONDS, Failed, Process, Took, run
 from longlag.kernel import load_kernel
 from longlag.learning import engine as engines
@@ -23,6 +24,7 @@ class Entrant:
     iterations: int = 0
     rounds: list[Took] = field(default_factory=list)  # an iteration of one training
     peaks: list[float] = field(default_factory=list)  # of its core, in GFLOP/s
+    needed: list[float] = field(default_factory=list)  # seconds of a step's arithmetic alone
     error: str = ""
 
     def attempt(self, action: Callable[..., None], *arguments: Any) -> None:
@@ -53,6 +55,7 @@ class Entrant:
 
     def peak(self) -> None:
         self.peaks.append(self.process.ask(core_peak))
+        self.needed.append(self.process.ask(core_needed, self.case.needs))
 
     def figures(self) -> Took:
         """The median round in the case's unit; NaN where it failed."""
@@ -71,6 +74,13 @@ def core_peak() -> float:
     kernel, isa = load_kernel(), engines.choose("native").isa
     assert kernel is not None
     return max(kernel.peak(isa) for _ in range(3))  # others may have had a part of the core
+
+
+def core_needed(needs: Needs) -> float:
+    """Measured seconds of a step of one sequence that consists of its arithmetic alone."""
+    kernel, isa = load_kernel(), engines.choose("native").isa
+    assert kernel is not None
+    return min(kernel.needed(isa, *needs) for _ in range(3))
 
 
 def alternate(entrants: Sequence[Entrant], plan: Plan) -> None:
@@ -113,6 +123,9 @@ def _row(entrant: Entrant, ours: Took, gflops: float) -> dict[str, Any]:
     if not process.contestant.family and process.threads == 1:
         row["floors"] = figures.clock / case.floor(gflops)
         row["processor_floors"] = figures.processor / case.floor(gflops)
+    if entrant.needed and process.threads == 1:
+        needed = case.unit.per_second * case.steps * min(entrant.needed)
+        row |= {"needed": needed, "needed_floors": needed / case.floor(gflops)}
     return row | ({"error": entrant.error} if entrant.error else {})
 
 

@@ -20,7 +20,9 @@ Medians of rounds that alternate between the contestants, a process each; the
 spread is from the fastest round to the slowest. Ours draws its data within the
 time (first line); the peers' data are drawn beforehand. The floor is the
 operations of an iteration at the core's measured multiply-add peak. CPU time
-leaves out waiting for a core that others use."""
+leaves out waiting for a core that others use. `Its steps in registers` is a
+measured loop of the products, sums and activations of every step, in which
+nothing is stored and nothing waits for anything else."""
 ONLINE_NOTE = f"""
 On-line (one sequence, one update) a figure is for a step of one trial: ours
 takes {LANES} trials through it side by side, the peers one."""
@@ -47,6 +49,11 @@ def sections(rows: Sequence[dict[str, Any]], gflops: float) -> Iterator[str]:
         if "floors" in ours and "error" not in ours:
             time = _figure(ours[unit.name] / ours["floors"])
             lines.append((f"floor, at {gflops:.0f} GFLOP/s", time, "", "", "1", "", "1"))
+        if "needed" in ours and "error" not in ours:
+            share = _multiple(ours["needed_floors"])
+            lines.append(
+                ("its steps in registers", _figure(ours["needed"]), "", "", share, "", share)
+            )
         lines += [(row["who"], *_figures(row)) for row in of_case if "error" not in row]
         failed = [f"{row['who']}: {row['error']}" for row in of_case if "error" in row]
         yield "\n".join([f"{what}: {unit.words}", "", table(lines, keys=1), *failed])

@@ -27,6 +27,7 @@ from longlag.learning.rules import (
     ShareObserver,
 )
 from longlag.networks.network import flatten
+from longlag.tasks.drawn import Drawn
 from longlag.tasks.task import Batch, beside
 
 Choice = Literal["auto", "native", "numpy"]
@@ -50,7 +51,7 @@ class Engine(Protocol):
         """How many threads a training takes."""
         ...
 
-    def predict(self, network: Any, inputs: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    def predict(self, network: Any, inputs: np.ndarray | Drawn, lengths: np.ndarray) -> np.ndarray:
         """Answers of a network with its weights, in the shape of the task's targets."""
         ...
 
@@ -82,9 +83,9 @@ class NumpyEngine:
     def threads_used(self, recipe: Recipe) -> int:
         return 1
 
-    def predict(self, network: Any, inputs: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    def predict(self, network: Any, inputs: np.ndarray | Drawn, lengths: np.ndarray) -> np.ndarray:
         with np.errstate(over="ignore", invalid="ignore"):
-            return network.predict(inputs, lengths)
+            return network.predict(np.asarray(inputs), lengths)
 
     def learn(
         self,
@@ -93,7 +94,7 @@ class NumpyEngine:
         data: Sequence[Batch],
         observe: ShareObserver | None = None,
     ) -> list[Learned]:
-        pairs = zip(learners, data, strict=True)
+        pairs = zip(learners, (piece.each(np.asarray) for piece in data), strict=True)
         with np.errstate(over="ignore", invalid="ignore"):
             if isinstance(learners[0], MinibatchLearner):
                 return [descend(recipe, *pair, observe) for pair in pairs]

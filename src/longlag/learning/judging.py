@@ -7,11 +7,13 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from longlag import checks
+from longlag.learning.stopping import LEAST_TESTED
 from longlag.learning.streams import EVALUATION_STREAM, stream
 from longlag.tasks.score import Score, joined
 from longlag.tasks.task import Batch, Task
 
 Observer = Callable[[int], None]  # called with how many sequences are answered
+Failed = Callable[[Score], bool]
 Predict = Callable[[np.ndarray, np.ndarray], np.ndarray]  # inputs and lengths to answers
 
 PREDICTION_VALUES = 2**20  # about so many steps, or targets, are held at once while predicting
@@ -40,15 +42,19 @@ def measure(
     rng: np.random.Generator,
     in_order: bool = False,
     observe: Observer = ignore,
+    failed: Failed | None = None,
 ) -> Score:
     """Scores answers to n fresh sequences, drawn and answered in chunks of bounded memory.
 
-    in_order draws them one after another, of one common length (the catalogue's order).
+    in_order draws them one after another, of one common length (the catalogue's order). failed
+    looks at the score so far, now and then: where it says so, the score of fewer is enough.
     """
     parts: list[Score] = []
     asked: list[int] = []
     chunk = n if in_order else max(LANES, PREDICTION_VALUES // task.most_values)
-    draw = task.sample_in_order if in_order else task.sample
+    if failed is not None and not in_order:
+        chunk = min(chunk, LEAST_TESTED)
+    draw = task.sample_in_order if in_order else task.draw
     for start in range(0, n, chunk):
         batch = draw(min(chunk, n - start), rng)
         parts.append(task.score(predict(batch.inputs, batch.lengths), batch))
@@ -56,6 +62,8 @@ def measure(
         if len(parts) == PARTS:
             parts, asked = [joined(parts, asked)], [sum(asked)]
         observe(start + len(batch.lengths))
+        if failed is not None and failed(joined(parts, asked)):
+            break
     return joined(parts, asked)
 
 

@@ -22,6 +22,7 @@ from longlag.learning.rules import (
 from longlag.networks.lstm import LSTM, ForgetGateLSTM
 from longlag.networks.lstm1997 import LSTM1997, BlockLSTM
 from longlag.networks.network import check_lengths, flatten
+from longlag.tasks.drawn import Drawn
 from longlag.tasks.task import Batch, Task, counted_steps
 
 LANES = 16  # trials that the on-line kernel takes through one instruction
@@ -80,11 +81,11 @@ class NativeEngine:
 
     # -- what it computes ---------------------------------------------------------------------
 
-    def predict(self, network: Any, inputs: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    def predict(self, network: Any, inputs: np.ndarray | Drawn, lengths: np.ndarray) -> np.ndarray:
         """Answers, as of `LSTM.predict`; of a network that the kernel lacks, the reference's."""
         if not self._has(network):
             with np.errstate(over="ignore", invalid="ignore"):
-                return network.predict(inputs, lengths)
+                return network.predict(np.asarray(inputs), lengths)
         compute = self._kernel.predict if isinstance(network, LSTM) else self._kernel.predict1997
         given = self._arguments(network, inputs, lengths)
         return compute(*given, **self._of(network, inputs), threads=self.threads)
@@ -121,7 +122,7 @@ class NativeEngine:
             optimizer.moments.get("first", unused),
             optimizer.moments.get("second", unused),
             optimizer.step,
-            *data,
+            *_given(data),
             np.full(len(data.inputs), rule.learning_rate),
             optimizer="adam" if isinstance(optimizer, Adam) else "sgd",
             beta1=rule.beta1,
@@ -151,7 +152,7 @@ class NativeEngine:
         wanted, judged = _looked_at(recipe.task, data)
         answers = self._kernel.online1997(
             *state,
-            *together,
+            *_given(together),
             thresholds=np.array(window.stops),
             tolerance=window.tolerance,
             check_every=window.check_every,
@@ -183,19 +184,24 @@ class NativeEngine:
 
     def _side_by_side(self, data: Sequence[Batch]) -> Batch:
         """Pieces of data as one, with an axis of trials before the others."""
-        shape, dtype = (len(data), *data[0].inputs.shape), data[0].inputs.dtype
-        inputs = getattr(self._memory, "inputs", None)
-        if inputs is None or (inputs.shape, inputs.dtype) != (shape, dtype):
-            inputs = self._memory.inputs = np.empty(shape, dtype)
-        np.stack([piece.inputs for piece in data], out=inputs)
         rest = (np.stack(arrays) for arrays in list(zip(*data, strict=True))[1:])
         masks = [piece.counted for piece in data if piece.counted is not None]
         counted = np.stack(masks) if masks else None
-        return Batch(inputs, *rest, counted=counted)
+        return Batch(self._inputs([piece.inputs for piece in data]), *rest, counted=counted)
+
+    def _inputs(self, pieces: Sequence[Any]) -> Any:
+        """Inputs of several trials as one."""
+        if isinstance(pieces[0], Drawn):
+            return Drawn.stack(pieces)
+        shape, dtype = (len(pieces), *pieces[0].shape), pieces[0].dtype
+        inputs = getattr(self._memory, "inputs", None)
+        if inputs is None or (inputs.shape, inputs.dtype) != (shape, dtype):
+            inputs = self._memory.inputs = np.empty(shape, dtype)
+        return np.stack(pieces, out=inputs)
 
     # -- its arguments ------------------------------------------------------------------------
 
-    def _of(self, network: LSTM | LSTM1997, inputs: np.ndarray) -> dict[str, Any]:
+    def _of(self, network: LSTM | LSTM1997, inputs: np.ndarray | Drawn) -> dict[str, Any]:
         """What is asked of a network, and its sizes; inputs (B, T, D), or symbols (B, T)."""
         D, K = _sizes(network)
         asked = {
@@ -217,14 +223,23 @@ class NativeEngine:
 
     @staticmethod
     def _arguments(
-        network: LSTM | LSTM1997, inputs: np.ndarray, lengths: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        network: LSTM | LSTM1997, inputs: np.ndarray | Drawn, lengths: np.ndarray
+    ) -> tuple[Any, ...]:
+        weights = flatten(network.parameters).astype(np.float32)
+        if isinstance(inputs, Drawn):
+            return weights, inputs.for_kernel, inputs.lengths
         lengths = check_lengths(inputs, lengths, _sizes(network)[0])
         return (
-            flatten(network.parameters).astype(np.float32),
+            weights,
             np.ascontiguousarray(inputs, dtype=np.int64 if inputs.ndim == 2 else np.float32),
             np.ascontiguousarray(lengths, dtype=np.int64),
         )
+
+
+def _given(data: Batch) -> tuple[Any, ...]:
+    """Inputs, lengths and targets as the kernel takes them."""
+    inputs, lengths, targets = data
+    return inputs.for_kernel if isinstance(inputs, Drawn) else inputs, lengths, targets
 
 
 def _looked_at(task: Task, data: Sequence[Batch]) -> tuple[np.ndarray | None, np.ndarray | None]:

@@ -27,9 +27,9 @@ OptimizerName = Literal["adam", "sgd"]
 ErrorTerm = Literal["squared", "halved"]
 
 TEST_SEED_OFFSET = 1_000_003  # the catalogue's second stream of test data
-BLOCK_VALUES = 2**18  # at most so many steps are drawn in one block of training data
-ONLINE_BLOCK = 256  # sequences in a block of one on-line trial, at most
-ONLINE_BLOCK_VALUES = 2**16  # and steps
+BLOCK_VALUES = 2**20  # at most so many steps are drawn in one block of training data
+ONLINE_BLOCK = 1024  # sequences in a block of one on-line trial, at most
+ONLINE_BLOCK_VALUES = 2**17  # and steps
 
 ShareObserver = Callable[[float], None]  # called with the share of a piece of data that is learned
 
@@ -60,12 +60,14 @@ class LearningRule(Part):
     Attributes:
         loss_every: iterations that a training loss is the mean of.
         unit: what an iteration is, in a word.
+        snapshot_unit: iterations of which a snapshot's is a multiple.
         look_every: iterations between two looks at whether the loss has fallen so far that one
             more snapshot is kept; None where there is no such look.
     """
 
     loss_every: ClassVar[int]
     unit: ClassVar[str]
+    snapshot_unit: ClassVar[int] = 1
     look_every: ClassVar[int | None] = None
 
 
@@ -159,7 +161,7 @@ class MinibatchLearner:
         n, size = min(self.block, self._rule.budget - iteration), self._rule.batch_size
         if self._rule.draw_order == "published":
             return self._task.sample_in_order(size, self._training).each(lambda a: a[None])
-        flat = self._task.sample(n * size, self._training)
+        flat = self._task.draw(n * size, self._training)
         return flat.each(lambda a: a.reshape(n, size, *a.shape[1:]))
 
     def test_stream(self, test: int) -> np.random.Generator:
@@ -219,6 +221,7 @@ class OnLine(LearningRule):
 
     loss_every: ClassVar[int] = 1000
     unit: ClassVar[str] = "sequence"
+    snapshot_unit: ClassVar[int] = SNAPSHOT_UNIT
     batch_size: ClassVar[int] = 1  # an iteration learns from one sequence
 
     learning_rate: float = setting(0.1, "step size of gradient descent", 1e-30, 1e3)
@@ -314,7 +317,7 @@ class OnlineLearner:
             self._drawn[number] = self._draw(number)
 
     def _draw(self, number: int) -> Batch:
-        return self._task.sample(self.block, stream(self._seed, TRAINING, number))
+        return self._task.draw(self.block, stream(self._seed, TRAINING, number))
 
     def test_stream(self, test: int) -> np.random.Generator:
         """Where the sequences of test number `test`, or of that stopping point, come from."""

@@ -11,6 +11,7 @@ from longlag.settings import Part, Registry, setting
 from longlag.tasks.score import STRICT_SHARE, TOLERANCE, Score
 
 Test = tuple[int, Score]  # an iteration, and the score on fresh sequences there
+LEAST_TESTED = 256  # sequences, before a test ends that cannot be passed
 MEAN_ERROR = "and only when the mean error is below this"
 
 
@@ -42,7 +43,8 @@ class Strict(Tested):
     """A small share wrong in two successive tests: at most 16 of 2560, as 13 of 2000.
 
     Each test has a set of its own, since a single one, looked at again and again, selects lucky
-    draws. `mean_error` is one of absolute errors.
+    draws. A test ends early that has more wrong already than a whole one may have. `mean_error` is
+    one of absolute errors.
     """
 
     wrong_share: float = setting(
@@ -56,6 +58,10 @@ class Strict(Tested):
 
     def met(self, tests: Sequence[Test]) -> bool:
         return len(tests) > 1 and all(self._is_good(score) for _, score in tests[-2:])
+
+    def failed(self, score: Score) -> bool:
+        """Whether a test cannot be met any more, by the score of its first sequences."""
+        return score.n >= LEAST_TESTED and score.wrong > self.wrong_share * self.test_size
 
     def _is_good(self, score: Score) -> bool:
         return score.wrong <= self.wrong_share * score.n and score.mae < self.mean_error

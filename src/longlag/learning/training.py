@@ -18,10 +18,10 @@ import numpy as np
 from longlag import checks
 from longlag.learning import engine as engines
 from longlag.learning.engine import Engine
-from longlag.learning.judging import measure, on_sets
+from longlag.learning.judging import Failed, measure, on_sets
 from longlag.learning.recipe import Recipe, as_recipe
 from longlag.learning.rules import Learned, Minibatch, OnlineLearner
-from longlag.learning.stopping import Fresh, Points, Stop, Test
+from longlag.learning.stopping import Fresh, Points, Stop, Strict, Test
 from longlag.learning.streams import check_seed
 from longlag.tasks.score import Score
 from longlag.tasks.task import Batch, Task
@@ -244,14 +244,14 @@ class Training:
             raise RuntimeError(f"the training has stopped already, by {self.stopped_by}")
         data = self.learner.draw(self.iteration, self.engine.most)
         n, done, first = len(data.lengths), 0, self.iteration
-        while done < n:
-            stop = done + 1
-            while stop < n and not (
-                self._snapshot_due(first + stop) or self._look_due(first + stop)
-            ):
-                stop += 1
+        unit = self._snapshot_every or self.recipe.rule.snapshot_unit
+        due = (k for k in range(unit - first % unit, n, unit) if self._piece_ends(first + k))
+        for stop in (*due, n):
             yield data.each(lambda a, piece=slice(done, stop): a[piece])
             done = stop
+
+    def _piece_ends(self, iteration: int) -> bool:
+        return self._snapshot_due(iteration) or self._look_due(iteration)
 
     def note(self, learned: Learned, piece: Batch) -> None:
         """Takes down what came of a piece of data."""
@@ -272,8 +272,10 @@ class Training:
         elif self.stopped_by is None and (
             last or self.iteration % self.recipe.stop.test_every == 0
         ):
-            self.tests.append((self.iteration, self._fresh_score(len(self.tests))))
-            if self.recipe.stop.met(self.tests):
+            stop = self.recipe.stop
+            failed = stop.failed if isinstance(stop, Strict) else None
+            self.tests.append((self.iteration, self._fresh_score(len(self.tests), failed)))
+            if stop.met(self.tests):
                 self.stopped_by = "target"
             elif last:
                 self.stopped_by = "max_iterations"
@@ -350,16 +352,17 @@ class Training:
         if not isinstance(stop, Points):
             self._snapshot()
 
-    def _fresh_score(self, test: int) -> Score:
-        return self._score(self.network, test, self.recipe.task.tested)
+    def _fresh_score(self, test: int, failed: Failed | None = None) -> Score:
+        return self._score(self.network, test, self.recipe.task.tested, failed)
 
-    def _score(self, network: Any, test: int, task: Task) -> Score:
+    def _score(self, network: Any, test: int, task: Task, failed: Failed | None = None) -> Score:
         return measure(
             lambda inputs, lengths: self.engine.predict(network, inputs, lengths),
             task,
             self.recipe.stop.test_size,
             self.learner.test_stream(test),
             self.learner.in_order,
+            failed=failed,
         )
 
     def _snapshot_due(self, iteration: int) -> bool:

@@ -21,12 +21,13 @@ Dimension legend: `tasks/task.py`; here D = 2 (value, marker) and K = 1.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal, NamedTuple, get_args
+from typing import ClassVar, Literal, NamedTuple, cast, get_args
 
 import numpy as np
 
 from longlag import checks
 from longlag.settings import setting
+from longlag.tasks.drawn import Drawn, new_streams
 from longlag.tasks.task import Batch, Drawing, Role, Task
 
 Kind = Literal["multiplication", "adding"]
@@ -262,39 +263,39 @@ class MarkedPairs(Task):
     def sample(self, n: int, rng: np.random.Generator) -> Batch:
         """Draws n sequences of their own lengths in a few vectorised calls.
 
-        Random numbers are used in this order: n lengths, n * max_length values (float32), n first
-        marks, n second marks.
-
         Returns:
             Batch with T = max_length: inputs (n, T, 2), lengths (n,), targets (n,).
 
         Raises:
             ValueError: n below 1, or no generator.
         """
+        return self.draw(n, rng).each(np.asarray)
+
+    def draw(self, n: int, rng: np.random.Generator) -> Batch:
+        """The same, with inputs that are drawn where they are needed.
+
+        Random numbers are used in this order: n lengths, n first marks, n second marks, n times
+        the values (float32) of four pairs, first mark, second mark, first pair and last, and n
+        times the three words that the stream of the other values starts from.
+        """
         checks.whole("n", n, 1)
         checks.generator("rng", rng)
-        longest = self.max_length
-        lengths = rng.integers(self.min_length, longest + 1, size=n)
-        values = rng.random((n, longest), dtype=np.float32)
+        lengths = rng.integers(self.min_length, self.max_length + 1, size=n)
         first = self._sample_first(n, rng)
         second = self._sample_second(first, lengths, rng)
+        values = rng.random((n, 4), dtype=np.float32)
         if self.kind == "adding":
             values *= 2
             values -= 1
-
-        rows = np.arange(n)
-        inputs = np.empty((n, longest, 2), dtype=np.float32)
-        inputs[:, :, 0] = values
-        inputs[:, :, 1] = 0
-        tail = np.arange(self.min_length, longest)
-        inputs[:, self.min_length :, 0] *= tail < lengths[:, None]
-        inputs[:, 0, 1] = -1
-        inputs[rows, first, 1] = 1
-        inputs[rows, second, 1] = 1
-        if self.first_mark == "hidden":
-            inputs[:, 0, 1] = -1
-        inputs[rows, lengths - 1, 1] = -1
-        return Batch(inputs, lengths, self._targets(values, first, second))
+        given = np.empty((n, 4, 2), np.float32)
+        given[:, :, 0] = values
+        given[:, :, 1] = 1, 1, -1, -1
+        at = np.stack([first, second, np.zeros_like(first), lengths - 1], axis=1)
+        if self.first_mark == "shown":
+            given[(first == 0) | (second == 0), 2, 1] = 1
+        low, span = (-1.0, 2.0) if self.kind == "adding" else (0.0, 1.0)
+        drawn = Drawn(new_streams(n, rng), lengths, at, given, self.max_length, low, span)
+        return Batch(cast(np.ndarray, drawn), lengths, self._targets(values, first, second))
 
     def _sample_first(self, n: int, rng: np.random.Generator) -> np.ndarray:
         return rng.integers(1 if self.rules == "catalog" else 0, FIRST_WINDOW, size=n)
@@ -308,10 +309,9 @@ class MarkedPairs(Task):
         return unmarked + (unmarked >= first)  # step over the pair that is marked already
 
     def _targets(self, values: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        rows = np.arange(len(values))
         neutral = np.float32(1 if self.kind == "multiplication" else 0)
-        x1 = np.where(first > 0, values[rows, first], neutral)
-        x2 = np.where(second > 0, values[rows, second], neutral)
+        x1 = np.where(first > 0, values[:, 0], neutral)
+        x2 = np.where(second > 0, values[:, 1], neutral)
         if self.kind == "multiplication":
             return x1 * x2
         return np.float32(0.5) + (x1 + x2) / np.float32(4)

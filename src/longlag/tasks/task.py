@@ -176,6 +176,10 @@ class Task(Part, ABC):
     def sample(self, n: int, rng: np.random.Generator) -> Batch:
         """Draws n sequences of their own lengths in a few vectorised calls."""
 
+    def draw(self, n: int, rng: np.random.Generator) -> Batch:
+        """The sequences of `sample`, whose inputs an engine may draw itself (`Drawn`)."""
+        return self.sample(n, rng)
+
     def sample_in_order(self, n: int, rng: np.random.Generator) -> Batch:
         """n sequences of one common length, drawn one after another (the catalogue's order)."""
         checks.whole("n", n, 1)
