@@ -254,7 +254,7 @@ SENTENCES: dict[str, list[Sentence]] = {
     ],
     "docs/explanation/kernel.md": [
         ("Two seeds on two cores come out {} times as fast", [_two_seeds()]),
-        ("the kernel stands at {} to {} times the floor", _floors()),
+        ("the kernel takes {} to {} times the floor", _floors()),
         (
             "at 128 cells PyTorch takes {} times as long, JAX {} times.",
             [times(who, SIZES[-1]) for who in ("PyTorch eager", "JAX jit")],
@@ -396,7 +396,7 @@ SENTENCES: dict[str, list[Sentence]] = {
         ),
     ],
     "docs/tutorials/seeds.md": [
-        ("{} leaves every rate from {} up", ["3 of 3", bound(3, 3, 0)]),
+        ("{} is compatible with every rate from {} up", ["3 of 3", bound(3, 3, 0)]),
     ],
     "results/README.md": [
         (
@@ -815,7 +815,7 @@ def main() -> None:
         after = written(page, before)
         if after != before:
             path.write_text(after)
-            print(f"{page}: written anew")
+            print(f"{page}: updated")
 
 
 if __name__ == "__main__":
