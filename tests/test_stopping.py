@@ -187,16 +187,18 @@ def test_all_of_both_fixed_sets_is_looked_at() -> None:
 
 
 class Knows(engines.NumpyEngine):
-    """An engine whose networks answer the given batches, and these alone, without an error."""
+    """An engine whose networks answer the sequences of the given batches, and these alone, without
+    an error."""
 
     def __init__(self, *batches: Batch) -> None:
-        self.batches = batches
+        self.truth: dict[bytes, np.ndarray] = {}
+        for batch in batches:
+            assert batch.truth is not None
+            self.truth |= {row.tobytes(): t for row, t in zip(batch.inputs, batch.truth)}
 
     def predict(self, network: Any, inputs: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-        for batch in self.batches:
-            if np.array_equal(batch.inputs, inputs):
-                return np.asarray(batch.truth, float)
-        return np.zeros((*inputs.shape, 7))
+        unknown = np.zeros((inputs.shape[1], 7))
+        return np.stack([self.truth.get(row.tobytes(), unknown) for row in inputs]).astype(float)
 
 
 @pytest.mark.parametrize(("known", "stops"), [((0, 1), True), ((0,), False), ((1,), False)])

@@ -16,6 +16,7 @@ Observer = Callable[[int], None]  # called with how many sequences are answered
 Failed = Callable[[Score], bool]
 Predict = Callable[[np.ndarray, np.ndarray], np.ndarray]  # inputs and lengths to answers
 
+PIECE = 32  # sequences of a fixed set between two looks at whether a test has failed
 PREDICTION_VALUES = 2**20  # about so many steps, or targets, are held at once while predicting
 PARTS = 1024  # scores of chunks that are kept before they are joined
 LANES = 16  # sequences that the widest kernel predicts in the time of one
@@ -67,7 +68,15 @@ def measure(
     return joined(parts, asked)
 
 
-def on_sets(predict: Predict, task: Task, sets: Sequence[Batch]) -> Score:
-    """Scores answers to every sequence of some fixed sets, together."""
-    parts = [task.score(predict(batch.inputs, batch.lengths), batch) for batch in sets]
-    return joined(parts, [task.asked(batch) for batch in sets])
+def on_sets(predict: Predict, task: Task, sets: Sequence[Batch], failed: Failed) -> Score:
+    """Scores answers to every sequence of some fixed sets, together; `failed` as of `measure`."""
+    parts: list[Score] = []
+    asked: list[int] = []
+    for known in sets:
+        for start in range(0, len(known.lengths), PIECE):
+            batch = known.each(lambda a, start=start: a[start : start + PIECE])
+            parts.append(task.score(predict(batch.inputs, batch.lengths), batch))
+            asked.append(task.asked(batch))
+            if failed(found := joined(parts, asked)):
+                return found
+    return joined(parts, asked)

@@ -146,7 +146,8 @@ class Fresh(Points):
     After every `test_every` training sequences the network answers `test_set` fresh ones, or, of a
     task with fixed sets, every sequence of them all. A trial stops for the first time when fewer
     than `first_stop` of them are wrong, by the task's own rule, and for good when fewer than
-    `last_stop` are and their mean absolute error is below `mean_error`.
+    `last_stop` are and their mean absolute error is below `mean_error`. A test ends early that has
+    more wrong already.
     """
 
     mean_error: float = setting(
@@ -171,6 +172,10 @@ class Fresh(Points):
         """Of each stopping point, whether a test's score is good enough for it."""
         last = score.wrong < self.last_stop and score.mae < self.mean_error
         return (score.wrong < self.first_stop, last) if self.first_stop else (last,)
+
+    def failed(self, score: Score) -> bool:
+        """Whether a test cannot be met any more, by the score of some of its sequences."""
+        return score.wrong >= max(self.stops)
 
     def words(self, s: int) -> str:
         few = self.stops[s]

@@ -298,9 +298,11 @@ class Training:
             return self.engine.predict(network, inputs, lengths)
 
         if task.fixed_sets:
-            score = on_sets(predict, task, task.fixed_sets)
+            score = on_sets(predict, task, task.fixed_sets, rule.failed)
         else:
-            score = measure(predict, task, rule.test_set, learner.deciding_stream())
+            score = measure(
+                predict, task, rule.test_set, learner.deciding_stream(), failed=rule.failed
+            )
         for s, met in enumerate(rule.met(score)):
             if met and learner.stops[s] < 0:
                 learner.stop_here(s, score.mse, score.mae)

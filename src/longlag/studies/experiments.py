@@ -16,6 +16,7 @@ from longlag.studies.declaration import Request, Study
 from longlag.studies.stops import COLUMNS, PUBLISHED
 
 QUICK_TRIALS = 2
+PATIENCE = 10  # a trial has so many times the sequences of the paper's mean
 READING = ("error", "gradient", "reads", "output")  # of every experiment
 TESTED = (*READING, "test_every")  # and of those that tests end
 WATCHED = (*READING, "tolerance", "check_every")  # and of those that a window ends
@@ -58,6 +59,7 @@ def study(
         lines[0].recipe,
         reading=reading,
         trials=trials,
+        budget=f"{PATIENCE} times the paper's mean",
         cases=cases,
         rows=rows,
         columns=_COLUMNS,
@@ -68,7 +70,8 @@ def study(
 
 
 def _case(line: Line, request: Request, reading: Sequence[str], trials: int) -> Case:
-    changes = {**line.changes, **(line.quick if request.quick else {})}
+    budget = PATIENCE * max(paper["sequences"] for paper in line.paper)
+    changes = {"max_sequences": budget, **line.changes, **(line.quick if request.quick else {})}
     return Case(
         {"what": f"in small, {line.what}" if request.quick else line.what},
         line.recipe,

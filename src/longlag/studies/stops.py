@@ -31,15 +31,19 @@ def study(
     *,
     reading: Sequence[str] = READING,
     trials: int = N_TRIALS,
+    budget: str = "",
     **more: Any,
 ) -> Study:
-    """A study of such trials of a recipe, whose options are a reading of the paper too."""
+    """A study of such trials of a recipe, whose options are a reading of the paper too.
+
+    budget: sequences of a trial at most, in words, where they are not the recipe's.
+    """
     own = recipe(recipe_name)
     settings = {one.name: one for part in own.parts.values() for one in _options(part)}
-    budget = settings["max_sequences"]
+    shown = budget or settings["max_sequences"].shown
     first = (
         replace(TRIALS, text="trials, a seed each", shown=str(trials)),
-        replace(BUDGET, text=budget.text, shown=budget.shown),
+        replace(BUDGET, shown=shown),
         replace(SEED, default=0),
     )
     return Study(
@@ -47,8 +51,7 @@ def study(
         options=(*first, *COMMON[len(first) :], *(settings[name] for name in reading)),
         remarks=remarks,
         lead=lambda content: (
-            f"{content['trials']} trials of at most {content['max_sequences']:,} sequences; "
-            f"{in_words(content['reading'])}"
+            f"{content['trials']} trials {_at_most(content)}; {in_words(content['reading'])}"
         ),
         about=lambda outcomes: about(outcomes, reading),
         lines=lines,
@@ -56,6 +59,13 @@ def study(
         picture="solved.png",
         **{"rows": rows, "columns": COLUMNS, "published": PUBLISHED, "notes": NOTES, **more},
     )
+
+
+def _at_most(content: Mapping[str, Any]) -> str:
+    budgets = [row["max_sequences"] for row in content["rows"]]
+    low, high = min(budgets), max(budgets)
+    most = f"{low:,}" if low == high else f"{low:,} to {high:,}, by row,"
+    return f"of at most {most} sequences"
 
 
 def _options(part: Any) -> Iterator[Option]:
