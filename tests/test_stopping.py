@@ -194,7 +194,9 @@ class Knows(engines.NumpyEngine):
         self.truth: dict[bytes, np.ndarray] = {}
         for batch in batches:
             assert batch.truth is not None
-            self.truth |= {row.tobytes(): t for row, t in zip(batch.inputs, batch.truth)}
+            self.truth |= {
+                row.tobytes(): t for row, t in zip(batch.inputs, batch.truth, strict=True)
+            }
 
     def predict(self, network: Any, inputs: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         unknown = np.zeros((inputs.shape[1], 7))
