@@ -710,10 +710,26 @@ GIVEN = (
     *("139 of 2560", "14 of 2560", "178 of 2560", "139 of 2000", "140 of 2000", "12 of 2000"),
     *("13 of the 2000", "sections 5.4 and 5.5", "rate 0.1", "U[−0.1, 0.1]"),
     # Tolerances, targets and confidence.
-    *("0.04", "0.030", "0.65 %", "7 % and", "7 % wrong", "(7 %)", "16 of 2560", "95 %", "leaves out 0.5"),
+    *(
+        "0.04",
+        "0.030",
+        "0.65 %",
+        "7 % and",
+        "7 % wrong",
+        "(7 %)",
+        "16 of 2560",
+        "95 %",
+        "leaves out 0.5",
+    ),
     # Settings of recipes and studies.
     *("1.1 T", "counts as 1.0", "0.25, Adam", "Adam 0.025", "3,000,000", "500,000", "25,600"),
-    *("96,000 sequences: a GRU", "T = 10,000", "T = 100,000", "T = 30 to 100,000", "up to 100,000 steps"),
+    *(
+        "96,000 sequences: a GRU",
+        "T = 10,000",
+        "T = 100,000",
+        "T = 30 to 100,000",
+        "up to 100,000 steps",
+    ),
     *("10,000 further sequences", "after 200,000 sequences", "between 0.1 and 0.9"),
     *("below 0.1 and", "above 0.9"),
     # What has been calculated in the text around it, or on the page it is linked to.

@@ -48,9 +48,7 @@ RUN = ("longlag", "python3", "for")  # a command that begins so is run
 FEW = "--trials 2 --max-sequences 3000"
 SMALLER = {
     "longlag animate run": "--n-frames 3",
-    "longlag animate robust": "--n-frames 3",
     "longlag animate docs/explorer/solved": "--n-frames 3",
-    "longlag train --recipe paper --seed 1 --save-dir paper": "--max-sequences 3000",
     "longlag train --recipe paper --seed 3 --save-dir paper3": "--max-sequences 3000",
     "longlag study table8 --trials 10": FEW,
     "longlag study table8 --trials 32": FEW,
