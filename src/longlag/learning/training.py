@@ -79,6 +79,13 @@ class Run:
     stops: tuple[Stop, ...] = ()
     env: Mapping[str, Any] | None = field(default=None, repr=False)
 
+    def __repr__(self) -> str:
+        judged = f"RMSE {self.score.rmse:.4f}, {self.score.wrong} of {self.score.n} wrong"
+        return (
+            f"Run({self.recipe.name}, seed {self.seed}: {self.stopped_by} after "
+            f"{self.sequences:,} sequences, {judged})"
+        )
+
     @property
     def sequences(self) -> int:
         """Training sequences seen."""
