@@ -12,8 +12,7 @@ from longlag.learning.recipe import recipe
 
 jax = pytest.importorskip("jax")
 
-import jaxcells  # noqa: E402
-from longlag.networks.jax_cell import JaxCell, check_pair  # noqa: E402
+from longlag.networks.jax_cell import JaxCell  # noqa: E402
 
 SHORT: dict[str, Any] = {
     **{"min_length": 12, "hidden": 5, "batch_size": 8, "learning_rate": 0.01, "clip": 1.0},
@@ -91,10 +90,9 @@ def test_our_adam_is_optax_adam() -> None:
 
 def test_a_pair_that_mixes_sequences_is_refused() -> None:
     task = longlag.task("adding", min_length=20, max_length=24)
-    weights = JaxCell(where=RNN, hidden=1).start(task, np.random.default_rng(0))
-    check_pair(jaxcells.RNN, weights, task)
+    JaxCell(where=RNN).check_itself(task)
     with pytest.raises(ValueError, match="mixes sequences"):
-        check_pair(jaxcells.MIXES, weights, task)
+        JaxCell(where="jaxcells:MIXES").check_itself(task)
 
 
 def test_a_device_that_is_not_there_is_named() -> None:
@@ -109,3 +107,32 @@ def test_a_run_is_saved_and_loaded(tmp_path: Any) -> None:
     directory.put(run, tmp_path / "run")
     again = longlag.load(tmp_path / "run")
     assert longlag.evaluate(again, 50) == longlag.evaluate(run, 50)
+
+
+def test_an_equinox_module_is_a_tree_of_parameters() -> None:
+    eqx = pytest.importorskip("equinox")
+    import jaxcells
+
+    class Module(eqx.Module):
+        cell: Any
+        read: Any
+
+        def __init__(self, D: int, K: int, size: int, key: Any) -> None:
+            a, b = jax.random.split(key)
+            self.cell = eqx.nn.GRUCell(D, size, key=a)
+            self.read = eqx.nn.Linear(size, K, key=b)
+
+        def __call__(self, inputs: Any) -> Any:
+            def step(h: Any, x: Any) -> Any:
+                h = self.cell(x, h)
+                return h, self.read(h)
+
+            return jax.lax.scan(step, jax.numpy.zeros(self.cell.hidden_size), inputs)[1]
+
+    jaxcells.EQUINOX = (  # type: ignore[attr-defined]
+        lambda key, D, K, size: Module(D, K, size, key=key),
+        lambda module, inputs, lengths: jax.vmap(module)(inputs),
+    )
+    run = longlag.train(recipe("robust", network="jaxcells:EQUINOX", **SHORT), 1)
+    losses = run.history.train_losses
+    assert np.mean(losses[-5:]) < np.mean(losses[:5])

@@ -173,16 +173,6 @@ def device(name: str) -> Any:
         raise ValueError(f"JAX has no device {name!r} here: {reason}") from error
 
 
-def check_pair(pair: Pair, weights: np.ndarray, task: Task) -> None:
-    """Refuses a pair that does not answer each sequence by itself, as `checking.check_answers`.
-
-    Raises:
-        ValueError: its answers to a few sequences change, or have another shape.
-    """
-    model = JaxModel(pair[1], _form(pair, task, 1), weights, task, device("cpu"))
-    check_answers(model.predict, task)
-
-
 @functools.lru_cache(maxsize=64)
 def _form(pair: Pair, task: Task, size: int) -> Form:
     return Form.of(_initial(pair, task, size, 0))
@@ -236,3 +226,12 @@ class JaxCell(Network):
     def start(self, task: Task, rng: np.random.Generator) -> np.ndarray:
         with jax.default_device(device("cpu")):
             return flat(_initial(self.pair, task, self.hidden, int(rng.integers(2**31 - 1))))
+
+    def check_itself(self, task: Task) -> None:
+        """Refuses a cell that does not answer each sequence by itself.
+
+        Raises:
+            ValueError: it mixes sequences, reads padding, or answers otherwise than is asked.
+        """
+        weights = self.start(task, np.random.default_rng(0))
+        check_answers(self.of(weights, task).predict, task)

@@ -11,8 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from longlag import checks
-from longlag.networks.torch import Tensor, TorchCell, nn, torch
+from longlag.networks.torch import Tensor, TorchCell, awake, check_module, nn, torch
 from longlag.settings import imported
 from longlag.tasks.task import Task
 
@@ -65,3 +67,25 @@ class OwnCell(TorchCell):
             shown = checks.shown(cell)
             raise ValueError(f"cell {self.where} must make a PyTorch module, not {shown}")
         return Answering(cell, task)
+
+    def check_itself(self, task: Task) -> None:
+        """Refuses a cell that does not answer each sequence by itself, or keeps what it has seen.
+
+        Raises:
+            ValueError: it mixes sequences, reads padding, answers otherwise than is asked, or
+                changes a buffer while it is trained.
+        """
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(0)
+            module = self.built(task)
+        check_module(awake(module), task)
+        before = {name: buffer.clone() for name, buffer in module.named_buffers()}
+        batch = task.sample(4, np.random.default_rng(0))
+        with torch.no_grad():
+            module.train()(*map(torch.from_numpy, batch[:2]))
+        for name, buffer in module.named_buffers():
+            if not torch.equal(buffer, before[name]):
+                raise ValueError(
+                    f"it changes {name.removeprefix('cell.')} while it is trained, which a trial "
+                    "does not keep: use LayerNorm in the place of BatchNorm"
+                )
