@@ -212,10 +212,25 @@ def _files(root: Parser) -> None:
         root,
         "import",
         "run_commands:import_",
-        "Make a run directory from a file that `longlag export` wrote.",
-        ("longlag import run.onnx --out run2",),
+        "Make a run directory from a file that `longlag export` wrote, or from a plain LSTM.",
+        (
+            "longlag import run.onnx --out run2",
+            "longlag import own.pt --as lstm --task adding --min-length 50 --out own",
+        ),
     )
-    import_.place("file", "a safetensors, PyTorch or ONNX file; its content tells which")
+    import_.place(
+        "file", "a safetensors, PyTorch, ONNX or Keras file; its content tells which it is"
+    )
+    import_.value(
+        "--as",
+        Literal["lstm"],
+        "take a plain LSTM and its linear layer, from any program",
+        shown="what `longlag export` wrote",
+    )
+    import_.value("--task", str, "what such an LSTM is asked", shown="multiplication")
+    for one in settings()["task"]:
+        if one.name in ("min_length", "max_length"):
+            import_.options([replace(one, shown="the task's own", part="options")])
     import_.value("--out", Path, "run directory to write", required=True)
     import_.switch(
         "--overwrite",

@@ -43,9 +43,9 @@ def log_rank(
     """
     if not any(solved[0]) and not any(solved[1]):
         return 1.0
-    pair = [_censored(*one) for one in zip((first, second), solved, strict=True)]
+    a, b = _censored(first, solved[0]), _censored(second, solved[1])
     with np.errstate(invalid="ignore"):
-        p = float(stats.logrank(*pair).pvalue)
+        p = float(stats.logrank(a, b).pvalue)
     return 1.0 if math.isnan(p) else p  # all were solved at the same moment
 
 
