@@ -304,6 +304,17 @@ def _ledgers(root: Parser) -> None:
         shown="whatever does",
     )
     _json(rates)
+    plot = _ledger(
+        group,
+        "plot",
+        "Draw how many trials of each kind were solved, or after how many sequences, against a "
+        "setting.",
+        ("longlag ledger plot study/lag --x min_length --out lag.png",),
+    )
+    plot.value("--x", str, "the setting that the trials are drawn against", required=True)
+    plot.value("--y", Literal["solved", "sequences"], "what is drawn", "solved")
+    plot.value("--by", list[str], "settings that tell lines apart", shown="whatever does")
+    plot.value("--out", Path, "the PNG file to write", Path("ledger.png"))
     export = _ledger(
         group,
         "export",
