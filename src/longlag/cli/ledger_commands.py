@@ -7,11 +7,13 @@ from argparse import Namespace
 import numpy as np
 
 from longlag import checks, files, words
+from longlag.cli import progress
 from longlag.cli.outputs import output
 from longlag.figures import groups as figure
 from longlag.figures import style
-from longlag.sweeps import ledger
+from longlag.sweeps import grid, ledger
 from longlag.sweeps import rates as groups
+from longlag.sweeps import sweep as sweeps
 from longlag.sweeps.ledger import Ledger
 from longlag.terminal import one_line
 
@@ -41,6 +43,23 @@ def rates(args: Namespace) -> int:
         print(files.to_json({"file": str(path), **content, "pairs": paired}))
     else:
         print(words.rates(found, pairs))
+    return 0
+
+
+def sweep(args: Namespace) -> int:
+    asked = grid.read(args.file)
+    place = args.ledger or args.file.with_suffix(".sqlite")
+    sweeps.check(args.workers, args.scheduler)
+    with Ledger.open(place) as book, progress.of_sweep() as observe:
+        how = {"workers": args.workers, "scheduler": args.scheduler, "observe": observe}
+        sweeps.run(asked, book, total=len(asked), **how)
+    with Ledger.read(place) as book:
+        found = groups.groups(book.rows())
+    if args.json:
+        content = [group.as_dict() for group in found]
+        print(files.to_json({"file": str(place), "trials": len(asked), "groups": content}))
+    else:
+        print(f"{words.rates(found, None)}\n\ntrials in {one_line(place)}")
     return 0
 
 

@@ -17,6 +17,7 @@ from longlag.cli.settings import DEFAULT, settings
 from longlag.learning import engine
 from longlag.learning.recipe import RECIPES
 from longlag.studies import STUDIES
+from longlag.studies.declaration import LEDGER, SCHEDULER, WORKERS
 from longlag.version import __version__
 
 FIRST_STEPS = (
@@ -276,6 +277,17 @@ def _study(group: Parser, name: str) -> None:
 
 
 def _ledgers(root: Parser) -> None:
+    sweep = _command(
+        root,
+        "sweep",
+        "ledger_commands:sweep",
+        "Carry out a grid over any settings and seeds that a TOML file describes. Stopped and "
+        "started again it goes on.",
+        ("longlag sweep rates.toml --workers 4",),
+    )
+    sweep.place("file", "a TOML file: recipe, seeds, and the tables settings and grid")
+    sweep.options([replace(LEDGER, shown="beside the file, as .sqlite"), WORKERS, SCHEDULER])
+    _json(sweep)
     group = root.command(
         "ledger",
         "Show, export or count the trials in a ledger.",
