@@ -37,7 +37,7 @@ PAGES = sorted(
     for path in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md"))
 )
 SCRIPTS = [path.name for path in ROOT.glob("*.py")]
-NO_COMMANDS = {"text", "json", "csv", "bibtex"}
+NO_COMMANDS = {"text", "toml", "json", "csv", "bibtex"}
 EXTRAS = {"torch", "jax", "onnx", "onnxruntime", "safetensors", "pandas"}
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 

@@ -430,9 +430,22 @@ def test_torch_is_imported_only_where_a_network_of_it_is_asked_for() -> None:
     words = [sys.executable, "-W", "error", "-c", code]
     done = subprocess.run(words, capture_output=True, text=True, check=True)
     assert done.stdout == (
-        "network 'longlag.networks.torch:TorchGRU' cannot be had: "
+        "network 'longlag.networks.cells.gru:TorchGRU' cannot be had: "
         "longlag.torch needs PyTorch: pip install 'longlag[torch]'\n"
     )
+
+
+def test_without_jax_a_sentence_says_what_to_install() -> None:
+    code = (
+        "import sys; sys.modules['jax'] = None\n"
+        "import longlag, types\n"
+        "sys.modules['mine'] = types.SimpleNamespace(PAIR=(print, print))\n"
+        "try:\n    longlag.recipe('robust', network='mine:PAIR')\n"
+        "except ValueError as error:\n    print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    says = "longlag.jax needs JAX: pip install 'longlag[jax]'"
+    assert done.stdout == f"network 'mine:PAIR' cannot be had: {says}\n"
 
 
 def test_a_users_task_is_no_registered_one() -> None:

@@ -494,6 +494,18 @@ def test_inputs_have_the_type_of_the_first_real_parameter() -> None:
     assert longlag.judge(Counting(), n=50) == longlag.judge(LastValue(), n=50)
 
 
+def test_a_callback_hears_of_every_block_and_changes_nothing() -> None:
+    torch.manual_seed(0)
+    module, heard = Small(), []
+    run = train_torch(
+        module, short(), 1, callback=lambda t: heard.append((t.iteration, len(t.losses)))
+    )
+    assert heard == sorted(set(heard))
+    assert heard[-1] == (run.iterations, run.iterations)
+    silent = train_torch(module, short(), 1)
+    np.testing.assert_array_equal(run.history.train_losses, silent.history.train_losses)
+
+
 # -- data -----------------------------------------------------------------------------------------
 
 

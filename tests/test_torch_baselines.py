@@ -13,7 +13,9 @@ from longlag.sweeps.trial import perform, trial
 
 torch = pytest.importorskip("torch")
 
-from longlag.networks.torch import IdentityRNN, Recurrent, TorchGRU, trainable, vector  # noqa: E402
+from longlag.networks.cells.gru import TorchGRU  # noqa: E402
+from longlag.networks.cells.irnn import IdentityRNN  # noqa: E402
+from longlag.networks.torch import Recurrent, trainable, vector  # noqa: E402
 from longlag.torch import train_torch  # noqa: E402
 
 CHANGES: dict[str, Any] = {

@@ -12,7 +12,7 @@ from longlag.judging import evaluate, judge
 from longlag.learning.recipe import RECIPES, Recipe, recipe
 from longlag.learning.training import History, Run, train
 from longlag.runs.directory import load
-from longlag.studies import study
+from longlag.studies import compare, study
 from longlag.tasks.marked_pairs import MarkedPairs
 from longlag.tasks.registry import TASKS, task
 from longlag.tasks.score import Score, score
@@ -32,6 +32,7 @@ __all__ = [
     "Run",
     "Score",
     "Task",
+    "compare",
     "evaluate",
     "interop",
     "judge",

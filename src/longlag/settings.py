@@ -12,7 +12,7 @@ import functools
 import importlib
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import (
@@ -155,11 +155,16 @@ class Registry(Mapping[str, P], Generic[P]):
     Args:
         sort: what the parts are, in a word: it stands in messages.
         parts: their defaults.
+        adapt: makes a part of what a user's `module:name` names, where that is none itself; it
+            has this `module:name` as its name.
     """
 
-    def __init__(self, sort: str, base: type[P], *parts: P) -> None:
+    def __init__(
+        self, sort: str, base: type[P], *parts: P, adapt: Callable[[str, Any], Any] | None = None
+    ) -> None:
         self.sort: str = sort
         self.base: type[P] = base
+        self._adapt = adapt
         self._parts: dict[str, P | str] = {}
         for part in parts:
             self.register(part)
@@ -220,7 +225,7 @@ class Registry(Mapping[str, P], Generic[P]):
         """The name by which a part is found again: as registered, or its `module:Class`."""
         known = self._parts.get(part.name)
         where = f"{type(part).__module__}:{type(part).__qualname__}"
-        if known == where or type(known) is type(part):
+        if known == where or type(known) is type(part) or ":" in part.name:
             return part.name
         return where
 
@@ -244,10 +249,15 @@ class Registry(Mapping[str, P], Generic[P]):
             ValueError: it cannot be imported, or is no such part.
         """
         try:
-            found = imported(where)
-            made = found() if isinstance(found, type) else found
+            made = self._made(where, imported(where))
         except (ImportError, AttributeError, TypeError) as error:
             raise ValueError(f"{self.sort} {where!r} cannot be had: {error}") from error
         if not isinstance(made, self.base):
             raise ValueError(f"{where} must be a {self.base.__name__}, not {type(made).__name__}")
         return made
+
+    def _made(self, where: str, found: Any) -> Any:
+        part = isinstance(found, type) and issubclass(found, self.base)
+        if self._adapt is not None and not part and not isinstance(found, self.base):
+            return self._adapt(where, found)
+        return found() if isinstance(found, type) else found

@@ -7,7 +7,7 @@ Needs the extra: pip install 'longlag[torch]'.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
@@ -15,7 +15,7 @@ from longlag import checks
 from longlag.learning.recipe import Recipe, as_recipe
 from longlag.learning.rules import Minibatch
 from longlag.learning.streams import stream
-from longlag.learning.training import Run, train
+from longlag.learning.training import Run, Training, begin, ignore
 from longlag.networks.torch import TorchModule, awake, check_module, torch
 from longlag.tasks.task import Batch, Task
 
@@ -129,7 +129,13 @@ class Sequences(torch.utils.data.IterableDataset[TorchBatch | JudgedTorchBatch])
             yield _as_tensors(batch)
 
 
-def train_torch(module: nn.Module, recipe: Recipe | str, seed: int = 0) -> Run:
+def train_torch(
+    module: nn.Module,
+    recipe: Recipe | str,
+    seed: int = 0,
+    *,
+    callback: Callable[[Training], None] = ignore,
+) -> Run:
     """Trains a module by a recipe's protocol: what `longlag.train` does, with another network.
 
     The same are: the training sequences, the loss (mean squared error), clipping, the optimiser
@@ -144,6 +150,8 @@ def train_torch(module: nn.Module, recipe: Recipe | str, seed: int = 0) -> Run:
             running statistics, are not averaged.
         recipe: from `longlag.recipe`.
         seed: 0 .. 2**63 - 1. Also of what the module draws itself, such as dropout, on the CPU.
+        callback: is called after every block of iterations, at each test at the latest, with the
+            `Training`: its `iteration`, `losses` and `tests`, an iteration and a `Score` each.
 
     Returns:
         The run; `run.network.module` has the weights that were judged (their average, where the
@@ -163,6 +171,10 @@ def train_torch(module: nn.Module, recipe: Recipe | str, seed: int = 0) -> Run:
     check_module(awake(own.module), task)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(checks.whole("seed", seed, 0, 2**63 - 1))
-        run = train(made, seed, engine="numpy")
+        training = begin(made, seed, engine="numpy")
+        while training.stopped_by is None:
+            training.advance()
+            callback(training)
+    run = training.run()
     run.network.load()
     return run

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from argparse import Namespace
 
+import numpy as np
+
 from longlag import checks, files, words
+from longlag.cli import progress
 from longlag.cli.outputs import output
-from longlag.sweeps import ledger
+from longlag.figures import groups as figure
+from longlag.figures import style
+from longlag.sweeps import grid, ledger
 from longlag.sweeps import rates as groups
+from longlag.sweeps import sweep as sweeps
 from longlag.sweeps.ledger import Ledger
+from longlag.terminal import one_line
 
 
 def show(args: Namespace) -> int:
@@ -37,6 +44,61 @@ def rates(args: Namespace) -> int:
     else:
         print(words.rates(found, pairs))
     return 0
+
+
+def sweep(args: Namespace) -> int:
+    asked = grid.read(args.file)
+    place = args.ledger or args.file.with_suffix(".sqlite")
+    sweeps.check(args.workers, args.scheduler)
+    with Ledger.open(place) as book, progress.of_sweep() as observe:
+        how = {"workers": args.workers, "scheduler": args.scheduler, "observe": observe}
+        sweeps.run(asked, book, total=len(asked), **how)
+    with Ledger.read(place) as book:
+        found = groups.groups(book.rows())
+    if args.json:
+        content = [group.as_dict() for group in found]
+        print(files.to_json({"file": str(place), "trials": len(asked), "groups": content}))
+    else:
+        print(f"{words.rates(found, None)}\n\ntrials in {one_line(place)}")
+    return 0
+
+
+SUBTITLES = {
+    "solved": "share of trials solved, with exact 95 % intervals",
+    "sequences": "training sequences of the trials solved: median and range",
+}
+
+
+def plot(args: Namespace) -> int:
+    path = ledger.find(args.file)
+    output(args.out, path)
+    with Ledger.read(path) as book:
+        rows = list(book.rows())
+    by = args.by or [name for name in groups.telling(rows) if name not in (args.x, "recipe")]
+    found = groups.groups(rows, list(dict.fromkeys([args.x, *by])))
+    lines: dict[str, list[figure.Point]] = {}
+    for group in found:
+        if (point := _point(group, args.x, args.y)) is not None:
+            own = ", ".join(
+                f"{k} {v}" for k, v in group.about.items() if k != args.x and v is not None
+            )
+            lines.setdefault(own, []).append(point)
+    if not lines:
+        raise ValueError(f"{path} holds nothing to draw: no trial has {args.y} and {args.x}")
+    drawn = figure.draw(lines, f"{args.y} by {args.x}", SUBTITLES[args.y], (args.x, args.y))
+    files.write_bytes(args.out, style.png(drawn))
+    print(one_line(args.out))
+    return 0
+
+
+def _point(group: groups.Group, x: str, y: str) -> figure.Point | None:
+    """Where a group stands; None where it has no such number."""
+    at, numbers = group.about[x], group.sequences
+    if at is None or not (group.results if y == "solved" else numbers):
+        return None
+    if y == "solved":
+        return figure.Point(at, len(group.solved) / len(group.results), group.interval)
+    return figure.Point(at, float(np.median(numbers)), (min(numbers), max(numbers)))
 
 
 def export(args: Namespace) -> int:

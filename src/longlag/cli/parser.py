@@ -17,6 +17,7 @@ from longlag.cli.settings import DEFAULT, settings
 from longlag.learning import engine
 from longlag.learning.recipe import RECIPES
 from longlag.studies import STUDIES
+from longlag.studies.declaration import LEDGER, SCHEDULER, WORKERS
 from longlag.version import __version__
 
 FIRST_STEPS = (
@@ -212,10 +213,25 @@ def _files(root: Parser) -> None:
         root,
         "import",
         "run_commands:import_",
-        "Make a run directory from a file that `longlag export` wrote.",
-        ("longlag import run.onnx --out run2",),
+        "Make a run directory from a file that `longlag export` wrote, or from a plain LSTM.",
+        (
+            "longlag import run.onnx --out run2",
+            "longlag import own.pt --as lstm --task adding --min-length 50 --out own",
+        ),
     )
-    import_.place("file", "a safetensors, PyTorch or ONNX file; its content tells which")
+    import_.place(
+        "file", "a safetensors, PyTorch, ONNX or Keras file; its content tells which it is"
+    )
+    import_.value(
+        "--as",
+        Literal["lstm"],
+        "take a plain LSTM and its linear layer, from any program",
+        shown="what `longlag export` wrote",
+    )
+    import_.value("--task", str, "what such an LSTM is asked", shown="that of robust")
+    for one in settings()["task"]:
+        if one.name in ("min_length", "max_length"):
+            import_.options([replace(one, shown="the task's own", part="options")])
     import_.value("--out", Path, "run directory to write", required=True)
     import_.switch(
         "--overwrite",
@@ -261,6 +277,17 @@ def _study(group: Parser, name: str) -> None:
 
 
 def _ledgers(root: Parser) -> None:
+    sweep = _command(
+        root,
+        "sweep",
+        "ledger_commands:sweep",
+        "Carry out a grid over any settings and seeds that a TOML file describes. Stopped and "
+        "started again it goes on.",
+        ("longlag sweep rates.toml --workers 4",),
+    )
+    sweep.place("file", "a TOML file: recipe, seeds, and the tables settings and grid")
+    sweep.options([replace(LEDGER, shown="beside the file, as .sqlite"), WORKERS, SCHEDULER])
+    _json(sweep)
     group = root.command(
         "ledger",
         "Show, export or count the trials in a ledger.",
@@ -289,6 +316,17 @@ def _ledgers(root: Parser) -> None:
         shown="whatever does",
     )
     _json(rates)
+    plot = _ledger(
+        group,
+        "plot",
+        "Draw how many trials of each kind were solved, or after how many sequences, against a "
+        "setting.",
+        ("longlag ledger plot study/lag --x min_length --out lag.png",),
+    )
+    plot.value("--x", str, "the setting that the trials are drawn against", required=True)
+    plot.value("--y", Literal["solved", "sequences"], "what is drawn", "solved")
+    plot.value("--by", list[str], "settings that tell lines apart", shown="whatever does")
+    plot.value("--out", Path, "the PNG file to write", Path("ledger.png"))
     export = _ledger(
         group,
         "export",

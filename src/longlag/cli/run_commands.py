@@ -10,8 +10,9 @@ from typing import Any
 from longlag import files, interop, judging, words
 from longlag.cli import progress
 from longlag.cli.outputs import files_of, output
+from longlag.interop import plain
 from longlag.learning import engine as engines
-from longlag.learning.recipe import Recipe
+from longlag.learning.recipe import Recipe, recipe
 from longlag.learning.training import Run, Training
 from longlag.runs import directory as runs
 from longlag.runs import session
@@ -126,7 +127,14 @@ def export(args: Namespace) -> int:
 
 
 def import_(args: Namespace) -> int:
-    run = interop.read(args.file)
+    asked = {name: getattr(args, name) for name in ("task", "min_length", "max_length")}
+    asked = {name: value for name, value in asked.items() if value is not None}
+    if vars(args)["as"]:
+        run = plain.read(args.file, recipe("robust", **asked))
+    elif asked:
+        raise ValueError("the file says what was asked: --task and lengths go with --as lstm")
+    else:
+        run = interop.read(args.file)
     replaces = (args.out / runs.HISTORY).exists()
     runs.put(run, args.out, overwrite=args.overwrite)
     if replaces:

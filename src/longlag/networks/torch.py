@@ -1,4 +1,4 @@
-"""PyTorch's networks as parts of a recipe: any module, and two recurrent layers as baselines.
+"""PyTorch's networks as parts of a recipe: any module; those with a name are in `cells`.
 
 A module has
 
@@ -34,8 +34,6 @@ from longlag.networks.checking import check_answers, check_form
 from longlag.networks.network import Network, Shapes, counted, views
 from longlag.settings import setting
 from longlag.tasks.task import Task
-
-INPUT_SCALE = 0.1  # standard deviation of the ReLU network's initial input weights
 
 
 class TorchModel:
@@ -92,6 +90,7 @@ class TorchModel:
             live = torch.arange(given.shape[1]) < torch.from_numpy(lengths)[:, None]
             if counted is not None:
                 live = live & torch.from_numpy(counted)
+            live = live.to(given.device)
             given, wanted = given[live], wanted[live]
         loss = nn.functional.mse_loss(given, wanted)
         parts = torch.autograd.grad(loss, list(self._trainable.values()), allow_unused=True)
@@ -254,72 +253,59 @@ class TorchModule(TorchNetwork):
 
 
 class Recurrent(nn.Module):
-    """A layer of recurrent units, read at a sequence's last step, or at every one."""
+    """A layer over time and a linear answer, read at a sequence's last step, or at every one.
 
-    def __init__(self, units: nn.GRU | nn.RNN, task: Task, output_bias: float) -> None:
+    Args:
+        units: from inputs (B, T, D) to states (B, T, H), alone or first in a tuple.
+        hidden: H.
+    """
+
+    def __init__(self, units: nn.Module, hidden: int, task: Task, output_bias: float) -> None:
         super().__init__()
-        self.units: nn.GRU | nn.RNN = units
-        self.read: nn.Linear = nn.Linear(units.hidden_size, task.outputs)
+        self.units: nn.Module = units
+        self.read: nn.Linear = nn.Linear(hidden, task.outputs)
         self._task = (task.inputs, task.symbols, task.answered == "every", task.outputs == 1)
         nn.init.constant_(self.read.bias, output_bias)
 
     def forward(self, inputs: Tensor, lengths: Tensor) -> Tensor:
         D, symbols, every, single = self._task
         x = nn.functional.one_hot(inputs, D).to(self.read.weight) if symbols else inputs
-        states, _ = self.units(x)
+        states = self.units(x)
+        states = states[0] if isinstance(states, tuple) else states
         given = self.read(states if every else states[torch.arange(len(lengths)), lengths - 1])
         return given[..., 0] if single else given
 
 
 @dataclass(frozen=True, kw_only=True)
-class TorchRecurrent(TorchNetwork):
-    """A recurrent layer of PyTorch's and a linear answer."""
+class TorchCell(TorchNetwork):
+    """A network of a number of units, on a device of PyTorch's."""
 
     hidden: int = setting(8, "units", 1, 1024)
-    output_bias: float = setting(0.25, "initial bias of the answer", -1e3, 1e3)
+    device: str = setting("cpu", "where PyTorch or JAX computes: cpu, cuda, cuda:1, mps, gpu ...")
 
     @property
     def words(self) -> str:
         return counted(self.hidden, "unit")
 
-    def units(self, inputs: int) -> nn.GRU | nn.RNN:
+    def of(self, weights: np.ndarray, task: Task) -> TorchModel:
+        model = super().of(weights, task)
+        try:
+            model.module.to(self.device)
+        except (RuntimeError, AssertionError) as error:
+            reason = str(error).partition("\n")[0]
+            raise ValueError(f"PyTorch has no device {self.device!r} here: {reason}") from error
+        return model
+
+
+@dataclass(frozen=True, kw_only=True)
+class TorchRecurrent(TorchCell):
+    """A layer over time and a linear answer."""
+
+    output_bias: float = setting(0.25, "initial bias of the answer", -1e3, 1e3)
+
+    def units(self, inputs: int) -> nn.Module:
+        """The layer: from inputs (B, T, D) to states (B, T, H), alone or first in a tuple."""
         raise NotImplementedError
 
     def built(self, task: Task) -> nn.Module:
-        return Recurrent(self.units(task.inputs), task, self.output_bias)
-
-
-@dataclass(frozen=True, kw_only=True)
-class TorchGRU(TorchRecurrent):
-    """PyTorch's GRU (Cho et al. 2014) as it initialises itself."""
-
-    @property
-    def name(self) -> str:
-        return "torch-gru"
-
-    def units(self, inputs: int) -> nn.GRU:
-        return nn.GRU(inputs, self.hidden, batch_first=True)
-
-
-@dataclass(frozen=True, kw_only=True)
-class IdentityRNN(TorchRecurrent):
-    """A ReLU network that starts at the identity, biases 0 (Le, Jaitly & Hinton 2015, section 2).
-
-    Their input weights have standard deviation 0.001, from which Adam was still at chance after
-    60,000 sequences of T = 30 (one seed, rate 0.001); hence 0.1.
-    """
-
-    @property
-    def name(self) -> str:
-        return "torch-irnn"
-
-    def units(self, inputs: int) -> nn.RNN:
-        units = nn.RNN(inputs, self.hidden, nonlinearity="relu", batch_first=True)
-        for name, parameter in units.named_parameters():
-            if name.startswith("weight_hh"):
-                nn.init.eye_(parameter)
-            elif name.startswith("weight_ih"):
-                nn.init.normal_(parameter, std=INPUT_SCALE)
-            else:
-                nn.init.zeros_(parameter)
-        return units
+        return Recurrent(self.units(task.inputs), self.hidden, task, self.output_bias)

@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from longlag.settings import Registry
+from longlag import checks
+from longlag.settings import Registry, imported
 from longlag.studies.declaration import Study, run
 from longlag.studies.result import Result
 
@@ -22,6 +24,7 @@ for _name in (
     "forget-gate",
     "lag",
     "tasks",
+    "cells",
     "register",
     "movement",
     "paper",
@@ -36,7 +39,7 @@ def study(name: str | Study, **options: Any) -> Result:
 
     Args:
         name: `table1` to `table9`, `paper`, `seeds`, `forget-gate`, `lag`, `tasks`,
-            `register` or `movement`; a study of your own, or its `module:STUDY`.
+            `cells`, `register` or `movement`; a study of your own, or its `module:STUDY`.
         options: the command's flags, with underscores: trials, seed, out, quick, full, ...; the
             files go under study/ where `out` is not given. Stopped by Ctrl-C and called again, it
             goes on (all but `movement`, which takes a minute).
@@ -52,3 +55,55 @@ def study(name: str | Study, **options: Any) -> Result:
         *(f"{key}={value!r}" for key, value in plain.items()),
     ]
     return run(found.request(options, f"longlag.study({', '.join(words)})"))
+
+
+def compare(
+    cells: Mapping[str, Any] | Sequence[str],
+    tasks: Sequence[str] | None = None,
+    lengths: Sequence[int] = (100,),
+    trials: int = 10,
+    **options: Any,
+) -> Result:
+    """Trains cells on tasks and lags by one protocol, as `longlag study cells` does.
+
+    >>> longlag.compare({"gru": "gru", "mine": MyCell}, lengths=[100, 300])  # doctest: +SKIP
+
+    Args:
+        cells: names of cells that come along, or by name: such a name, a PyTorch module class, a
+            function that makes a module, `module:name`, each made by (D, K, size); or
+            `module:NAME` of a pair of JAX functions. See `longlag.networks.cells.own` and
+            `longlag.networks.jax_cell`.
+        tasks: names of registered tasks; the first of them where not given.
+        lengths: values of T.
+        trials: seeds of every cell, task and T.
+        options: of `longlag.study("cells")`: max_sequences, size, out, workers, ...
+
+    Raises:
+        ValueError: a cell, task or option that is not allowed, or a class that workers cannot
+            import.
+    """
+    named = cells if isinstance(cells, Mapping) else {str(name): str(name) for name in cells}
+    words = [f"{name}={_place(name, cell)}" for name, cell in named.items()]
+    return study("cells", cell=words, task=tasks, lengths=list(lengths), trials=trials, **options)
+
+
+def _place(name: str, cell: Any) -> str:
+    """Where workers find a cell: a name, or `module:name`.
+
+    Raises:
+        ValueError: they cannot.
+    """
+    if isinstance(cell, str):
+        return cell
+    where = f"{getattr(cell, '__module__', '')}:{getattr(cell, '__qualname__', '')}"
+    try:
+        found = None if where.startswith("__main__") else imported(where)
+    except (ImportError, AttributeError, ValueError):
+        found = None
+    if found is not cell:
+        shown = getattr(cell, "__qualname__", checks.shown(cell))
+        raise ValueError(
+            f"cell {name} ({shown}) cannot be imported by workers: put it into a file of its own, "
+            f"such as mycell.py, and import it, or give its name as 'mycell:{name}'"
+        )
+    return where

@@ -26,7 +26,7 @@ class Case:
     about: what tells the case from the study's others; changes: of the registered recipe's
     settings; trials: how many, where the user does not say; fresh: further sequences to score on;
     engine: what computes it, where that is not the user's choice; published: what a paper has, a
-    mapping a row of the case.
+    mapping a row of the case; refused: why it cannot be tried, in a sentence.
     """
 
     about: Mapping[str, Any]
@@ -36,6 +36,7 @@ class Case:
     fresh: int = 0
     engine: str | None = None
     published: Sequence[Row] = ()
+    refused: str = ""
 
     def made(self) -> Recipe:
         """The recipe with its changes."""

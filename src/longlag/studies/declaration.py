@@ -61,6 +61,8 @@ class Study:
     about: what the JSON has besides
     lines: of trials.csv
     figure: the `module:function` that draws it from title, outcomes and rows, and picture, its file
+    partial: whether a case that is refused, or whose trials all failed, is left out in a sentence
+    more_files: what it writes besides, by name, made from what the JSON has
     function: the `module:function` of (request, observe) that carries it all out
     """
 
@@ -79,6 +81,8 @@ class Study:
     lines: Callable[[Outcome], Iterable[Row]] = lines
     figure: str = ""
     picture: str = "figure.png"
+    partial: bool = False
+    more_files: Callable[[Mapping[str, Any]], Mapping[str, bytes]] = lambda content: {}
     function: str = FRAME
 
     def request(self, given: Mapping[str, Any], command: str = "") -> Request:

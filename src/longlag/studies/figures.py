@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 
 from longlag.figures import by_task, lag_scaling, rates, seed_curves, solved_share
+from longlag.figures import cells as cells_compared
 from longlag.statistics import bootstrap_mean
 from longlag.studies import forget_gate as gates
 from longlag.studies.cases import RULES, STRICT, Outcome, Row, solved
@@ -88,6 +89,20 @@ def tasks(title: str, outcomes: Sequence[Outcome], rows: Sequence[Row]) -> Figur
         for outcome, row in zip(outcomes, rows, strict=True)
     ]
     return by_task.draw(lines, title)
+
+
+def cells(title: str, outcomes: Sequence[Outcome], rows: Sequence[Row]) -> Figure:
+    """Rates against T, a panel a task, and the map of tasks and cells; of a search, its best."""
+    kept: dict[tuple[str, str, int], Row] = {}
+    for row in rows:
+        key = row["cell"], row["task"], row["T"]
+        if key not in kept or row["solved"] > kept[key]["solved"]:
+            kept[key] = row
+    points = [
+        cells_compared.Point(*key, row["solved"], row["trials"], row["interval"])
+        for key, row in kept.items()
+    ]
+    return cells_compared.draw(points, title)
 
 
 def shares(title: str, outcomes: Sequence[Outcome], rows: Sequence[Row]) -> Figure:

@@ -55,19 +55,24 @@ class Trials:
 def carry_out(request: Request, observe: Observer) -> Result:
     """Runs a study to its end and writes its files; raises as `declaration.run`."""
     study = request.study
-    cases = study.cases(request)
+    every = study.cases(request)
+    cases = [case for case in every if not case.refused]
     trials = [_trials(case, request) for case in cases]
     out, ledger, found = gather(trials, request, observe)
-    outcomes = [_outcome(case, own, ledger) for case, own in zip(cases, found, strict=True)]
+    outcomes, left_out = _outcomes(study, cases, found, ledger)
+    refused = [*dict.fromkeys(case.refused for case in every if case.refused), *left_out]
     rows = list(itertools.chain.from_iterable(_rows(study, outcome) for outcome in outcomes))
     content = {
         **_content(request, outcomes),
         **{"rows": rows, "engine": next(iter(trials[0])).engine, "out": str(out)},
+        **({"refused": refused} if study.partial else {}),
     }
     table, remarks = study.table(rows), _remarks(request, content)
     files.write_bytes(out / "trials.csv", _csv(map(study.lines, outcomes)).encode())
     written = page.page(request, content, table, remarks)
     files.write_bytes(out / "table.md", written.encode())
+    for name, data in study.more_files(content).items():
+        files.write_bytes(out / name, data)
     if study.figure:
         picture = imported(study.figure)(study.title, outcomes, rows)
         files.write_bytes(out / study.picture, style.png(picture))
@@ -121,11 +126,36 @@ def _trials(case: Case, request: Request) -> Trials:
     return Trials(make, seeds(request, case.trials))
 
 
+def _outcomes(
+    study: Study, cases: Sequence[Case], found: Sequence[Sequence[Row]], ledger: Path
+) -> tuple[list[Outcome], list[str]]:
+    """The outcomes of cases, and of those that are left out a sentence each.
+
+    Raises:
+        OSError, DamagedFile: as `_outcome`, of a study that is not partial, or of every case.
+    """
+    outcomes: list[Outcome] = []
+    left_out: list[str] = []
+    for k, (case, rows) in enumerate(zip(cases, found, strict=True)):
+        try:
+            outcomes.append(_outcome(case, rows, ledger))
+        except AllFailed as error:
+            if not study.partial or (k + 1 == len(cases) and not outcomes):
+                raise
+            about = ", ".join(str(value) for value in case.about.values())
+            left_out.append(f"{about}: {error.strerror}.")
+    return outcomes, left_out
+
+
+class AllFailed(OSError):
+    """Every trial of a case failed."""
+
+
 def _outcome(case: Case, rows: Sequence[Row], ledger: Path) -> Outcome:
     """A case with the rows of its trials that did not fail.
 
     Raises:
-        OSError: all did.
+        AllFailed: all did.
         DamagedFile: a result without a learning curve, or with stopping points that are none.
     """
     good = [row for row in rows if row["status"] != "failed"]
@@ -135,7 +165,7 @@ def _outcome(case: Case, rows: Sequence[Row], ledger: Path) -> Outcome:
         for row in good:
             stops_of(row)
     if not good:
-        raise OSError(0, f"every trial of a case failed: {rows[0]['error']}", str(ledger))
+        raise AllFailed(0, f"every trial of a case failed: {rows[0]['error']}", str(ledger))
     return Outcome(case, good, len(rows) - len(good))
 
 
@@ -172,7 +202,7 @@ def _content(request: Request, outcomes: Sequence[Outcome]) -> dict[str, Any]:
 
 
 def _remarks(request: Request, content: Mapping[str, Any]) -> list[str]:
-    lines = list(request.study.remarks(content["rows"]))
+    lines = [*request.study.remarks(content["rows"]), *content.get("refused", ())]
     if content["failed"]:
         lines.append(f"{content['failed']} trials failed and are left out; start again to retry.")
     if content["quick"]:

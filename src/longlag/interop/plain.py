@@ -1,0 +1,271 @@
+"""A plain LSTM and its linear layer from elsewhere: `longlag import FILE --as lstm`.
+
+    PyTorch, safetensors    a state_dict of `nn.LSTM(D, H)` and `nn.Linear(H, K)`, whatever they are
+                            called: gates input, forget, candidate, output; both biases are summed
+    ONNX                    a graph with one LSTM operator and one Gemm or MatMul behind it: gates
+                            input, output, forget, candidate
+    Keras                   a .weights.h5, or an .npz of `numpy.savez(file, *model.get_weights())`:
+                            gates input, forget, candidate, output
+
+What one layer of that form cannot express is refused with the reason.
+"""
+
+# pyright: reportMissingImports=false
+
+from __future__ import annotations
+
+import importlib
+import io
+import os
+import zipfile
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from longlag import checks, files
+from longlag.interop import MissingExtra, recognise
+from longlag.learning.judging import on_fresh
+from longlag.learning.recipe import Recipe
+from longlag.learning.training import History, Run
+from longlag.networks.network import flatten
+
+SCORED = 2560  # fresh sequences that an imported network is scored on
+OURS = "ifog"
+KERAS, TORCH, ONNX = "ifgo", "ifgo", "iofg"
+
+
+class Plain(NamedTuple):
+    """An LSTM and its read-out: Wx (D, 4H), Wh (H, 4H), b (4H,), Wy (H, K), by (K,), float32; the
+    gates in our order."""
+
+    Wx: np.ndarray
+    Wh: np.ndarray
+    b: np.ndarray
+    Wy: np.ndarray
+    by: np.ndarray
+
+
+def read(path: str | os.PathLike[str], recipe: Recipe) -> Run:
+    """The network in a file as a run that was trained elsewhere.
+
+    Args:
+        recipe: what it is asked, and by which rules; it has as many cells as the file.
+
+    Raises:
+        ValueError: there is no such file, or its network cannot be expressed.
+        MissingExtra: a library that is not installed.
+        DamagedFile: a file that cannot be read.
+    """
+    path = checks.path("path", path)
+    if not (path.is_file() or path.is_fifo()):
+        raise ValueError(f"there is no file {path}")
+    data = path.read_bytes()
+    try:
+        with files.damage_named(path):
+            return _run(_reader(data)(data), recipe)
+    except files.DamagedFile as error:
+        cause = error.__cause__
+        if isinstance(cause, MissingExtra):
+            raise cause from None
+        if type(cause) is ValueError:  # ours: a network that is another
+            raise files.DamagedFile(f"{path} cannot be taken as an LSTM: {cause}") from cause
+        raise
+
+
+def _run(plain: Plain, recipe: Recipe) -> Run:
+    """The run; it has no history.
+
+    Raises:
+        ValueError: sizes that do not fit together or the task, or numbers that are not finite.
+    """
+    H, task = len(plain.Wy), recipe.task
+    made = recipe.with_settings({"network": "lstm", "hidden": H})
+    for name, shape in made.network.shapes(task).items():
+        array = getattr(plain, name)
+        if array.shape != shape:
+            raise ValueError(
+                f"its {name} has shape {array.shape}, and task {task.name} needs {shape} for {H} "
+                f"cells, {task.inputs} inputs and {task.outputs} outputs"
+            )
+        if not np.all(np.isfinite(array)):
+            raise ValueError(f"its {name} holds numbers that are not finite")
+    network = made.network_of(flatten(plain).astype(np.float32))
+    score = on_fresh(network.predict, task.tested, SCORED, 0)
+    return Run(
+        recipe=made,
+        seed=0,
+        network=network,
+        history=History(np.zeros(0), [(0, score)], 0.0),
+        score=score,
+        stopped_by="max_iterations",
+        iterations=0,
+        snapshots={},
+        engine="numpy",
+        isa=None,
+    )
+
+
+def _reader(data: bytes) -> Callable[[bytes], Plain]:
+    if data.startswith(b"\x89HDF"):
+        return _of_h5
+    if data.startswith(b"PK\x03\x04"):
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            arrays = all(name.endswith(".npy") for name in archive.namelist())
+        return _of_npz if arrays else _of_torch
+    return {"safetensors": _of_safetensors, "onnx": _of_onnx, "torch": _of_torch}[recognise(data)]
+
+
+def _turned(array: np.ndarray, order: str) -> np.ndarray:
+    """Columns (..., 4H) of gates in another order, in ours."""
+    parts = dict(zip(order, np.split(array, 4, axis=-1), strict=True))
+    return np.concatenate([parts[gate] for gate in OURS], axis=-1)
+
+
+def _needed(name: str, what: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        raise MissingExtra(
+            f"{what} needs {error.name}, which is not installed: pip install {error.name}"
+        ) from error
+
+
+# -- PyTorch --------------------------------------------------------------------------------------
+
+
+def _of_torch(data: bytes) -> Plain:
+    torch_file = _needed("longlag.interop.torch_file", "a PyTorch file")
+    state = torch_file._load(data)
+    if not isinstance(state, Mapping):
+        raise ValueError("it holds no state_dict: save module.state_dict()")
+    return _of_state(
+        {str(k): v.detach().float().numpy() for k, v in state.items() if hasattr(v, "detach")}
+    )
+
+
+def _of_safetensors(data: bytes) -> Plain:
+    return _of_state(_needed("safetensors.numpy", "a safetensors file").load(data))
+
+
+def _of_state(state: Mapping[str, np.ndarray]) -> Plain:
+    """Of a state_dict's arrays, by the ends of their names."""
+    for ending, what in (
+        ("_reverse", "a bidirectional layer, which reads sequences backwards as well"),
+        ("weight_hr_l0", "a projection, which our LSTM does not have"),
+        ("weight_ih_l1", "several layers, and our LSTM has one"),
+    ):
+        if any(name.endswith(ending) for name in state):
+            raise ValueError(f"its LSTM has {what}")
+    found = {end: _only(state, end) for end in ("weight_ih_l0", "weight_hh_l0")}
+    Wx, Wh = found["weight_ih_l0"].T, found["weight_hh_l0"].T
+    if Wx.shape[1] != 4 * len(Wh):
+        kind = {3: "a GRU", 1: "a plain recurrent network"}.get(Wx.shape[1] // len(Wh), "no LSTM")
+        raise ValueError(f"its weights are those of {kind}, and --as lstm takes an nn.LSTM")
+    zero = np.zeros(Wx.shape[1], np.float32)
+    biases = [a for n, a in state.items() if n.endswith(("bias_ih_l0", "bias_hh_l0"))]
+    rest = {n: a for n, a in state.items() if not n.rpartition(".")[2].endswith("_l0")}
+    Wy = _only(rest, "weight").T
+    by = next((a for n, a in rest.items() if n.endswith("bias")), np.zeros(Wy.shape[1], "f4"))
+    b = sum(biases, zero)
+    return Plain(_turned(Wx, TORCH), _turned(Wh, TORCH), _turned(b, TORCH), Wy, by)
+
+
+def _only(state: Mapping[str, np.ndarray], ending: str) -> np.ndarray:
+    """The one array with a name of that ending."""
+    found = [name for name in state if name.endswith(ending)]
+    if len(found) != 1:
+        held = ", ".join(state) or "nothing"
+        raise ValueError(
+            f"it must hold one LSTM and one linear layer; of {ending!r} it has {len(found)} "
+            f"({held:.200})"
+        )
+    return state[found[0]]
+
+
+# -- ONNX -----------------------------------------------------------------------------------------
+
+
+def _of_onnx(data: bytes) -> Plain:
+    onnx = _needed("onnx", "an ONNX file")
+    try:
+        graph = onnx.load_model_from_string(data).graph
+    except Exception as error:  # of protobuf
+        raise ValueError("it is no ONNX model, or cut short") from error
+    held = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    for node in graph.node:
+        if node.op_type == "Constant":
+            held[node.output[0]] = onnx.numpy_helper.to_array(node.attribute[0].t)
+    units = [node for node in graph.node if node.op_type == "LSTM"]
+    if len(units) != 1:
+        raise ValueError(f"its graph has {len(units)} LSTM operators, and must have one")
+    (unit,) = units
+    for attribute in unit.attribute:
+        if attribute.name not in ("hidden_size", "direction") or attribute.s == b"bidirectional":
+            raise ValueError(f"its LSTM operator has {attribute.name}, which ours does not have")
+    if len(unit.input) > 7 and unit.input[7]:
+        raise ValueError("its LSTM operator has peepholes, which ours does not have")
+    W, R = (held[unit.input[k]][0].T for k in (1, 2))
+    b = (
+        held[unit.input[3]][0]
+        if len(unit.input) > 3 and unit.input[3]
+        else np.zeros(2 * W.shape[1])
+    )
+    b = np.sum(np.split(b.astype(np.float32), 2), axis=0)
+    Wy, by = _onnx_answer(onnx, graph, held)
+    return Plain(_turned(W, ONNX), _turned(R, ONNX), _turned(b, ONNX), Wy, by)
+
+
+def _onnx_answer(
+    onnx: Any, graph: Any, held: Mapping[str, np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The linear layer's weights (H, K) and biases (K,)."""
+    found = [n for n in graph.node if n.op_type in ("Gemm", "MatMul") and n.input[1] in held]
+    if len(found) != 1:
+        raise ValueError(f"its graph has {len(found)} linear layers behind the LSTM, not one")
+    (node,) = found
+    Wy = held[node.input[1]]
+    options = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+    Wy = Wy.T if options.get("transB") else Wy
+    if node.op_type == "Gemm":
+        return Wy, held[node.input[2]] if len(node.input) > 2 else np.zeros(Wy.shape[1], "f4")
+    added = [n for n in graph.node if n.op_type == "Add" and node.output[0] in n.input]
+    biases = [held[name] for n in added for name in n.input if name in held]
+    return Wy, biases[0] if biases else np.zeros(Wy.shape[1], "f4")
+
+
+# -- Keras ----------------------------------------------------------------------------------------
+
+
+def _of_npz(data: bytes) -> Plain:
+    with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+        return _of_keras([archive[name] for name in archive.files])
+
+
+def _of_h5(data: bytes) -> Plain:
+    h5py = _needed("h5py", "a Keras .weights.h5 file")
+    found: dict[str, list[np.ndarray]] = {"lstm": [], "answer": []}
+
+    def visit(name: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset) and "/vars/" in f"/{name}" and "optimizer" not in name:
+            found["lstm" if "/cell/" in name else "answer"].append(np.asarray(item))
+
+    with h5py.File(io.BytesIO(data), "r") as file:
+        file.visititems(visit)
+    arrays = [a for a in found["answer"] if a.dtype.kind == "f"]
+    return _of_keras([*found["lstm"], *arrays])
+
+
+def _of_keras(arrays: list[np.ndarray]) -> Plain:
+    """Of kernel, recurrent kernel and bias of the LSTM, then kernel and bias of the Dense layer."""
+    forms = [array.ndim for array in arrays]
+    if forms != [2, 2, 1, 2, 1]:
+        shapes = ", ".join(str(a.shape) for a in arrays) or "nothing"
+        raise ValueError(
+            "it must hold the five arrays of an LSTM and a Dense layer, each with its bias, and "
+            f"holds {shapes}"
+        )
+    Wx, Wh, b, Wy, by = (np.asarray(array, np.float32) for array in arrays)
+    if Wh.shape[1] != 4 * len(Wh):
+        raise ValueError(f"its recurrent kernel has shape {Wh.shape}, which is no LSTM's")
+    return Plain(_turned(Wx, KERAS), _turned(Wh, KERAS), _turned(b, KERAS), Wy, by)

@@ -1,0 +1,91 @@
+"""A cell of the user's as a part of a recipe: a PyTorch module class, or a function that makes one.
+
+It is made by `cell(D, K, size)`, and takes inputs (B, T, D) float32, zeros after the end of a
+sequence, and lengths (B,) int64; symbols come as vectors of which one number is 1. It answers at
+every step, (B, T, K), or at each sequence's own last step, (B, K); where K is 1 that axis may be
+left out. Where a task asks at the last step alone, answers at every step are read there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from longlag import checks
+from longlag.networks.torch import Tensor, TorchCell, awake, check_module, nn, torch
+from longlag.settings import imported
+from longlag.tasks.task import Task
+
+
+class Answering(nn.Module):
+    """A cell, and its answers in the form that the task has."""
+
+    def __init__(self, cell: nn.Module, task: Task) -> None:
+        super().__init__()
+        self.cell = cell
+        self._task = (task.inputs, task.symbols, task.answered == "every", task.outputs)
+
+    def forward(self, inputs: Tensor, lengths: Tensor) -> Any:
+        D, symbols, every, K = self._task
+        if symbols:
+            like = next((p for p in self.parameters() if p.is_floating_point()), torch.empty(0))
+            inputs = nn.functional.one_hot(inputs, D).to(like)
+        given = self.cell(inputs, lengths)
+        if not isinstance(given, Tensor):
+            return given  # it is refused, with a reason
+        if K == 1 and given.ndim > 1 and given.shape[-1] == 1:
+            given = given[..., 0]
+        axes = 2 if K == 1 else 3  # of answers at every step
+        if not every and given.ndim == axes and given.shape[:2] == inputs.shape[:2]:
+            return given[torch.arange(len(lengths)), lengths - 1]
+        return given
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnCell(TorchCell):
+    """A cell by its name: `module:Class`, or `module:function`."""
+
+    where: str = field(default="")
+
+    @property
+    def name(self) -> str:
+        return self.where
+
+    def built(self, task: Task) -> nn.Module:
+        make = imported(self.where)
+        try:
+            cell = make(task.inputs, task.outputs, self.hidden)
+        except TypeError as error:
+            name = getattr(make, "__name__", self.where)
+            raise ValueError(
+                f"cell {self.where} must be made by {name}(D, K, size), three whole numbers: "
+                f"{error}"
+            ) from error
+        if not isinstance(cell, nn.Module):
+            shown = checks.shown(cell)
+            raise ValueError(f"cell {self.where} must make a PyTorch module, not {shown}")
+        return Answering(cell, task)
+
+    def check_itself(self, task: Task) -> None:
+        """Refuses a cell that does not answer each sequence by itself, or keeps what it has seen.
+
+        Raises:
+            ValueError: it mixes sequences, reads padding, answers otherwise than is asked, or
+                changes a buffer while it is trained.
+        """
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(0)
+            module = self.built(task)
+        check_module(awake(module), task)
+        before = {name: buffer.clone() for name, buffer in module.named_buffers()}
+        batch = task.sample(4, np.random.default_rng(0))
+        with torch.no_grad():
+            module.train()(*map(torch.from_numpy, batch[:2]))
+        for name, buffer in module.named_buffers():
+            if not torch.equal(buffer, before[name]):
+                raise ValueError(
+                    f"it changes {name.removeprefix('cell.')} while it is trained, which a trial "
+                    "does not keep: use LayerNorm in the place of BatchNorm"
+                )

@@ -1,0 +1,237 @@
+"""A JAX cell as a part of a recipe: a pair of functions (init, apply).
+
+    init(key, D, K, size) -> parameters, a tree of arrays
+    apply(parameters, inputs, lengths) -> answers
+
+with inputs (B, T, D) float32, zeros after the end of a sequence, and lengths (B,); symbols come as
+vectors of which one number is 1. It answers at every step, (B, T, K), or at each sequence's own
+last step, (B, K); where K is 1 that axis may be left out. Where a task asks at the last step alone,
+answers at every step are read there. Both are pure functions; `apply` is compiled by `jax.jit`.
+
+Needs the extra: pip install 'longlag[jax]'.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+try:
+    import jax  # pyright: ignore[reportMissingImports]  # an extra
+    import jax.numpy as jnp  # pyright: ignore[reportMissingImports]
+except ImportError as _missing:
+    raise ImportError("longlag.jax needs JAX: pip install 'longlag[jax]'") from _missing
+
+from longlag import checks
+from longlag.networks.checking import check_answers, check_form
+from longlag.networks.network import Network, Shapes, counted, views
+from longlag.settings import imported, setting
+from longlag.tasks.task import Task
+
+Pair = tuple[Callable[..., Any], Callable[..., Any]]  # init, apply
+
+
+@dataclass(frozen=True)
+class Form:
+    """What the flat vector of a cell's parameters stands for: names, shapes, and their tree."""
+
+    shapes: Shapes
+    tree: Any
+
+    @classmethod
+    def of(cls, parameters: Any) -> Form:
+        """The form of a tree of real arrays.
+
+        Raises:
+            ValueError: it has none, or others than real numbers.
+        """
+        leaves, tree = jax.tree_util.tree_flatten_with_path(parameters)
+        if not leaves:
+            raise ValueError("a JAX cell's init must make parameters, and it makes none")
+        for path, leaf in leaves:
+            if not jnp.issubdtype(jnp.result_type(leaf), jnp.floating):
+                name, kind = jax.tree_util.keystr(path), jnp.result_type(leaf)
+                raise ValueError(f"a JAX cell's parameters must be real, and {name} is {kind}")
+        return cls({jax.tree_util.keystr(path): np.shape(leaf) for path, leaf in leaves}, tree)
+
+    def parameters(self, weights: np.ndarray) -> Any:
+        """The tree of arrays that has these flat weights (P,)."""
+        parts = views(weights, list(self.shapes.values()))
+        return jax.tree_util.tree_unflatten(self.tree, [jnp.asarray(part) for part in parts])
+
+
+def flat(parameters: Any) -> np.ndarray:
+    """All parameters as one new vector (P,), float32."""
+    leaves = jax.tree_util.tree_leaves(parameters)
+    return np.concatenate([np.asarray(leaf, np.float32).ravel() for leaf in leaves])
+
+
+class JaxModel:
+    """A pair with weights (P,)."""
+
+    def __init__(
+        self, apply: Any, form: Form, weights: np.ndarray, task: Task, device: Any
+    ) -> None:
+        self._apply, self._form, self._weights = apply, form, weights
+        self._task, self._device = task, device
+
+    @property
+    def titles(self) -> dict[str, str]:
+        """Nothing, as in `states`."""
+        return {}
+
+    @property
+    def parameters(self) -> tuple[np.ndarray, ...]:
+        """The weights, in the order of `Network.shapes`."""
+        return tuple(views(self._weights, list(self._form.shapes.values())))
+
+    @property
+    def tree(self) -> Any:
+        """The weights as `init` made them."""
+        with jax.default_device(self._device):
+            return self._form.parameters(self._weights)
+
+    def predict(self, inputs: np.ndarray, lengths: np.ndarray | None = None) -> np.ndarray:
+        """Answers, float64."""
+        given = np.full(len(inputs), inputs.shape[1]) if lengths is None else lengths
+        with jax.default_device(self._device):
+            answers = _answers(self._apply, self._task)(self.tree, inputs, given)
+        return np.asarray(answers, np.float64)
+
+    def states(
+        self, inputs: np.ndarray, lengths: np.ndarray | None = None
+    ) -> dict[str, np.ndarray]:
+        """Nothing: what a function has inside is not known."""
+        return {}
+
+    def gradient(
+        self,
+        inputs: np.ndarray,
+        lengths: np.ndarray,
+        targets: np.ndarray,
+        counted: np.ndarray | None = None,
+    ) -> tuple[float, list[np.ndarray]]:
+        """The mean squared error of a batch and its gradient, by `jax.grad`."""
+        live = np.ones(len(lengths), bool)
+        if self._task.answered == "every":
+            live = np.arange(inputs.shape[1]) < lengths[:, None]
+            live = live if counted is None else live & counted
+        with jax.default_device(self._device):
+            of = _gradient(self._apply, self._task)
+            loss, parts = of(self.tree, inputs, lengths, targets, live)
+        return float(loss), [np.asarray(p, np.float32) for p in jax.tree_util.tree_leaves(parts)]
+
+
+@functools.lru_cache(maxsize=64)
+def _answers(apply: Callable[..., Any], task: Task) -> Callable[..., Any]:
+    """Parameters, inputs and lengths to answers in the shape of the task's, compiled."""
+
+    def answers(parameters: Any, inputs: Any, lengths: Any) -> Any:
+        x = jax.nn.one_hot(inputs, task.inputs) if task.symbols else inputs
+        given = apply(parameters, x, lengths)
+        if not isinstance(given, jax.Array):
+            check_form(given, task, *inputs.shape[:2])
+        if task.outputs == 1 and given.ndim > 1 and given.shape[-1] == 1:
+            given = given[..., 0]
+        axes = 2 if task.outputs == 1 else 3  # of answers at every step
+        if task.answered == "last" and given.ndim == axes and given.shape[:2] == x.shape[:2]:
+            given = given[jnp.arange(len(lengths)), lengths - 1]
+        check_form(given, task, *inputs.shape[:2])
+        return given
+
+    return jax.jit(answers)
+
+
+@functools.lru_cache(maxsize=64)
+def _gradient(apply: Callable[..., Any], task: Task) -> Callable[..., Any]:
+    answers = _answers(apply, task)
+
+    def loss(parameters: Any, inputs: Any, lengths: Any, targets: Any, live: Any) -> Any:
+        error = answers(parameters, inputs, lengths) - targets
+        live = jnp.reshape(live, live.shape + (1,) * (error.ndim - live.ndim))
+        count = jnp.sum(live) * (error.size // live.size)
+        return jnp.sum(jnp.where(live, error, 0) ** 2) / count
+
+    return jax.jit(jax.value_and_grad(loss))
+
+
+def device(name: str) -> Any:
+    """A device of JAX's: `cpu`, `gpu`, `gpu:1`, `tpu`; PyTorch's word `cuda` will do.
+
+    Raises:
+        ValueError: there is none of that name here.
+    """
+    kind, _, number = name.partition(":")
+    try:
+        return jax.devices(kind)[int(number or 0)]
+    except (RuntimeError, IndexError, ValueError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ValueError(f"JAX has no device {name!r} here: {reason}") from error
+
+
+@functools.lru_cache(maxsize=64)
+def _form(pair: Pair, task: Task, size: int) -> Form:
+    return Form.of(_initial(pair, task, size, 0))
+
+
+def _initial(pair: Pair, task: Task, size: int, seed: int) -> Any:
+    """The parameters that `init` makes."""
+    key = jax.random.PRNGKey(seed)
+    try:
+        return pair[0](key, task.inputs, task.outputs, size)
+    except TypeError as error:
+        raise ValueError(
+            f"a JAX cell must be made by init(key, D, K, size), a key and three whole numbers: "
+            f"{error}"
+        ) from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class JaxCell(Network):
+    """A cell by its name: `module:NAME`, a pair of functions (init, apply)."""
+
+    where: str = field(default="")
+    hidden: int = setting(8, "units", 1, 1024)
+    device: str = setting("cpu", "where PyTorch or JAX computes: cpu, cuda, cuda:1, mps, gpu ...")
+
+    @property
+    def name(self) -> str:
+        return self.where
+
+    @property
+    def words(self) -> str:
+        return counted(self.hidden, "unit")
+
+    @property
+    def pair(self) -> Pair:
+        """The two functions."""
+        found = imported(self.where)
+        if not (isinstance(found, tuple) and len(found) == 2 and all(map(callable, found))):
+            shown = checks.shown(found)
+            raise ValueError(f"cell {self.where} must be a pair (init, apply), not {shown}")
+        return found
+
+    def shapes(self, task: Task) -> Shapes:
+        return _form(self.pair, task, self.hidden).shapes
+
+    def of(self, weights: np.ndarray, task: Task) -> JaxModel:
+        pair = self.pair
+        form = _form(pair, task, self.hidden)
+        return JaxModel(pair[1], form, weights, task, device(self.device))
+
+    def start(self, task: Task, rng: np.random.Generator) -> np.ndarray:
+        with jax.default_device(device("cpu")):
+            return flat(_initial(self.pair, task, self.hidden, int(rng.integers(2**31 - 1))))
+
+    def check_itself(self, task: Task) -> None:
+        """Refuses a cell that does not answer each sequence by itself.
+
+        Raises:
+            ValueError: it mixes sequences, reads padding, or answers otherwise than is asked.
+        """
+        weights = self.start(task, np.random.default_rng(0))
+        check_answers(self.of(weights, task).predict, task)

@@ -1,0 +1,444 @@
+"""Any cell on any task: which seeds does it solve, from how many sequences, at what cost?"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from longlag import checks, files
+from longlag.learning.recipe import NETWORKS, ROBUST_FOR, recipe
+from longlag.settings import Option
+from longlag.studies.cases import Case, Outcome, Row, share, spread
+from longlag.studies.comparing import holm, log_rank, mcnemar, restricted_mean
+from longlag.studies.declaration import LENGTHS, WITH_LENGTHS, Request, Study
+from longlag.tasks.registry import TASKS
+from longlag.tasks.task import Task
+
+Settings = dict[str, Any]
+
+# Each cell's network and what it has of its own, in the order of the help.
+PLAIN: Settings = {"hidden": 32, "learning_rate": 0.003, "clip": 1.0}
+CELLS: dict[str, Settings] = {
+    "lstm": {"network": "lstm"},
+    "torch-lstm": {"network": "torch-lstm", **PLAIN},
+    "chrono": {"network": "chrono-lstm", **PLAIN},
+    "gru": {"network": "torch-gru", **PLAIN},
+    "rnn": {"network": "torch-rnn", **PLAIN},
+    "irnn": {"network": "torch-irnn", **PLAIN, "hidden": 100, "learning_rate": 1e-3, "clip": 0.1},
+    "mingru": {"network": "mingru", **PLAIN},
+    "minlstm": {"network": "minlstm", **PLAIN},
+    "lru": {"network": "lru", **PLAIN},
+    "attention": {"network": "attention", **PLAIN},
+}
+SHARED: Settings = {"batch_size": 16, "test_every": 100, "epsilon": 1e-8}
+TRIALS, QUICK_TRIALS, BUDGET = 10, 2, 96_000
+LENGTH, QUICK_LENGTH = 100, 20
+SIZES = ("min_length", "lag", "max_symbols")  # which setting a task has its T in
+LEVEL = 0.05
+SIGNIFICANT = "p ≤ {:.2g} at most, by Holm's correction for {} pairs"
+
+# The search: every cell gets the same settings to choose from, on seeds apart.
+RATES, CLIPS = (0.001, 0.003, 0.01, 0.03), (0.1, 1.0)
+SEARCH_SEED, SEARCH_TRIALS, SEARCH_BUDGET = 500, 3, 32_000
+TUNED_FILE = "tuned.json"
+
+FIRST = next(iter(TASKS))
+OPTIONS = (
+    Option(
+        "cell",
+        list[str],
+        f"cells to compare: {', '.join(CELLS)}, or your own as name=module:Class",
+        tuple(CELLS),
+        shown="all of them",
+        metavar="NAME,NAME=MODULE:CLASS,...",
+    ),
+    Option("task", list[str], f"tasks: {', '.join(TASKS)}", (FIRST,), shown=FIRST),
+    Option("size", int, "units of every cell", high=1024, shown="each cell's own"),
+    Option("learning_rate", float, "of every cell", low=0, high=1e3, shown="each cell's own"),
+    Option("clip", float, "limit on the gradient's norm", low=1e-30, shown="each cell's own"),
+    Option("device", str, "where PyTorch or JAX computes: cpu, cuda, cuda:1, mps ...", "cpu"),
+    Option(
+        "search",
+        bool,
+        f"look for each cell's settings first: {len(RATES) * len(CLIPS)} of them, the same for "
+        f"all, on seeds from {SEARCH_SEED}; what is best goes into {TUNED_FILE}",
+        False,
+    ),
+    Option("tuned", str, f"a {TUNED_FILE} of --search, whose settings cells get", metavar="FILE"),
+)
+
+
+# -- the grid -------------------------------------------------------------------------------------
+
+
+def cases(request: Request) -> list[Case]:
+    """A case a cell, task and T; with --search also for each setting."""
+    cells = _cells(request.cell)
+    tuned = _tuned(request.tuned)
+    lengths = request.lengths or (QUICK_LENGTH if request.quick else LENGTH,)
+    for name in request.task:
+        for T in lengths:
+            task_at(name, T)  # refused before any work
+    variants: Sequence[Settings] = ({},)
+    if request.search:
+        pairs = itertools.product(RATES, CLIPS)
+        variants = [{"learning_rate": rate, "clip": clip} for rate, clip in pairs]
+    found = [
+        _case(request, cell, {**own, **tuned.get(cell, {}), **variant}, task, T)
+        for task in request.task
+        for T in lengths
+        for cell, own in cells.items()
+        for variant in variants
+    ]
+    if all(case.refused for case in found):
+        raise ValueError(found[0].refused)
+    return found
+
+
+def _cells(given: Sequence[str]) -> dict[str, Settings]:
+    """The cells by the names that the table has.
+
+    Raises:
+        ValueError: an unknown name (the nearest is suggested), or a name given twice.
+    """
+    found: dict[str, Settings] = {}
+    for word in given:
+        name, _, where = word.partition("=")
+        if ":" in name:
+            name, where = name.partition(":")[2], name
+        where = where or name
+        if ":" not in where and where not in CELLS:
+            hint = checks.nearest(where, CELLS)
+            raise ValueError(
+                f"cell must be one of {', '.join(CELLS)}, or your own as name=module:Class, "
+                f"not {checks.shown(word)}{hint}"
+            )
+        if name in found:
+            raise ValueError(f"cell has the name {name!r} twice: give one of them another")
+        found[name] = CELLS.get(where, {"network": where, **PLAIN})
+    return found
+
+
+def _tuned(path: str | None) -> dict[str, Settings]:
+    """The settings that a search wrote, by cell.
+
+    Raises:
+        ValueError: no such file, or another kind of one.
+    """
+    if path is None:
+        return {}
+    where = Path(path)
+    if not where.is_file():
+        raise ValueError(f"tuned must be a {TUNED_FILE} that --search wrote: there is no {path}")
+    with files.damage_named(where):
+        content = json.loads(where.read_bytes())
+    cells = content.get("cells") if isinstance(content, dict) else None
+    if not isinstance(cells, dict) or not all(isinstance(own, dict) for own in cells.values()):
+        raise ValueError(f"{path} holds no settings of cells: --search writes {TUNED_FILE}")
+    return cells
+
+
+def task_at(name: str, T: int) -> Task:
+    """A task with its T, or its lag, or its longest string.
+
+    Raises:
+        ValueError: an unknown task, or a T that it cannot have.
+    """
+    task = TASKS[name]
+    setting = next((one for one in SIZES if one in task.settings()), None)
+    if setting is None:
+        raise ValueError(f"task {name} has none of {', '.join(SIZES)}, which T would be")
+    try:
+        return task.with_settings({setting: T})
+    except ValueError as error:
+        raise ValueError(f"task {name} cannot have T = {T}: {error}") from error
+
+
+def _case(request: Request, cell: str, own: Settings, task: str, T: int) -> Case:
+    changes = {**_robust(task), **SHARED, "task": task, **_sizes(task, T), **own}
+    if own["network"] == "lstm":
+        changes |= {name: v for name, v in _robust(task).items() if name in SHARED} | own
+    chosen = {"hidden": request.size, "learning_rate": request.learning_rate, "clip": request.clip}
+    changes |= {name: value for name, value in chosen.items() if value is not None}
+    if own["network"] != "lstm" and request.device != "cpu":
+        changes["device"] = request.device
+    if ":" in own["network"]:
+        del changes["output_bias"]  # the cell has its own answer
+    batch = changes["batch_size"]
+    budget = SEARCH_BUDGET if request.search else BUDGET
+    changes["max_iterations"] = request.iterations(batch, budget // batch)
+    trials = SEARCH_TRIALS if request.search else TRIALS
+    if request.quick:
+        trials = QUICK_TRIALS
+        small = {"max_iterations": 40, "test_every": 20, "test_size": 100}
+        changes |= {**small, "max_iterations": request.iterations(batch, 40)}
+    about: Settings = {"cell": cell, "task": task, "T": T}
+    if request.search:
+        about |= {"learning_rate": changes["learning_rate"], "clip": changes["clip"]}
+    reason = _refusal(cell, own["network"], task, T, changes["hidden"])
+    engine = None if own["network"] == "lstm" else "numpy"
+    return Case(about, "robust", changes, trials, engine=engine, refused=reason)
+
+
+def _robust(task: str) -> Settings:
+    """The settings of robust on a task that all cells share."""
+    settings = {**recipe("robust").settings(), **ROBUST_FOR.get(task, {})}
+    names = ("hidden", "batch_size", "learning_rate", "clip", "epsilon", "test_every")
+    return {name: settings[name] for name in (*names, "output_bias")}
+
+
+def _sizes(task: str, T: int) -> Settings:
+    made = task_at(task, T)
+    return {name: value for name, value in made.settings().items() if name in SIZES}
+
+
+# -- a cell that will not do ----------------------------------------------------------------------
+
+
+def _refusal(cell: str, network: str, task: str, T: int, hidden: int) -> str:
+    """Why a cell cannot be tried on a task, in one sentence; nothing where it can.
+
+    The others are tried all the same.
+    """
+    if reason := _fault(network, hidden):
+        return f"Cell {cell} is left out: {reason}."
+    if ":" in network and (reason := _fault_on(network, hidden, task, T)):
+        return f"Cell {cell} is left out on {task}, T = {T}: {reason}."
+    return ""
+
+
+def _reason(error: Exception) -> str:
+    kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
+    return (kind + " ".join(str(error).split())).rstrip(".")
+
+
+@functools.lru_cache(maxsize=64)
+def _fault(network: str, hidden: int) -> str:
+    """What is wrong with a cell on any task: one of the user's may mix sequences or read padding.
+
+    That is seen on the adding problem, where the values behind the end of a sequence can be
+    changed.
+    """
+    adding = TASKS["adding"].with_settings({"min_length": 20, "max_length": 24})
+    try:
+        made: Any = NETWORKS[network].with_settings({"hidden": hidden})
+        if ":" in network:
+            made.check_itself(adding)
+    except Exception as error:  # whatever a class of the user's raises
+        return _reason(error)
+    return ""
+
+
+@functools.lru_cache(maxsize=256)
+def _fault_on(network: str, hidden: int, task: str, T: int) -> str:
+    """What is wrong with a cell's answers to one task."""
+    try:
+        made, asked = NETWORKS[network].with_settings({"hidden": hidden}), task_at(task, T)
+        rng = np.random.default_rng(0)
+        batch = asked.sample(2, rng)
+        made.of(made.start(asked, rng), asked).predict(batch.inputs, batch.lengths)
+    except Exception as error:  # the same
+        return _reason(error)
+    return ""
+
+
+# -- the table ------------------------------------------------------------------------------------
+
+
+def rows(outcome: Outcome) -> list[Row]:
+    """A line a case, with every seed's end."""
+    made = outcome.case.made()
+    limit = made.rule.budget * made.batch_size
+    solved = [row["status"] == "target" for row in outcome.rows]
+    needed = [r["sequences"] if ok else limit for r, ok in zip(outcome.rows, solved, strict=True)]
+    return [
+        {
+            **share(outcome, [n for n, ok in zip(needed, solved, strict=True) if ok]),
+            "restricted_mean": restricted_mean(needed, solved, limit),
+            "max_sequences": limit,
+            "seconds": spread([row["seconds"] for row in outcome.rows]),
+            "mse": spread([_number(row["score"]["mse"]) for row in outcome.rows]),
+            "weights": made.network.size(made.task),
+            "seeds": {
+                str(row["seed"]): n if ok else None
+                for row, n, ok in zip(outcome.rows, needed, solved, strict=True)
+            },
+        }
+    ]
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
+def columns(rows: Sequence[Row]) -> dict[str, Any]:
+    """At most 80 columns wide; a search has its settings in the place of intervals."""
+    searched = "learning_rate" in rows[0]
+    about = {"cell": lambda row: row["cell"], "task": lambda row: row["task"]}
+    about |= {"T": lambda row: str(row["T"])}
+    if searched:
+        about |= {
+            "rate": lambda row: f"{row['learning_rate']:g}",
+            "clip": lambda row: f"{row['clip']:g}",
+        }
+    solved = {"solved": lambda row: f"{row['solved']}/{row['trials']}"}
+    interval = {} if searched else {"95 %": _interval}
+    error = {"MSE": lambda row: _short(row["mse"]["median"])} if searched else {}
+    return {
+        **about,
+        **solved,
+        **interval,
+        **error,
+        "sequences": lambda row: _median(row["sequences"], "{:,.0f}"),
+        "seconds": lambda row: _median(row["seconds"], "{:.3g}"),
+        "weights": lambda row: f"{row['weights']:,}",
+    }
+
+
+def _interval(row: Row) -> str:
+    low, high = row["interval"]
+    return f"{low:.2f}–{high:.2f}"
+
+
+def _median(values: Row, form: str) -> str:
+    return "–" if math.isnan(values["median"]) else form.format(values["median"])
+
+
+def _short(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.3g}"
+
+
+# -- what it comes to -----------------------------------------------------------------------------
+
+
+def remarks(rows: Sequence[Row]) -> list[str]:
+    """Which cells differ beyond chance, seed by seed; of a search, which settings are best."""
+    lines = []
+    for cell in dict.fromkeys(row["cell"] for row in rows):
+        own = [row for row in rows if row["cell"] == cell]
+        if diverged := sum(row["diverged"] for row in own):
+            trials = sum(row["trials"] for row in own)
+            lines.append(f"{cell}: {diverged} of {trials} trials diverged (no finite loss).")
+    if "learning_rate" in rows[0]:
+        best = best_settings(rows)
+        return lines + [
+            f"{cell}: best with rate {own['learning_rate']:g} and clip {own['clip']:g}."
+            for cell, own in best.items()
+        ]
+    pairs = list(_pairs(rows))
+    if not pairs:
+        return lines
+    tests = (("solved on more seeds than", _rate_p), ("solved sooner than", _time_p))
+    for (words, test), name in zip(
+        tests, ("McNemar's exact test", "the log-rank test"), strict=True
+    ):
+        lines += _differences(pairs, words, test, name)
+    return lines
+
+
+def best_settings(rows: Sequence[Row]) -> dict[str, Settings]:
+    """Of each cell, the settings of a search with most seeds solved, then the lowest error."""
+    of: dict[tuple[str, float, float], list[Row]] = {}
+    for row in rows:
+        of.setdefault((row["cell"], row["learning_rate"], row["clip"]), []).append(row)
+
+    def worth(key: tuple[str, float, float]) -> tuple[float, float, float]:
+        own = of[key]
+        error = sum(x if math.isfinite(x := r["mse"]["median"]) else math.inf for r in own)
+        return sum(r["solved"] for r in own), -sum(r["restricted_mean"] for r in own), -error
+
+    cells = dict.fromkeys(cell for cell, *_ in of)
+    best = {cell: max((key for key in of if key[0] == cell), key=worth) for cell in cells}
+    return {cell: {"learning_rate": key[1], "clip": key[2]} for cell, key in best.items()}
+
+
+def _pairs(rows: Sequence[Row]) -> list[tuple[Row, Row]]:
+    """Any two cells on the same task and T."""
+    return [
+        (a, b)
+        for a, b in itertools.combinations(rows, 2)
+        if (a["task"], a["T"]) == (b["task"], b["T"])
+    ]
+
+
+def _rate_p(a: Row, b: Row) -> float:
+    both = [
+        (a["seeds"][s] is not None, b["seeds"][s] is not None)
+        for s in a["seeds"]
+        if s in b["seeds"]
+    ]
+    return mcnemar(both.count((True, False)), both.count((False, True)))
+
+
+def _time_p(a: Row, b: Row) -> float:
+    ends = [
+        [row["max_sequences"] if n is None else n for n in row["seeds"].values()] for row in (a, b)
+    ]
+    solved = [[n is not None for n in row["seeds"].values()] for row in (a, b)]
+    return log_rank(ends[0], ends[1], (solved[0], solved[1]))
+
+
+def _differences(pairs: Sequence[tuple[Row, Row]], words: str, test: Any, name: str) -> list[str]:
+    """A sentence a task and T in which cells differ, or that there are none."""
+    values = holm([test(a, b) for a, b in pairs])
+    better: dict[tuple[str, int, str], list[tuple[str, float]]] = {}
+    for (a, b), p in zip(pairs, values, strict=True):
+        if p < LEVEL:
+            first, second = sorted((a, b), key=lambda row: row["restricted_mean"])
+            if words.startswith("solved on"):
+                first, second = sorted((a, b), key=lambda row: -row["rate"])
+            key = first["task"], first["T"], first["cell"]
+            better.setdefault(key, []).append((second["cell"], p))
+    if not better:
+        return [f"No two cells differ by {name} (Holm's correction for {len(pairs)} pairs)."]
+    return [
+        f"{task}, T = {T}: {cell} is {words} {', '.join(other for other, _ in others)} "
+        f"({name}, {SIGNIFICANT.format(max(p for _, p in others), len(pairs))})."
+        for (task, T, cell), others in better.items()
+    ]
+
+
+def more_files(content: Mapping[str, Any]) -> dict[str, bytes]:
+    """What a search writes besides: the best settings of every cell."""
+    rows = content["rows"]
+    if "learning_rate" not in rows[0]:
+        return {}
+    return {TUNED_FILE: files.to_json({"cells": best_settings(rows)}).encode()}
+
+
+STUDY = Study(
+    name="cells",
+    title="Cells compared by one protocol",
+    help="Any cells on any tasks and lags: seeds solved, sequences, seconds, weights",
+    options=(*OPTIONS[:2], LENGTHS, *(o for o in WITH_LENGTHS if o is not LENGTHS), *OPTIONS[2:]),
+    cases=cases,
+    rows=rows,
+    columns=columns,
+    remarks=remarks,
+    notes=(
+        "One protocol for all cells: the task's sequences by seed (of the same batch size the "
+        "very same), mean squared error, Adam, a limit on the gradient's norm, tests of 2560 fresh "
+        "sequences on averaged weights, and the strict rule: at most 0.65 % wrong, by the task's "
+        "own rule, in two successive tests.",
+        f"lstm is ours, with the settings of robust, which were chosen on the {FIRST} "
+        f"task; the others have {PLAIN['hidden']} units (irnn 100), batches of "
+        f"{SHARED['batch_size']} and, where neither --search nor --tuned said otherwise, usual "
+        "settings that no one searched for. In that the comparison favours lstm.",
+        "mingru, minlstm, lru and attention have two layers, as their gates do not see the past.",
+        f"A trial has {BUDGET:,} sequences, or --max-sequences. Rates have exact (Clopper-Pearson) "
+        "95 % intervals; sequences are the median of the seeds solved, seconds of all, on one core "
+        "of a shared machine, testing included.",
+        "A cell of your own may be a PyTorch module class, a function that makes a module, or a "
+        "pair of JAX functions (docs/howto/cells.md).",
+    ),
+    figure="longlag.studies.figures:cells",
+    partial=True,
+    more_files=more_files,
+)

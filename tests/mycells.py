@@ -1,0 +1,62 @@
+"""Cells as a user would write them, good ones and bad ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+
+class Mine(nn.Module):
+    """A GRU that answers at every step."""
+
+    def __init__(self, D: int, K: int, size: int) -> None:
+        super().__init__()
+        self.cells = nn.GRU(D, size, batch_first=True)
+        self.read = nn.Linear(size, K)
+
+    def forward(self, inputs: Any, lengths: Any) -> Any:
+        return self.read(self.cells(inputs)[0])
+
+
+class AtTheEnd(Mine):
+    """The same, read at each sequence's last step."""
+
+    def forward(self, inputs: Any, lengths: Any) -> Any:
+        return super().forward(inputs, lengths)[range(len(lengths)), lengths - 1]
+
+
+class Mixes(Mine):
+    def forward(self, inputs: Any, lengths: Any) -> Any:
+        return super().forward(inputs - inputs.mean(0), lengths)
+
+
+class Pads(Mine):
+    def forward(self, inputs: Any, lengths: Any) -> Any:
+        return super().forward(inputs, lengths)[:, -1]
+
+
+class Remembers(Mine):
+    def __init__(self, D: int, K: int, size: int) -> None:
+        super().__init__(D, K, size)
+        self.norm = nn.BatchNorm1d(K)
+
+    def forward(self, inputs: Any, lengths: Any) -> Any:
+        return self.norm(super().forward(inputs, lengths).transpose(1, 2)).transpose(1, 2)
+
+
+class OtherArguments(Mine):
+    def __init__(self, width: int) -> None:
+        super().__init__(2, 1, width)
+
+
+class NaN(Mine):
+    def forward(self, inputs: Any, lengths: Any) -> Any:
+        return super().forward(inputs, lengths) * float("nan")
+
+
+def made(D: int, K: int, size: int) -> nn.Module:
+    return Mine(D, K, size)
+
+
+NOTHING = 3

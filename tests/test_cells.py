@@ -1,0 +1,168 @@
+"""The cells that come with longlag: each against an oracle, on every kind of task."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+import longlag
+import toys
+from longlag.learning.recipe import recipe
+from longlag.networks.registry import NETWORKS
+
+torch = pytest.importorskip("torch")
+
+from torch import nn  # noqa: E402
+
+from longlag.networks.cells import mingru, minlstm, scan  # noqa: E402
+from longlag.networks.cells.attention import Blocks, positions  # noqa: E402
+from longlag.networks.cells.lru import LRULayer  # noqa: E402
+from longlag.networks.torch import check_module  # noqa: E402
+
+CELLS = (
+    *("torch-lstm", "torch-gru", "torch-rnn", "torch-irnn", "chrono-lstm"),
+    *("mingru", "minlstm", "lru", "attention"),
+)
+
+
+def cell(name: str, task: Any, **settings: Any) -> Any:
+    """A module of a cell, in evaluation mode."""
+    torch.manual_seed(0)
+    return NETWORKS[name].with_settings(settings).built(task).eval()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_a_cell_answers_each_sequence_by_itself(name: str) -> None:
+    task = longlag.task("adding", min_length=20, max_length=24)
+    check_module(cell(name, task, hidden=6), task)
+
+
+@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize(("K", "answered", "symbols"), [(3, "every", True), (2, "last", False)])
+def test_a_cell_takes_any_kind_of_task(name: str, K: int, answered: Any, symbols: bool) -> None:
+    task = toys.toy(4, K, answered, symbols)(min_length=5, max_length=9)
+    made = dataclasses.replace(
+        recipe("robust", max_iterations=2, test_every=1, test_size=20, network=name, hidden=5),
+        task=task,
+    )
+    run = longlag.train(made, 0)
+    assert run.stopped_by == "max_iterations"
+    assert np.isfinite(run.score.mse)
+    network, batch = made.network, task.sample(6, np.random.default_rng(0))
+    model = network.of(network.start(task, np.random.default_rng(1)), task)
+    answers = model.predict(batch.inputs, batch.lengths)
+    assert answers.shape == batch.targets.shape
+    n = int(batch.lengths[0])
+    alone = model.predict(batch.inputs[:1, :n], batch.lengths[:1])
+    mine = answers[:1, :n] if answered == "every" else answers[:1]
+    np.testing.assert_allclose(alone, mine, rtol=1e-4, atol=1e-5)
+
+
+# -- recurrences in parallel are recurrences ------------------------------------------------------
+
+
+def test_a_scan_in_log_space_is_the_recurrence() -> None:
+    numbers = torch.Generator().manual_seed(0)
+    log_a, log_b = (torch.randn(3, 50, 4, generator=numbers).double() for _ in range(2))
+    log_a = -log_a.abs()
+    h, want = torch.zeros(3, 4).double(), []
+    for t in range(50):
+        h = log_a[:, t].exp() * h + log_b[:, t].exp()
+        want.append(h)
+    torch.testing.assert_close(scan.log_scan(log_a, log_b), torch.stack(want, dim=1))
+
+
+@pytest.mark.parametrize("T", [1, 2, 7, 64, 65])
+def test_doubling_is_the_recurrence(T: int) -> None:
+    numbers = torch.Generator().manual_seed(T)
+    a = torch.polar(torch.rand(4, generator=numbers), torch.randn(4, generator=numbers))
+    b = torch.randn(2, T, 4, dtype=torch.complex64, generator=numbers)
+    h, want = torch.zeros(2, 4, dtype=torch.complex64), []
+    for t in range(T):
+        h = a * h + b[:, t]
+        want.append(h)
+    torch.testing.assert_close(scan.constant_scan(a, b), torch.stack(want, dim=1))
+
+
+@pytest.mark.parametrize("T", [40, 1000])
+def test_mingru_is_its_equations(T: int) -> None:
+    torch.manual_seed(1)
+    layer, x = mingru.MinGRULayer(3, 5), torch.randn(2, T, 3)
+    h, want = torch.zeros(2, 5), []
+    for t in range(T):
+        z, candidate = torch.sigmoid(layer.gate(x[:, t])), layer.candidate(x[:, t])
+        g = torch.where(candidate >= 0, candidate + 0.5, torch.sigmoid(candidate))
+        h = (1 - z) * h + z * g
+        want.append(h)
+    torch.testing.assert_close(layer(x), torch.stack(want, dim=1), rtol=2e-3, atol=1e-4)
+
+
+def test_minlstm_is_its_equations() -> None:
+    torch.manual_seed(1)
+    layer, x = minlstm.MinLSTMLayer(3, 5), torch.randn(2, 40, 3)
+    h, want = torch.zeros(2, 5), []
+    for t in range(40):
+        f, i = torch.sigmoid(layer.forget(x[:, t])), torch.sigmoid(layer.input(x[:, t]))
+        candidate = layer.candidate(x[:, t])
+        g = torch.where(candidate >= 0, candidate + 0.5, torch.sigmoid(candidate))
+        h = f / (f + i) * h + i / (f + i) * g
+        want.append(h)
+    torch.testing.assert_close(layer(x), torch.stack(want, dim=1), rtol=1e-3, atol=1e-4)
+
+
+def test_the_linear_unit_is_a_dense_recurrence() -> None:
+    torch.manual_seed(2)
+    layer, u = LRULayer(4, 0.9, 0.999, math.pi / 10), torch.randn(2, 30, 4)
+    Lambda = layer.coefficients().detach().numpy()
+    assert ((np.abs(Lambda) >= 0.9 - 1e-6) & (np.abs(Lambda) <= 0.999 + 1e-6)).all()
+    assert (np.angle(Lambda) <= math.pi / 10 + 1e-6).all()
+    np.testing.assert_allclose(
+        layer.log_gamma.exp().detach() ** 2, 1 - np.abs(Lambda) ** 2, rtol=1e-3
+    )
+    A = np.diag(Lambda)
+    B = np.diag(layer.log_gamma.exp().detach().numpy()) @ (layer.B.detach().numpy() @ [1, 1j])
+    C, D = layer.C.detach().numpy() @ [1, 1j], layer.D.detach().numpy()
+    s, want = np.zeros((4, 2), complex), []
+    for t in range(30):
+        x = u[:, t].numpy().T
+        s = A @ s + B @ x
+        want.append(((C @ s).real + D[:, None] * x).T)
+    got = layer(u).detach().numpy()
+    np.testing.assert_allclose(got, np.stack(want, axis=1), rtol=1e-3, atol=1e-4)
+
+
+def test_attention_sees_no_later_step_and_tells_places_apart() -> None:
+    torch.manual_seed(3)
+    blocks, x = Blocks(2, 6, 2), torch.randn(1, 12, 2)
+    other = x.clone()
+    other[:, 7:] += 1
+    torch.testing.assert_close(blocks(x)[:, :7], blocks(other)[:, :7])
+    swapped = x[:, [1, 0, *range(2, 12)]]
+    assert (blocks(x)[:, -1] - blocks(swapped)[:, -1]).abs().max() > 1e-4
+    assert positions(5, 7).shape == (5, 7)
+
+
+# -- where cells start ----------------------------------------------------------------------------
+
+
+def test_chrono_biases_are_drawn_from_the_tasks_lags() -> None:
+    task, H = longlag.task("adding", min_length=100, max_length=100), 400
+    units = cell("chrono-lstm", task, hidden=H).units
+    assert isinstance(units, nn.LSTM)
+    *_, ours, other = units.all_weights[0]
+    i, f, *_ = (ours + other).detach().chunk(4)
+    torch.testing.assert_close(i, -f)
+    times = f.exp()
+    assert 1 <= times.min() < 10
+    assert 90 < times.max() <= 99
+    assert abs(float(times.mean()) - 50) < 8  # uniform on [1, 99], 400 draws
+
+
+def test_a_device_that_is_not_there_is_named() -> None:
+    made = recipe("robust", network="torch-gru", device="cuda:93", max_iterations=1)
+    with pytest.raises(ValueError, match="PyTorch has no device 'cuda:93' here"):
+        longlag.train(made, 0)

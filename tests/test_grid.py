@@ -1,0 +1,73 @@
+"""`longlag sweep FILE.toml`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fuzzing import inline_workers
+from longlag import cli
+from longlag.sweeps import grid
+
+TEXT = """
+seeds = 2
+first_seed = 5
+
+[settings]
+min_length = 12
+max_iterations = 2
+test_every = 1
+test_size = 10
+
+[grid]
+task = ["adding", "multiplication"]
+hidden = [2, 3, 4]
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    (tmp_path / "own.toml").write_text(TEXT)
+    return tmp_path / "own.toml"
+
+
+def test_every_combination_has_every_seed(file: Path) -> None:
+    trials = list(grid.read(file))
+    assert len(trials) == len(grid.read(file)) == 12
+    assert len({one.key for one in trials}) == 12
+    found = {(t.settings["task"], t.settings["hidden"], t.seed) for t in trials}
+    tasks = ("adding", "multiplication")
+    assert found == {(task, h, s) for task in tasks for h in (2, 3, 4) for s in (5, 6)}
+    assert {t.settings["max_length"] for t in trials} == {13}
+
+
+def test_the_command_goes_on_from_its_ledger(file: Path, capsys: Any) -> None:
+    with inline_workers():
+        for _ in range(2):
+            assert cli.main(["sweep", str(file), "--json"]) == 0
+            content = json.loads(capsys.readouterr().out)
+            assert content["file"] == str(file.with_suffix(".sqlite"))
+            assert [group["trials"] for group in content["groups"]] == [2] * 6
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("seed = 3", "unknown name 'seed'; did you mean 'seeds'"),
+        ("seeds = 0", "seeds must be"),
+        ("grid = 3", "grid must be a table, not 3"),
+        ("[grid]\nhidden = 3", "grid must give a list of values of hidden, not 3"),
+        ("[grid]\nhiden = [3]", "unknown setting 'hiden'; did you mean 'hidden'"),
+        ("[grid]\nhidden = [3]\n[settings]\nhidden = 2", "hidden stands in settings and in grid"),
+        ("recipe = ", "is no TOML file"),
+        ("engine = 'native'\n[grid]\nnetwork = ['gru']", "engine native has no"),
+    ],
+)
+def test_a_file_that_makes_no_sense_is_refused(tmp_path: Path, text: str, says: str) -> None:
+    (tmp_path / "own.toml").write_text(text)
+    with pytest.raises(ValueError, match=says) as caught:
+        grid.read(tmp_path / "own.toml")
+    assert "own.toml" in str(caught.value)

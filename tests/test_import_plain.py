@@ -1,0 +1,140 @@
+"""Plain LSTMs from elsewhere: they answer as they did there."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from longlag import cli
+from longlag.files import DamagedFile
+from longlag.interop import MissingExtra, plain
+from longlag.learning.recipe import recipe
+
+torch = pytest.importorskip("torch")
+
+from torch import nn  # noqa: E402
+
+SHORT = recipe("robust", task="adding", min_length=12)
+
+
+class Own(nn.Module):
+    """As anybody writes it; answers are read at the last step of all."""
+
+    def __init__(self, D: int = 2, H: int = 5, K: int = 1, **options: Any) -> None:
+        super().__init__()
+        self.rnn = nn.LSTM(D, H, batch_first=True, **options)
+        self.head = nn.Linear(H, K)
+
+    def forward(self, x: Any) -> Any:
+        return self.head(self.rnn(x)[0][:, -1])
+
+
+def module(**options: Any) -> Own:
+    torch.manual_seed(3)
+    return Own(**options)
+
+
+def check(path: Path, own: Own) -> None:
+    """The file's network gives the module's answers."""
+    run = plain.read(path, SHORT)
+    x = np.random.default_rng(0).random((6, 12, 2), np.float32)
+    want = own(torch.from_numpy(x)).detach().numpy()[:, 0]
+    np.testing.assert_allclose(run.network.predict(x), want, rtol=1e-5, atol=1e-6)
+    assert run.score.n == plain.SCORED
+
+
+def test_a_state_dict(tmp_path: Path) -> None:
+    own = module()
+    torch.save(own.state_dict(), tmp_path / "own.pt")
+    check(tmp_path / "own.pt", own)
+
+
+def test_a_state_dict_as_safetensors(tmp_path: Path) -> None:
+    save = pytest.importorskip("safetensors.torch").save_file
+    own = module(bias=False)
+    save(own.state_dict(), tmp_path / "own.safetensors")
+    check(tmp_path / "own.safetensors", own)
+
+
+def test_what_pytorch_exports_to_onnx(tmp_path: Path) -> None:
+    pytest.importorskip("onnx")
+    own, path = module(), tmp_path / "own.onnx"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # this exporter needs no further package
+        torch.onnx.export(own.eval(), (torch.rand(1, 12, 2),), str(path), dynamo=False)
+    check(path, own)
+
+
+def keras(own: Own) -> list[np.ndarray]:
+    """The arrays that Keras' get_weights() gives of the same network."""
+    p = {name: parameter.detach().numpy() for name, parameter in own.named_parameters()}
+    bias = p["rnn.bias_ih_l0"] + p["rnn.bias_hh_l0"]  # both have the order i, f, c, o
+    matrices = [p[name].T for name in ("rnn.weight_ih_l0", "rnn.weight_hh_l0")]
+    return [*matrices, bias, p["head.weight"].T, p["head.bias"]]
+
+
+def test_keras_arrays(tmp_path: Path) -> None:
+    own = module()
+    np.savez(tmp_path / "own.npz", *keras(own))
+    check(tmp_path / "own.npz", own)
+
+
+def test_keras_weights(tmp_path: Path) -> None:
+    h5py = pytest.importorskip("h5py")
+    own = module()
+    names = [f"layers/lstm/cell/vars/{k}" for k in range(3)]
+    names += [f"layers/dense/vars/{k}" for k in range(2)]
+    with h5py.File(tmp_path / "own.weights.h5", "w") as file:
+        for name, array in zip(names, keras(own), strict=True):
+            file[name] = array
+        file["layers/lstm/vars/seed"] = np.arange(2)
+        file["optimizer/vars/0"] = np.zeros(3)
+    check(tmp_path / "own.weights.h5", own)
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda: module(num_layers=2), "several layers, and our LSTM has one"),
+        (lambda: module(bidirectional=True), "a bidirectional layer"),
+        (lambda: module(proj_size=2), "a projection"),
+        (lambda: module(D=3), r"Wx has shape \(3, 20\), and task adding needs \(2, 20\)"),
+        (lambda: nn.ModuleList([nn.GRU(2, 5), nn.Linear(5, 1)]), "those of a GRU"),
+        (lambda: nn.ModuleList([module(), nn.Linear(5, 1)]), "one LSTM and one linear layer"),
+        (lambda: nn.Linear(2, 1), "one LSTM and one linear layer"),
+    ],
+)
+def test_what_cannot_be_expressed_is_refused_with_the_reason(
+    tmp_path: Path, make: Any, says: str
+) -> None:
+    torch.save(make().state_dict(), tmp_path / "own.pt")
+    with pytest.raises(DamagedFile, match=f"cannot be taken as an LSTM: .*{says}") as caught:
+        plain.read(tmp_path / "own.pt", SHORT)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_command_makes_a_run_that_is_judged_drawn_and_explored(
+    tmp_path: Path, capsys: Any
+) -> None:
+    torch.save(module().state_dict(), tmp_path / "own.pt")
+    run = str(tmp_path / "run")
+    words = ("import", str(tmp_path / "own.pt"), "--as", "lstm", "--task", "adding")
+    assert cli.main([*words, "--min-length", "12", "--out", run]) == 0
+    assert cli.main(["evaluate", run, "--n", "50"]) == 0
+    assert cli.main(["figures", run]) == 0
+    assert cli.main(["explore", run]) == 0
+    capsys.readouterr()
+    assert cli.main(["import", str(tmp_path / "own.pt"), "--task", "adding", "--out", run]) == 2
+    assert "--task and lengths go with --as lstm" in capsys.readouterr().err
+
+
+def test_keras_weights_without_h5py_name_it(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    (tmp_path / "own.weights.h5").write_bytes(b"\x89HDF\r\n")
+    with pytest.raises(MissingExtra, match="needs h5py, which is not installed: pip install h5py"):
+        plain.read(tmp_path / "own.weights.h5", SHORT)

@@ -1,0 +1,203 @@
+"""The study of cells: its grid, its table, and cells that will not do."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import longlag
+from fuzzing import inline_workers
+from longlag import cli
+from longlag.learning.recipe import recipe
+from longlag.sweeps.ledger import Ledger
+
+pytest.importorskip("torch")
+
+import mycells
+from longlag.studies import cells as study
+
+TINY: dict[str, Any] = {"quick": True, "trials": 2, "max_sequences": 64}
+
+
+@pytest.fixture(autouse=True)
+def _inline() -> Iterator[None]:
+    """Trials are carried out in this process."""
+    with inline_workers():
+        yield
+
+
+def request(**options: Any) -> Any:
+    return study.STUDY.request(options)
+
+
+def row(cell: str, seeds: dict[str, int | None], **more: Any) -> dict[str, Any]:
+    """A row of the study's, as `rows` makes it."""
+    solved = [n for n in seeds.values() if n is not None]
+    about = {"cell": cell, "task": "adding", "T": 100, "max_sequences": 1000, "diverged": 0}
+    mean = sum(1000 if n is None else n for n in seeds.values()) / len(seeds)
+    rates = {"solved": len(solved), "trials": len(seeds), "rate": len(solved) / len(seeds)}
+    return {**about, **rates, "restricted_mean": mean, "seeds": seeds, **more}
+
+
+# -- the grid -------------------------------------------------------------------------------------
+
+
+def test_all_cells_share_one_protocol() -> None:
+    cases = study.cases(request(task=["adding", "copy"], lengths=[20, 50]))
+    assert len(cases) == len(study.CELLS) * 4
+    assert not any(case.refused for case in cases)
+    settings = [case.made().settings() for case in cases]
+    for name in ("beta1", "beta2", "optimizer", "average_decay", "stop", "wrong_share"):
+        assert {one[name] for one in settings} == {recipe("robust").settings()[name]}
+    budgets = {one["max_iterations"] * one["batch_size"] for one in settings}
+    assert budgets == {study.BUDGET}
+    theirs = [s for s in settings if s["network"] != "lstm"]
+    assert len({(s["batch_size"], s["epsilon"], s["test_every"]) for s in theirs}) == 1
+    assert {(s["task"], s.get("min_length", s.get("lag"))) for s in settings} == {
+        *(("adding", 20), ("adding", 50), ("copy", 20), ("copy", 50))
+    }
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"cell": ["lstn"]}, r"cell must be one of lstm, .*did you mean 'lstm'"),
+        ({"cell": ["mine=mycells"]}, "or your own as name=module:Class, not 'mine=mycells'"),
+        ({"cell": ["gru", "gru=mycells:Mine"]}, "the name 'gru' twice"),
+        ({"task": ["addin"]}, "unknown task 'addin'"),
+        ({"task": ["adding"], "lengths": [2]}, "task adding cannot have T = 2"),
+        ({"tuned": "nowhere.json"}, "there is no nowhere.json"),
+        ({"cell": ["x=nowhere:X"]}, "Cell x is left out: network 'nowhere:X' cannot be had"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_before_any_work(
+    options: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(ValueError, match=says) as caught:
+        study.cases(request(**options))
+    assert "\n" not in str(caught.value)
+
+
+# -- the whole of it ------------------------------------------------------------------------------
+
+
+def test_the_command_goes_on_and_bad_cells_leave_the_others_alone(
+    tmp_path: Path, capsys: Any
+) -> None:
+    cells = {"lstm": "lstm", "mine": "mycells:Mine", "made": "mycells:made", "nan": "mycells:NaN"}
+    bad = {"mixes": "Mixes", "pads": "Pads", "other": "OtherArguments", "no": "NOTHING"}
+    bad |= {"remembers": "Remembers", "missing": "Missing"}
+    words = [f"{name}={where}" if ":" in where else name for name, where in cells.items()]
+    words += [f"{name}=mycells:{where}" for name, where in bad.items()]
+    command = [
+        *("study", "cells", "--cell", ",".join(words), "--task", "adding,copy", "--lengths", "12"),
+        *("--quick", "--max-sequences", "64", "--out", str(tmp_path / "out"), "--json"),
+    ]
+    assert cli.main(command) == 0
+    content = json.loads(capsys.readouterr().out)
+    assert [(r["cell"], r["task"]) for r in content["rows"]] == [
+        (cell, task) for task in ("adding", "copy") for cell in cells
+    ]
+    assert all(r["diverged"] == 2 * (r["cell"] == "nan") for r in content["rows"])
+    for name, says in {
+        "mixes": "mixes sequences",
+        "pads": "reads padding",
+        "other": r"must be made by OtherArguments\(D, K, size\)",
+        "no": "must be a network, a PyTorch module class",
+        "remembers": "it changes norm.running_mean while it is trained",
+        "missing": "has no attribute 'Missing'",
+    }.items():
+        (sentence,) = (s for s in content["refused"] if s.startswith(f"Cell {name} is left out"))
+        assert re.search(says, sentence), sentence
+    assert (tmp_path / "out" / "figure.png").stat().st_size > 10_000
+    page = (tmp_path / "out" / "table.md").read_text()
+    assert "nan: 4 of 4 trials diverged" in page
+    with Ledger.read(tmp_path / "out" / "ledger.sqlite") as ledger:
+        before = [(r["key"], r["ended"]) for r in ledger.rows()]
+    assert cli.main(command) == 0  # nothing is done again
+    assert json.loads(capsys.readouterr().out)["rows"] == content["rows"]
+    with Ledger.read(tmp_path / "out" / "ledger.sqlite") as ledger:
+        assert [(r["key"], r["ended"]) for r in ledger.rows()] == before
+
+
+def test_the_table_has_eighty_columns_at_most() -> None:
+    numbers = {"median": 96_000.0, "min": 96_000, "max": 96_000}
+    more = {"seconds": numbers, "sequences": numbers, "weights": 25_601, "interval": (0.12, 0.34)}
+    wide = row("torch-lstm", dict.fromkeys(map(str, range(30)), 96_000), **more)
+    result = longlag.studies.Result(
+        "cells",
+        {"out": "out", "rows": [wide]},
+        study.STUDY.table([{**wide, "task": "temporal-order", "T": 1000}]),
+        [],
+    )
+    assert max(map(len, str(result).splitlines())) <= 80
+
+
+def test_a_search_gives_every_cell_the_same_settings_and_its_best_are_used(tmp_path: Path) -> None:
+    options: dict[str, Any] = {**TINY, "cell": ["gru", "rnn"], "task": ["adding"], "lengths": [12]}
+    found = longlag.study("cells", search=True, **options, out=tmp_path / "search")
+    tried = {cell: [] for cell in ("gru", "rnn")}
+    for one in found.rows:
+        tried[one["cell"]].append((one["learning_rate"], one["clip"]))
+    assert tried["gru"] == tried["rnn"]
+    assert len(set(tried["gru"])) == len(study.RATES) * len(study.CLIPS)
+    tuned = tmp_path / "search" / study.TUNED_FILE
+    best = json.loads(tuned.read_text())["cells"]
+    assert set(best) == {"gru", "rnn"}
+    cases = study.cases(request(**options, tuned=str(tuned)))
+    for case in cases:
+        settings = case.made().settings()
+        assert {name: settings[name] for name in ("learning_rate", "clip")} == best[
+            case.about["cell"]
+        ]
+
+
+# -- Python ---------------------------------------------------------------------------------------
+
+
+def test_compare_takes_classes_and_names(tmp_path: Path) -> None:
+    found = longlag.compare(
+        {"gru": "gru", "mine": mycells.Mine, "end": mycells.AtTheEnd},
+        tasks=["adding"], lengths=[12], out=tmp_path, **TINY,
+    )  # fmt: skip
+    assert [one["cell"] for one in found.rows] == ["gru", "mine", "end"]
+    scores = [one["mse"] for one in found.rows]
+    assert scores[1] == scores[2]  # the same network, read by us and by itself
+    assert "<table" in found._repr_html_()  # type: ignore[attr-defined]
+
+
+def test_a_class_that_workers_cannot_import_is_named() -> None:
+    class Local(mycells.Mine):
+        pass
+
+    with pytest.raises(ValueError, match=r"cell mine \(.*Local\) cannot be imported by workers"):
+        longlag.compare({"mine": Local})
+
+
+# -- what differences mean ------------------------------------------------------------------------
+
+
+def test_remarks_name_the_cells_that_differ() -> None:
+    seeds = list(map(str, range(12)))
+    good = row("good", {s: 100 + int(s) for s in seeds})
+    slow = row("slow", {s: 600 + int(s) for s in seeds})
+    bad = row("bad", dict.fromkeys(seeds))
+    text = "\n".join(study.remarks([good, slow, bad]))
+    assert "good is solved on more seeds than bad (McNemar's exact test, p ≤ 0.0015" in text
+    assert "slow is solved on more seeds than bad" in text
+    assert "good is solved on more seeds than slow" not in text
+    assert "good is solved sooner than slow, bad (the log-rank test" in text
+    alike = study.remarks([good, {**good, "cell": "twin"}])
+    assert alike[0].startswith("No two cells differ by McNemar's exact test")
+
+
+def test_the_cell_of_the_manual_is_in_the_table(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).parent.parent / "docs" / "examples"))
+    mine = "own_cell:Leaky"
+    found = longlag.compare({"mine": mine}, lengths=[12], out=tmp_path, **TINY)
+    assert (found["refused"], len(found.rows)) == ([], 1)
