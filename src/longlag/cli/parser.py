@@ -228,7 +228,7 @@ def _files(root: Parser) -> None:
         "take a plain LSTM and its linear layer, from any program",
         shown="what `longlag export` wrote",
     )
-    import_.value("--task", str, "what such an LSTM is asked", shown="that of robust")
+    import_.value("--task", str, "the task of such an LSTM", shown="that of robust")
     for one in settings()["task"]:
         if one.name in ("min_length", "max_length"):
             import_.options([replace(one, shown="the task's own", part="options")])

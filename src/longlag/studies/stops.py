@@ -51,7 +51,7 @@ def study(
         options=(*first, *COMMON[len(first) :], *(settings[name] for name in reading)),
         remarks=remarks,
         lead=lambda content: (
-            f"{content['trials']} trials {_at_most(content)}; {in_words(content['reading'])}"
+            f"{content['trials']} trials, each {_at_most(content)}; {in_words(content['reading'])}"
         ),
         about=lambda outcomes: about(outcomes, reading),
         lines=lines,
@@ -64,8 +64,9 @@ def study(
 def _at_most(content: Mapping[str, Any]) -> str:
     budgets = [row["max_sequences"] for row in content["rows"]]
     low, high = min(budgets), max(budgets)
-    most = f"{low:,}" if low == high else f"{low:,} to {high:,}, by row,"
-    return f"of at most {most} sequences"
+    if low == high:
+        return f"of at most {low:,} sequences"
+    return f"of at most {low:,} to {high:,} sequences, depending on the row"
 
 
 def _options(part: Any) -> Iterator[Option]:
