@@ -198,7 +198,7 @@ def test_an_online_study_from_python(tmp_path: Path) -> None:
         "table8", trials=1, quick=True, max_sequences=512, error="halved", out=tmp_path
     )
     assert (result["max_sequences"], result["reading"]["error"]) == (512, "halved")
-    assert result.lead.startswith("1 trials of at most 512 sequences; error halved")
+    assert result.lead.startswith("1 trials, each of at most 512 sequences; error halved")
     assert (tmp_path / "table.md").exists()
 
 
