@@ -127,7 +127,7 @@ def test_an_interrupted_sweep_keeps_what_is_finished_and_leaves_no_workers(
     os.killpg(process.pid, number)  # as a terminal does
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (128 + number, "")
-    assert "interrupted; the same command goes on from" in err
+    assert "interrupted; the same command continues from" in err
     assert err.count("\n") == 1, err
     assert gone(workers)
     assert rows <= len(table(tmp_path / "ledger")) < 1000

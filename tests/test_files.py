@@ -87,15 +87,15 @@ FORGED = {
     "another file before": (zipped(("y.npy", X[1])) + zipped(X), "bytes that belong to none"),
     "a header that asks for more": (
         zipped(("x.npy", npy(np.arange(10), "(9000000000,)"))),
-        "not as much as its header says",
+        "another number of bytes than its header says",
     ),
     "a header that asks for less": (
         zipped(("x.npy", npy(np.arange(10), "(9,)"))),
-        "not as much as its header says",
+        "another number of bytes than its header says",
     ),
     "a header of a product beyond 64 bits": (
         zipped(("x.npy", npy(np.arange(10), f"({2**33}, {2**33})"))),
-        "not as much as its header says",
+        "another number of bytes than its header says",
     ),
     "objects": (zipped(("x.npy", OBJECTS)), "holds objects"),
     "another version": (zipped(("x.npy", b"\x93NUMPY\x03\x00" + X[1][8:])), "version"),

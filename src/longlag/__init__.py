@@ -50,7 +50,7 @@ notebook.attach()
 
 
 def __getattr__(name: str) -> Any:
-    """PyTorch's part, imported when it is asked for: `torch` and `train_torch`.
+    """PyTorch's part, imported on first use: `torch` and `train_torch`.
 
     Raises:
         ImportError: PyTorch is not installed.

@@ -138,7 +138,7 @@ def _array(name: str, content: bytes) -> np.ndarray:
     if dtype.hasobject:
         raise ValueError(f"{name} holds objects")
     if math.prod(shape) * dtype.itemsize != len(content) - stream.tell():
-        raise ValueError(f"{name} holds not as much as its header says")
+        raise ValueError(f"{name} holds another number of bytes than its header says")
     stream.seek(0)
     return np.lib.format.read_array(stream, allow_pickle=False)
 

@@ -46,7 +46,7 @@ def evaluate(
         run: a run, or its directory.
         n: sequences.
         seed: 0 .. 2**63 - 1.
-        task: what is asked, as in `judge`; the recipe's own where not given.
+        task: as in `judge`; the recipe's own where not given.
         engine, threads: as in `longlag.train`.
         observe: called with the number of sequences answered, now and then.
 
@@ -84,7 +84,7 @@ def judge(
         predict: a callable that takes inputs (B, T, 2) float32, with zeros after the end of a
             sequence, and lengths (B,) int64, and gives B numbers; or a PyTorch module of that
             kind (`longlag.torch` says what its `forward` takes), judged in evaluation mode.
-        task: what is asked: a task, a recipe or its name, a run or its directory; that of the
+        task: a task, a recipe or its name, a run or its directory; that of the
             recipe `robust` where not given.
         n: sequences; with the task and the seed, it determines every one of them.
         seed: 0 .. 2**63 - 1.

@@ -61,7 +61,7 @@ border-bottom:1px solid rgba(128,128,128,.18)}
 def attach() -> None:
     """Lets notebooks show scores, runs and results as cards."""
     for kind, card in ((Score, score), (Run, run), (Result, result)):
-        setattr(kind, "_repr_html_", card)  # noqa: B010  # types below know nothing of notebooks
+        setattr(kind, "_repr_html_", card)  # noqa: B010  # types below are independent of notebooks
 
 
 def score(judged: Score) -> str:

@@ -3,7 +3,7 @@
 A field made by `setting` is a setting: the command line has a flag of its name, and it is checked
 against its type and range on construction. An `Option` says the same of what is no part's: a flag
 of a command, an argument of a call. A registry holds parts, or other things that have a name; an
-entry may also be a `module:Class` of the user's, which is imported when it is asked for.
+entry may also be a `module:Class` of the user's, which is imported when it is used.
 """
 
 from __future__ import annotations
@@ -184,7 +184,7 @@ class Registry(Mapping[str, P], Generic[P]):
         return part
 
     def later(self, name: str, where: str) -> None:
-        """Adds a part `module:Class`, imported when it is asked for: it takes time or an extra."""
+        """Adds a part `module:Class`, imported when it is used, since it takes time or an extra."""
         self._parts.setdefault(name, where)
 
     def __getitem__(self, name: str) -> P:

@@ -259,7 +259,11 @@ def _study(group: Parser, name: str) -> None:
     """The command of a study: what it declares, and --json."""
     study = STUDIES[name]
     options = {one.name for one in study.options}
-    goes_on = ". Stopped and started again it goes on." if "ledger" in options else "."
+    goes_on = (
+        ". A study that was stopped continues when it is started again."
+        if "ledger" in options
+        else "."
+    )
     example = f"longlag study {name}"
     more = [f"{example} --trials 50 --workers 4"] if "trials" in options else []
     command = _command(
@@ -282,7 +286,7 @@ def _ledgers(root: Parser) -> None:
         "sweep",
         "ledger_commands:sweep",
         "Carry out a grid over any settings and seeds that a TOML file describes. Stopped and "
-        "started again it goes on.",
+        "started again it continues.",
         ("longlag sweep rates.toml --workers 4",),
     )
     sweep.place("file", "a TOML file: recipe, seeds, and the tables settings and grid")

@@ -132,7 +132,7 @@ def import_(args: Namespace) -> int:
     if vars(args)["as"]:
         run = plain.read(args.file, recipe("robust", **asked))
     elif asked:
-        raise ValueError("the file says what was asked: --task and lengths go with --as lstm")
+        raise ValueError("the file names its task: --task and lengths need --as lstm")
     else:
         run = interop.read(args.file)
     replaces = (args.out / runs.HISTORY).exists()

@@ -50,7 +50,7 @@ def chosen_iterations(run: Run, n_frames: int) -> list[int]:
     missed, nor a long plateau shown at length; by iterations alone where nothing was learned.
 
     Raises:
-        ValueError: fewer than two frames asked for.
+        ValueError: fewer than two frames.
     """
     iterations = sorted(run.snapshots)
     if len(iterations) <= n_frames:

@@ -21,7 +21,7 @@ NUMBERED = 8  # and whose shares stand in the table
 def draw(run: Run) -> Figure:
     """Left, which output was most active for which class; right, where answers are right.
 
-    At the right stands the largest error of every sequence, by its class, where the last step is
+    At the right is the largest error of every sequence, by its class, where the last step is
     answered; where every one is, the share of sequences that are answered rightly at each step.
     """
     task, rng = run.recipe.task.tested, examples.stream(run, "scatter")

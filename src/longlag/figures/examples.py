@@ -48,7 +48,7 @@ def five_sequences(run: Run) -> list[Sequence]:
 
 
 def one_sequence(run: Run, length: int | None = None) -> Sequence:
-    """The first of its stream that shows well what is asked for."""
+    """The first sequence of its stream that is a good example of the task."""
     task, rng = shown_task(run.recipe, length), stream(run, "example")
     while True:
         sequence = task.sequence(rng)

@@ -42,7 +42,7 @@ class Series:
 def draw(series: Sequence[Series], title: str) -> Figure:
     """Seeds as dots, medians joined; below, rates with exact intervals, a row a recipe.
 
-    Every mark stands at its own T: what would hide another has a row, or a look, of its own.
+    Every mark is drawn at its exact T; recipes that would overlap differ in row or in style.
     """
     rates = ROW * len(series)
     height = 0.95 + COUNTS + 0.85 + rates + 0.55

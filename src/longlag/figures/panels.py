@@ -55,7 +55,7 @@ def sequence(ax: Axes, shown: Drawing, steps: int) -> None:
 
 
 def _tops(ax: Axes, at: np.ndarray, top: float, colour: str, letters: Mapping[int, str]) -> None:
-    """What stands above steps of note: their letters, or triangles."""
+    """Letters or triangles above the marked steps."""
     named = [p for p in at.tolist() if p in letters]
     for p in named:
         look = {"ha": "center", "va": "center", "color": colour, "size": style.SMALL}

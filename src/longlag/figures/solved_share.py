@@ -55,7 +55,7 @@ def draw(curves: Sequence[Curve], title: str, budget: int, subtitle: str) -> Fig
     for k, curve in enumerate(curves):
         # Where curves coincide, none hides another.
         width = 1.6 + (1.6 if len(curves) <= 3 else 0.5) * (len(curves) - 1 - k)
-        last = min(budget, end) if curve.restricted else end  # nobody looked further
+        last = min(budget, end) if curve.restricted else end  # the budget ended there
         dashes = DASHES[k // len(COLOURS) % len(DASHES)]
         _curve(
             ax,

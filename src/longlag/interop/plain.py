@@ -50,7 +50,7 @@ def read(path: str | os.PathLike[str], recipe: Recipe) -> Run:
     """The network in a file as a run that was trained elsewhere.
 
     Args:
-        recipe: what it is asked, and by which rules; it has as many cells as the file.
+        recipe: its task and rules; it has as many cells as the file.
 
     Raises:
         ValueError: there is no such file, or its network cannot be expressed.

@@ -4,7 +4,7 @@ The same operations as in `networks/lstm1997.py` (output reads the current step'
 (nested) lists of plain numbers or of traced scalars.
 
 - `traces_step`: the paper's algorithm, local in time. Every cell carries ds/dw of its own weights
-  from step to step; nothing of a step is kept when it is over.
+  from step to step; values of earlier steps are not kept.
 - `sums_step`: the same gradient as a sum over steps at the end, back along the sequence: fewer
   operations, but every step's values are kept.
 """

@@ -1,4 +1,4 @@
-"""checkpoint.npz: the whole state of a training, from which it goes on to the same bits."""
+"""checkpoint.npz: the whole state of a training, from which it continues, with the same bits."""
 
 from __future__ import annotations
 

@@ -124,7 +124,7 @@ def _number(value: Any) -> float:
     if value is None:
         return math.nan
     if not isinstance(value, (int, float)) or isinstance(value, bool):
-        raise ValueError(f"{value!r} stands where a number should be")
+        raise ValueError(f"{value!r} is not a number")
     if abs(value) > LARGEST_NUMBER:
         raise ValueError(f"{value:g} is beyond any error of float32 numbers")
     return float(value)

@@ -47,7 +47,7 @@ class Study:
 
     `longlag study NAME`, its flags and its help are made from this, and so is `longlag.study`.
 
-    name: by which it is asked for
+    name: of the study, as users type it
     title: of its page and its figure
     help: what it asks, in one sentence
     options: of the command and the call
@@ -86,7 +86,7 @@ class Study:
     function: str = FRAME
 
     def request(self, given: Mapping[str, Any], command: str = "") -> Request:
-        """What is asked for, checked: None, or no value, leaves an option open.
+        """The request, checked: None, or no value, leaves an option open.
 
         Raises:
             ValueError: an unknown option (the nearest is suggested), a value that is not allowed,
@@ -146,7 +146,7 @@ class Request:
         return self.out or Path("study") / "_".join(parts)
 
     def iterations(self, batch: int, most: int) -> int:
-        """Iterations at most: so many, or what makes up the sequences that were asked for."""
+        """Iterations at most: so many, or as many as --max-sequences makes."""
         return most if self.max_sequences is None else max(1, self.max_sequences // batch)
 
 

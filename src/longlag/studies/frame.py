@@ -1,4 +1,4 @@
-"""What carries a study out: its trials, the ledger it goes on from, the files it writes.
+"""Carries a study out: its trials, its ledger, and the files it writes.
 
 The output directory holds
 
@@ -6,7 +6,7 @@ The output directory holds
     table.md         the table, with command, versions, machine and date
     figure.png       its picture; solved.png of tables 7 and 8
 
-and, unless another place is named, ledger.sqlite, from which an interrupted study goes on, and
+and, unless another place is named, ledger.sqlite, from which an interrupted study is continued, and
 thanks to which a study of more trials does not do again what is done.
 """
 
@@ -108,7 +108,7 @@ def gather(
 
 
 def seeds(request: Request, trials: int) -> range:
-    """As many as were asked for, or so many.
+    """The number that the user gave, or the default.
 
     Raises:
         ValueError: the last one is out of range.

@@ -69,7 +69,7 @@ def cases(request: Request) -> list[Case]:
 
 
 def columns(rows: Sequence[Row]) -> Columns:
-    """A head says how many fresh sequences there were."""
+    """A column head with the number of fresh sequences."""
     further = max((row["fresh"]["of"] for row in rows if row["fresh"]), default=FRESH)
     return {
         "recipe": lambda row: row["recipe"],
@@ -129,7 +129,7 @@ def _case(request: Request, name: str, T: int, trials: int) -> Case:
 
 
 def _torch_case(request: Request, name: str, T: int, trials: int) -> Case:
-    """A network of PyTorch's; its initial weights are its own, whatever the recipe says."""
+    """A network of PyTorch's; its initial weights are PyTorch's own, not the recipe's."""
     batch = TORCH[name]["batch_size"]
     changes: dict[str, Any] = {
         **{"network": TORCH_NETWORKS[name], "min_length": T, **TORCH[name]},

@@ -1,7 +1,7 @@
 """All tables of the paper's experiments: each as its own study, and one page at the end.
 
 Each table has a directory of its own in the output directory, with the files of its study, and all
-of them one ledger, from which what was interrupted goes on. README.md has every row beside the
+of them one ledger, from which an interrupted study is continued. README.md has every row beside the
 paper's mean: green where that lies among 95 % of the means of as many trials as the paper's.
 """
 

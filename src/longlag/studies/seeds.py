@@ -96,10 +96,10 @@ STUDY = Study(
     remarks=remarks,
     notes=(
         "catalog is the described system: lengths 2T/3 to T, tested at T, 6000 batches of 32 at "
-        "most; here it goes on past its own stop (MSE < 0.030) so that the stricter rules can be "
-        "judged. Its sigmoid output answers 1/2 to everything at first; catalog from 1/4 differs "
-        "in its output bias alone, −log 3, with which it answers 1/4, the mean of the targets. "
-        "robust has the paper's rules, lengths T to 1.1 T.",
+        "most; here it continues past its own stop (MSE < 0.030) so that the stricter rules can be "
+        "judged. Its sigmoid output answers 1/2 to every sequence at first; catalog from 1/4 "
+        "differs in its output bias alone, −log 3, with which it answers 1/4, the mean of the "
+        "targets. robust has the paper's rules, lengths T to 1.1 T.",
         "n_seq = 140 and 13: at most 7 % and 0.65 % of 2560 fresh answers off by more than 0.04, "
         "on two successive, independent test sets. The last rule is for the final weights, on "
         "sequences that took no part in stopping.",

@@ -96,7 +96,7 @@ def case(request: Request, of: str, T: int, published: Sequence[Row], quick: int
 
 
 def asked(request: Request, reading: Sequence[str] = READING) -> dict[str, Any]:
-    """What the user says of a reading, and of the budget."""
+    """The reading and the budget that the user gave."""
     given = {name: request.options[name] for name in (*reading, "max_sequences")}
     return {name: value for name, value in given.items() if value is not None}
 
@@ -198,8 +198,8 @@ def lines(outcome: Outcome) -> Iterator[Row]:
 
 NOTES = (
     "Wrong predictions and errors are on fresh sequences, with the weights of the stop; the "
-    "paper's column of squared errors stands under its own name, in quotation marks. Means have "
-    "95 % bootstrap intervals.",
+    "paper's column of squared errors is printed under its own name, in quotation marks. Means "
+    "have 95 % bootstrap intervals.",
 )
 
 

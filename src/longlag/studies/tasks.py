@@ -34,7 +34,7 @@ THREE = {"task": "two-sequence"}
 ORDER = {"task": "temporal-order"}
 T_1000 = {"min_length": 1000}
 
-# Experiment, what is asked for, settings of the task, criterion, and the paper's sequences.
+# Experiment, name, settings of the task, criterion, and the paper's sequences.
 ROWS: tuple[tuple[str, str, Settings, Settings, int | None], ...] = (
     ("1", "embedded Reber grammar", REBER, ALL_OF_256, 8_440),
     ("2a", "noise-free long lag, p = 100", TWO_A, ALL_OF_10000, 5_040),

@@ -178,7 +178,7 @@ class Crew:
         if self._no_answer.is_due(now):
             yield (
                 f"no answer from {self.who} for {self._no_answer.seconds(now)}: the sweep waits; "
-                "Ctrl-C ends it, and the same command goes on from there"
+                "Ctrl-C ends it, and the same command continues from there"
             )
         for worker in self.workers.values():
             if said := worker.trouble(now):
@@ -191,7 +191,7 @@ class Crew:
             return f"{self.who}: none is at work, and the sweep waits for one to start again"
         return (
             f"{self.who} has no worker that can be given trials: start one with `{self.start}`; "
-            "the sweep goes on by itself when it comes"
+            "the sweep continues when one connects"
         )
 
 

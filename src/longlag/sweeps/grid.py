@@ -84,7 +84,7 @@ def _grid(content: Mapping[str, Any]) -> Grid:
             shown = checks.shown(values)
             raise ValueError(f"grid must give a list of values of {setting}, not {shown}")
     if twice := set(fixed) & set(grid):
-        raise ValueError(f"{min(twice)} stands in settings and in grid: give it in one of them")
+        raise ValueError(f"{min(twice)} is in settings and in grid: give it in one of them")
     made = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
     combinations = tuple({**fixed, **one} for one in made)
     engine = checks.text("engine", content.get("engine", "auto"))

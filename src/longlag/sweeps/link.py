@@ -1,4 +1,4 @@
-"""A Dask client in a thread of its own, for which nobody waits longer than they choose to.
+"""A Dask client in its own thread, so that no caller waits longer than it chooses to.
 
 Whatever the other side does, a socket that never answers or a scheduler that is frozen, the sweep
 still looks at signals and at the clock: it asks without waiting, and hears of answers as events.
@@ -73,13 +73,13 @@ class WorkersGone(OSError):
 
     def __init__(self, who: str, what: str) -> None:
         words = (
-            f"{what}; what was finished is in the ledger, and the same command goes on from there"
+            f"{what}; what was finished is in the ledger, and the same command continues from there"
         )
         super().__init__(errno.ECONNRESET, words, who)
 
 
 class Link:
-    """The thread and what it is asked to do; no method waits but `heard` and `close`.
+    """The thread and its requests; no method waits but `heard` and `close`.
 
     Args:
         opening: of the cluster.

@@ -2,7 +2,7 @@
 
 The coordinator hands out trials, takes rows back and is alone in writing them down; it holds no
 more of them than are on their way, whatever the length of the sweep. Whatever happens to it, the
-same sweep started again goes on from the ledger: trials that have a result are skipped.
+same sweep started again continues from the ledger: trials that have a result are skipped.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ QUIET_TRIALS = 3  # as many times as long as a result took so far: then the pace
 
 @dataclass
 class Progress:
-    """How far a sweep is: trials asked for, skipped, with a result, failed; seconds so far.
+    """How far a sweep is: trials in all, skipped, with a result, failed; seconds so far.
 
     unfinished: by key, the sequences that trials in slices have learned so far; latest: when the
     last result came; notes: what is waited for and what has become of workers, a sentence each.
@@ -115,7 +115,7 @@ def run(
                     break
         observe(progress)
     if interrupted():
-        raise Ended(interrupted(), f"the same command goes on from {ledger.path}")
+        raise Ended(interrupted(), f"the same command continues from {ledger.path}")
     return progress
 
 

@@ -27,7 +27,7 @@ from longlag.settings import imported
 from longlag.tasks.score import Score
 from longlag.version import CODE_VERSION, REVISION, __version__
 
-UNFINISHED = "unfinished"  # saved in mid-trial: it goes on from its state
+UNFINISHED = "unfinished"  # saved in mid-trial: it continues from its state
 TRAIN = "longlag.sweeps.trial:train"
 EMPTY: dict[str, Any] = {
     **{"score": None, "fresh": None, "sequences": None, "seconds": None, "curve": None},

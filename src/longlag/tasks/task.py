@@ -8,7 +8,7 @@ Dimension legend, used in the whole package:
     P  parameters
 
 A task with `symbols` gives a whole number a step, of D that there are; others give D real numbers.
-An answer is asked for at the last step of a sequence, or at every one. Where K is 1 it has no axis
+The network answers at the last step of a sequence, or at every one. Where K is 1 it has no axis
 of its own: answers are then (B,) or (B, T).
 """
 
@@ -42,9 +42,9 @@ class Batch(_Arrays):
     Attributes:
         inputs: (B, T, D) float32, or symbols (B, T) int64; zeros after the end of a sequence.
         lengths: (B,) int64.
-        targets: (B, K) float32, or (B, T, K) where answers are asked for at every step.
+        targets: (B, K) float32, or (B, T, K) where the network answers at every step.
         truth: what an answer is judged by, where it is not the targets; its meaning is the task's.
-        counted: (B, T) bool, where answers are asked for at every step and only some of them
+        counted: (B, T) bool, where the network answers at every step and only some answers
             count; False after the end of a sequence.
     """
 
@@ -120,7 +120,7 @@ class Task(Part, ABC):
         inputs: D.
         outputs: K.
         symbols: whether a step's input is one of D symbols rather than D numbers.
-        answered: whether an answer is asked for at the `last` step or at `every` one.
+        answered: whether the network answers at the `last` step or at `every` one.
         tolerance: errors above it are wrong.
         telling_step: the step whose answer tells most of what is remembered, where every one is
             answered, counted from the last: 0 is the last.
@@ -301,7 +301,7 @@ class Task(Part, ABC):
         return batch.targets
 
     def judged(self, batch: Batch) -> np.ndarray:
-        """At which steps the answers must be right, (B, T), where all are asked for."""
+        """Steps whose answers must be right, (B, T), of a task with answers at every step."""
         return counted_steps(batch)
 
     def _errors(self, answers: np.ndarray, batch: Batch) -> np.ndarray:
@@ -379,7 +379,7 @@ class Task(Part, ABC):
         return 0.0
 
     def is_telling(self, sequence: Any) -> bool:
-        """Whether a sequence shows well what is asked for."""
+        """Whether a sequence is a good example of the task."""
         return True
 
     @property

@@ -3,7 +3,7 @@
 Experiments 3a, 3b and 3c of Hochreiter & Schmidhuber 1997 (section 5.3, tables 4 to 6), after
 Bengio, Simard & Frasconi 1994. A sequence has length L, uniform in {T, ..., 1.1 T}, and one real
 input. It is of class 1 or 2, each with probability 1/2. Its first N elements are 1.0 in class 1
-and -1.0 in class 2; all others are Gaussian, of mean 0 and variance 0.2. The answer is asked for
+and -1.0 in class 2; all others are Gaussian, of mean 0 and variance 0.2. The network answers
 at the last step.
 
     a   the target is 1.0 in class 1 and 0.0 in class 2

@@ -85,7 +85,7 @@ class ExclusiveOr(Task):
         return 1 / 2
 
     def correct(self, answers: np.ndarray, batch: Batch) -> np.ndarray:
-        """Whether the error is below 1/2: an answer of 1/2 says nothing."""
+        """Whether the error is below 1/2: an answer of 1/2 is wrong."""
         return self._errors(answers, batch) < self.tolerance
 
     @property

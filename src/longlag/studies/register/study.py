@@ -10,7 +10,7 @@ directory holds
     readout.csv      readout against the step
     *.png            five figures
 
-and, unless another place is named, ledger.sqlite, from which an interrupted study goes on.
+and, unless another place is named, ledger.sqlite, from which an interrupted study is continued.
 """
 
 from __future__ import annotations
