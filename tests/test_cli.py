@@ -443,7 +443,10 @@ def test_version(capsys) -> None:
         (["--json", "train"], "--json belongs behind the command: longlag COMMAND --json"),
         (["study"], "a study is missing: give one of table1, table2, table3"),
         (["study", "sed"], "unknown study 'sed'; did you mean 'seeds'?"),
-        (["study", "xyz"], "table7, table8, seeds, forget-gate, lag, tasks, register, movement"),
+        (
+            ["study", "xyz"],
+            "table7, table8, seeds, forget-gate, lag, tasks, cells, register, movement",
+        ),
         (["study", "--trials", "3", "lag"], "--trials belongs behind the study: longlag study"),
         (["ledger", "shw"], "unknown ledger command 'shw'; did you mean 'show'?"),
         (["train", "--sed", "3"], "train has no flag --sed; did you mean --seed?"),

@@ -444,7 +444,7 @@ def test_without_jax_a_sentence_says_what_to_install() -> None:
         "except ValueError as error:\n    print(error)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    says = "longlag.jax needs JAX: pip install 'longlag[jax]'"
+    says = "cells in JAX need JAX: pip install 'longlag[jax]'"
     assert done.stdout == f"network 'mine:PAIR' cannot be had: {says}\n"
 
 

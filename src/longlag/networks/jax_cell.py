@@ -24,7 +24,7 @@ try:
     import jax  # pyright: ignore[reportMissingImports]  # an extra
     import jax.numpy as jnp  # pyright: ignore[reportMissingImports]
 except ImportError as _missing:
-    raise ImportError("longlag.jax needs JAX: pip install 'longlag[jax]'") from _missing
+    raise ImportError("cells in JAX need JAX: pip install 'longlag[jax]'") from _missing
 
 from longlag import checks
 from longlag.networks.checking import check_answers, check_form
