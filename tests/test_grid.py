@@ -61,7 +61,7 @@ def test_the_command_goes_on_from_its_ledger(file: Path, capsys: Any) -> None:
         ("grid = 3", "grid must be a table, not 3"),
         ("[grid]\nhidden = 3", "grid must give a list of values of hidden, not 3"),
         ("[grid]\nhiden = [3]", "unknown setting 'hiden'; did you mean 'hidden'"),
-        ("[grid]\nhidden = [3]\n[settings]\nhidden = 2", "hidden stands in settings and in grid"),
+        ("[grid]\nhidden = [3]\n[settings]\nhidden = 2", "hidden is in settings and in grid"),
         ("recipe = ", "is no TOML file"),
         ("engine = 'native'\n[grid]\nnetwork = ['gru']", "engine native has no"),
     ],

@@ -130,7 +130,7 @@ def test_the_command_makes_a_run_that_is_judged_drawn_and_explored(
     assert cli.main(["explore", run]) == 0
     capsys.readouterr()
     assert cli.main(["import", str(tmp_path / "own.pt"), "--task", "adding", "--out", run]) == 2
-    assert "--task and lengths go with --as lstm" in capsys.readouterr().err
+    assert "--task and lengths need --as lstm" in capsys.readouterr().err
 
 
 def test_keras_weights_without_h5py_name_it(tmp_path: Path, monkeypatch: Any) -> None:

@@ -77,7 +77,7 @@ def test_our_adam_is_optax_adam() -> None:
 
     rng = np.random.default_rng(0)
     ours = rng.normal(size=7).astype(np.float32)
-    theirs = jax.numpy.asarray(ours)
+    theirs = jax.numpy.array(ours)  # a copy: ours is updated in place
     mine, other = Adam(7, epsilon=1e-8), optax.adam(0.01)
     state = other.init(theirs)
     for _ in range(20):

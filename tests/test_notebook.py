@@ -264,7 +264,8 @@ def shown(notebook: Any) -> list[tuple[str, str]]:
 def plain(notebook: Any) -> list[str]:
     """The texts, as any version of numpy prints them."""
     texts = [text for kind, text in shown(notebook) if kind == "text/plain"]
-    return [re.sub(r"np\.float(?:32|64)\((.*?)\)", r"\1", text) for text in texts]
+    bare = (re.sub(r"np\.float(?:32|64)\((.*?)\)", r"\1", text) for text in texts)
+    return [" ".join(text.split()) for text in bare]
 
 
 def test_the_tutorial_names_no_machine() -> None:

@@ -91,7 +91,9 @@ def _run(plain: Plain, recipe: Recipe) -> Run:
         if not np.all(np.isfinite(array)):
             raise ValueError(f"its {name} holds numbers that are not finite")
     network = made.network_of(flatten(plain).astype(np.float32))
-    score = on_fresh(network.predict, task.tested, SCORED, 0)
+    score = on_fresh(
+        lambda inputs, lengths: network.predict(np.asarray(inputs), lengths), task.tested, SCORED, 0
+    )
     return Run(
         recipe=made,
         seed=0,
