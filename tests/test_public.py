@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -385,3 +386,11 @@ def test_a_value_in_a_message_is_short_and_on_one_line() -> None:
         assert len(said) < 300
     assert checks.shown("a  b\n") == "'a  b\\n'"
     assert checks.shown(np.zeros((2, 2))) == "array([[0., 0.], [0., 0.]])"
+
+
+def test_the_version_is_the_same_wherever_it_stands() -> None:
+    root = Path(__file__).parent.parent
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    assert project["version"] == longlag.__version__
+    cited = root / "CITATION.cff"
+    assert not cited.exists() or f"\nversion: {longlag.__version__}\n" in cited.read_text()
