@@ -135,5 +135,6 @@ def test_a_run_of_any_task_is_drawn_judged_and_written_out(
     one, other = json.loads(runs("compare", "run", "again", "--n", "20", "--json"))["rows"]
     assert one["score"] == other["score"]
     assert main(["explore", "run"]) == 2
-    says = f"longlag: the page cannot show task {made.name}: it knows multiplication and adding\n"
+    says = f"longlag: the page cannot show task {made.name}: it knows multiplication, "
+    says += "adding and temporal-order\n"
     assert capsys.readouterr().err == says

@@ -82,9 +82,13 @@ def compare(
         ValueError: a cell, task or option that is not allowed, or a class that workers cannot
             import.
     """
+    if isinstance(cells, str) or not isinstance(cells, (Mapping, Sequence)) or not cells:
+        raise ValueError(
+            f"cells must be names of cells, or cells by name, not {checks.shown(cells)}"
+        )
     named = cells if isinstance(cells, Mapping) else {str(name): str(name) for name in cells}
     words = [f"{name}={_place(name, cell)}" for name, cell in named.items()]
-    return study("cells", cell=words, task=tasks, lengths=list(lengths), trials=trials, **options)
+    return study("cells", cell=words, task=tasks, lengths=lengths, trials=trials, **options)
 
 
 def _place(name: str, cell: Any) -> str:
