@@ -58,7 +58,7 @@ def same_as_undisturbed(place: Path, count: int) -> None:
 
 @pytest.mark.survives(
     "a scheduler that is killed and started again at once",
-    "one sentence; the same command goes on with it to the same table",
+    "one sentence; the same command continues with it to the same table",
 )
 def test_a_scheduler_that_restarts(tmp_path: Path, start: Starter, scheduler) -> None:
     address, process = scheduler

@@ -103,7 +103,8 @@ class Sweep:
         workers = workers_of(self.process.pid)
         self.process.send_signal(signal.SIGINT)
         assert self.end() == (130, "")
-        assert self.said().splitlines()[-1].startswith("sweep: interrupted; the same command goes")
+        last = self.said().splitlines()[-1]
+        assert last.startswith("sweep: interrupted; the same command continues")
         assert gone(workers)
 
 

@@ -275,7 +275,7 @@ def test_ctrl_c_and_once_more_gives_the_same_table(
     monkeypatch.setattr(executor, "perform_slice", interrupted)
     status, out, err = call(capsys, *words, tmp_path / "cut")
     assert (status, out) == (130, "")
-    assert "the same command goes on" in err
+    assert "the same command continues" in err
     assert len(slices) < once + 6
     assert not (tmp_path / "cut" / "trials.csv").exists()
     assert call(capsys, *words, tmp_path / "cut")[0] == 0
