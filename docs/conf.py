@@ -46,7 +46,7 @@ autodoc_typehints = "signature"
 autodoc_default_options = {"members": True}
 autodoc_mock_imports = [
     name
-    for name in ("distributed", "onnx", "onnxruntime", "safetensors", "torch")
+    for name in ("distributed", "jax", "onnx", "onnxruntime", "safetensors", "torch")
     if not find_spec(name)
 ]
 python_maximum_signature_line_length = 88
