@@ -15,7 +15,7 @@ import longlag
 from longlag.kernel import load_kernel
 from longlag.learning.engine import choose
 from longlag.learning.recipe import PARTS, RECIPES, Recipe, recipe
-from longlag.learning.rules import OnLine
+from longlag.learning.rules import ONLINE_BLOCK, OnLine
 from longlag.learning.side_by_side import side_by_side
 from longlag.learning.training import Training
 from longlag.networks.network import flatten
@@ -137,9 +137,8 @@ def test_what_fits_goes_on_to_the_same_bits_from_any_step(fit: dict[str, str]) -
 def test_what_the_kernel_has_goes_on_to_the_same_bits(base: str, stop: str) -> None:
     r = tiny(base, stop=stop)
     if isinstance(r.rule, OnLine):
-        r = r.with_settings(
-            {"max_sequences": 700} | ({"test_every": 300} if stop != "recent" else {})
-        )
+        few = {"max_sequences": 2 * ONLINE_BLOCK + 188}  # the kernel takes a block at a time
+        r = r.with_settings(few | ({"test_every": 300} if stop != "recent" else {}))
     assert_goes_on(r, "native")
 
 
