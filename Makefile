@@ -76,8 +76,7 @@ test-long: .venv/tested | arm
 
 # The core tests with the lowest version of all that pyproject.toml requires, in an environment of
 # its own with the oldest Python; without those of commands, faults, fuzz and the page, which take
-# long and hardly depend on versions. Old
-# releases beside new ones warn that they are deprecated.
+# long and hardly depend on versions. Old releases beside new ones warn that they are deprecated.
 OLDEST_PYTHON ?= $(shell command -v python3.11 || echo $(PYTHON))
 LOWEST = build/lowest/bin/python -m
 APART = documented_commands explorer explorer_learning explorer_symbols faults fuzz_commands fuzz_files \

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
@@ -50,33 +50,42 @@ def measure(
     in_order draws them one after another, of one common length (the catalogue's order). failed
     looks at the score so far, now and then: where it says so, the score of fewer is enough.
     """
-    parts: list[Score] = []
-    asked: list[int] = []
     chunk = n if in_order else max(LANES, PREDICTION_VALUES // task.most_values)
     if failed is not None and not in_order:
         chunk = min(chunk, LEAST_TESTED)
     draw = task.sample_in_order if in_order else task.draw
-    for start in range(0, n, chunk):
-        batch = draw(min(chunk, n - start), rng)
-        parts.append(task.score(predict(batch.inputs, batch.lengths), batch))
-        asked.append(task.asked(batch))
-        if len(parts) == PARTS:
-            parts, asked = [joined(parts, asked)], [sum(asked)]
-        observe(start + len(batch.lengths))
-        if failed is not None and failed(joined(parts, asked)):
-            break
-    return joined(parts, asked)
+    drawn = (draw(min(chunk, n - start), rng) for start in range(0, n, chunk))
+    return _together(predict, task, drawn, observe, failed)
 
 
 def on_sets(predict: Predict, task: Task, sets: Sequence[Batch], failed: Failed) -> Score:
     """Scores answers to every sequence of some fixed sets, together; `failed` as of `measure`."""
+    pieces = (
+        known.each(lambda a, start=start: a[start : start + PIECE])
+        for known in sets
+        for start in range(0, len(known.lengths), PIECE)
+    )
+    return _together(predict, task, pieces, ignore, failed)
+
+
+def _together(
+    predict: Predict,
+    task: Task,
+    batches: Iterable[Batch],
+    observe: Observer,
+    failed: Failed | None,
+) -> Score:
+    """The score of one batch after another, until `failed` says of those so far that it is."""
     parts: list[Score] = []
     asked: list[int] = []
-    for known in sets:
-        for start in range(0, len(known.lengths), PIECE):
-            batch = known.each(lambda a, start=start: a[start : start + PIECE])
-            parts.append(task.score(predict(batch.inputs, batch.lengths), batch))
-            asked.append(task.asked(batch))
-            if failed(found := joined(parts, asked)):
-                return found
+    answered = 0
+    for batch in batches:
+        parts.append(task.score(predict(batch.inputs, batch.lengths), batch))
+        asked.append(task.asked(batch))
+        if len(parts) == PARTS:
+            parts, asked = [joined(parts, asked)], [sum(asked)]
+        answered += len(batch.lengths)
+        observe(answered)
+        if failed is not None and failed(joined(parts, asked)):
+            break
     return joined(parts, asked)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -209,6 +209,23 @@ def _change(got: np.ndarray, want: np.ndarray) -> float:
 
 
 # -- the form of the answers ----------------------------------------------------------------------
+
+
+def in_form(given: Any, task: Task, shape: Sequence[int], last: tuple[Any, Any]) -> Any:
+    """A model's answers as the task has them: without an axis of one output, and where a task asks
+    at the last step alone, those of it.
+
+    Args:
+        given: (B, T, K) or (B, K), of any library; where K is 1 that axis may be left out.
+        shape: B and T.
+        last: indices of each sequence's last step.
+    """
+    if task.outputs == 1 and given.ndim > 1 and given.shape[-1] == 1:
+        given = given[..., 0]
+    axes = 2 if task.outputs == 1 else 3  # of answers at every step
+    if task.answered == "last" and given.ndim == axes and given.shape[:2] == shape:
+        return given[last]
+    return given
 
 
 def check_form(given: Any, task: Task, batch: int, steps: int) -> None:

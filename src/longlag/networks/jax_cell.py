@@ -27,8 +27,8 @@ except ImportError as _missing:
     raise ImportError("cells in JAX need JAX: pip install 'longlag[jax]'") from _missing
 
 from longlag import checks
-from longlag.networks.checking import check_answers, check_form
-from longlag.networks.network import Network, Shapes, counted, views
+from longlag.networks.checking import check_answers, check_form, in_form
+from longlag.networks.network import Network, Opaque, Shapes, counted, live_steps, views
 from longlag.settings import imported, setting
 from longlag.tasks.task import Task
 
@@ -70,7 +70,7 @@ def flat(parameters: Any) -> np.ndarray:
     return np.concatenate([np.asarray(leaf, np.float32).ravel() for leaf in leaves])
 
 
-class JaxModel:
+class JaxModel(Opaque):
     """A pair with weights (P,)."""
 
     def __init__(
@@ -78,11 +78,6 @@ class JaxModel:
     ) -> None:
         self._apply, self._form, self._weights = apply, form, weights
         self._task, self._device = task, device
-
-    @property
-    def titles(self) -> dict[str, str]:
-        """Nothing, as in `states`."""
-        return {}
 
     @property
     def parameters(self) -> tuple[np.ndarray, ...]:
@@ -102,12 +97,6 @@ class JaxModel:
             answers = _answers(self._apply, self._task)(self.tree, inputs, given)
         return np.asarray(answers, np.float64)
 
-    def states(
-        self, inputs: np.ndarray, lengths: np.ndarray | None = None
-    ) -> dict[str, np.ndarray]:
-        """Nothing: what a function has inside is not known."""
-        return {}
-
     def gradient(
         self,
         inputs: np.ndarray,
@@ -118,8 +107,7 @@ class JaxModel:
         """The mean squared error of a batch and its gradient, by `jax.grad`."""
         live = np.ones(len(lengths), bool)
         if self._task.answered == "every":
-            live = np.arange(inputs.shape[1]) < lengths[:, None]
-            live = live if counted is None else live & counted
+            live = live_steps(lengths, inputs.shape[1], counted)
         with jax.default_device(self._device):
             of = _gradient(self._apply, self._task)
             loss, parts = of(self.tree, inputs, lengths, targets, live)
@@ -135,11 +123,7 @@ def _answers(apply: Callable[..., Any], task: Task) -> Callable[..., Any]:
         given = apply(parameters, x, lengths)
         if not isinstance(given, jax.Array):
             check_form(given, task, *inputs.shape[:2])
-        if task.outputs == 1 and given.ndim > 1 and given.shape[-1] == 1:
-            given = given[..., 0]
-        axes = 2 if task.outputs == 1 else 3  # of answers at every step
-        if task.answered == "last" and given.ndim == axes and given.shape[:2] == x.shape[:2]:
-            given = given[jnp.arange(len(lengths)), lengths - 1]
+        given = in_form(given, task, x.shape[:2], (jnp.arange(len(lengths)), lengths - 1))
         check_form(given, task, *inputs.shape[:2])
         return given
 

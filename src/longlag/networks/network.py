@@ -108,6 +108,33 @@ def counted(n: int, thing: str) -> str:
     return f"{n} {thing}" + ("" if n == 1 else "s")
 
 
+class Opaque:
+    """What a network has whose inside is not known, such as a user's module or function."""
+
+    @property
+    def titles(self) -> dict[str, str]:
+        """Nothing, as in `states`."""
+        return {}
+
+    def states(
+        self, inputs: np.ndarray, lengths: np.ndarray | None = None
+    ) -> dict[str, np.ndarray]:
+        """Nothing."""
+        return {}
+
+
+def live_steps(lengths: np.ndarray, steps: int, counted: np.ndarray | None = None) -> np.ndarray:
+    """Which steps count, (B, T): those before a sequence's end, and of these those of `counted`.
+
+    Raises:
+        ValueError: counted is no array of bool of that shape.
+    """
+    live = np.arange(steps) < lengths[:, None]
+    if counted is None:
+        return live
+    return live & checks.array("counted", counted, np.bool_, live.shape)
+
+
 # -- one vector and many arrays -----------------------------------------------------------------
 
 
@@ -219,10 +246,7 @@ def squared_error(
     error = answers - targets.astype(answers.dtype)
     count = error.size
     if answered == "every":
-        live = np.arange(answers.shape[1]) < np.asarray(lengths)[:, None]
-        if counted is not None:
-            counted = checks.array("counted", counted, np.bool_, live.shape)
-            live = live & counted
+        live = live_steps(np.asarray(lengths), answers.shape[1], counted)
         error = np.where(beside(live, error.ndim), error, 0)
         count = int(np.sum(live)) * (error.size // live.size)
         if count == 0:

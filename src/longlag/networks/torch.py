@@ -31,12 +31,12 @@ except ImportError as _missing:
 
 from longlag import checks
 from longlag.networks.checking import check_answers, check_form
-from longlag.networks.network import Network, Shapes, counted, views
+from longlag.networks.network import Network, Opaque, Shapes, counted, live_steps, views
 from longlag.settings import setting
 from longlag.tasks.task import Task
 
 
-class TorchModel:
+class TorchModel(Opaque):
     """A module with weights (P,) of all that can be trained, in the module's order."""
 
     module: nn.Module
@@ -44,11 +44,6 @@ class TorchModel:
     def __init__(self, module: nn.Module, weights: np.ndarray, task: Task) -> None:
         self.module, self._weights, self._task = module, weights, task
         self._trainable = trainable(module)
-
-    @property
-    def titles(self) -> dict[str, str]:
-        """Nothing, as in `states`."""
-        return {}
 
     @property
     def parameters(self) -> tuple[np.ndarray, ...]:
@@ -67,12 +62,6 @@ class TorchModel:
         given = np.full(len(inputs), inputs.shape[1]) if lengths is None else lengths
         return answers(self.load(), inputs, given, self._task)
 
-    def states(
-        self, inputs: np.ndarray, lengths: np.ndarray | None = None
-    ) -> dict[str, np.ndarray]:
-        """Nothing: what a module has inside is not known."""
-        return {}
-
     def gradient(
         self,
         inputs: np.ndarray,
@@ -87,10 +76,7 @@ class TorchModel:
             raise ValueError("module must give answers with a gradient, not detached ones")
         wanted = torch.from_numpy(targets).to(given)
         if given.ndim > 1 and given.shape[:2] == inputs.shape[:2]:  # answers at every step
-            live = torch.arange(given.shape[1]) < torch.from_numpy(lengths)[:, None]
-            if counted is not None:
-                live = live & torch.from_numpy(counted)
-            live = live.to(given.device)
+            live = torch.from_numpy(live_steps(lengths, given.shape[1], counted)).to(given.device)
             given, wanted = given[live], wanted[live]
         loss = nn.functional.mse_loss(given, wanted)
         parts = torch.autograd.grad(loss, list(self._trainable.values()), allow_unused=True)

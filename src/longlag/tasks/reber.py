@@ -118,8 +118,7 @@ class EmbeddedReber(OwnLengths):
                 f"max_symbols must be at least min_symbols ({self.min_symbols}), "
                 f"not {self.max_symbols}"
             )
-        known = _different(self.min_symbols, self.max_symbols)
-        if self.strings != "fresh" and known < 2 * SET_SIZE:
+        if self.strings != "fresh" and not _enough(self.min_symbols, self.max_symbols):
             raise ValueError(
                 f"two sets of {SET_SIZE} strings need more different strings than "
                 f"{self.min_symbols} to {self.max_symbols} symbols give"
@@ -364,15 +363,15 @@ class EmbeddedReber(OwnLengths):
         return Drawing(values, roles, letters, 0, 1, legend, "symbols of a string")
 
 
-def _different(low: int, high: int) -> int:
-    """How many different strings have low to high symbols; counted up to two whole sets."""
+def _enough(low: int, high: int) -> bool:
+    """Whether low to high symbols give different strings for two whole sets."""
     found, ways = 0, [0] * END + [1]  # strings of `length` more symbols, from each node
     for length in range(1, high + 1):
         ways = [sum(ways[to] for to in row[row >= 0]) for row in NEXT]
         found += ways[0] if length >= low else 0
         if found >= 2 * SET_SIZE:
-            break
-    return found
+            return True
+    return False
 
 
 @functools.lru_cache(maxsize=8)

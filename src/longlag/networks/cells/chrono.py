@@ -12,20 +12,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from longlag.networks.torch import Recurrent, TorchRecurrent, nn, torch
+from longlag.networks.cells.lstm import TorchLSTM
+from longlag.networks.torch import Recurrent, nn, torch
 from longlag.tasks.task import Task
 
 
 @dataclass(frozen=True, kw_only=True)
-class ChronoLSTM(TorchRecurrent):
+class ChronoLSTM(TorchLSTM):
     """PyTorch's LSTM, whose gates start open over the lags of the task."""
 
     @property
     def name(self) -> str:
         return "chrono-lstm"
-
-    def units(self, inputs: int) -> nn.LSTM:
-        return nn.LSTM(inputs, self.hidden, batch_first=True)
 
     def built(self, task: Task) -> nn.Module:
         units, H = self.units(task.inputs), self.hidden

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from longlag import checks
+from longlag.networks.checking import in_form
 from longlag.networks.torch import Tensor, TorchCell, awake, check_module, nn, torch
 from longlag.settings import imported
 from longlag.tasks.task import Task
@@ -25,22 +26,18 @@ class Answering(nn.Module):
     def __init__(self, cell: nn.Module, task: Task) -> None:
         super().__init__()
         self.cell = cell
-        self._task = (task.inputs, task.symbols, task.answered == "every", task.outputs)
+        self._task = task
 
     def forward(self, inputs: Tensor, lengths: Tensor) -> Any:
-        D, symbols, every, K = self._task
-        if symbols:
+        task = self._task
+        if task.symbols:
             like = next((p for p in self.parameters() if p.is_floating_point()), torch.empty(0))
-            inputs = nn.functional.one_hot(inputs, D).to(like)
+            inputs = nn.functional.one_hot(inputs, task.inputs).to(like)
         given = self.cell(inputs, lengths)
         if not isinstance(given, Tensor):
             return given  # it is refused, with a reason
-        if K == 1 and given.ndim > 1 and given.shape[-1] == 1:
-            given = given[..., 0]
-        axes = 2 if K == 1 else 3  # of answers at every step
-        if not every and given.ndim == axes and given.shape[:2] == inputs.shape[:2]:
-            return given[torch.arange(len(lengths)), lengths - 1]
-        return given
+        last = (torch.arange(len(lengths)), lengths - 1)
+        return in_form(given, task, inputs.shape[:2], last)
 
 
 @dataclass(frozen=True, kw_only=True)
