@@ -177,8 +177,8 @@ def _case(request: Request, cell: str, own: Settings, task: str, T: int) -> Case
     trials = SEARCH_TRIALS if request.search else TRIALS
     if request.quick:
         trials = QUICK_TRIALS
-        small = {"max_iterations": 40, "test_every": 20, "test_size": 100}
-        changes |= {**small, "max_iterations": request.iterations(batch, 40)}
+        changes |= {"max_iterations": request.iterations(batch, 40)}
+        changes |= {"test_every": 20, "test_size": 100}
     about: Settings = {"cell": cell, "task": task, "T": T}
     if request.search:
         about |= {"learning_rate": changes["learning_rate"], "clip": changes["clip"]}
