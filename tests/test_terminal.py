@@ -70,10 +70,11 @@ def answers(calls: list[list[str]], columns: int = 80, **environment: str) -> li
 
 MISTAKES = {
     "": "a command is missing: give one of train, tasks, evaluate, compare, figures, animate, "
-    "explore, study, ledger, export, import, bench, doctor, completion",
+    "explore, study, sweep, ledger, export, import, bench, doctor, completion",
     "trian": "unknown command 'trian'; did you mean 'train'?",
     "study sed": "unknown study 'sed'; did you mean 'seeds'?",
-    "study table8 --by x": "study table8 has no flag --by; it is a flag of ledger rates",
+    "study table8 --by x": "study table8 has no flag --by; it is a flag of ledger rates, "
+    "ledger plot",
     "train --sed 3": "train has no flag --sed; did you mean --seed?",
     "train --seed": "--seed is missing its value",
     "train --seed x": "--seed must be a whole number, not 'x'",

@@ -76,7 +76,7 @@ def compare(
         tasks: names of registered tasks; the first of them where not given.
         lengths: values of T.
         trials: seeds of every cell, task and T.
-        options: of `longlag.study("cells")`: max_sequences, size, out, workers, ...
+        options: of `longlag.study("cells")`: max_sequences, hidden, out, workers, ...
 
     Raises:
         ValueError: a cell, task or option that is not allowed, or a class that workers cannot

@@ -60,7 +60,7 @@ OPTIONS = (
         metavar="NAME,NAME=MODULE:CLASS,...",
     ),
     Option("task", list[str], f"tasks: {', '.join(TASKS)}", (FIRST,), shown=FIRST),
-    Option("size", int, "units of every cell", high=1024, shown="each cell's own"),
+    Option("hidden", int, "units of every cell", high=1024, shown="each cell's own"),
     Option("learning_rate", float, "of every cell", low=0, high=1e3, shown="each cell's own"),
     Option("clip", float, "limit on the gradient's norm", low=1e-30, shown="each cell's own"),
     Option("device", str, "where PyTorch or JAX computes: cpu, cuda, cuda:1, mps ...", "cpu"),
@@ -165,7 +165,11 @@ def _case(request: Request, cell: str, own: Settings, task: str, T: int) -> Case
     changes = {**_robust(task), **SHARED, "task": task, **_sizes(task, T), **own}
     if own["network"] == "lstm":
         changes |= {name: v for name, v in _robust(task).items() if name in SHARED} | own
-    chosen = {"hidden": request.size, "learning_rate": request.learning_rate, "clip": request.clip}
+    chosen = {
+        "hidden": request.hidden,
+        "learning_rate": request.learning_rate,
+        "clip": request.clip,
+    }
     changes |= {name: value for name, value in chosen.items() if value is not None}
     if own["network"] != "lstm" and request.device != "cpu":
         changes["device"] = request.device
