@@ -548,9 +548,10 @@ def test_a_loader_that_would_make_batches_of_batches_is_refused() -> None:
     for more in ({}, {"batch_size": 4}, {"pin_memory": True}, collating, fork, spawn):
         with pytest.raises(ValueError, match=r"whole batches already: .* batch_size=None"):
             next(iter(DataLoader(data, **more)))
+    only = Sequences(recipe("robust", min_length=20), batch_size=3, batches=1)
     own = {"collate_fn": first}
     for more in (whole, {**whole, "pin_memory": True}, {**whole, **spawn}, own):
-        got = next(iter(DataLoader(data, **more)))
+        (got,) = DataLoader(only, **more)  # to its end: a worker is not stopped at its work
         assert isinstance(got, TorchBatch)
         assert same([[part.numpy() for part in got]], arrays(data)[:1])
 
@@ -560,9 +561,10 @@ def test_a_loader_that_would_make_batches_of_batches_is_refused() -> None:
 def test_batches_have_what_answers_are_judged_by(workers: int) -> None:
     def got(task: Any) -> Any:
         how = {"num_workers": workers}
-        how |= {"multiprocessing_context": "spawn"} if workers else {}
-        data = Sequences(task, 3, batch_size=4)
-        return next(iter(DataLoader(data, batch_size=None, **how)))
+        how |= {"multiprocessing_context": "forkserver"} if workers else {}
+        data = Sequences(task, 3, batch_size=4, batches=1)
+        (batch,) = DataLoader(data, batch_size=None, **how)
+        return batch
 
     def drawn(task: Any) -> Any:
         return task.sample(4, stream(3, DATASET_STREAM, 0))
