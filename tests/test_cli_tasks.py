@@ -97,7 +97,10 @@ def test_a_sequence_in_characters_has_a_bar_a_step() -> None:
         ),
         (["copy", "--out", "/"], "--out must be a file, and / is a directory"),
         (["copy", "x"], "'x' is a word too many; usage: longlag tasks [TASK] [options]"),
-        (["copy", "--hidden", "3"], "tasks has no flag --hidden; it is a flag of train, study cells"),
+        (
+            ["copy", "--hidden", "3"],
+            "tasks has no flag --hidden; it is a flag of train, study cells",
+        ),
     ],
 )
 def test_bad_input_is_one_sentence(says: Any, words: list[str], message: str) -> None:
