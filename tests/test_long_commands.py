@@ -178,7 +178,7 @@ COMMANDS = {
     "one long sequence": "evaluate run --n 1 --min-length 100000000",
     "figures": "figures long",
     "animate": "animate long",
-    "study table8": "study table8 --trials 32 --out table8",
+    "study table8": "study table8 --trials 320 --out table8",
     "study lag": "study lag --out lag",
     "study movement": "study movement --out movement",
     "study register": "study register --out register",

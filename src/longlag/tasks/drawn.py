@@ -32,6 +32,13 @@ class Drawn:
     """
 
     dtype: np.dtype[np.float32] = np.dtype(np.float32)
+    streams: np.ndarray
+    lengths: np.ndarray
+    at: np.ndarray
+    given: np.ndarray
+    steps: int
+    low: float
+    span: float
 
     def __init__(
         self,

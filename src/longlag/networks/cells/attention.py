@@ -29,6 +29,14 @@ def positions(steps: int, hidden: int) -> Tensor:
 class Block(nn.Module):
     """Attention and a feed-forward layer: (B, T, H) to (B, T, H)."""
 
+    heads: int
+    before: nn.LayerNorm
+    between: nn.LayerNorm
+    asked: nn.Linear
+    mixed: nn.Linear
+    forth: nn.Linear
+    back: nn.Linear
+
     def __init__(self, hidden: int) -> None:
         super().__init__()
         most = max(1, hidden // HEAD)
@@ -49,6 +57,10 @@ class Block(nn.Module):
 
 class Blocks(nn.Module):
     """A linear encoder with positions, and blocks: (B, T, D) to (B, T, H)."""
+
+    encoder: nn.Linear
+    blocks: nn.Sequential
+    norm: nn.LayerNorm
 
     def __init__(self, inputs: int, hidden: int, layers: int) -> None:
         super().__init__()

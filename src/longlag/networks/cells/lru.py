@@ -23,6 +23,10 @@ from longlag.settings import setting
 class LRULayer(nn.Module):
     """The recurrence alone: (B, T, H) to (B, T, H), with N = H complex states."""
 
+    log_nu: nn.Parameter
+    log_theta: nn.Parameter
+    log_gamma: nn.Parameter
+
     def __init__(self, hidden: int, least: float, most: float, phase: float) -> None:
         super().__init__()
         H = hidden
@@ -48,6 +52,10 @@ class LRULayer(nn.Module):
 
 class LRUBlock(nn.Module):
     """Normalised inputs through the recurrence and what is not linear, added to the inputs."""
+
+    norm: nn.LayerNorm
+    recurrence: LRULayer
+    gated: nn.Linear
 
     def __init__(self, recurrence: LRULayer, hidden: int) -> None:
         super().__init__()

@@ -25,6 +25,9 @@ def log_g(x: Tensor) -> Tensor:
 class MinGRULayer(nn.Module):
     """One layer: (B, T, D) to (B, T, H)."""
 
+    gate: nn.Linear
+    candidate: nn.Linear
+
     def __init__(self, inputs: int, hidden: int) -> None:
         super().__init__()
         self.gate, self.candidate = nn.Linear(inputs, hidden), nn.Linear(inputs, hidden)

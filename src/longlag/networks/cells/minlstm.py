@@ -21,6 +21,10 @@ from longlag.networks.torch import Tensor, nn
 class MinLSTMLayer(nn.Module):
     """One layer: (B, T, D) to (B, T, H)."""
 
+    forget: nn.Linear
+    input: nn.Linear
+    candidate: nn.Linear
+
     def __init__(self, inputs: int, hidden: int) -> None:
         super().__init__()
         self.forget, self.input = nn.Linear(inputs, hidden), nn.Linear(inputs, hidden)

@@ -17,6 +17,9 @@ from longlag.settings import setting
 class Stack(nn.Module):
     """Layers from (B, T, H) to (B, T, H), behind a first one from (B, T, D)."""
 
+    layers: nn.ModuleList
+    norms: nn.ModuleList
+
     def __init__(self, layers: list[nn.Module], hidden: int) -> None:
         super().__init__()
         self.layers = nn.ModuleList(layers)
