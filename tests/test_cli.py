@@ -18,9 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import longlag
-from longlag import cli
+from longlag import cli, progress
 from longlag import words as report
-from longlag.cli import progress
 from longlag.cli.settings import settings as settings_by_part
 from longlag.kernel import load_kernel
 from longlag.learning.recipe import PARTS

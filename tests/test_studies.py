@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 
-from longlag import cli
-from longlag.cli import progress
+from longlag import cli, progress
 from longlag.learning.recipe import recipe
 from longlag.studies import forget_gate, lag, seeds, tasks
 from longlag.studies.cases import (
@@ -303,4 +302,4 @@ def test_progress_shown(terminal: bool, monkeypatch: pytest.MonkeyPatch, capsys)
         observe(Progress(4, done=1, elapsed=1.0))
         observe(Progress(4, done=4, failed=0, elapsed=4.0))
     err = capsys.readouterr().err
-    assert "4/4" in err if terminal else "4 of 4 trials done, 0:00 left" in err
+    assert "4 of 4 trials |" in err if terminal else "4 of 4 trials done, 0:00 left" in err

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from longlag.learning.judging import Observer, Predict, ignore, on_fresh
 from longlag.learning.recipe import RECIPES, Recipe, recipe
 from longlag.learning.training import Run, check_run
 from longlag.networks.checking import check_answers, check_form
+from longlag.progress import heard, of_sequences
 from longlag.runs import directory as runs
 from longlag.tasks.score import Score
 from longlag.tasks.task import Task
@@ -35,7 +37,8 @@ def evaluate(
     task: Task | Recipe | Run | str | os.PathLike[str] | None = None,
     engine: str = "auto",
     threads: int = 1,
-    observe: Observer = ignore,
+    progress: bool = False,
+    callback: Observer = ignore,
 ) -> Score:
     """Scores a run on n fresh sequences.
 
@@ -48,22 +51,23 @@ def evaluate(
         seed: 0 .. 2**63 - 1.
         task: as in `judge`; the recipe's own where not given.
         engine, threads: as in `longlag.train`.
-        observe: called with the number of sequences answered, now and then.
+        progress: show it on standard error, as the command does: a bar on a terminal or in a
+            notebook, where it takes more than a second.
+        callback: called with the number of sequences answered so far, now and then and at the end.
 
     Raises:
         ValueError: an argument that is not allowed.
     """
     judged = runs.load(run) if isinstance(run, (str, os.PathLike)) else check_run(run)
     chosen = engines.choose(engine, threads)
-    if not callable(observe):
-        raise ValueError(f"observe must be a callable, not {checks.shown(observe)}")
-    return on_fresh(
-        lambda inputs, lengths: chosen.predict(judged.network, inputs, lengths),
-        asked(judged if task is None else task),
-        n,
-        seed,
-        observe,
-    )
+    with heard(progress, partial(of_sequences, n), callback) as observe:
+        return on_fresh(
+            lambda inputs, lengths: chosen.predict(judged.network, inputs, lengths),
+            asked(judged if task is None else task),
+            n,
+            seed,
+            observe,
+        )
 
 
 def judge(

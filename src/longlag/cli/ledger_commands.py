@@ -6,8 +6,7 @@ from argparse import Namespace
 
 import numpy as np
 
-from longlag import checks, files, words
-from longlag.cli import progress
+from longlag import checks, files, progress, words
 from longlag.cli.outputs import output
 from longlag.figures import groups as figure
 from longlag.figures import style

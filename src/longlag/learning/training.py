@@ -1,4 +1,4 @@
-"""Training: `train(recipe, seed)`, the same in steps, and the run that it leaves.
+"""Training in steps, and the run that it leaves.
 
 A `Training` learns from one piece of data after another and tests where a test is due; between two
 steps its whole state can be taken out and put back, so that an interrupted training goes on to the
@@ -19,7 +19,7 @@ from longlag import checks
 from longlag.learning import engine as engines
 from longlag.learning.engine import Engine
 from longlag.learning.judging import Failed, measure, on_sets
-from longlag.learning.recipe import Recipe, as_recipe
+from longlag.learning.recipe import Recipe
 from longlag.learning.rules import Learned, Minibatch, OnlineLearner
 from longlag.learning.stopping import Fresh, Points, Stop, Strict, Test
 from longlag.learning.streams import check_seed
@@ -217,6 +217,19 @@ class Training:
             put_back()
             raise
         self.elapsed += time.perf_counter() - start
+
+    def to_end(self, observe: Observer = ignore, callback: Observer = ignore) -> Run:
+        """Advances until it stops.
+
+        Args:
+            observe: called after every step, and now and then within one.
+            callback: called after every step.
+        """
+        while self.stopped_by is None:
+            self.advance(observe)
+            observe(self)
+            callback(self)
+        return self.run()
 
     def _learn(self, piece: Batch, observe: Observer) -> Learned:
         def going_on(share: float) -> None:
@@ -496,24 +509,6 @@ class Training:
             raise ValueError(f"its trial is not at iteration {n}")
 
 
-def train(recipe: Recipe | str, seed: int = 0, *, engine: str = "auto", threads: int = 1) -> Run:
-    """Trains to the end of the recipe.
-
-    Args:
-        recipe: from `longlag.recipe`, or the name of a registered one.
-        seed: 0 .. 2**63 - 1, of all random numbers; recipe, engine and seed determine the run.
-        engine: `auto`, `native` or `numpy`.
-        threads: of the native kernel, at most; the bits do not depend on it.
-
-    Raises:
-        ValueError: a recipe, seed, engine or thread number that is not allowed.
-    """
-    training = begin(as_recipe(recipe), seed, engine=engine, threads=threads)
-    while training.stopped_by is None:
-        training.advance()
-    return training.run()
-
-
 def begin(recipe: Recipe, seed: int = 0, *, engine: str = "auto", threads: int = 1) -> Training:
-    """A training at its start; arguments as in `train`."""
+    """A training at its start; arguments as in `longlag.train`."""
     return Training(recipe, seed, engines.choose(engine, threads, recipe))

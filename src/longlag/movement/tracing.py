@@ -129,8 +129,7 @@ class Recorder:
 
 def record(function: Callable[..., Any], *arrays: Any) -> Trace:
     """The trace of `function(*arrays)`; see `longlag.movement.measure`."""
-    if not callable(function):
-        raise ValueError(f"function must be a callable, not {checks.shown(function)}")
+    checks.function("function", function)
     recorder = Recorder()
     return recorder.finish(function(*recorder.load(*arrays)))
 

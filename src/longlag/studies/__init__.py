@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from longlag import checks
+from longlag.progress import heard, ignore, of_sweep
 from longlag.settings import Registry, imported
-from longlag.studies.declaration import Study, run
+from longlag.studies.declaration import Observer, Study, run
 from longlag.studies.result import Result
 
 STUDIES: Registry[Study] = Registry("study", Study)
@@ -32,7 +33,9 @@ for _name in (
     STUDIES.later(_name, f"longlag.studies.{_name.replace('-', '_')}:STUDY")
 
 
-def study(name: str | Study, **options: Any) -> Result:
+def study(
+    name: str | Study, *, progress: bool = False, callback: Observer = ignore, **options: Any
+) -> Result:
     """Answers a question with many trials, and writes its table, figure and data.
 
     >>> longlag.study("seeds", trials=2, quick=True, out="seeds")  # doctest: +SKIP
@@ -40,13 +43,19 @@ def study(name: str | Study, **options: Any) -> Result:
     Args:
         name: `table1` to `table9`, `paper`, `seeds`, `forget-gate`, `lag`, `tasks`,
             `cells`, `register` or `movement`; a study of your own, or its `module:STUDY`.
+        progress: show it on standard error, as the command does: on a terminal or in a notebook a
+            bar of the trials with the time left, elsewhere a line now and then.
+        callback: called several times a second with the `longlag.sweeps.sweep.Progress`: `total`,
+            `skipped`, `done` and `failed` trials, and `left`, the seconds that are left. It must
+            not change it. What it raises ends the study, and what is finished is kept.
         options: the command's flags, with underscores: trials, seed, out, quick, full, ...; the
             files go under study/ where `out` is not given. Stopped by Ctrl-C and called again, it
             goes on (all but `movement`, which takes a minute).
 
     Raises:
         ValueError: an unknown study or option (the nearest is suggested), a value that is not
-            allowed, a directory that cannot be written to.
+            allowed, a directory that cannot be written to, a `progress` that is no bool, a
+            `callback` that cannot be called.
     """
     found = name if isinstance(name, Study) else STUDIES[name]
     plain = {key: str(v) if isinstance(v, Path) else v for key, v in options.items()}
@@ -54,7 +63,9 @@ def study(name: str | Study, **options: Any) -> Result:
         repr(found.name if found is name else name),
         *(f"{key}={value!r}" for key, value in plain.items()),
     ]
-    return run(found.request(options, f"longlag.study({', '.join(words)})"))
+    request = found.request(options, f"longlag.study({', '.join(words)})")
+    with heard(progress, of_sweep, callback) as observe:
+        return run(request, observe)
 
 
 def compare(
@@ -76,7 +87,8 @@ def compare(
         tasks: names of registered tasks; the first of them where not given.
         lengths: values of T.
         trials: seeds of every cell, task and T.
-        options: of `longlag.study("cells")`: max_sequences, hidden, out, workers, ...
+        options: `progress` and `callback`, as in `longlag.study`, and what
+            `longlag.study("cells")` has besides: max_sequences, hidden, out, workers, ...
 
     Raises:
         ValueError: a cell, task or option that is not allowed, or a class that workers cannot

@@ -103,8 +103,8 @@ def train(settings: Mapping[str, Any], seed: int, engine: str) -> dict[str, Any]
     if (torch := sys.modules.get("torch")) is not None:
         with torch.random.fork_rng(devices=[]):  # what a cell draws itself, such as dropout
             torch.default_generator.manual_seed(seed)
-            return outcome(training.train(made, seed, engine=engine), fresh)
-    return outcome(training.train(made, seed, engine=engine), fresh)
+            return outcome(training.begin(made, seed, engine=engine).to_end(), fresh)
+    return outcome(training.begin(made, seed, engine=engine).to_end(), fresh)
 
 
 def recipe_of(settings: Mapping[str, Any]) -> tuple[Recipe, int]:

@@ -57,7 +57,7 @@ def trial(settings: Mapping[str, Any], seed: int, engine: str) -> Found:
     settings = dict(settings)
     sizes = {name: settings.pop(name) for name in ("sequences", "searched", "pairs")}
     made = recipe("robust", **settings)
-    run = training.train(made, seed, engine=engine)
+    run = training.begin(made, seed, engine=engine).to_end()
     assert isinstance(run.network, LSTM)
     found = None if run.stopped_by == "diverged" else measure(run.network, made, seed, **sizes)
     return {
