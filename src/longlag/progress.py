@@ -10,11 +10,14 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from longlag import checks
 from longlag.learning.stopping import Recent
-from longlag.learning.training import Training
+from longlag.learning.training import Run, Training
+from longlag.runs import directory as runs
+from longlag.runs import session
 from longlag.terminal import MESSAGES, one_line, say
 
 if TYPE_CHECKING:
@@ -57,6 +60,20 @@ def heard(
 
 
 # -- a training -----------------------------------------------------------------------------------
+
+
+def train(
+    request: session.Request, directory: Path, resume: bool, overwrite: bool, *, quiet: bool
+) -> Run:
+    """`session.start` or `session.resume`, with progress unless quiet."""
+    with heard(not quiet, of_training) as observe:
+        if resume:
+            return session.resume(request, directory, observe=observe)
+        replaces = (directory / runs.HISTORY).exists()
+        run = session.start(request, directory, overwrite=overwrite, observe=observe)
+    if replaces and not quiet:
+        say(f"the run that {directory} held is replaced")
+    return run
 
 
 @contextmanager

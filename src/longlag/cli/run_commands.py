@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from argparse import Namespace
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from longlag.cli.outputs import files_of, output
 from longlag.interop import plain
 from longlag.learning import engine as engines
 from longlag.learning.recipe import Recipe, recipe
-from longlag.learning.training import Run, Training, ignore
+from longlag.learning.training import Run, Training
 from longlag.runs import directory as runs
 from longlag.runs import session
 from longlag.tasks.task import Task
@@ -27,7 +26,7 @@ def train(args: Namespace) -> int:
     given = {name: value for name in args.settings if (value := getattr(args, name)) is not None}
     request = session.Request(args.recipe, given, args.seed, args.engine, args.threads)
     try:
-        run = _trained(request, args)
+        run = progress.train(request, args.save_dir, args.resume, args.overwrite, quiet=args.quiet)
     except session.Interrupted as stop:
         if args.json:
             threads = _threads(stop.training.recipe, args)
@@ -36,19 +35,6 @@ def train(args: Namespace) -> int:
         raise
     _show(run, args.save_dir, args.json, threads=_threads(run.recipe, args))
     return 0
-
-
-def _trained(request: session.Request, args: Namespace) -> Run:
-    """`session.start` or `session.resume`, with progress unless quiet."""
-    directory: Path = args.save_dir
-    with nullcontext(ignore) if args.quiet else progress.of_training() as observe:
-        if args.resume:
-            return session.resume(request, directory, observe=observe)
-        replaces = (directory / runs.HISTORY).exists()
-        run = session.start(request, directory, overwrite=args.overwrite, observe=observe)
-    if replaces and not args.quiet:
-        say(f"the run that {directory} held is replaced")
-    return run
 
 
 def _threads(recipe: Recipe, args: Namespace) -> int:
