@@ -60,10 +60,12 @@ def evaluate(
     """
     judged = runs.load(run) if isinstance(run, (str, os.PathLike)) else check_run(run)
     chosen = engines.choose(engine, threads)
+    where = asked(judged if task is None else task)
+    _check_sizes(judged.recipe.task, where)
     with heard(progress, partial(of_sequences, n), callback) as observe:
         return on_fresh(
             lambda inputs, lengths: chosen.predict(judged.network, inputs, lengths),
-            asked(judged if task is None else task),
+            where,
             n,
             seed,
             observe,
@@ -107,6 +109,15 @@ def judge(
     if show:
         print(report.scores(where, judged))
     return judged
+
+
+def _check_sizes(own: Task, other: Task) -> None:
+    """Refuses a task whose inputs or outputs are not those of the run's own."""
+    if (own.inputs, own.outputs) != (other.inputs, other.outputs):
+        raise ValueError(
+            f"task must have {own.inputs} inputs and {own.outputs} outputs, as the run's own, "
+            f"{own.name}; {other.name} has {other.inputs} and {other.outputs}"
+        )
 
 
 def asked(task: Any) -> Task:

@@ -17,14 +17,14 @@ FIRST_SEED = 1000  # no recipe was tuned on these seeds
 FRAME = "longlag.studies.frame:carry_out"
 
 # Options that studies share, in the order of the help.
-OWN = "the study's own"
-TRIALS = Option("trials", int, "trials of every case, a seed each", high=100_000, shown=OWN)
-BUDGET = Option("max_sequences", int, "training sequences of a trial at most", shown=OWN)
+OWN = "as the study sets it"
+TRIALS = Option("trials", int, "trials of every case, a seed each", high=100_000, otherwise=OWN)
+BUDGET = Option("max_sequences", int, "training sequences of a trial at most", otherwise=OWN)
 SEED = Option("seed", int, "of the first trial", FIRST_SEED, 0, 2**63 - 1)
-LENGTHS = Option("lengths", list[int], "values of T", (), shown=OWN, metavar="T,T,...")
-OUT = Option("out", Path, "directory of the results", shown="a new one below study")
-LEDGER = Option("ledger", Path, "file that holds the trials", shown="ledger.sqlite in --out")
-WORKERS = Option("workers", int, "processes", high=1024, shown="as many as there are cores")
+LENGTHS = Option("lengths", list[int], "values of T", (), otherwise=OWN, metavar="T,T,...")
+OUT = Option("out", Path, "directory of the results", otherwise="a new one in study")
+LEDGER = Option("ledger", Path, "file that holds the trials", otherwise="ledger.sqlite in --out")
+WORKERS = Option("workers", int, "processes", high=1024, otherwise="one per core")
 SCHEDULER = Option(
     "scheduler",
     str,

@@ -15,7 +15,7 @@ from longlag import files
 from longlag.runs import directory as runs
 from longlag.studies import STUDIES, page
 from longlag.studies.cases import Row
-from longlag.studies.declaration import BUDGET, COMMON, OUT, SEED, TRIALS, Request, Study, run
+from longlag.studies.declaration import BUDGET, COMMON, SEED, TRIALS, Request, Study, run
 from longlag.studies.result import Result
 from longlag.studies.stops import in_words, point
 from longlag.sweeps.sweep import Observer
@@ -115,11 +115,12 @@ STUDY = Study(
     title="The paper's tables 1 to 9, run again",
     help="All tables of the paper's experiments, 1 to 9, one after another, and one page",
     options=(
-        replace(TRIALS, text="trials of every row, a seed each", shown="as many as the paper's"),
-        replace(BUDGET, shown="3000000"),
+        replace(
+            TRIALS, text="trials of every row, a seed each", otherwise="as many as the paper's"
+        ),
+        replace(BUDGET, shown="3000000", otherwise=""),
         replace(SEED, default=0),
-        replace(OUT, shown="study/paper"),
-        *(one for one in COMMON if one not in (TRIALS, BUDGET, SEED, OUT)),
+        *(one for one in COMMON if one not in (TRIALS, BUDGET, SEED)),
     ),
     function="longlag.studies.paper:carry_out",
 )

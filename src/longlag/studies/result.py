@@ -41,10 +41,11 @@ class Result(Mapping[str, Any]):
 
     def __str__(self) -> str:
         """What the command prints."""
-        lead = [self.lead, ""] if self.lead else []
+        lead = [report.paragraph(self.lead), ""] if self.lead else []
+        remarks = map(report.paragraph, self.remarks)
         files = f"files in {one_line(str(self.content['out']))}"
         return "\n".join(
-            [*lead, report.table(self.table, _keys(self.table)), "", *self.remarks, "", files]
+            [*lead, report.table(self.table, _keys(self.table)), "", *remarks, "", files]
         )
 
 

@@ -40,10 +40,10 @@ def study(
     """
     own = recipe(recipe_name)
     settings = {one.name: one for part in own.parts.values() for one in _options(part)}
-    shown = budget or settings["max_sequences"].shown
+    most = "" if budget else settings["max_sequences"].shown
     first = (
-        replace(TRIALS, text="trials, a seed each", shown=str(trials)),
-        replace(BUDGET, shown=shown),
+        replace(TRIALS, text="trials, a seed each", shown=str(trials), otherwise=""),
+        replace(BUDGET, shown=most, otherwise=budget),
         replace(SEED, default=0),
     )
     return Study(
