@@ -10,7 +10,7 @@ import struct
 import subprocess
 import sys
 import termios
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import pytest
 from longlag import cli
 from longlag.cli.flags import Parser
 from longlag.learning.recipe import RECIPES
+from longlag.studies import STUDIES
 from longlag.tasks.registry import TASKS
 
 COLOURS = ({}, {"NO_COLOR": "1"}, {"FORCE_COLOR": "1", "PYTHON_COLORS": "1"})
@@ -246,8 +247,23 @@ def test_what_commands_print_fits_the_terminal_and_is_no_markdown(
     Path("grid.toml").write_text(
         f"{grid}[grid]\nmin_length = [{', '.join(map(str, range(12, 23)))}]\n"
     )
-    calls = [*TRAINED, *PRINTING]
-    for call, (printed, status) in zip(calls, answers([c.split() for c in calls]), strict=True):
+    check_printed([*TRAINED, *PRINTING])
+
+
+@pytest.mark.long
+def test_what_studies_print_fits_the_terminal_and_is_no_markdown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    few = "--quick --trials 1 --workers 1"
+    check_printed(
+        f"study {name} {'--quick' if name == 'movement' else few} --out {name}" for name in STUDIES
+    )
+
+
+def check_printed(calls: Iterable[str]) -> None:
+    lines = list(calls)
+    for call, (printed, status) in zip(lines, answers([c.split() for c in lines]), strict=True):
         assert status == 0, (call, printed)
         shown = [line.split("\r")[-1] for line in printed.splitlines()]
         wide = [line for line in shown if len(line) > 80 and line != f"run in {LONG}"]
