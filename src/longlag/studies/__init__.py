@@ -1,4 +1,4 @@
-"""Studies: a question a module, its cases, its table beside the paper's, its figure.
+"""Studies, a module each: a question, its cases, its table beside the paper's, its figure.
 
 `study(name)` answers one from Python, as `longlag study NAME` does from the command line.
 """
@@ -80,7 +80,7 @@ def compare(
     >>> longlag.compare({"gru": "gru", "mine": MyCell}, lengths=[100, 300])  # doctest: +SKIP
 
     Args:
-        cells: names of cells that come along, or by name: such a name, a PyTorch module class, a
+        cells: names of cells of longlag, or by name: such a name, a PyTorch module class, a
             function that makes a module, `module:name`, each made by (D, K, size); or
             `module:NAME` of a pair of JAX functions. See `longlag.networks.cells.own` and
             `longlag.networks.jax_cell`.
@@ -104,7 +104,7 @@ def compare(
 
 
 def _place(name: str, cell: Any) -> str:
-    """Where workers find a cell: a name, or `module:name`.
+    """The name by which workers import a cell: its own, or `module:name`.
 
     Raises:
         ValueError: they cannot.

@@ -1,4 +1,6 @@
-"""A study as data: a question, its options, its cases, and what is made of their outcomes."""
+"""A study as data: a question, its options, its cases, and the table and figure of their
+outcomes.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,7 @@ Observer = Callable[[Any], None]
 
 @dataclass(frozen=True)
 class Study:
-    """A question, what the user may say about it, and how it is answered.
+    """A question, its options, and how it is answered.
 
     `longlag study NAME`, its flags and its help are made from this, and so is `longlag.study`.
 
@@ -55,7 +57,7 @@ class Study:
     rows: those of the table that an outcome gives, its case's `about` apart
     columns: of the table; where a head depends on the rows, made from them
     published: what the line below a row has of `paper`, which is its case's `published`
-    remarks: what the numbers come to
+    remarks: conclusions from the numbers, a sentence each
     notes: what to know to read them
     lead: what was run, where the title does not say it
     about: what the JSON has besides
@@ -86,7 +88,7 @@ class Study:
     function: str = FRAME
 
     def request(self, given: Mapping[str, Any], command: str = "") -> Request:
-        """The request, checked: None, or no value, leaves an option open.
+        """The request, checked; an option that is None or absent has its default.
 
         Raises:
             ValueError: an unknown option (the nearest is suggested), a value that is not allowed,
@@ -154,11 +156,11 @@ def run(request: Request, observe: Observer = lambda progress: None) -> Result:
     """Carries a study out.
 
     Args:
-        observe: hears of progress, a `longlag.sweeps.sweep.Progress`.
+        observe: called with the progress, a `longlag.sweeps.sweep.Progress`.
 
     Raises:
-        ValueError: what makes no sense, a ledger that is damaged or in use, a directory that
-            cannot be written to.
+        ValueError: options that contradict each other, a ledger that is damaged or in use, a
+            directory that cannot be written to.
         KeyboardInterrupt: by Ctrl-C or a termination signal; what is finished is in the ledger.
     """
     return imported(request.study.function)(request, observe)

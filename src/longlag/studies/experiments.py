@@ -1,4 +1,4 @@
-"""Tables 1 to 6 and 9 of the paper as rows: what each is of, and what the paper prints.
+"""Tables 1 to 6 and 9 of the paper as rows: what each row runs, and what the paper prints.
 
 Numbers are means over the paper's trials. What it prints of other algorithms is quoted in the
 notes, and not run.
@@ -18,8 +18,8 @@ from longlag.studies.stops import COLUMNS, PUBLISHED
 QUICK_TRIALS = 2
 PATIENCE = 10  # a trial has so many times the sequences of the paper's mean
 READING = ("error", "gradient", "reads", "output")  # of every experiment
-TESTED = (*READING, "test_every")  # and of those that tests end
-WATCHED = (*READING, "tolerance", "check_every")  # and of those that a window ends
+TESTED = (*READING, "test_every")  # and of those that stop by tests
+WATCHED = (*READING, "tolerance", "check_every")  # and of those that stop by a window
 STOPS = ("ST1", "ST2")
 
 

@@ -53,7 +53,7 @@ def carry_out(request: Request, observe: Observer) -> Result:
 
 
 def _part(request: Request, name: str, out: Path) -> Request:
-    """What is asked of one table's study."""
+    """The request to one table's study."""
     study = STUDIES[name]
     given = {one.name: request.options[one.name] for one in study.options if one.name in OWN}
     given |= {"out": out / name, "ledger": request.ledger or out / "ledger.sqlite"}
@@ -75,7 +75,7 @@ def _line(row: Row) -> tuple[str, ...]:
 
 
 def _verdict(paper: float, low: float, high: float, restricted: bool) -> str:
-    """Where the paper's mean lies; above a restricted one that cannot be told."""
+    """Where the paper's mean lies; above a restricted mean that is not known."""
     if low <= paper <= high:
         return GREEN
     return OPEN if restricted and paper > high else OTHER

@@ -1,4 +1,4 @@
-"""The study of data movement: what moving its data costs an LSTM; `study` carries it out."""
+"""The study of the data movement of an LSTM; `study` carries it out."""
 
 from longlag.studies.declaration import OUT, QUICK, Study
 
