@@ -6,6 +6,7 @@ import csv
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 
 from longlag import cli, progress
 from longlag.learning.recipe import recipe
+from longlag.studies import STUDIES as REGISTERED
 from longlag.studies import forget_gate, lag, seeds, tasks
 from longlag.studies.cases import (
     RULES,
@@ -280,6 +282,24 @@ def test_what_is_no_ledger_is_refused(tmp_path: Path, capsys) -> None:
         status, out, err = call(capsys, "ledger", "show", tmp_path / name)
         assert (status, out) == (2, "")
         assert err.count("\n") == 1
+
+
+# -- how long they take --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", list(REGISTERED))
+def test_a_help_says_how_long_the_study_takes(name: str, capsys) -> None:
+    assert REGISTERED[name].takes
+    assert cli.main(["study", name, "--help"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert f"It takes about {REGISTERED[name].takes} on two cores" in text
+
+
+def test_the_time_of_the_full_form_is_said_beside_the_usual_one() -> None:
+    study = Study("own", "A title", "A question")
+    assert study.duration == ""
+    timed = replace(study, takes="2 minutes", takes_full="an hour")
+    assert timed.duration == "It takes about 2 minutes on two cores, with --full about an hour."
 
 
 # -- progress -----------------------------------------------------------------------------------

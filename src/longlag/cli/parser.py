@@ -259,18 +259,16 @@ def _study(group: Parser, name: str) -> None:
     """The command of a study: what it declares, and --json."""
     study = STUDIES[name]
     options = {one.name for one in study.options}
-    goes_on = (
-        ". A study that was stopped continues when it is started again."
-        if "ledger" in options
-        else "."
-    )
+    sentences = [f"{study.help}.", study.duration]
+    if "ledger" in options:
+        sentences.append("A study that was stopped continues when it is started again.")
     example = f"longlag study {name}"
     more = [f"{example} --trials 50 --workers 4"] if "trials" in options else []
     command = _command(
         group,
         name,
         "study_commands:study",
-        f"{study.help}{goes_on}",
+        " ".join(filter(None, sentences)),
         [f"{example} --quick" if "quick" in options else example, *more],
     )
     command.options(study.options)

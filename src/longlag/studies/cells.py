@@ -420,6 +420,7 @@ STUDY = Study(
     name="cells",
     title="Cells compared by one protocol",
     help="Any cells on any tasks and lags: seeds solved, sequences, seconds, weights",
+    takes="an hour",
     options=(*OPTIONS[:2], LENGTHS, *(o for o in WITH_LENGTHS if o is not LENGTHS), *OPTIONS[2:]),
     cases=cases,
     rows=rows,

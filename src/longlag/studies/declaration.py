@@ -52,6 +52,7 @@ class Study:
     name: of the study, as users type it
     title: of its page and its figure
     help: what it asks, in one sentence
+    takes: how long it takes on two cores, about, such as `10 minutes`; takes_full: with --full
     options: of the command and the call
     cases: the grid
     rows: those of the table that an outcome gives, its case's `about` apart
@@ -71,6 +72,8 @@ class Study:
     name: str
     title: str
     help: str
+    takes: str = ""
+    takes_full: str = ""
     options: Sequence[Option] = COMMON
     cases: Callable[[Request], Sequence[Case]] = lambda request: ()
     rows: Callable[[Outcome], Sequence[Row]] = lambda outcome: ()
@@ -86,6 +89,14 @@ class Study:
     partial: bool = False
     more_files: Callable[[Mapping[str, Any]], Mapping[str, bytes]] = lambda content: {}
     function: str = FRAME
+
+    @property
+    def duration(self) -> str:
+        """How long it takes, in a sentence; empty where that is not known."""
+        if not self.takes:
+            return ""
+        full = f", with --full about {self.takes_full}" if self.takes_full else ""
+        return f"It takes about {self.takes} on two cores{full}."
 
     def request(self, given: Mapping[str, Any], command: str = "") -> Request:
         """The request, checked; an option that is None or absent has its default.

@@ -178,6 +178,8 @@ STUDY = Study(
     name="lag",
     title="Lag scaling: sequences and seconds against T",
     help="Sequences and seconds to success from T = 30 to 10,000, with --full to 100,000",
+    takes="20 minutes",
+    takes_full="an hour",
     options=WITH_LENGTHS,
     cases=cases,
     rows=rows,

@@ -82,6 +82,7 @@ STUDY = Study(
     name="seeds",
     title="Stuck seeds: the described recipe and the robust one",
     help="Stuck seeds: the described recipe and robust at T = 30 and 100, by three rules",
+    takes="15 minutes",
     options=WITH_LENGTHS,
     cases=cases,
     rows=rows,

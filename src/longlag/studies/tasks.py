@@ -114,6 +114,7 @@ STUDY = Study(
     name="tasks",
     title="Every task by the robust recipe",
     help="Every task by robust: seeds that meet the paper's criterion, and their sequences",
+    takes="15 minutes",
     options=COMMON,
     cases=cases,
     rows=rows,

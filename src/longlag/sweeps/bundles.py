@@ -165,10 +165,10 @@ class Supply:
         return []
 
     def came(self, bundle: Bundle, rows: Sequence[Row]) -> list[Row]:
-        """Takes note of a bundle that was carried out; its unfinished trials wait once more.
+        """Records a bundle that was carried out; its unfinished trials wait again.
 
         Returns:
-            Its rows, with what the ledger knows them by.
+            Its rows, with their keys in the ledger.
         """
         if bundle.sliced and len(rows) > 1 and rows[0]["status"] == "failed":
             return self.died(bundle, 0, "")  # they failed together, by one of them

@@ -201,7 +201,7 @@ class _Sweep:
         worker, bundle = self._held.pop(came.task)
         try:
             return self._supply.came(bundle, unpacked(came.answer()))
-        except (OtherVersion, ModuleNotFoundError) as error:  # it was started anew as another
+        except (OtherVersion, ModuleNotFoundError) as error:  # started again, as another
             self._told(worker, error.version if isinstance(error, OtherVersion) else error)
             self._supply.again(bundle)
             return []

@@ -6,6 +6,7 @@ STUDY = Study(
     name="movement",
     title="What moving its data costs an LSTM",
     help="The data movement distance of an LSTM's training steps",
+    takes="a minute",
     options=(OUT, QUICK),
     function="longlag.studies.movement.study:carry_out",
 )

@@ -94,7 +94,7 @@ def draw(
 
 
 def fresh_values(marked: Marked, rng: np.random.Generator) -> Marked:
-    """Sequences of the same lengths and marks, all of their values drawn anew."""
+    """Sequences of the same lengths and marks, with new values."""
     inputs = marked.inputs.copy()
     live = np.arange(inputs.shape[1]) < marked.lengths[:, None]
     inputs[:, :, 0] = np.where(live, rng.random(live.shape, dtype=np.float32), 0)
