@@ -276,6 +276,22 @@ def test_a_wide_table_stands_in_parts_on_a_terminal(capsys, monkeypatch) -> None
     assert len(report.table(rows, keys=2).split("\n\n")) == 11, "a part has a column at least"
 
 
+def test_a_cell_that_is_too_wide_for_a_terminal_takes_several_lines(monkeypatch) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "40")
+    words = "some words that need more than a line of these"
+    lines = report.table([("key", "text"), ("a", words), ("b", "few")], keys=1).splitlines()
+    assert max(map(len, lines)) <= 40
+    assert lines[-1] == "b    few"
+    assert " ".join(line[5:] for line in lines[1:-1]) == words
+    assert [line[:1] for line in lines[1:]] == ["a", " ", "b"]
+
+
+def test_bold_words_of_a_remark_are_plain_on_the_screen() -> None:
+    result = Result("A title", {"out": "here", "rows": []}, [("a",), ("1",)], ("**Found**: b",))
+    assert "\nFound: b\n" in str(result)
+
+
 def test_each_part_of_a_studys_table_says_what_its_lines_are_about(monkeypatch) -> None:
     table = [("recipe", "T", "rule", "seeds", "rate"), *(("a", "30", r, "1", "2") for r in "xy")]
     result = Result("A title", {"out": "here", "rows": []}, table, ())

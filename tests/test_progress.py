@@ -151,3 +151,13 @@ def test_in_a_notebook_a_bar_is_the_notebooks_own(monkeypatch: pytest.MonkeyPatc
     run = longlag.train(FEW, progress=True)
     longlag.evaluate(run, 10, progress=True)
     assert Bar.made == 2
+
+
+# -- what an evaluation refuses -----------------------------------------------------------------
+
+
+def test_a_task_of_other_inputs_is_refused_before_any_sequence_is_drawn() -> None:
+    run, heard = longlag.train(FEW), Heard(int)
+    with pytest.raises(ValueError, match=r"^task must have 2 inputs and 1 outputs, as the run's"):
+        longlag.evaluate(run, 10, task=longlag.task("copy"), callback=heard)
+    assert heard == []
