@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -147,6 +149,7 @@ def test_in_a_notebook_a_bar_is_the_notebooks_own(monkeypatch: pytest.MonkeyPatc
             type(self).made += 1
             super().__init__(*given, **{**named, "disable": True})
 
+    monkeypatch.setitem(sys.modules, "IPython", ModuleType("IPython"))
     monkeypatch.setattr("tqdm.auto.tqdm", Bar)
     run = longlag.train(FEW, progress=True)
     longlag.evaluate(run, 10, progress=True)

@@ -16,7 +16,7 @@ import numpy as np
 from longlag import checks
 from longlag import words as report
 from longlag.learning import engine as engines
-from longlag.learning.judging import Observer, Predict, ignore, on_fresh
+from longlag.learning.judging import Predict, ignore, on_fresh
 from longlag.learning.recipe import RECIPES, Recipe, recipe
 from longlag.learning.training import Run, check_run
 from longlag.networks.checking import check_answers, check_form
@@ -38,7 +38,7 @@ def evaluate(
     engine: str = "auto",
     threads: int = 1,
     progress: bool = False,
-    callback: Observer = ignore,
+    callback: Callable[[int], None] = ignore,
 ) -> Score:
     """Scores a run on n fresh sequences.
 

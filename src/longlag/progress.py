@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import math
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
@@ -258,6 +259,8 @@ def _has_bars() -> bool:
 
 def _in_notebook() -> bool:
     """Whether tqdm draws its bars as a notebook's own."""
+    if "IPython" not in sys.modules:
+        return False
     from tqdm.auto import tqdm
     from tqdm.notebook import tqdm_notebook
 

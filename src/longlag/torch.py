@@ -7,7 +7,7 @@ Needs the extra: pip install 'longlag[torch]'.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
@@ -15,7 +15,7 @@ from longlag import checks
 from longlag.learning.recipe import Recipe, as_recipe
 from longlag.learning.rules import Minibatch
 from longlag.learning.streams import stream
-from longlag.learning.training import Observer, Run, begin, ignore
+from longlag.learning.training import Run, Training, begin, ignore
 from longlag.networks.torch import TorchModule, awake, check_module, torch
 from longlag.progress import heard, of_training
 from longlag.tasks.task import Batch, Task
@@ -136,7 +136,7 @@ def train_torch(
     seed: int = 0,
     *,
     progress: bool = False,
-    callback: Observer = ignore,
+    callback: Callable[[Training], None] = ignore,
 ) -> Run:
     """Trains a module by a recipe's protocol: what `longlag.train` does, with another network.
 

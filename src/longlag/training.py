@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from longlag import checks
 from longlag.learning.recipe import Recipe, as_recipe
-from longlag.learning.training import Observer, Run, begin, ignore
+from longlag.learning.training import Run, Training, begin, ignore
 from longlag.progress import heard, of_training
 
 
@@ -18,7 +20,7 @@ def train(
     engine: str = "auto",
     threads: int = 1,
     progress: bool = False,
-    callback: Observer = ignore,
+    callback: Callable[[Training], None] = ignore,
 ) -> Run:
     """Trains to the end of the recipe.
 

@@ -5,15 +5,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from longlag import checks
 from longlag.progress import heard, ignore, of_sweep
 from longlag.settings import Registry, imported
-from longlag.studies.declaration import Observer, Study, run
+from longlag.studies.declaration import Study, run
 from longlag.studies.result import Result
+
+if TYPE_CHECKING:
+    from longlag.sweeps.sweep import Progress
 
 STUDIES: Registry[Study] = Registry("study", Study)
 for _number in (1, 2, 3, 4, 5, 6, 9):
@@ -34,7 +37,11 @@ for _name in (
 
 
 def study(
-    name: str | Study, *, progress: bool = False, callback: Observer = ignore, **options: Any
+    name: str | Study,
+    *,
+    progress: bool = False,
+    callback: Callable[[Progress], None] = ignore,
+    **options: Any,
 ) -> Result:
     """Answers a question with many trials, and writes its table, figure and data.
 
