@@ -17,6 +17,7 @@ from longlag.learning.rules import Minibatch
 from longlag.learning.streams import stream
 from longlag.learning.training import Run, Training, begin, ignore
 from longlag.networks.torch import TorchModule, awake, check_module, torch
+from longlag.progress import heard, of_training
 from longlag.tasks.task import Batch, Task
 
 if TYPE_CHECKING:
@@ -134,6 +135,7 @@ def train_torch(
     recipe: Recipe | str,
     seed: int = 0,
     *,
+    progress: bool = False,
     callback: Callable[[Training], None] = ignore,
 ) -> Run:
     """Trains a module by a recipe's protocol: what `longlag.train` does, with another network.
@@ -150,8 +152,7 @@ def train_torch(
             running statistics, are not averaged.
         recipe: from `longlag.recipe`.
         seed: 0 .. 2**63 - 1. Also of what the module draws itself, such as dropout, on the CPU.
-        callback: is called after every block of iterations, at each test at the latest, with the
-            `Training`: its `iteration`, `losses` and `tests`, an iteration and a `Score` each.
+        progress, callback: as in `longlag.train`.
 
     Returns:
         The run; `run.network.module` has the weights that were judged (their average, where the
@@ -161,6 +162,7 @@ def train_torch(
         ValueError: no such module or recipe, a seed that is not allowed, answers that have
             another shape or no gradient, or answers that depend on more than the sequence.
     """
+    checks.function("callback", callback)
     own = TorchModule(module=module)
     made = replace(as_recipe(recipe), network=own)
     task, rule = made.task, made.rule
@@ -172,9 +174,7 @@ def train_torch(
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(checks.whole("seed", seed, 0, 2**63 - 1))
         training = begin(made, seed, engine="numpy")
-        while training.stopped_by is None:
-            training.advance()
-            callback(training)
-    run = training.run()
+        with heard(progress, of_training) as observe:
+            run = training.to_end(observe, callback)
     run.network.load()
     return run

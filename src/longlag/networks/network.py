@@ -1,8 +1,8 @@
-"""What a network is: its sizes, its initial weights, its steps, its gradients.
+"""The interface of a network: sizes, initial weights, steps, gradients.
 
 A `Network` is an architecture with its settings, a part of a recipe: it knows the shapes of its
 weights and how they start. `Network.of(weights, task)` is a `Model`, the network with weights,
-which answers, shows its states, and gives the gradient of its error. Weights outside are one
+which computes answers, states, and the gradient of its error. Weights outside are one
 float32 vector (P,). Dimension legend: `tasks/task.py`.
 """
 
@@ -68,7 +68,7 @@ class Network(Part, ABC):
 
     Attributes:
         kernel: whether the native kernel has this network.
-        can_be_named: whether its settings say all of it, so that a file can hold it.
+        can_be_named: whether its settings determine it, so that a file can hold it.
     """
 
     kernel: ClassVar[bool] = False
@@ -92,7 +92,7 @@ class Network(Part, ABC):
         """How large it is, in words: '8 cells'."""
 
     def check(self, task: Task) -> None:
-        """Refuses a task that the network cannot be asked.
+        """Refuses a task that the network cannot learn.
 
         Raises:
             ValueError: the reason, in one sentence.
@@ -109,7 +109,7 @@ def counted(n: int, thing: str) -> str:
 
 
 class Opaque:
-    """What a network has whose inside is not known, such as a user's module or function."""
+    """The part of a network whose states are not known, such as a user's module or function."""
 
     @property
     def titles(self) -> dict[str, str]:
