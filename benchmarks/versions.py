@@ -127,8 +127,8 @@ def main() -> None:
         ]
         heads = [f"longlag {version.version}" for version in versions]
         lines = [
-            f"On {machine.processor()}, {machine.cores()} cores. Seconds of processor time: median, "
-            f"least and most of {ROUNDS} rounds.\n",
+            f"On {machine.processor()}, {machine.cores()} cores. Seconds of processor time: median,"
+            f" least and most of {ROUNDS} rounds.\n",
             f"| what | {heads[0]} | {heads[1]} | before / after |",
             "|---|---|---|---|",
         ]
