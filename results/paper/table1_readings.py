@@ -194,7 +194,7 @@ def line(trial: Any, row: Row, trials: int) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Table 1 under many readings.")
     parser.add_argument("--trials", type=int, default=30)
     trials = parser.parse_args().trials
     heads = (
