@@ -239,16 +239,18 @@ class MarkedPairs(Task):
             values = 2 * values - 1
         first, second = self._draw_marks(rng, length)
 
-        markers = np.zeros(length)
-        markers[[0, -1]] = -1
-        markers[[first, second]] = 1
+        inputs = np.zeros((length, 2))
+        inputs[:, 0] = values
+        markers = inputs[:, 1]
+        markers[0] = markers[-1] = -1
+        markers[first] = markers[second] = 1
         if self.first_mark == "hidden":
             markers[0] = -1
 
         neutral = 1.0 if self.kind == "multiplication" else 0.0
         x1, x2 = (values[p] if p > 0 else neutral for p in (first, second))
         target = x1 * x2 if self.kind == "multiplication" else 0.5 + (x1 + x2) / 4
-        return Sequence(np.stack([values, markers], axis=-1), float(target), (first, second))
+        return Sequence(inputs, float(target), (first, second))
 
     def _draw_marks(self, rng: np.random.Generator, length: int) -> tuple[int, int]:
         if self.rules == "catalog":

@@ -197,12 +197,13 @@ class Task(Part, ABC):
 
         def together(arrays: Iterable[Any], padded: bool) -> np.ndarray:
             arrays = [np.asarray(a) for a in arrays]
-            if padded:
-                arrays = [
-                    np.pad(a, [(0, int(lengths.max()) - len(a)), *[(0, 0)] * (a.ndim - 1)])
-                    for a in arrays
-                ]
-            return np.stack(arrays)
+            if not padded:
+                return np.array(arrays)
+            room = (len(arrays), int(lengths.max()), *arrays[0].shape[1:])
+            made = np.zeros(room, dtype=arrays[0].dtype)
+            for row, array in zip(made, arrays, strict=True):
+                row[: len(array)] = array
+            return made
 
         def beside(name: str) -> np.ndarray | None:
             found = [getattr(one, name, None) for one in sequences]
