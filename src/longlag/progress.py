@@ -197,12 +197,14 @@ def _sweep_bar() -> Iterator[Callable[[Progress], None]]:
 
 
 def _sweep_lines() -> Callable[[Progress], None]:
+    """Says lines of a log; where there were any, the last one says that all is done."""
     due, noted, last = _clock(), _notes(say), ""
 
     def observe(progress: Progress) -> None:
         nonlocal last
         noted(progress)
-        if due() and (line := trials(progress)) != last:
+        complete = progress.skipped + progress.done == progress.total
+        if (due() or (last and complete)) and (line := trials(progress)) != last:
             say(line)
             last = line
 
