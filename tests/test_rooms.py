@@ -23,7 +23,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("movement",),
     ("figures", "runs", "sweeps"),
     ("words", "interop", "explorer"),
-    ("studies", "bench", "judging", "torch"),
+    ("studies", "bench", "judging", "torch", "jax_training"),
     ("notebook",),
     ("__init__",),
     ("cli",),

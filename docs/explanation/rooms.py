@@ -16,6 +16,7 @@ FLOORS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("bench", "speed and its floor"),
             ("judging", "evaluate, judge"),
             ("torch", "modules, data sets"),
+            ("jax_training", "functions"),
         ),
     ),
     (

@@ -19,6 +19,7 @@ from longlag import checks
 from longlag.learning import engine as engines
 from longlag.learning.engine import Engine
 from longlag.learning.judging import Failed, measure, on_sets
+from longlag.learning.optimizers import Start
 from longlag.learning.recipe import Recipe, as_recipe
 from longlag.learning.rules import Learned, Minibatch, OnlineLearner
 from longlag.learning.stopping import Fresh, Points, Stop, Strict, Test
@@ -154,6 +155,7 @@ class Training:
         engine: from `longlag.learning.engine.choose`.
         snapshot_every: iterations between snapshots; where not given, geometric, and one more
             whenever the smoothed loss has fallen by a tenth.
+        own: what starts an optimiser of the user's; the recipe's has the name `own` then.
 
     Attributes:
         iteration: updates made.
@@ -167,12 +169,17 @@ class Training:
     """
 
     def __init__(
-        self, recipe: Recipe, seed: int, engine: Engine, snapshot_every: int | None = None
+        self,
+        recipe: Recipe,
+        seed: int,
+        engine: Engine,
+        snapshot_every: int | None = None,
+        own: Start | None = None,
     ) -> None:
         self.recipe: Recipe = recipe
         self.seed: int = check_seed(seed)
         self.engine: Engine = engine
-        self.learner: Any = recipe.learner(self.seed)
+        self.learner: Any = recipe.learner(self.seed, own)
         self.iteration: int = 0
         self.under_way: float = 0.0
         self.losses: list[float] = []
@@ -217,6 +224,19 @@ class Training:
             put_back()
             raise
         self.elapsed += time.perf_counter() - start
+
+    def to_end(self, observe: Observer = ignore, callback: Observer = ignore) -> Run:
+        """Advances until it stops.
+
+        Args:
+            observe: called after every step, and now and then within one.
+            callback: called after every step.
+        """
+        while self.stopped_by is None:
+            self.advance(observe)
+            observe(self)
+            callback(self)
+        return self.run()
 
     def _learn(self, piece: Batch, observe: Observer) -> Learned:
         def going_on(share: float) -> None:
@@ -508,12 +528,16 @@ def train(recipe: Recipe | str, seed: int = 0, *, engine: str = "auto", threads:
     Raises:
         ValueError: a recipe, seed, engine or thread number that is not allowed.
     """
-    training = begin(as_recipe(recipe), seed, engine=engine, threads=threads)
-    while training.stopped_by is None:
-        training.advance()
-    return training.run()
+    return begin(as_recipe(recipe), seed, engine=engine, threads=threads).to_end()
 
 
-def begin(recipe: Recipe, seed: int = 0, *, engine: str = "auto", threads: int = 1) -> Training:
-    """A training at its start; arguments as in `train`."""
-    return Training(recipe, seed, engines.choose(engine, threads, recipe))
+def begin(
+    recipe: Recipe,
+    seed: int = 0,
+    *,
+    engine: str = "auto",
+    threads: int = 1,
+    own: Start | None = None,
+) -> Training:
+    """A training at its start; arguments as in `train` and `Training`."""
+    return Training(recipe, seed, engines.choose(engine, threads, recipe), own=own)
