@@ -124,8 +124,10 @@ class Minibatch(LearningRule):
         """The optimiser of a trial with these initial weights (P,).
 
         Raises:
-            ValueError: the optimiser is to be the user's, and none is given.
+            ValueError: the optimiser is to be the user's, and none is given, or the reverse.
         """
+        if own is not None and self.optimizer != "own":
+            raise ValueError(f"own is for optimizer own, and the recipe's is {self.optimizer}")
         if self.optimizer == "own":
             if own is None:
                 raise ValueError(
@@ -287,7 +289,7 @@ class OnLine(LearningRule):
             ValueError: one is given.
         """
         if own is not None:
-            raise ValueError("optimizer is for learning in batches, and rule online does not")
+            raise ValueError("own is for learning in batches, and rule online does not")
         return OnlineLearner(self, task, network, stop, seed)
 
 

@@ -135,14 +135,14 @@ def check_run(run: Any, *, for_file: bool = False) -> Run:
         for_file: it is to be written to a file, which must be able to name its network.
 
     Raises:
-        ValueError: it is something else, or of a PyTorch module.
+        ValueError: it is something else, or of a network given in Python.
     """
     if not isinstance(run, Run):
         raise ValueError(f"run must be a run of longlag.train, not {checks.shown(run)}")
     if for_file and not run.recipe.network.can_be_named:
         raise ValueError(
-            f"run is of the module {run.recipe.network.words}, which a file of longlag's cannot "
-            "name: keep the module's state_dict"
+            f"run is of {run.recipe.network.words}, a network given in Python, which one file "
+            "cannot name: keep the module's own weights, or the run's directory"
         )
     return run
 
