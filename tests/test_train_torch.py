@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
+import sys
+import types
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -334,3 +337,40 @@ def test_states_that_a_module_offers_are_seen(network: str) -> None:
         assert np.any(sequence[:length] != 0)
     without = model.states(batch.inputs[:1, : batch.lengths[0]])[name]
     np.testing.assert_allclose(without[0], seen[0, : batch.lengths[0]], rtol=1e-5, atol=1e-6)
+
+
+# -- loggers --------------------------------------------------------------------------------------
+
+
+class Writer:
+    """Stands in for TensorBoard's writer and for wandb."""
+
+    def __init__(self, *_: Any) -> None:
+        self.noted: list[tuple[float, int]] = []
+
+    def add_scalar(self, name: str, value: float, iteration: int) -> None:
+        self.noted.append((value, iteration))
+
+    def init(self, project: str, config: dict[str, Any]) -> None:
+        assert config["batch_size"] == SHORT["batch_size"]
+
+    def log(self, values: dict[str, float], step: int) -> None:
+        self.noted.append((values["loss"], step))
+
+
+@pytest.mark.parametrize("name", ["torch.utils.tensorboard", "wandb"])
+def test_the_loggers_of_the_manual_hear_of_every_step(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (Path(__file__).parents[1] / "docs" / "howto" / "logging.md").read_text()
+    (code,) = (c for c in re.findall(r"```text\n(.*?)```", page, re.DOTALL) if name in c)
+    module: Any = types.ModuleType(name)
+    wandb = Writer()
+    module.SummaryWriter, module.init, module.log = Writer, wandb.init, wandb.log
+    monkeypatch.setitem(sys.modules, name, module)
+    names: dict[str, Any] = {"longlag": longlag, "module": changing(), "recipe": short()}
+    exec(compile(code, "logging.md", "exec"), names)
+    noted = (wandb if name == "wandb" else names["writer"]).noted
+    run = train_torch(changing(), short())
+    assert [step for _, step in noted] == [10, 20, 30, 40]
+    assert [loss for loss, _ in noted] == run.history.train_losses[9::10].tolist()
