@@ -84,7 +84,7 @@ def groups(rows: Iterable[Mapping[str, Any]], by: Sequence[str] = ()) -> list[Gr
     """The trials of a ledger by group, in the order in which the groups first occur.
 
     Args:
-        rows: from `Ledger.rows`.
+        rows: from `Ledger.outcomes`.
         by: what tells groups apart: settings, `recipe`, `engine`, or `version` (of the code).
             Where none is given, recipe, version, and so many settings that no two trials of a
             group differ in anything but their seeds.
@@ -109,7 +109,7 @@ def telling(rows: Iterable[Mapping[str, Any]]) -> list[str]:
     """What tells trials apart that differ in more than their seeds: `recipe`, then settings.
 
     Args:
-        rows: from `Ledger.rows`.
+        rows: from `Ledger.outcomes`.
     """
     return _telling([_about(row) for row in rows])
 
