@@ -248,3 +248,16 @@ def test_states_that_a_function_offers_are_drawn(tmp_path: Path) -> None:
     assert np.all(seen[1, 2:] == 0)
     np.testing.assert_allclose(seen[0, 0], run.weights["['W']"].sum(axis=0), rtol=1e-5)
     assert len(figures.write_figures(run, tmp_path)) == 5
+
+
+def test_bad_cells_are_left_out_of_a_study_in_one_sentence() -> None:
+    from longlag.studies import cells
+
+    asked = ["lstm", "mixes=jaxcells:MIXES", "none=jaxcells:NOTHING", "other=jaxcells:OTHER"]
+    found = {c.about["cell"]: c.refused for c in cells.cases(cells.STUDY.request({"cell": asked}))}
+    assert found["lstm"] == ""
+    assert "mixes sequences" in found["mixes"]
+    assert "must make parameters, and it makes none" in found["none"]
+    assert "must be made by init(key, D, K, size)" in found["other"]
+    assert not any("\n" in text for text in found.values())
+    assert longlag.train(recipe("robust", network="jaxcells:NAN", **SHORT)).stopped_by == "diverged"

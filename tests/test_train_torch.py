@@ -210,6 +210,28 @@ def test_what_makes_no_sense_is_refused_in_one_sentence(given: dict[str, Any], s
         train_torch(changing(), **named)
 
 
+@pytest.mark.parametrize(
+    ("cell", "says"),
+    [
+        ("Mixes", "mixes sequences"),
+        ("Pads", "reads padding"),
+        ("Remembers", "changes norm.running_mean while it is trained"),
+        ("OtherArguments", r"must be made by OtherArguments\(D, K, size\)"),
+        ("Missing", "has no attribute 'Missing'"),
+    ],
+)
+def test_a_cell_that_will_not_do_is_not_trained(cell: str, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        longlag.train(short(network=f"mycells:{cell}"))
+    with pytest.raises(ValueError, match=says):
+        train_torch(f"mycells:{cell}", short())
+
+
+def test_a_cell_that_answers_nan_ends_at_once() -> None:
+    run = longlag.train(short(network="mycells:NaN"))
+    assert (run.stopped_by, run.iterations) == ("diverged", 0)
+
+
 def test_a_network_that_is_not_pytorchs_is_refused() -> None:
     with pytest.raises(ValueError, match="must be a PyTorch module or network, not network lstm"):
         train_torch("lstm", short())

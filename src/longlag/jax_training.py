@@ -126,7 +126,6 @@ def train_jax(
             raise ValueError(f"optimizer must be a transformation of optax's, not {shown}")
         made = made.with_settings({"optimizer": "own"})
         own = functools.partial(Descent, optimizer, network.form(made.task))
-    network.check_itself(made.task)
     training = begin(made, seed, engine="numpy", own=own)
     how = {"resume": resume, "overwrite": overwrite, "callback": callback}
     return session.carry_out(training, directory, **how)

@@ -21,9 +21,8 @@ from longlag.learning.recipe import Recipe, as_recipe
 from longlag.learning.rules import Minibatch
 from longlag.learning.streams import stream
 from longlag.learning.training import Run, Training, begin, ignore
-from longlag.networks.cells.own import OwnCell
 from longlag.networks.network import views
-from longlag.networks.torch import TorchModule, TorchNetwork, awake, check_module, nn, torch
+from longlag.networks.torch import TorchModule, TorchNetwork, nn, torch
 from longlag.runs import session
 from longlag.tasks.task import Batch, Task
 
@@ -311,7 +310,6 @@ def train_torch(
     if not isinstance(network, TorchNetwork):
         raise ValueError(f"module must be a PyTorch module or network, not network {network.name}")
     made, own = _with_optimizer(made, optimizer, schedule)
-    _check(network, made)
     training = begin(made, seed, engine="numpy", own=own)
     how = {"resume": resume, "overwrite": overwrite, "callback": callback}
     return session.carry_out(training, directory, **how)
@@ -333,14 +331,3 @@ def _with_optimizer(
     shapes = recipe.network.shapes(recipe.task).values()
     own = functools.partial(Descent, optimizer, schedule, shapes=shapes)
     return recipe.with_settings({"optimizer": "own"}), own
-
-
-def _check(network: TorchNetwork, recipe: Recipe) -> None:
-    """Refuses what does not answer each sequence by itself."""
-    task, rule = recipe.task, recipe.rule
-    if isinstance(rule, Minibatch) and rule.draw_order == "published":
-        task = task.at_length(task.max_length)  # a batch has one length, and no padding
-    if isinstance(network, TorchModule):
-        check_module(awake(network.module), task)
-    elif isinstance(network, OwnCell):
-        network.check_itself(task)

@@ -539,5 +539,13 @@ def begin(
     threads: int = 1,
     own: Start | None = None,
 ) -> Training:
-    """A training at its start; arguments as in `train` and `Training`."""
+    """A training at its start; arguments as in `train` and `Training`.
+
+    Raises:
+        ValueError: also of a network of the user's that does not answer each sequence by itself.
+    """
+    task, rule = recipe.task, recipe.rule
+    if isinstance(rule, Minibatch) and rule.draw_order == "published":
+        task = task.at_length(task.max_length)  # a batch has one length, and no padding
+    recipe.network.check_itself(task)
     return Training(recipe, seed, engines.choose(engine, threads, recipe), own=own)

@@ -235,6 +235,7 @@ class JaxCell(Network):
         return JaxModel(self.pair[1], self.form(task), weights, task, device(self.device))
 
     def start(self, task: Task, rng: np.random.Generator) -> np.ndarray:
+        self.form(task)  # refused where there are none
         with jax.default_device(device("cpu")):
             return flat(_initial(self.pair, task, self.hidden, int(rng.integers(2**31 - 1))))
 

@@ -133,6 +133,13 @@ class Network(Part, ABC):
             ValueError: the reason, in one sentence.
         """
 
+    def check_itself(self, task: Task) -> None:
+        """Refuses a network of the user's that does not answer each sequence by itself.
+
+        Raises:
+            ValueError: it mixes sequences, reads padding, answers otherwise than is asked ...
+        """
+
     def size(self, task: Task) -> int:
         """P, the number of weights."""
         return sum(math.prod(shape) for shape in self.shapes(task).values())

@@ -346,6 +346,9 @@ class TorchModule(TorchNetwork):
     def start(self, task: Task, rng: np.random.Generator) -> np.ndarray:
         return vector(trainable(self.module).values())
 
+    def check_itself(self, task: Task) -> None:
+        check_module(awake(self.module), task)
+
     def inside(self, seed: int) -> Inside:
         return TorchInside(seed, untrained(self.module))
 
