@@ -34,6 +34,8 @@ from longlag.sweeps.trial import Trial
 FUNCTION = "longlag.benchmarks.cluster:sleeping"
 KINDS = 100  # kinds of trials, as cells, tasks and lags make them
 TESTS = 20  # in a trial's curve
+# What each of many workers in one process would do of its own accord, twenty times a second.
+RARELY = {f"distributed.admin.{what}.interval": "10s" for what in ("tick", "system-monitor")}
 AT_ONCE = 50  # workers that register at a time
 MINUTES = 5  # until all of them have
 
@@ -135,7 +137,7 @@ def _settled(work: Any) -> None:
 
     from longlag.sweeps.this_machine import CONFIG
 
-    with dask.config.set(CONFIG):
+    with dask.config.set({**CONFIG, **RARELY}):
         asyncio.run(work)
 
 
