@@ -138,7 +138,7 @@ def carry_out(
 
     Raises:
         ValueError: arguments that make no sense, or a directory that must not be written to.
-        Ended: a KeyboardInterrupt, by Ctrl-C or a signal; the state is saved in the directory.
+        KeyboardInterrupt: Ctrl-C or a signal; the state is saved in the directory.
     """
     if not callable(callback):
         raise ValueError(f"callback must be a callable, not {checks.shown(callback)}")
