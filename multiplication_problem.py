@@ -18,8 +18,7 @@ from typing import Any
 if importlib.util.find_spec("longlag") is None:
     sys.path.insert(0, str(Path(__file__).resolve().parent / "src"))
 
-from longlag import words
-from longlag.cli import progress
+from longlag import progress, words
 from longlag.cli.exit import exit_status
 from longlag.cli.flags import Parser
 from longlag.learning import engine
@@ -89,11 +88,8 @@ def trained(
     asked = runs.identity(recipe, flags.seed or 0, "numpy")
     runs.guard(pictures, asked, overwrite=flags.overwrite)
     training = Training(recipe, flags.seed or 0, engine.choose("numpy"), snapshot_every)
-    with progress.of_training(flags.quiet) as observe:
-        while training.stopped_by is None:
-            training.advance()
-            observe(training)
-    return training.run()
+    with progress.heard(not flags.quiet, progress.of_training) as observe:
+        return training.to_end(observe)
 
 
 def main() -> int:

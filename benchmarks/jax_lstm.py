@@ -39,18 +39,22 @@ def predict(parameters: dict, inputs: jax.Array, lengths: jax.Array) -> jax.Arra
     """Answers (B,) or (B, K) for padded inputs (B, T, D), or symbols (B, T), each at its
     sequence's own last step."""
 
+    steps, Wx = inputs.swapaxes(0, 1), parameters["Wx"]
+    symbols = jnp.issubdtype(steps.dtype, jnp.integer)
+    driven = (Wx[steps] if symbols else steps @ Wx) + parameters[
+        "b"
+    ]  # (T, B, 4 H), outside the scan
+
     def step(carry, x):
         h, c = carry
-        Wx = parameters["Wx"]
-        z = Wx[x] if jnp.issubdtype(x.dtype, jnp.integer) else x @ Wx
-        z = z + h @ parameters["Wh"] + parameters["b"]
+        z = x + h @ parameters["Wh"]
         i, f, o, g = jnp.split(z, 4, axis=-1)
         c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
         h = jax.nn.sigmoid(o) * jnp.tanh(c)
         return (h, c), h
 
     zeros = jnp.zeros((inputs.shape[0], parameters["Wh"].shape[0]))
-    _, states = jax.lax.scan(step, (zeros, zeros), inputs.swapaxes(0, 1))
+    _, states = jax.lax.scan(step, (zeros, zeros), driven)
     last = states[lengths - 1, jnp.arange(inputs.shape[0])]
     answers = last @ parameters["Wy"] + parameters["by"]
     return answers[:, 0] if answers.shape[1] == 1 else answers

@@ -55,8 +55,9 @@ def _section(command: Parser) -> str:
 
 
 def _row(argument: Argument) -> tuple[str, str, str]:
+    otherwise = argument.otherwise
     default = f"*{argument.default}*" if argument.default == REQUIRED else argument.default
-    return _code(argument.written), _with_flags(argument.text), _with_flags(default)
+    return _code(argument.written), _with_flags(argument.text), _with_flags(otherwise or default)
 
 
 # -- the recipes ----------------------------------------------------------------------------------

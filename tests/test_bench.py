@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -638,6 +639,22 @@ def test_numba_on_line_does_the_same_work() -> None:
     rate, space = np.float32(0.5), online_numba.room(33)
     answers = [online_numba.update(*start, x, target, rate, *space) for x, target in drawn]
     check_online(answers, *start, 0.5)
+
+
+def test_what_pytorch_compiles_are_the_steps_of_its_layer() -> None:
+    torch = pytest.importorskip("torch")
+    from longlag.benchmarks import torch_lstm
+
+    task: Any = in_batches(12).recipe.task
+    layer: Any = torch_lstm.Network(task, 5, False)
+    written: Any = torch_lstm.WrittenOut(task, 5)
+    with torch.no_grad():
+        written.inputs.weight.copy_(layer.lstm.weight_ih_l0)
+        written.inputs.bias.copy_(layer.lstm.bias_ih_l0 + layer.lstm.bias_hh_l0)
+        written.states.weight.copy_(layer.lstm.weight_hh_l0)
+        written.head.load_state_dict(layer.head.state_dict())
+        inputs, lengths, _ = torch_lstm.tensors(task, [task.sample(6, np.random.default_rng(0))])[0]
+        torch.testing.assert_close(written(inputs, lengths), layer(inputs, lengths))
 
 
 ALL_CONTESTANTS = [

@@ -18,9 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import longlag
-from longlag import cli
+from longlag import cli, progress
 from longlag import words as report
-from longlag.cli import progress
 from longlag.cli.settings import settings as settings_by_part
 from longlag.kernel import load_kernel
 from longlag.learning.recipe import PARTS
@@ -275,6 +274,22 @@ def test_a_wide_table_stands_in_parts_on_a_terminal(capsys, monkeypatch) -> None
     assert parts[1] == ["   column 0", "1  0"]
     monkeypatch.setenv("COLUMNS", "3")
     assert len(report.table(rows, keys=2).split("\n\n")) == 11, "a part has a column at least"
+
+
+def test_a_cell_that_is_too_wide_for_a_terminal_takes_several_lines(monkeypatch) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "40")
+    words = "some words that need more than a line of these"
+    lines = report.table([("key", "text"), ("a", words), ("b", "few")], keys=1).splitlines()
+    assert max(map(len, lines)) <= 40
+    assert lines[-1] == "b    few"
+    assert " ".join(line[5:] for line in lines[1:-1]) == words
+    assert [line[:1] for line in lines[1:]] == ["a", " ", "b"]
+
+
+def test_bold_words_of_a_remark_are_plain_on_the_screen() -> None:
+    result = Result("A title", {"out": "here", "rows": []}, [("a",), ("1",)], ("**Found**: b",))
+    assert "\nFound: b\n" in str(result)
 
 
 def test_each_part_of_a_studys_table_says_what_its_lines_are_about(monkeypatch) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from longlag.cli import progress as words
+from longlag import progress as words
 from longlag.sweeps.crew import DEAD_SECONDS, Crew
 from longlag.sweeps.sweep import Progress
 from longlag.version import CODE_VERSION

@@ -226,3 +226,7 @@ def test_the_reference_holds_every_command_setting_and_name(site: Path) -> None:
     text = (reference / "api" / "index.html").read_text()
     for name in longlag.__all__:
         assert f">{name}<" in text, name
+
+
+def test_the_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 120

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from longlag.learning.recipe import PARTS, RECIPES, ROBUST_FOR, Recipe, recipe
 from longlag.learning.rules import Minibatch, OnLine
 from longlag.learning.stopping import Strict
-from longlag.learning.training import train
 from longlag.networks.lstm import LSTM, ForgetGateLSTM
 from longlag.networks.network import flatten
 from longlag.settings import setting_fields
 from longlag.tasks.marked_pairs import MarkedPairs
+from longlag.training import train
 
 NAMES = [name for name, r in RECIPES.items() if isinstance(r.rule, Minibatch)]
 ONLINE = [name for name, r in RECIPES.items() if isinstance(r.rule, OnLine)]

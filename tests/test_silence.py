@@ -32,7 +32,7 @@ pytestmark = pytest.mark.skipif(not DASK.exists(), reason="needs the dask comman
 # constants to change, and where it goes: nowhere is this machine.
 COMMAND = """
 import json, sys, time
-from longlag.cli import progress
+from longlag import progress
 from longlag.cli.exit import exit_status
 from longlag.sweeps import crew, executor, sweep as sweeps
 from longlag.sweeps.ledger import Ledger

@@ -7,14 +7,15 @@ import json
 import math
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from longlag import cli
-from longlag.cli import progress
+from longlag import cli, progress
 from longlag.learning.recipe import recipe
+from longlag.studies import STUDIES as REGISTERED
 from longlag.studies import forget_gate, lag, seeds, tasks
 from longlag.studies.cases import (
     RULES,
@@ -301,6 +302,24 @@ def test_what_is_no_ledger_is_refused(tmp_path: Path, capsys) -> None:
         assert err.count("\n") == 1
 
 
+# -- how long they take --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", list(REGISTERED))
+def test_a_help_says_how_long_the_study_takes(name: str, capsys) -> None:
+    assert REGISTERED[name].takes
+    assert cli.main(["study", name, "--help"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert f"It takes about {REGISTERED[name].takes} on two cores" in text
+
+
+def test_the_time_of_the_full_form_is_said_beside_the_usual_one() -> None:
+    study = Study("own", "A title", "A question")
+    assert study.duration == ""
+    timed = replace(study, takes="2 minutes", takes_full="an hour")
+    assert timed.duration == "It takes about 2 minutes on two cores, with --full about an hour."
+
+
 # -- progress -----------------------------------------------------------------------------------
 
 
@@ -321,4 +340,4 @@ def test_progress_shown(terminal: bool, monkeypatch: pytest.MonkeyPatch, capsys)
         observe(Progress(4, done=1, elapsed=1.0))
         observe(Progress(4, done=4, failed=0, elapsed=4.0))
     err = capsys.readouterr().err
-    assert "4/4" in err if terminal else "4 of 4 trials done, 0:00 left" in err
+    assert "4 of 4 trials |" in err if terminal else "4 of 4 trials done, 0:00 left" in err

@@ -423,7 +423,7 @@ def test_an_untrained_network_can_be_read_though_it_computes_nothing() -> None:
 def test_a_whole_state_moves_a_trained_networks_answer_to_the_product() -> None:
     """At every point, since the host still reads what is to come: the later mark at `later −1`."""
     made = recipe("robust", min_length=30)
-    trained = training.train(made, 1000).network
+    trained = training.begin(made, 1000).to_end().network
     found = register_probe.measure(trained, made, 1000, **SIZES)
     moved = found["transplants"]["moved_whole"]
     assert moved[0] == 0

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from longlag.cli import progress as words
+from longlag import progress as words
 from longlag.learning import engine
 from longlag.sweeps import sweep as sweeps
 from longlag.sweeps.ledger import Ledger

@@ -10,14 +10,17 @@ import struct
 import subprocess
 import sys
 import termios
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from longlag import cli
 from longlag.cli.flags import Parser
 from longlag.learning.recipe import RECIPES
+from longlag.studies import STUDIES
+from longlag.tasks.registry import TASKS
 
 COLOURS = ({}, {"NO_COLOR": "1"}, {"FORCE_COLOR": "1", "PYTHON_COLORS": "1"})
 CALLS = """
@@ -124,6 +127,30 @@ def test_every_help_fits_and_is_plain(colour: dict[str, str]) -> None:
             assert printed.splitlines()[-1] == f"  {command.examples[-1]}"
 
 
+def test_every_default_that_a_help_shows_can_be_given() -> None:
+    """Each value, and of a setting the recipes that have it: `8; 32 in catalog; others in ...`."""
+    checked = 0
+    for command in cli.parser().leaves():
+        for argument in command.arguments:
+            name = argument.written.split()[0]
+            if argument.default in ("", "required"):
+                continue
+            for told in argument.default.split("; "):
+                value, _, owners = told.partition(" in ")
+                if value != "others":
+                    needed = [word for flag in needs(command, name) for word in (flag, "1")]
+                    places = ["x" for _ in command.positional]
+                    command.read([*places, *needed, f"{name}={value}"])
+                    checked += 1
+                assert {*owners.split(", ")} - {""} <= {*RECIPES, "paper-NAME"}, told
+    assert checked > 200
+
+
+def needs(command: Parser, but: str) -> list[str]:
+    """The flags that a command cannot do without."""
+    return [flag for flag, action in command.flags.items() if action.required and flag != but]
+
+
 def test_help_uses_the_room_that_there_is() -> None:
     ((wide, _),) = answers([["train", "--help"]], columns=200)
     ((narrow, _),) = answers([["train", "--help"]], columns=44)
@@ -182,3 +209,76 @@ def test_a_name_with_control_characters_is_escaped_in_results_too(
         out, err = capsys.readouterr()
         assert "\x1b" not in out + err, command
         assert status == 0, err
+
+
+# -- tables ---------------------------------------------------------------------------------------
+
+SHORT = "--max-iterations 4 --test-every 2 --test-size 64 --batch-size 4 --quiet"
+BRIEF = "--max-sequences 300 --test-size 64 --quiet"
+LONG = "a-directory-with-a-name-that-is-longer-than-others/and-another-directory-in-it/run"
+TRAINED = [
+    f"train {SHORT} --min-length 12 --save-dir run",
+    f"train {SHORT} --min-length 12 --recipe catalog --save-dir {LONG}",
+    f"train {SHORT} --min-length 12 --hidden 4 --seed 7 --save-dir third",
+    f"train {SHORT} --task reber --save-dir reber",
+    f"train {BRIEF} --recipe paper --save-dir paper",
+    f"train {BRIEF} --recipe paper-temporal-order --save-dir order",
+]
+PRINTING = [
+    *(f"evaluate {run} --n 50" for run in ("run", LONG, "reber", "paper", "order")),
+    f"compare run {LONG} third --n 50",
+    "tasks",
+    *(f"tasks {name} --n 1" for name in TASKS if name != "very-long-lag"),
+    "doctor",
+    "study seeds --quick --trials 1 --workers 1 --out seeds",
+    "study table7 --quick --trials 1 --workers 1 --out table7",
+    "sweep grid.toml --workers 1",
+    *(f"ledger {command} seeds" for command in ("show", "rates", "rates --by recipe", "export")),
+    *(f"ledger {command} grid.sqlite" for command in ("show", "rates", "export --format markdown")),
+]
+MARKDOWN = re.compile(r"^\s*(\||#|- |```)|\*\*|\]\(", re.MULTILINE)
+
+
+def test_what_commands_print_fits_the_terminal_and_is_no_markdown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    grid = 'recipe = "robust"\nseeds = 2\n[settings]\nmax_iterations = 4\n'
+    Path("grid.toml").write_text(
+        f"{grid}[grid]\nmin_length = [{', '.join(map(str, range(12, 23)))}]\n"
+    )
+    check_printed([*TRAINED, *PRINTING])
+
+
+@pytest.mark.long
+def test_what_studies_print_fits_the_terminal_and_is_no_markdown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    few = "--quick --trials 1 --workers 1"
+    check_printed(
+        f"study {name} {'--quick' if name == 'movement' else few} --out {name}" for name in STUDIES
+    )
+
+
+def check_printed(calls: Iterable[str]) -> None:
+    lines = list(calls)
+    for call, (printed, status) in zip(lines, answers([c.split() for c in lines]), strict=True):
+        assert status == 0, (call, printed)
+        shown = [line.split("\r")[-1] for line in printed.splitlines()]
+        wide = [line for line in shown if len(line) > 80 and line != f"run in {LONG}"]
+        assert not wide, call
+        assert not MARKDOWN.search("\n".join(shown)), call
+
+
+def test_an_export_to_a_terminal_is_one_page(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("grid.toml").write_text('recipe = "robust"\nseeds = 24\n[settings]\nmax_iterations = 2\n')
+    calls = ["sweep grid.toml --workers 1", "ledger export grid.sqlite"]
+    _, (printed, status) = answers([call.split() for call in calls])
+    assert status == 0
+    table, said = printed.rsplit("\n", 2)[0], printed.splitlines()[-1]
+    assert said == "the first 20 of 24 trials; --out FILE writes all of them to a file"
+    assert len(table.split("\n\n")[0].splitlines()) == 21
+    assert cli.main(["ledger", "export", "grid.sqlite", "--out", "all.csv"]) == 0
+    assert len(Path("all.csv").read_text().splitlines()) == 25

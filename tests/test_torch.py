@@ -20,8 +20,9 @@ import longlag
 from longlag import words as report
 from longlag.judging import evaluate
 from longlag.learning.recipe import Recipe, recipe
-from longlag.learning.training import Run, train
+from longlag.learning.training import Run
 from longlag.networks.lstm import LSTM
+from longlag.training import train
 
 torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402

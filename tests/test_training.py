@@ -21,12 +21,13 @@ from longlag.learning.engine import NumpyEngine, choose
 from longlag.learning.judging import measure
 from longlag.learning.recipe import Recipe, recipe
 from longlag.learning.rules import Learned, Minibatch
-from longlag.learning.training import Run, Training, train
+from longlag.learning.training import Run, Training
 from longlag.networks.lstm import LSTM
 from longlag.networks.network import flatten
 from longlag.tasks.marked_pairs import MarkedPairs
 from longlag.tasks.score import score
 from longlag.tasks.task import Batch
+from longlag.training import train
 
 snapshot_due = Minibatch().snapshot_due
 

@@ -14,6 +14,7 @@ FLOORS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
         (
             ("studies", "a question, its table"),
             ("bench", "speed and its floor"),
+            ("training", "train"),
             ("judging", "evaluate, judge"),
             ("torch", "modules, data sets"),
             ("jax_training", "functions"),
@@ -25,6 +26,7 @@ FLOORS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("words", "results as text"),
             ("interop", "other formats"),
             ("explorer", "the page"),
+            ("progress", "bars, lines"),
         ),
     ),
     (

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 from longlag import interop, movement, notebook
 from longlag.judging import evaluate, judge
 from longlag.learning.recipe import RECIPES, Recipe, recipe
-from longlag.learning.training import History, Run, train
+from longlag.learning.training import History, Run
 from longlag.runs.directory import load
 from longlag.studies import compare, study
 from longlag.tasks.marked_pairs import MarkedPairs
 from longlag.tasks.registry import TASKS, task
 from longlag.tasks.score import Score, score
 from longlag.tasks.task import Batch, Task
+from longlag.training import train
 from longlag.version import __version__ as __version__
 
 if TYPE_CHECKING:

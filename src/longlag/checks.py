@@ -6,7 +6,7 @@ import difflib
 import os
 import re
 import reprlib
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +79,13 @@ def flag(name: str, value: Any) -> bool:
     if isinstance(value, (bool, np.bool_)):
         return bool(value)
     raise ValueError(f"{name} must be True or False, not {shown(value)}")
+
+
+def function(name: str, value: Any) -> Callable[..., Any]:
+    """`value`, which must be a callable."""
+    if callable(value):
+        return value
+    raise ValueError(f"{name} must be a callable, not {shown(value)}")
 
 
 def path(name: str, value: Any) -> Path:

@@ -19,6 +19,7 @@ from longlag.learning.recipe import Recipe, as_recipe
 from longlag.learning.rules import Minibatch
 from longlag.learning.training import Run, Training, begin, ignore
 from longlag.networks.jax_cell import Form, JaxCell, JaxFunction, flat, jax
+from longlag.progress import heard, of_training
 from longlag.runs import session
 
 OWN = "optimizer_"  # before the numbers of an optimiser's arrays, in a state
@@ -49,7 +50,7 @@ class Descent:
         parameters[:] = flat(stepped)
 
     def marked(self) -> Callable[[], None]:
-        """What puts it back to where it is now."""
+        """A function that restores its present state."""
         state = self._state
 
         def put_back() -> None:
@@ -85,6 +86,7 @@ def train_jax(
     resume: bool = False,
     overwrite: bool = False,
     optimizer: Any = None,
+    progress: bool = False,
     callback: Callable[[Training], None] = ignore,
 ) -> Run:
     """Trains a function by a recipe's protocol: the twin of `longlag.train_torch`.
@@ -93,11 +95,12 @@ def train_jax(
         cell: a pair (apply, parameters), see `longlag.networks.jax_cell`, whose parameters, a tree
             of arrays, are where it starts; or the name of a cell, `module:NAME`, of as many units
             as the recipe's network.
-        recipe, seed, directory, resume, overwrite, callback: as in `longlag.train_torch`; the run
-            is read by `longlag.load(directory, (apply, parameters))`.
+        recipe, seed, directory, resume, overwrite: as in `longlag.train_torch`; the run is read by
+            `longlag.load(directory, (apply, parameters))`.
         optimizer: a transformation of optax's, its schedule included:
             `optax.adamw(optax.cosine_decay_schedule(1e-3, 1000))`. The recipe's learning rate
             plays no part then, its limit on the gradient's norm does.
+        progress, callback: as in `longlag.train`.
 
     Returns:
         The run; `run.network.tree` has the parameters that were judged (their average, where the
@@ -127,5 +130,6 @@ def train_jax(
         made = made.with_settings({"optimizer": "own"})
         own = functools.partial(Descent, optimizer, network.form(made.task))
     training = begin(made, seed, engine="numpy", own=own)
-    how = {"resume": resume, "overwrite": overwrite, "callback": callback}
-    return session.carry_out(training, directory, **how)
+    with heard(progress, of_training) as observe:
+        how = {"resume": resume, "overwrite": overwrite, "observe": observe, "callback": callback}
+        return session.carry_out(training, directory, **how)

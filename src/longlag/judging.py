@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,10 +16,11 @@ import numpy as np
 from longlag import checks
 from longlag import words as report
 from longlag.learning import engine as engines
-from longlag.learning.judging import Observer, Predict, ignore, on_fresh
+from longlag.learning.judging import Predict, ignore, on_fresh
 from longlag.learning.recipe import RECIPES, Recipe, recipe
 from longlag.learning.training import Run, check_run
 from longlag.networks.checking import check_answers, check_form
+from longlag.progress import heard, of_sequences
 from longlag.runs import directory as runs
 from longlag.tasks.score import Score
 from longlag.tasks.task import Task
@@ -35,7 +37,8 @@ def evaluate(
     task: Task | Recipe | Run | str | os.PathLike[str] | None = None,
     engine: str = "auto",
     threads: int = 1,
-    observe: Observer = ignore,
+    progress: bool = False,
+    callback: Callable[[int], None] = ignore,
 ) -> Score:
     """Scores a run on n fresh sequences.
 
@@ -48,22 +51,25 @@ def evaluate(
         seed: 0 .. 2**63 - 1.
         task: as in `judge`; the recipe's own where not given.
         engine, threads: as in `longlag.train`.
-        observe: called with the number of sequences answered, now and then.
+        progress: show it on standard error, as the command does: a bar on a terminal or in a
+            notebook, where it takes more than a second.
+        callback: called with the number of sequences answered so far, now and then and at the end.
 
     Raises:
         ValueError: an argument that is not allowed.
     """
     judged = runs.load(run) if isinstance(run, (str, os.PathLike)) else check_run(run)
     chosen = engines.choose(engine, threads)
-    if not callable(observe):
-        raise ValueError(f"observe must be a callable, not {checks.shown(observe)}")
-    return on_fresh(
-        lambda inputs, lengths: chosen.predict(judged.network, inputs, lengths),
-        asked(judged if task is None else task),
-        n,
-        seed,
-        observe,
-    )
+    where = asked(judged if task is None else task)
+    _check_sizes(judged.recipe.task, where)
+    with heard(progress, partial(of_sequences, n), callback) as observe:
+        return on_fresh(
+            lambda inputs, lengths: chosen.predict(judged.network, inputs, lengths),
+            where,
+            n,
+            seed,
+            observe,
+        )
 
 
 def judge(
@@ -103,6 +109,15 @@ def judge(
     if show:
         print(report.scores(where, judged))
     return judged
+
+
+def _check_sizes(own: Task, other: Task) -> None:
+    """Refuses a task whose inputs or outputs are not those of the run's own."""
+    if (own.inputs, own.outputs) != (other.inputs, other.outputs):
+        raise ValueError(
+            f"task must have {own.inputs} inputs and {own.outputs} outputs, as the run's own, "
+            f"{own.name}; {other.name} has {other.inputs} and {other.outputs}"
+        )
 
 
 def asked(task: Any) -> Task:

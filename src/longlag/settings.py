@@ -105,8 +105,9 @@ class Option:
 
     kind: int, float, bool, str, Path, a Literal of words, or list[int] or list[str], whose values
     are tuples; text: what it means; default: what holds where it is not given; low, high: its
-    range, both ends included; shown: the default in words, where its own are none; metavar: what
-    the help calls a value, where its kind does not say it; part: of the help, in which it stands.
+    range, both ends included; shown: the default as the help shows it; otherwise: in words, what
+    holds where there is no default; metavar: what the help calls a value, where its kind does not
+    say it; part: of the help, in which it stands.
     """
 
     name: str
@@ -116,6 +117,7 @@ class Option:
     low: float = 1
     high: float = checks.LARGEST
     shown: str = ""
+    otherwise: str = ""
     metavar: str = ""
     part: str = "options"
 

@@ -23,6 +23,7 @@ from longlag.learning.streams import stream
 from longlag.learning.training import Run, Training, begin, ignore
 from longlag.networks.network import views
 from longlag.networks.torch import TorchModule, TorchNetwork, nn, torch
+from longlag.progress import heard, of_training
 from longlag.runs import session
 from longlag.tasks.task import Batch, Task
 
@@ -187,7 +188,7 @@ class Descent:
             part.step()
 
     def marked(self) -> Callable[[], None]:
-        """What puts both back to where they are now."""
+        """A function that restores the present state of both."""
         states = [copy.deepcopy(part.state_dict()) for part in self._parts]
 
         def put_back() -> None:
@@ -260,6 +261,7 @@ def train_torch(
     overwrite: bool = False,
     optimizer: Optimizer | None = None,
     schedule: Callable[[Any], Any] | None = None,
+    progress: bool = False,
     callback: Callable[[Training], None] = ignore,
 ) -> Run:
     """Trains a module by a recipe's protocol: what `longlag.train` does, with another network.
@@ -288,8 +290,7 @@ def train_torch(
             limit on the gradient's norm does.
         schedule: makes of that optimiser what is stepped after every update: `lambda optimizer:
             torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 1000)`.
-        callback: is called after every block of iterations, at each test at the latest, with the
-            `Training`: its `iteration`, `losses` and `tests`, an iteration and a `Score` each.
+        progress, callback: as in `longlag.train`.
 
     Returns:
         The run; `run.network.module` has the weights that were judged (their average, where the
@@ -311,8 +312,9 @@ def train_torch(
         raise ValueError(f"module must be a PyTorch module or network, not network {network.name}")
     made, own = _with_optimizer(made, optimizer, schedule)
     training = begin(made, seed, engine="numpy", own=own)
-    how = {"resume": resume, "overwrite": overwrite, "callback": callback}
-    return session.carry_out(training, directory, **how)
+    with heard(progress, of_training) as observe:
+        how = {"resume": resume, "overwrite": overwrite, "observe": observe, "callback": callback}
+        return session.carry_out(training, directory, **how)
 
 
 def _with_optimizer(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,27 +19,42 @@ from longlag.tasks.score import Score
 from longlag.tasks.task import Task
 from longlag.terminal import one_line
 
+LEAST = 24  # columns of a terminal that a cell is given
+
 
 def table(rows: Iterable[Iterable[Any]], keys: int = 0) -> str:
     """Rows of cells in aligned columns.
 
     Where a table has keys, its first columns, and is wider than the terminal that it is for, its
     other columns stand below each other in several parts, each beside the keys, or beside the
-    lines' numbers where the keys leave no room.
+    lines' numbers where the keys leave no room. A cell that is too wide even so takes several
+    lines.
     """
     columns = list(zip(*([_cell(value) for value in row] for row in rows), strict=True))
-    parts = _parts(columns, keys) if keys and sys.stdout.isatty() else [columns]
-    return "\n\n".join(_aligned(part) for part in parts)
+    if not (keys and sys.stdout.isatty()):
+        return _aligned(columns)
+    room = shutil.get_terminal_size().columns
+    return "\n\n".join(_aligned(_folded(part, room)) for part in _parts(columns, keys, room))
+
+
+def paragraph(text: str) -> str:
+    """A sentence or more, in lines that fit the terminal that it is for."""
+    if not sys.stdout.isatty():
+        return text
+    return "\n".join(_wrapped(text, shutil.get_terminal_size().columns))
+
+
+def _wrapped(text: str, room: int) -> list[str]:
+    return textwrap.wrap(text, max(room, LEAST), break_on_hyphens=False) or [""]
 
 
 Columns = list[tuple[str, ...]]
 
 
-def _parts(columns: Columns, keys: int) -> list[Columns]:
-    """The columns, as many to a part as the terminal has room for, and one at least."""
-    room = shutil.get_terminal_size().columns
+def _parts(columns: Columns, keys: int, room: int) -> list[Columns]:
+    """The columns, as many to a part as there is room for, and one at least."""
     least = max(_width([*columns[:keys], column]) for column in columns[keys:])
-    if least > room:
+    if least > room and room - _width(columns[:keys]) < LEAST:
         numbers = ("", *map(str, range(1, len(columns[0]))))
         columns, keys = [numbers, *columns], 1
     parts = [columns[:keys]]
@@ -47,6 +63,18 @@ def _parts(columns: Columns, keys: int) -> list[Columns]:
             parts.append(columns[:keys])
         parts[-1] = [*parts[-1], column]
     return parts
+
+
+def _folded(columns: Columns, room: int) -> Columns:
+    """The columns, the cells of the last on several lines where there is no room for them."""
+    *others, last = columns
+    if _width(columns) <= room:
+        return columns
+    rows = zip(*others, (_wrapped(cell, room - _width(others) - 2) for cell in last), strict=True)
+    lines: list[tuple[str, ...]] = []
+    for *left, (first, *rest) in rows:
+        lines += [(*left, first), *((*("" for _ in others), more) for more in rest)]
+    return list(zip(*lines, strict=True))
 
 
 def _width(columns: Columns) -> int:
@@ -100,7 +128,11 @@ def score_card(run: Run, directory: Path) -> str:
         f"{run.sequences:,} sequences ({updates}, "
         f"{seconds(run.history.elapsed_sec)}, {_by_whom(run.engine, run.isa)})"
     )
-    parts = [head, scores(run.recipe.task.tested, run.score), f"run in {one_line(directory)}"]
+    parts = [
+        paragraph(head),
+        scores(run.recipe.task.tested, run.score),
+        f"run in {one_line(directory)}",
+    ]
     if run.stops:
         parts.insert(1, _stop_table(run))
     return "\n\n".join(parts)
@@ -147,7 +179,7 @@ def scores(task: Task, judged: Score) -> str:
     ]
     for what, rmse, wrong in task.published:
         rows.append((f"paper, {what}", f"{rmse**2:.5f}", f"{rmse:.4f}", wrong))
-    return table(rows)
+    return table(rows, keys=1)
 
 
 def _share(judged: Score) -> str:
@@ -188,7 +220,7 @@ def comparison(
         f"the same {scores[0].n} sequences of {task.min_length} to {task.max_length} steps, "
         f"{task.rules_name} rules, chance MSE {task.chance_mse:.4f}"
     )
-    return f"{title}\n\n{table(rows, keys=1)}"
+    return f"{paragraph(title)}\n\n{table(rows, keys=1)}"
 
 
 def _differences(loaded: Sequence[Run]) -> dict[str, list[Any]]:
@@ -211,18 +243,22 @@ def trials(counts: Mapping[str, Mapping[str, int]], latest: Sequence[Mapping[str
     Whatever settings tell the latest apart stand beside their recipes.
     """
     head = [(name, sum(count.values()), dict(count)) for name, count in counts.items()]
-    parts = [table([("recipe", "trials", "of which"), *head])]
+    parts = [table([("recipe", "trials", "of which"), *head], keys=1)]
     if latest:
-        names = telling(latest)
-        about = [*names, "seed", "status", "sequences", "seconds", "engine", "ended (UTC)"]
-        rows = [_trial(row, names) for row in latest]
-        parts.append(table([about, *rows], keys=len(names) + 1))
+        parts.append(listed(latest))
     errors = (
-        f"{row['recipe']}, seed {row['seed']}: {one_line(row['error'])}"
+        paragraph(f"{row['recipe']}, seed {row['seed']}: {one_line(row['error'])}")
         for row in latest
         if row["error"]
     )
     return "\n\n".join([*parts, *filter(None, ["\n".join(errors)])])
+
+
+def listed(trials: Sequence[Mapping[str, Any]]) -> str:
+    """A line a trial, with the settings that tell them apart; one trial at least."""
+    names = telling(trials)
+    about = [*names, "seed", "status", "sequences", "seconds", "engine", "ended (UTC)"]
+    return table([about, *(_trial(row, names) for row in trials)], keys=len(names) + 1)
 
 
 def _trial(row: Mapping[str, Any], names: Sequence[str]) -> list[Any]:
@@ -267,7 +303,8 @@ def _pairs(pairs: Pairs) -> str:
             [
                 ("seed by seed", "both", "the first alone", "the second alone", "neither"),
                 ("solved by", *counts),
-            ]
+            ],
+            keys=1,
         ),
         f"the first's share of those that one alone solved: {low:.3f} to {high:.3f}",
     ]

@@ -168,7 +168,7 @@ class Contestant:
     """A program in `benchmarks/`.
 
     family: its name for --against, empty for ours; needs: modules that must be installed; seeds:
-    trainings that it does side by side; inputs: of what kinds it takes.
+    trainings that it does side by side; inputs: of what kinds it takes; longest: T at most.
     """
 
     who: str
@@ -178,9 +178,12 @@ class Contestant:
     needs: tuple[str, ...] = ()
     seeds: int = 1
     inputs: tuple[str, ...] = ("numbers", "symbols")
+    longest: int | None = None
 
     def takes(self, case: Case) -> bool:
         """Whether it takes part in a case."""
+        if self.longest is not None and case.recipe.task.mean_length > 1.1 * self.longest:
+            return False
         return ("symbols" if case.recipe.task.symbols else "numbers") in self.inputs
 
     def missing(self) -> str:
@@ -206,7 +209,11 @@ CONTESTANTS: dict[Unit, tuple[Contestant, ...]] = {
         Contestant(
             "PyTorch eager, embedding", "torch_lstm", "torch", "embedding", TORCH, inputs=SYMBOLS
         ),
-        Contestant("PyTorch torch.compile", "torch_lstm", "torch", "compile", TORCH),
+        Contestant(
+            *("PyTorch torch.compile", "torch_lstm", "torch", "compile", TORCH),
+            inputs=NUMBERS,
+            longest=30,
+        ),
         Contestant("JAX jit", "jax_lstm", "jax", needs=JAX),
         Contestant("JAX vmap, a seed of 16", "jax_lstm", "jax", needs=JAX, seeds=16),
     ),

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 from longlag.bench.cases import Case, Contestant
 
-PREPARE_SECONDS = 60.0  # a contestant that takes longer to start or to compile is given up
+PREPARE_SECONDS = 150.0  # a contestant that takes longer to start or to compile is given up
 RUN_SECONDS = 30.0  # the same for a round
 
 

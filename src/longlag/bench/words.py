@@ -17,11 +17,11 @@ GROUPS = ("", "clock", "", "", "", "CPU", "")
 HEADINGS = ("", "median", "spread", "× ours", "× floor", "× ours", "× floor")
 NOTE = """\
 Medians of rounds that alternate between the contestants, a process each; the
-spread is from the fastest round to the slowest. Ours draws its data within the
-time (first line); the peers' data are drawn beforehand. The floor is the
-operations of an iteration at the core's measured multiply-add peak. CPU time
-leaves out waiting for a core that others use. `Its steps in registers` is a
-measured loop of the products, sums and activations of every step, in which
+spread is from the fastest round to the slowest. The time of longlag includes
+drawing its data (first line); the peers' data are drawn before. The floor is
+the operations of an iteration at the core's measured multiply-add peak. CPU
+time leaves out waiting for a core that others use. `Its steps in registers` is
+a measured loop of the products, sums and activations of every step, in which
 nothing is stored and nothing waits for anything else."""
 ONLINE_NOTE = f"""
 On-line (one sequence, one update) a figure is for a step of one trial: ours

@@ -7,7 +7,7 @@ import signal
 import sys
 from collections.abc import Callable
 
-from longlag.cli.progress import moment
+from longlag.progress import moment
 from longlag.runs import session
 from longlag.signals import Ended, signals_raised
 from longlag.terminal import replace_what_is_lacking, say

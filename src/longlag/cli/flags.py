@@ -34,13 +34,14 @@ KINDS: dict[Any, tuple[str, str]] = {
 
 
 class Argument(NamedTuple):
-    """An argument in words: how it is written, what it means, what holds where it is not given,
-    and in which part of the help it stands."""
+    """An argument in words: how it is written, what it means, its default, in which part of the
+    help it stands, and what holds where it has no default and is not given."""
 
     written: str
     text: str
     default: str
     part: str
+    otherwise: str = ""
 
 
 class Parser(argparse.ArgumentParser):
@@ -142,6 +143,7 @@ class Parser(argparse.ArgumentParser):
         default: Any = None,
         *,
         shown: str = "",
+        otherwise: str = "",
         metavar: str = "",
         required: bool = False,
     ) -> None:
@@ -152,7 +154,8 @@ class Parser(argparse.ArgumentParser):
             kind: one of KINDS, bool, or a Literal of words.
             text: what it means.
             default: what holds where it is not given.
-            shown: the same in words, where its own are none.
+            shown: the default as the help shows it.
+            otherwise: what holds where it is not given and there is no default, in words.
         """
         choices = _choices(kind)
         shown = shown or ("" if default is None else str(default))
@@ -160,6 +163,7 @@ class Parser(argparse.ArgumentParser):
             name,
             text=text,
             shown=REQUIRED if required else shown,
+            otherwise=otherwise,
             type=_reader(kind),
             choices=tuple(choices.values()) or None,
             default=default,
@@ -189,15 +193,24 @@ class Parser(argparse.ArgumentParser):
             if one.kind is bool and one.default is False:
                 self.switch(flag(one.name), one.text)
                 continue
-            shown = one.shown or ("" if one.default is None else str(one.default))
-            self.value(flag(one.name), one.kind, one.text, shown=shown, metavar=one.metavar)
+            own = "" if one.otherwise or one.default is None else str(one.default)
+            self.value(
+                flag(one.name),
+                one.kind,
+                one.text,
+                shown=one.shown or own,
+                otherwise=one.otherwise,
+                metavar=one.metavar,
+            )
         self.part("options")
 
-    def _add(self, *names: str, text: str, shown: str = "", **options: Any) -> None:
+    def _add(
+        self, *names: str, text: str, shown: str = "", otherwise: str = "", **options: Any
+    ) -> None:
         action = self.add_argument(*names, help=_escaped(text), **options)
         self.flags |= dict.fromkeys(names, action)
         written = " ".join([", ".join(names), *filter(None, [options.get("metavar")])])
-        self.arguments.append(Argument(written, text, shown, self._part))
+        self.arguments.append(Argument(written, text, shown, self._part, otherwise))
 
     def leaves(self) -> Iterator[Parser]:
         """All commands below, or this one alone."""
@@ -381,6 +394,8 @@ def _summary(about: str) -> str:
 
 
 def _meaning(argument: Argument) -> str:
+    if argument.otherwise:
+        return f"{argument.text} (if not given: {argument.otherwise})"
     if argument.default in ("", REQUIRED):
         return argument.text
     return f"{argument.text} (default: {argument.default})"

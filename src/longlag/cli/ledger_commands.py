@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+import sys
 from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
 
-from longlag import checks, files, words
-from longlag.cli import progress
+from longlag import checks, files, progress, words
 from longlag.cli.outputs import output
 from longlag.figures import groups as figure
 from longlag.figures import style
@@ -16,7 +17,7 @@ from longlag.sweeps import grid, ledger
 from longlag.sweeps import rates as groups
 from longlag.sweeps import sweep as sweeps
 from longlag.sweeps.ledger import Ledger
-from longlag.terminal import one_line
+from longlag.terminal import one_line, say
 
 
 def show(args: Namespace) -> int:
@@ -110,6 +111,9 @@ def export(args: Namespace) -> int:
     if form == "parquet" and args.out is None:
         raise ValueError("--format parquet needs a file: give --out FILE")
     with Ledger.read(path) as book:
+        if args.out is None and sys.stdout.isatty():
+            _page(book)
+            return 0
         data = ledger.parquet(book) if form == "parquet" else ledger.export(book, form).encode()
     if args.out is None:
         print(data.decode(), end="")
@@ -119,3 +123,13 @@ def export(args: Namespace) -> int:
 
 
 ENDINGS = {".parquet": "parquet", ".md": "markdown"}
+PAGE = 20  # trials that a terminal is shown
+
+
+def _page(book: Ledger) -> None:
+    """The first trials as a table, and how to have all of them."""
+    total = sum(count.total() for count in book.counts().values())
+    first = list(itertools.islice(book.rows(), PAGE))
+    if first:
+        print(words.listed(first))
+    say(f"the first {len(first)} of {total} trials; --out FILE writes all of them to a file")

@@ -30,7 +30,7 @@ def bench(args: Namespace) -> int:
 
 def doctor(args: Namespace) -> int:
     content = _installation()
-    print(files.to_json(content) if args.json else words.table(content.items()))
+    print(files.to_json(content) if args.json else words.table(content.items(), keys=1))
     return 0
 
 

@@ -77,7 +77,7 @@ def _sequences(command: Parser) -> None:
     command.value("--seed", int, "of the sequences: the same for every run", 0)
     for one in settings()["task"]:
         if one.name in ("min_length", "max_length"):
-            command.options([replace(one, shown="the run's", part="options")])
+            command.options([replace(one, otherwise="the run's", part="options")])
 
 
 def _json(command: Parser) -> None:
@@ -129,7 +129,7 @@ def _tasks(root: Parser, named: str) -> None:
     tasks.place("task", "one of those listed, or your own module:Class", str, optional=True)
     tasks.value("--n", int, "sequences, 1 to 20", 3)
     tasks.value("--seed", int, "of the sequences", 0)
-    tasks.value("--out", Path, "a PNG file to draw them in", shown="the terminal")
+    tasks.value("--out", Path, "a PNG file to draw them in", otherwise="the terminal")
     _json(tasks)
     _, *options = settings(("--task", named))["task"]  # the first chooses the task
     tasks.options(options)
@@ -169,7 +169,7 @@ def _draw(root: Parser) -> None:
         ("longlag figures run --out pictures",),
     )
     figures.place("run", "run directory")
-    figures.value("--out", Path, "where to", shown="the run directory")
+    figures.value("--out", Path, "where to", otherwise="the run directory")
     animate = _command(
         root,
         "animate",
@@ -178,7 +178,7 @@ def _draw(root: Parser) -> None:
         ("longlag animate run --n-frames 60 --fps 12",),
     )
     animate.place("run", "run directory")
-    animate.value("--out", Path, "the file", shown="animation.gif in the run directory")
+    animate.value("--out", Path, "the file", otherwise="animation.gif in the run directory")
     animate.value("--n-frames", int, "frames, 2 to 500", 30)
     animate.value("--fps", int, "frames a second, 1 to 50", 8)
     animate.value(
@@ -192,7 +192,7 @@ def _draw(root: Parser) -> None:
         ("longlag explore run", "longlag explore run1 run2 --out both.html"),
     )
     explore.place("run", "one run directory or two; sequences are of the first", several=True)
-    explore.value("--out", Path, "the file", shown="explorer.html in the first directory")
+    explore.value("--out", Path, "the file", otherwise="explorer.html in the first directory")
 
 
 def _files(root: Parser) -> None:
@@ -226,12 +226,12 @@ def _files(root: Parser) -> None:
         "--as",
         Literal["lstm"],
         "take a plain LSTM and its linear layer, from any program",
-        shown="what `longlag export` wrote",
+        otherwise="a file of `longlag export`",
     )
-    import_.value("--task", str, "the task of such an LSTM", shown="that of robust")
+    import_.value("--task", str, "the task of such an LSTM", otherwise="that of robust")
     for one in settings()["task"]:
         if one.name in ("min_length", "max_length"):
-            import_.options([replace(one, shown="the task's own", part="options")])
+            import_.options([replace(one, otherwise="the task's own", part="options")])
     import_.value("--out", Path, "run directory to write", required=True)
     import_.switch(
         "--overwrite",
@@ -259,18 +259,16 @@ def _study(group: Parser, name: str) -> None:
     """The command of a study: what it declares, and --json."""
     study = STUDIES[name]
     options = {one.name for one in study.options}
-    goes_on = (
-        ". A study that was stopped continues when it is started again."
-        if "ledger" in options
-        else "."
-    )
+    sentences = [f"{study.help}.", study.duration]
+    if "ledger" in options:
+        sentences.append("A study that was stopped continues when it is started again.")
     example = f"longlag study {name}"
     more = [f"{example} --trials 50 --workers 4"] if "trials" in options else []
     command = _command(
         group,
         name,
         "study_commands:study",
-        f"{study.help}{goes_on}",
+        " ".join(filter(None, sentences)),
         [f"{example} --quick" if "quick" in options else example, *more],
     )
     command.options(study.options)
@@ -290,7 +288,9 @@ def _ledgers(root: Parser) -> None:
         ("longlag sweep rates.toml --workers 4",),
     )
     sweep.place("file", "a TOML file: recipe, seeds, and the tables settings and grid")
-    sweep.options([replace(LEDGER, shown="beside the file, as .sqlite"), WORKERS, SCHEDULER])
+    sweep.options(
+        [replace(LEDGER, otherwise="beside the file, with the ending .sqlite"), WORKERS, SCHEDULER]
+    )
     _json(sweep)
     group = root.command(
         "ledger",
@@ -317,7 +317,7 @@ def _ledgers(root: Parser) -> None:
         "--by",
         list[str],
         "what tells kinds apart: settings, recipe, engine, version",
-        shown="whatever does",
+        otherwise="the settings that differ",
     )
     _json(rates)
     plot = _ledger(
@@ -329,7 +329,9 @@ def _ledgers(root: Parser) -> None:
     )
     plot.value("--x", str, "the setting that the trials are drawn against", required=True)
     plot.value("--y", Literal["solved", "sequences"], "what is drawn", "solved")
-    plot.value("--by", list[str], "settings that tell lines apart", shown="whatever does")
+    plot.value(
+        "--by", list[str], "settings that tell lines apart", otherwise="the settings that differ"
+    )
     plot.value("--out", Path, "the PNG file to write", Path("ledger.png"))
     export = _ledger(
         group,
@@ -341,9 +343,9 @@ def _ledgers(root: Parser) -> None:
         "--format",
         Literal["csv", "markdown", "parquet"],
         "how they are written",
-        shown="what the ending of --out says (.parquet, .md), else csv",
+        otherwise="what the ending of --out says (.parquet, .md), else csv",
     )
-    export.value("--out", Path, "the file to write; parquet needs one", shown="standard output")
+    export.value("--out", Path, "the file to write; parquet needs one", otherwise="the screen")
 
 
 def _ledger(group: Parser, name: str, about: str, examples: Sequence[str]) -> Parser:

@@ -7,8 +7,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from longlag import files, interop, judging, words
-from longlag.cli import progress
+from longlag import files, interop, judging, progress, words
 from longlag.cli.outputs import files_of, output
 from longlag.interop import plain
 from longlag.learning import engine as engines
@@ -76,7 +75,7 @@ def evaluate(args: Namespace) -> int:
             task=task,
             engine=args.engine,
             threads=args.threads,
-            observe=observe,
+            callback=observe,
         )
     content = {
         "recipe": run.recipe.name,
@@ -101,7 +100,7 @@ def compare(args: Namespace) -> int:
     scores = []
     for run in loaded:
         with progress.of_sequences(args.n) as observe:
-            scores.append(judging.evaluate(run, args.n, args.seed, task=task, observe=observe))
+            scores.append(judging.evaluate(run, args.n, args.seed, task=task, callback=observe))
     names = [str(path) for path in args.runs]
     if args.json:
         print(files.to_json(words.comparison_json(names, loaded, task, scores)))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from longlag import files
-from longlag.cli import progress
+from longlag import files, progress
 from longlag.studies import STUDIES
 from longlag.studies.declaration import run
 

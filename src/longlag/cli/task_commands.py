@@ -91,9 +91,10 @@ def _show(task: Task, args: Namespace) -> int:
     else:
         width = shutil.get_terminal_size().columns
         for one, text in zip(sequences, told, strict=True):
-            print("\n".join([text, *in_characters(task.drawing(one), width)]))
+            print("\n".join([words.paragraph(text), *in_characters(task.drawing(one), width)]))
             print()
-    print(f"{task.name} asks for {task.asks}; in the first sequence, {told[0]}.")
+    asks = f"{task.name} asks for {task.asks}; in the first sequence, {told[0]}."
+    print(words.paragraph(asks))
     return 0
 
 

@@ -1,6 +1,6 @@
-"""The explorer: one page, opened from disk, on which to see a network think.
+"""The explorer: one page, opened from disk, that shows how a network computes its answers.
 
-`content.py` says what a run is, `assets/` what the page does with it: `tasks.js`, `lstm.js`,
+`content.py` makes the data of a run, `assets/` holds the page's program: `tasks.js`, `lstm.js`,
 `back.js`, `learn.js` and `responses.js` are the arithmetic, the same as that of `tasks/`,
 `networks/` and `learning/`; the other files are the page.
 """

@@ -1,4 +1,4 @@
-"""What the page knows of a run: its settings, its curves, its weights at some moments."""
+"""The data of a run on the page: its settings, its curves, its weights at some iterations."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MOST_POINTS = 800  # of a curve
 
 
 def of(runs: Mapping[str, Run]) -> dict[str, Any]:
-    """Everything that the page is told, ready for JSON; the first run's task is the page's."""
+    """All data of the page, ready for JSON; the first run's task is the page's."""
     first = next(iter(runs.values()))
     task = _shown_task(first.recipe)
     return {
@@ -39,7 +39,7 @@ def of(runs: Mapping[str, Run]) -> dict[str, Any]:
 
 
 def _shown_task(recipe: Recipe) -> MarkedPairs | TemporalOrder:
-    """The task of a recipe, refused where the page does not know it."""
+    """The task of a recipe, refused where the page does not support it."""
     task = recipe.task.tested
     if not isinstance(task, MarkedPairs | TemporalOrder):
         raise ValueError(
@@ -95,7 +95,7 @@ def _variant(run: Run) -> dict[str, Any]:
     """The network's sizes and variant as `lstm.js` knows them.
 
     Raises:
-        ValueError: a network that the page does not know.
+        ValueError: a network that the page does not support.
     """
     network, task = run.network, run.recipe.task
     common = {"inputs": task.inputs, "outputs": task.outputs, "symbols": task.symbols}
@@ -186,6 +186,6 @@ def _curve(run: Run) -> dict[str, Any]:
 
 
 def _points(x: np.ndarray, y: np.ndarray) -> list[list[float]]:
-    """A line, thinned, with the digits that can be seen."""
+    """A line with fewer points, rounded to the digits that can be seen."""
     x, y = curves.thin(x, y, MOST_POINTS)
     return [[int(k), float(f"{value:.4g}")] for k, value in zip(x, y, strict=True)]

@@ -1,7 +1,7 @@
-"""What computes a training: the native kernel, or the numpy reference.
+"""What computes a training: the native kernel or the numpy reference.
 
-Both stand behind one small interface, `Engine`; training and evaluation know nothing else. The
-reference drives any network; the kernel those that it has.
+Both have the interface `Engine`, which is all that training and evaluation use. The reference
+computes any network, the kernel those that it supports.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ LARGEST_SQUARE = float(np.finfo(np.float32).max)  # Adam's second moment must be
 class Engine(Protocol):
     """The interface between a training and what computes it.
 
-    lanes: trials that it takes through one instruction, so that so many are best given together.
-    most: sequences of a trial that it is given at a time, so that no call takes long.
+    lanes: trials that one instruction computes side by side; groups of so many are the fastest.
+    most: sequences of a trial in a call, at most, so that no call takes long.
     """
 
     name: str
@@ -62,18 +62,18 @@ class Engine(Protocol):
         data: Sequence[Batch],
         observe: ShareObserver | None = None,
     ) -> list[Learned]:
-        """Lets every learner learn from its piece of data, and changes it in place.
+        """Trains every learner on its piece of data, in place.
 
         Args:
             learners: of this recipe; on-line the pieces are all equally long.
             data: for each its piece: inputs (n, B, T, D) in batches, (n, T, D) on-line.
-            observe: in batches called with the share of a piece that is learned, now and then.
+            observe: for batches, called now and then with the share of a piece that is done.
         """
         ...
 
 
 class NumpyEngine:
-    """The reference itself: one trial after another."""
+    """The numpy reference: one trial after another."""
 
     name = "numpy"
     isa: str | None = None
@@ -109,10 +109,10 @@ def _gradient(recipe: Recipe, learner: Learner, batch: Batch) -> tuple[float, np
 def descend(
     recipe: Recipe, learner: MinibatchLearner, data: Batch, observe: ShareObserver | None = None
 ) -> Learned:
-    """Batch after batch: clip, update, average.
+    """Learns from one batch after another: gradient, clipping, update, average.
 
-    Stops, without the update, at a loss that is not finite or a gradient whose square is not; the
-    offending loss is among the losses.
+    Stops before the update where the loss, or the square of the gradient, is not finite; that loss
+    is among the losses.
     """
     losses, rule = [], recipe.rule
     assert isinstance(rule, Minibatch)
@@ -134,7 +134,9 @@ def descend(
 
 
 def follow(recipe: Recipe, learner: OnlineLearner, data: Batch) -> Learned:
-    """One sequence, one update, until the last stop is reached or the weights are not finite."""
+    """Learns from one sequence after another, until the last stop or weights that are not
+    finite.
+    """
     losses: list[float] = []
     for k in range(len(data.lengths)):
         if learner.over or (loss := _one(recipe, learner, data, k)) is None:
@@ -168,7 +170,7 @@ def _one(recipe: Recipe, learner: OnlineLearner, data: Batch, k: int) -> float |
 
 
 def _note(learner: OnlineLearner, error: np.floating) -> None:
-    """Puts an error in the window and looks at the stopping rule."""
+    """Adds an error to the window and checks the stopping rule."""
     ring, rule = learner.recent, learner.window
     ring[learner.seen % len(ring)] = error
     learner.seen += 1
@@ -185,13 +187,13 @@ def _note(learner: OnlineLearner, error: np.floating) -> None:
 
 
 def choose(engine: str = "auto", threads: int = 1, recipe: Recipe | None = None) -> Engine:
-    """The engine by name: `auto` takes the native kernel where there is one that has the recipe.
+    """The engine by name; `auto` is the native kernel where it is built and supports the recipe.
 
     The environment variable LONGLAG_ISA overrides the kernel's instruction set.
 
     Raises:
         ValueError: an unknown name, threads below 1, `native` without a kernel or for a recipe
-            that the kernel does not have, or an instruction set that this machine does not have.
+            that the kernel does not support, or an instruction set that this machine does not have.
     """
     checks.one_of("engine", engine, get_args(Choice))
     checks.whole("threads", threads, 1, 1024)

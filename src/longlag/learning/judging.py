@@ -16,7 +16,7 @@ Observer = Callable[[int], None]  # called with how many sequences are answered
 Failed = Callable[[Score], bool]
 Predict = Callable[[np.ndarray, np.ndarray], np.ndarray]  # inputs and lengths to answers
 
-PIECE = 32  # sequences of a fixed set between two looks at whether a test has failed
+PIECE = 32  # sequences of a fixed set between two calls of `failed`
 PREDICTION_VALUES = 2**20  # about so many steps, or targets, are held at once while predicting
 PARTS = 1024  # scores of chunks that are kept before they are joined
 LANES = 16  # sequences that the widest kernel predicts in the time of one
@@ -47,8 +47,8 @@ def measure(
 ) -> Score:
     """Scores answers to n fresh sequences, drawn and answered in chunks of bounded memory.
 
-    in_order draws them one after another, of one common length (the catalogue's order). failed
-    looks at the score so far, now and then: where it says so, the score of fewer is enough.
+    in_order draws them one after another, of one common length (the catalogue's order). failed is
+    asked about the score so far, now and then: where it is true, the test ends early.
     """
     chunk = n if in_order else max(LANES, PREDICTION_VALUES // task.most_values)
     if failed is not None and not in_order:
@@ -75,7 +75,7 @@ def _together(
     observe: Observer,
     failed: Failed | None,
 ) -> Score:
-    """The score of one batch after another, until `failed` says of those so far that it is."""
+    """Scores batches together, until `failed` is true of the score so far."""
     parts: list[Score] = []
     asked: list[int] = []
     answered = 0

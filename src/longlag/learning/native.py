@@ -1,4 +1,4 @@
-"""The C++ kernel as an engine: what it has of recipes and networks, and what it is handed."""
+"""The C++ kernel as an engine: which recipes and networks it supports, and its arguments."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ class NativeEngine:
 
     @staticmethod
     def lacks(recipe: Recipe) -> str:
-        """What of a recipe the kernel does not have, in words; nothing where it has all."""
+        """What of a recipe the kernel does not support, in words; empty where it supports all."""
         task, network, rule = recipe.task, recipe.network, recipe.rule
         if max(task.inputs, task.outputs) > LARGEST_TASK:
             return f"task of more than {LARGEST_TASK} inputs or outputs"
         pairs = ((ForgetGateLSTM, Minibatch), (BlockLSTM, OnLine))
         if not any(isinstance(network, a) and isinstance(rule, b) for a, b in pairs):
             return f"network {network.name} with rule {rule.name}"
-        if type(network).of not in (ForgetGateLSTM.of, BlockLSTM.of):  # arithmetic of its own
+        if type(network).of not in (ForgetGateLSTM.of, BlockLSTM.of):  # a subclass
             return f"network {network.name}"
         return ""
 
@@ -63,7 +63,7 @@ class NativeEngine:
         return type(model) in (LSTM, LSTM1997) and max(_sizes(model)) <= LARGEST_TASK
 
     def threads_used(self, recipe: Recipe) -> int:
-        """How many of its threads a training takes: more than one only where they gain."""
+        """How many of its threads a training uses: more than one only where that is faster."""
         network = recipe.network
         if not isinstance(network, ForgetGateLSTM) or not isinstance(recipe.rule, Minibatch):
             return 1
@@ -172,7 +172,7 @@ class NativeEngine:
 
     @staticmethod
     def _learned(task: Task, answers: np.ndarray, data: Batch) -> Learned:
-        """From a trial's answers, which are NaN from where it learned no more."""
+        """What a trial learned, by its answers, which are NaN after its end."""
         n = int(np.sum(~np.isnan(answers.reshape(len(answers), -1)[:, 0])))
         learned = data.each(lambda a: a[:n])
         errors = (answers[:n] - learned.targets).astype(np.float64)
@@ -203,7 +203,7 @@ class NativeEngine:
     # -- its arguments ------------------------------------------------------------------------
 
     def _of(self, network: LSTM | LSTM1997, inputs: np.ndarray | Drawn) -> dict[str, Any]:
-        """What is asked of a network, and its sizes; inputs (B, T, D), or symbols (B, T)."""
+        """The kernel's settings and sizes for a network; inputs (B, T, D), or symbols (B, T)."""
         D, K = _sizes(network)
         asked = {
             "input_size": D,

@@ -34,7 +34,7 @@ class Optimizer(Protocol):
         ...
 
     def marked(self) -> Callable[[], None]:
-        """What puts the optimiser back to where it is now."""
+        """A function that restores the optimiser's present state."""
         ...
 
     def state(self) -> dict[str, Any]:
@@ -59,7 +59,7 @@ class WithMoments:
         self.step, self.moments = 0, moments
 
     def marked(self) -> Callable[[], None]:
-        """What puts the optimiser back to where it is now."""
+        """A function that restores the optimiser's present state."""
         put_back, step = copied([*self.moments.values()]), self.step
 
         def all_of_it() -> None:
@@ -86,7 +86,7 @@ class WithMoments:
 
 
 def copied(arrays: Sequence[np.ndarray]) -> Callable[[], None]:
-    """What puts arrays back to what they hold now."""
+    """A function that restores the present values of arrays."""
     copies = [array.copy() for array in arrays]
 
     def put_back() -> None:

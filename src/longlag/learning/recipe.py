@@ -2,8 +2,8 @@
 
 A recipe has four parts, each of which can be exchanged: the task, the network, the rule by which
 it learns, and the rule by which it stops. A recipe and a seed determine a run. `recipe(name,
-**settings)` takes a registered recipe and changes some of its settings; `settings()` gives them
-all as one flat dict, under the names that the command line uses for its flags.
+**settings)` takes a registered recipe and changes some of its settings; `settings()` gives all of
+them as one flat dict, by the names of the flags of the command line.
 """
 
 from __future__ import annotations
@@ -80,7 +80,9 @@ class Recipe:
     # -- settings as one flat dict ------------------------------------------------------------
 
     def settings(self) -> dict[str, Scalar]:
-        """Every setting by the name of its flag; `recipe(name, **settings)` undoes it."""
+        """Every setting by the name of its flag; `recipe(name, **settings)` gives the recipe
+        again.
+        """
         flat: dict[str, Scalar] = {}
         for sort, part in self.parts.items():
             flat |= {sort: PARTS[sort].kind(part), **part.settings()}
@@ -103,7 +105,7 @@ class Recipe:
                 kept, part = part.settings(), PARTS[sort][settings[sort]]
             own = {name: left.pop(name) for name in part.settings() if name in left}
             if "min_length" in own:
-                kept.pop("max_length", None)  # it follows from the new one, or is given
+                kept.pop("max_length", None)  # it follows from the new min_length, or is given
             common = {name: kept[name] for name in part.settings() if name in kept}
             parts[sort] = part.with_settings({**common, **own})
         if left:
@@ -168,7 +170,7 @@ def _check_settings(settings: Any) -> None:
 
 
 def _unknown(recipe: str, name: Any, settings: Mapping[str, Any], parts: Mapping[str, Part]) -> str:
-    """That a recipe has no such setting, in one sentence."""
+    """The error that a recipe has no such setting."""
     known = [*PARTS, *(known for part in parts.values() for known in part.settings())]
     others = [
         f"{sort} {kind}"
@@ -337,11 +339,11 @@ RECIPES: dict[str, Recipe] = {
 }
 
 
-# What `robust` has otherwise where its task is another, and its network and its rule are its own.
+# Settings of `robust` for other tasks, where its network and its rule are unchanged.
 ROBUST_FOR: dict[str, dict[str, Any]] = {
-    # One marked bit alone tells nothing of the answer: smaller steps on larger batches.
+    # One marked bit alone says nothing about the answer: smaller steps on larger batches.
     "xor": {"hidden": 32, "batch_size": 32, "learning_rate": 0.01, "output_bias": 0.5},
-    # As many cells as patterns of several symbols, or of many, need.
+    # More cells: patterns have several symbols, or symbols of many kinds.
     "reber": {"hidden": 16},
     "memorization": {"hidden": 32},
     "copy": {"hidden": 32},
@@ -353,7 +355,7 @@ ROBUST_FOR: dict[str, dict[str, Any]] = {
 def recipe(name: str, **settings: Any) -> Recipe:
     """The registered recipe `name`, with some settings changed.
 
-    Where `robust` gets a task that needs others than its own settings, it has those.
+    For tasks that need it, `robust` has other settings than its usual ones.
 
     >>> recipe("robust", min_length=300).task.max_length
     330

@@ -1,7 +1,7 @@
-"""Learning rules, parts of a recipe, and what a trial that learns by them is at any moment.
+"""Learning rules, which are parts of a recipe, and the state of a trial that learns by them.
 
-`Minibatch` descends the mean error of a batch by an optimiser; `OnLine` learns as the paper did,
-one sequence, one update. A rule's `Learner` holds all that learning changes, and draws the data.
+`Minibatch` updates the weights by an optimiser after every batch; `OnLine` updates them after every
+sequence, as the paper did. A rule's learner holds all that learning changes, and draws the data.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ ShareObserver = Callable[[float], None]  # called with the share of a piece of d
 
 
 class Learned(NamedTuple):
-    """What came of a piece of data.
+    """The result of learning from a piece of data.
 
     losses: mean squared error of each iteration, before its update; updates: how many of the
-    iterations were made, which are fewer where learning diverged or came to its last stop.
+    iterations were made: fewer where learning diverged or reached its last stop.
     """
 
     losses: np.ndarray
@@ -46,7 +46,7 @@ class Learned(NamedTuple):
 
 
 def snapshot_due(iteration: int, ratio: float) -> bool:
-    """Whether a snapshot is kept: evenly in the log of iterations, nine in a tenfold for 1.3."""
+    """Whether a snapshot is kept: they are evenly spaced in the logarithm of iterations."""
     if iteration <= 1:
         return True
     steps, before = (int(math.log(n) / math.log(ratio)) for n in (iteration, iteration - 1))
@@ -55,14 +55,14 @@ def snapshot_due(iteration: int, ratio: float) -> bool:
 
 @dataclass(frozen=True)
 class LearningRule(Part):
-    """What a learning rule says of itself.
+    """The interface of a learning rule.
 
     Attributes:
-        loss_every: iterations that a training loss is the mean of.
-        unit: what an iteration is, in a word.
-        snapshot_unit: iterations of which a snapshot's is a multiple.
-        look_every: iterations between two looks at whether the loss has fallen so far that one
-            more snapshot is kept; None where there is no such look.
+        loss_every: iterations whose mean is a training loss.
+        unit: the word for an iteration.
+        snapshot_unit: snapshots are at multiples of so many iterations.
+        look_every: iterations between two checks whether the loss has fallen so far that one more
+            snapshot is kept; None where there are no such checks.
     """
 
     loss_every: ClassVar[int]
@@ -177,7 +177,7 @@ class MinibatchLearner:
         most = max(1, BLOCK_VALUES // (self._rule.batch_size * self._task.most_values))
         return max(d for d in range(1, min(most, test_every) + 1) if test_every % d == 0)
 
-    over = False  # it learns as long as it is given data
+    over = False  # it has no end of its own
 
     @property
     def judged(self) -> np.ndarray:
@@ -208,7 +208,7 @@ class MinibatchLearner:
         return {**average, "weights": self.weights}
 
     def marked(self) -> Callable[[], None]:
-        """What puts the learner back to where it is now."""
+        """A function that restores the learner's present state."""
         parts = copied([*self._arrays.values()]), self.optimizer.marked(), self.inside.marked()
         streams = [(s.bit_generator, s.bit_generator.state) for s in (self._training, self._test)]
 
@@ -243,7 +243,7 @@ class MinibatchLearner:
 
 # -- one sequence, one update ---------------------------------------------------------------------
 
-# Snapshots begin late and lie close, or too few would show the moment of learning.
+# Snapshots begin late and are close together: else too few would show how the error falls.
 SNAPSHOT_UNIT, SNAPSHOT_RATIO = 4096, 1.1  # sequences, a multiple of any block
 
 
@@ -332,7 +332,7 @@ class OnlineLearner:
 
     @property
     def over(self) -> bool:
-        """Whether the last stopping point is reached: it learns no more."""
+        """Whether the last stopping point is reached, after which the trial does not learn."""
         return bool(self.stops[-1] >= 0)
 
     def ahead(self, iteration: int, most: int) -> int:
@@ -351,7 +351,7 @@ class OnlineLearner:
         return self._drawn[number].each(lambda a: a[piece])
 
     def draw_ahead(self, iteration: int) -> None:
-        """Draws the block after the one of this iteration, to be at hand when it is asked for."""
+        """Draws the block after the one of this iteration in advance."""
         number = iteration // self.block + 1
         if number * self.block < self._rule.budget and number not in self._drawn:
             self._drawn[number] = self._draw(number)
@@ -364,11 +364,11 @@ class OnlineLearner:
         return stream(self._seed, TEST, test)
 
     def deciding_stream(self) -> np.random.Generator:
-        """Where the sequences of a test come from that may stop the trial where it is."""
+        """Where the sequences of a test come from that may stop the trial."""
         return stream(self._seed, DECIDING, int(self.seen))
 
     def stop_here(self, s: int, mse: float, mae: float) -> None:
-        """Takes down that stopping point number s is reached, with the errors that decided it."""
+        """Records that stopping point number s is reached, with the errors that decided it."""
         self.stops[s] = self.seen
         self.stop_weights[s] = self.weights
         self.stop_errors[s] = mse, mae
@@ -376,7 +376,7 @@ class OnlineLearner:
     in_order = False
 
     def marked(self) -> Callable[[], None]:
-        """What puts the learner back to where it is now."""
+        """A function that restores the learner's present state."""
         return copied([getattr(self, name) for name in self.ARRAYS])
 
     def state(self) -> dict[str, Any]:

@@ -1,10 +1,10 @@
 """Many trainings of one recipe side by side: a lane of the kernel each.
 
-A round takes every training that is still learning through its next piece of data, in groups of as
-many as the engine has lanes: one that has finished leaves its lane to one that waits. While the
-kernel learns from one piece of data, other threads draw the next. What a training becomes depends
-on its recipe and seed alone: neither its neighbours, nor the number of threads, nor an interruption
-changes a bit.
+In a round every unfinished training learns from its next piece of data, in groups of as many as the
+engine has lanes. The lane of a finished training goes to the next one that waits. While the kernel
+learns from one piece of data, other threads draw the next. The result of a training is determined
+by its recipe and seed: it has the same bits whatever runs beside it, with any number of threads,
+and after interruptions.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from longlag.learning.training import Run, Training
 
 
 def side_by_side(trainings: Sequence[Training], threads: int = 1) -> Generator[None, None, None]:
-    """Lets trainings of one recipe and engine learn to their ends; yields after every round.
+    """Runs trainings of one recipe and engine to their ends; yields after every round.
 
     Args:
         trainings: may have begun already.
@@ -34,7 +34,7 @@ def side_by_side(trainings: Sequence[Training], threads: int = 1) -> Generator[N
     threads = checks.whole("threads", threads, 1, 1024)
     with ThreadPoolExecutor(threads) as pool:
         while left := [one for one in trainings if one.stopped_by is None]:
-            # More lanes than threads times those of a group gain nothing.
+            # Threads beyond the number of groups would do nothing.
             _round(left[: threads * left[0].engine.lanes], pool)
             yield
 
@@ -69,7 +69,7 @@ class Trials:
         return sum(one.stopped_by is None for one in self.trainings)
 
     def rounds(self) -> Generator[None, None, None]:
-        """Lets every trial learn to its end; yields after every round."""
+        """Runs every trial to its end; yields after every round."""
         return side_by_side(self.trainings, self.threads)
 
     def runs(self) -> list[Run]:
@@ -90,7 +90,7 @@ def _round(trainings: Sequence[Training], pool: ThreadPoolExecutor) -> None:
 
 
 def _groups(trainings: Sequence[Training]) -> list[list[Training]]:
-    """Those that learn together: as many sequences lie ahead of each of a group."""
+    """Groups that learn together: the trials of a group have equally many sequences before them."""
     lanes, most = trainings[0].engine.lanes, trainings[0].engine.most
     if lanes == 1 or not isinstance(trainings[0].learner, OnlineLearner):
         return [[one] for one in trainings]
@@ -101,7 +101,7 @@ def _groups(trainings: Sequence[Training]) -> list[list[Training]]:
 
 
 def _learn(group: Sequence[Training]) -> None:
-    """Takes a group through its next piece of data."""
+    """Trains a group on its next pieces of data."""
     first = group[0]
     if not isinstance(first.learner, OnlineLearner):
         first.advance()  # it is alone

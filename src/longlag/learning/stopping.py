@@ -11,7 +11,7 @@ from longlag.settings import Part, Registry, setting
 from longlag.tasks.score import STRICT_SHARE, TOLERANCE, Score
 
 Test = tuple[int, Score]  # an iteration, and the score on fresh sequences there
-LEAST_TESTED = 256  # sequences, before a test ends that cannot be passed
+LEAST_TESTED = 256  # sequences of a test at least, before it may end as failed
 MEAN_ERROR = "and only when the mean error is below this"
 
 
@@ -42,9 +42,9 @@ class Tested(StoppingRule):
 class Strict(Tested):
     """A small share wrong in two successive tests: at most 16 of 2560, as 13 of 2000.
 
-    Each test has a set of its own, since a single one, looked at again and again, selects lucky
-    draws. A test ends early that has more wrong already than a whole one may have. `mean_error` is
-    one of absolute errors.
+    Each test has fresh sequences, since repeated tests on the same ones would select lucky results.
+    A test ends as soon as more answers are wrong than a whole test allows. `mean_error` is a mean
+    of absolute errors.
     """
 
     wrong_share: float = setting(
@@ -60,7 +60,7 @@ class Strict(Tested):
         return len(tests) > 1 and all(self._is_good(score) for _, score in tests[-2:])
 
     def failed(self, score: Score) -> bool:
-        """Whether a test cannot be met any more, by the score of its first sequences."""
+        """Whether a test can no longer be passed, by the score of its first sequences."""
         return score.n >= LEAST_TESTED and score.wrong > self.wrong_share * self.test_size
 
     def _is_good(self, score: Score) -> bool:
@@ -101,7 +101,7 @@ class Points(StoppingRule):
         return (self.first_stop, self.last_stop) if self.first_stop else (self.last_stop,)
 
     def words(self, s: int) -> str:
-        """What is asked for at stopping point number s."""
+        """The condition of stopping point number s, in words."""
         raise NotImplementedError
 
 
@@ -111,8 +111,8 @@ class Recent(Points):
 
     A trial stops for the first time when fewer than `first_stop` and for good when fewer than
     `last_stop` of the `window` most recent training sequences had errors above `tolerance`, and
-    their mean absolute error is below `mean_error`. No sequence was seen before it is learned
-    from, so that these errors are those of fresh sequences. The error of an answer of several
+    their mean absolute error is below `mean_error`. Every training sequence is new, so that these
+    are errors on fresh sequences. The error of an answer of several
     numbers is the largest of them.
     """
 
@@ -144,10 +144,11 @@ class Fresh(Points):
     """The paper's rule of Experiments 1 and 3: few errors among sequences that do not train.
 
     After every `test_every` training sequences the network answers `test_set` fresh ones, or, of a
-    task with fixed sets, every sequence of them all. A trial stops for the first time when fewer
+    task with fixed sets, every sequence of all its sets. A trial stops for the first time when
+    fewer
     than `first_stop` of them are wrong, by the task's own rule, and for good when fewer than
-    `last_stop` are and their mean absolute error is below `mean_error`. A test ends early that has
-    more wrong already.
+    `last_stop` are and their mean absolute error is below `mean_error`. A test ends as soon as more
+    are wrong.
     """
 
     mean_error: float = setting(
@@ -174,7 +175,7 @@ class Fresh(Points):
         return (score.wrong < self.first_stop, last) if self.first_stop else (last,)
 
     def failed(self, score: Score) -> bool:
-        """Whether a test cannot be met any more, by the score of some of its sequences."""
+        """Whether a test can no longer be passed, by the score of some of its sequences."""
         return score.wrong >= max(self.stops)
 
     def words(self, s: int) -> str:
@@ -185,9 +186,9 @@ class Fresh(Points):
 
 
 def unwatched(points: int) -> Recent:
-    """A window that nobody looks at, with so many stopping points, 1 or 2.
+    """A window that is never checked, with 1 or 2 stopping points.
 
-    It is what the kernel and the reference get where tests decide.
+    The kernel and the reference are given it where tests decide.
     """
     first = 2 if points == 2 else 0
     return Recent(

@@ -1,7 +1,7 @@
 """Where a trial's random numbers come from.
 
-Every trial has its own streams, spawned from its seed, so that its result depends on nothing that
-runs beside it.
+Every trial has its own streams, spawned from its seed, so that its result does not depend on
+others.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Training: `train(recipe, seed)`, the same in steps, and the run that it leaves.
+"""Training in steps, and the run that it leaves.
 
 A `Training` learns from one piece of data after another and tests where a test is due; between two
-steps its whole state can be taken out and put back, so that an interrupted training goes on to the
-same bits. `side_by_side` takes several through the lanes of the kernel. Nothing here knows of
+steps its whole state can be saved and restored, so that an interrupted training has the same
+result, to the bit. `side_by_side` trains several in the lanes of the kernel. Nothing here knows of
 files or progress bars.
 """
 
@@ -20,7 +20,7 @@ from longlag.learning import engine as engines
 from longlag.learning.engine import Engine
 from longlag.learning.judging import Failed, measure, on_sets
 from longlag.learning.optimizers import Start
-from longlag.learning.recipe import Recipe, as_recipe
+from longlag.learning.recipe import Recipe
 from longlag.learning.rules import Learned, Minibatch, OnlineLearner
 from longlag.learning.stopping import Fresh, Points, Stop, Strict, Test
 from longlag.learning.streams import check_seed
@@ -29,7 +29,7 @@ from longlag.tasks.task import Batch, Task
 
 StoppedBy = Literal["target", "max_iterations", "diverged"]
 Observer = Callable[["Training"], None]
-SMOOTHED = 50  # losses in the mean whose fall by FALL is worth one more snapshot
+SMOOTHED = 50  # losses in a mean; where it falls to FALL of the lowest, there is one more snapshot
 FALL = 0.9
 LEARNER = "learner_"  # before the names of a learner's own values, in a state
 
@@ -159,7 +159,7 @@ class Training:
 
     Attributes:
         iteration: updates made.
-        under_way: how many more are made of those that are under way.
+        under_way: updates, or a part of one, that are made of the step that is being computed.
         losses, tests: as in `History`.
         stopped_by: None before the end.
         learner: all that learning changes.
@@ -204,7 +204,7 @@ class Training:
     def advance(self, observe: Observer = ignore) -> None:
         """Learns from the next piece of data, and tests where a test is due.
 
-        An exception from within, Ctrl-C's included, leaves the state from before.
+        After an exception, such as Ctrl-C, the state is that before the step.
 
         Args:
             observe: called now and then while it learns.
@@ -249,7 +249,7 @@ class Training:
             self.under_way = 0.0
 
     def _marked(self) -> Callable[[], None]:
-        """What puts the training back to where it is now."""
+        """A function that restores the present state of the training."""
         put_learner_back = self.learner.marked()
         known = (self.iteration, self.stopped_by, self.score, self.stops, self._lowest)
         ends = len(self.losses), len(self.tests), len(self.snapshots)
@@ -281,7 +281,7 @@ class Training:
         return self._snapshot_due(iteration) or self._look_due(iteration)
 
     def note(self, learned: Learned, piece: Batch) -> None:
-        """Takes down what came of a piece of data."""
+        """Records the result of a piece of data."""
         self.iteration += learned.updates
         self._waiting += learned.losses[: learned.updates].tolist()
         if learned.updates < len(piece.lengths) and not self.learner.over:
@@ -290,7 +290,7 @@ class Training:
             self._snapshot()
 
     def look(self) -> None:
-        """Tests where a test is due, and sees whether the training has come to its end."""
+        """Tests where a test is due, and decides whether the training has ended."""
         last = self.iteration >= self.recipe.rule.budget
         if isinstance(self.recipe.stop, Points):
             if isinstance(self.recipe.stop, Fresh):
@@ -315,7 +315,9 @@ class Training:
         del waiting[:n]
 
     def _test_for_stops(self, rule: Fresh) -> None:
-        """Tests where a test is due that may stop the trial, and takes down what it stops."""
+        """Makes a test that may stop the trial, where one is due, and records the stopping
+        points.
+        """
         learner, task = self.learner, self.recipe.task
         if self.stopped_by or not self.iteration or self.iteration % rule.test_every:
             return
@@ -449,7 +451,7 @@ class Training:
     # -- the whole state, out and in ----------------------------------------------------------
 
     def state(self) -> dict[str, Any]:
-        """Arrays and JSON-ready values from which `restore` continues to the same bits."""
+        """The state as arrays and JSON-ready values, which `restore` takes."""
         own = {LEARNER + name: value for name, value in self.learner.state().items()}
         return own | {
             "train_losses": np.array(self.losses),
@@ -504,7 +506,7 @@ class Training:
         self.look()
 
     def _check(self) -> None:
-        """Refuses a state whose parts are at odds."""
+        """Refuses a state whose parts contradict each other."""
         every, n = self.recipe.rule.loss_every, self.iteration
         if not 0 <= n <= self.recipe.rule.budget:
             raise ValueError(f"it is at iteration {n} of {self.recipe.rule.budget}")
@@ -516,21 +518,6 @@ class Training:
             raise ValueError(f"its trial is not at iteration {n}")
 
 
-def train(recipe: Recipe | str, seed: int = 0, *, engine: str = "auto", threads: int = 1) -> Run:
-    """Trains to the end of the recipe.
-
-    Args:
-        recipe: from `longlag.recipe`, or the name of a registered one.
-        seed: 0 .. 2**63 - 1, of all random numbers; recipe, engine and seed determine the run.
-        engine: `auto`, `native` or `numpy`.
-        threads: of the native kernel, at most; the bits do not depend on it.
-
-    Raises:
-        ValueError: a recipe, seed, engine or thread number that is not allowed.
-    """
-    return begin(as_recipe(recipe), seed, engine=engine, threads=threads).to_end()
-
-
 def begin(
     recipe: Recipe,
     seed: int = 0,
@@ -539,7 +526,7 @@ def begin(
     threads: int = 1,
     own: Start | None = None,
 ) -> Training:
-    """A training at its start; arguments as in `train` and `Training`.
+    """A training at its start; arguments as in `longlag.train` and `Training`.
 
     Raises:
         ValueError: also of a network of the user's that does not answer each sequence by itself.

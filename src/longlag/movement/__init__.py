@@ -7,13 +7,13 @@ cost: a scalar b bytes wide at depth d (1 = top) costs the sum of ceil(sqrt(i)) 
 i = (d - 1)b + 1 .. db. Before the run all arguments lie on the stack, the first one nearest the
 top, within an array the last element nearest the top. One instruction prices all its operands
 against the stack as it stood, repeated ones each time; moves the distinct ones to the top in the
-order read; drops every value that has had its last read; and pushes its result. What the
-definition leaves open, and how it is read here:
+order read; drops every value that has had its last read; and pushes its result. Where the
+definition is open, this is how it is read here:
 
 - A value that is never read is dropped at once: an argument before the first instruction, a
   result as soon as it is made. Values that the function returns live to the end.
 - Every argument has scalars of its own. The same array passed twice, or a row that stands in an
-  array twice, is loaded twice: nothing aliases.
+  array twice, is loaded twice: no two share a scalar.
 - `tanh`, `sigmoid` and `sqrt` are instructions of one operand, like the unary minus.
 - Copying, indexing and transposing move nothing: they read no scalar.
 """

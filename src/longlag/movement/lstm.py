@@ -6,7 +6,8 @@ answer's error enters at step T (numpy adds masked zeros at the others, which is
 
 - The reference's order: whole arrays, one operation after the other, as numpy goes through them.
 - A fused order, as the native kernel's (kernel/bptt.cpp): a group of sequences at a time; forward
-  two cells at a time, their gates summed and squashed at once; tanh(c) kept, h made again from it;
+  two cells at a time, their gates summed and squashed together; tanh(c) kept, h computed again from
+  it;
   weight gradients summed for up to 16 steps together, a few inputs of one cell at a time; clip and
   update parameter by parameter.
 
@@ -39,7 +40,7 @@ class Hyper(NamedTuple):
 
 
 def ignore(name: str) -> None:
-    """Hears of the end of a phase."""
+    """Ignores the end of a phase."""
 
 
 def flatten(parameters: Sequence[Any]) -> list[Any]:

@@ -1,8 +1,8 @@
 """Stack distances of a trace, in O(log n) a read, and their price.
 
 A value on the stack occupies a slot, a later one the nearer it is to the top; its depth is the
-number of occupied slots from its own up, counted by a Fenwick tree. When the slots run out the
-values are moved together, so that the tree never outgrows twice the stack. The native kernel and
+number of occupied slots from its own up, counted by a Fenwick tree. When no slot is free the values
+are moved together, so that the tree is at most twice as large as the stack. The native kernel and
 `python_depths` are the same algorithm with the same results.
 """
 

@@ -1,4 +1,4 @@
-"""Scalars that note down which of them are read, and the compact trace they leave.
+"""Scalars that record which of them are read, and the compact trace of these reads.
 
 A trace is one stream of whole numbers. A number from 0 up is the read of that value; RESULT ends
 an instruction that makes a value, BRANCH one that makes none; RETURN ends the stream, and the
@@ -42,9 +42,9 @@ class Trace(NamedTuple):
 
 
 class Recorder:
-    """One run: loads arguments, hears of every instruction, ends with the trace.
+    """One run: loads arguments, records every instruction, returns the trace.
 
-    `marks` holds (name, length of the stream) pairs, for those who want to tell phases apart.
+    `marks` holds (name, length of the stream) pairs, which tell phases apart.
     """
 
     def __init__(self) -> None:
@@ -129,8 +129,7 @@ class Recorder:
 
 def record(function: Callable[..., Any], *arrays: Any) -> Trace:
     """The trace of `function(*arrays)`; see `longlag.movement.measure`."""
-    if not callable(function):
-        raise ValueError(f"function must be a callable, not {checks.shown(function)}")
+    checks.function("function", function)
     recorder = Recorder()
     return recorder.finish(function(*recorder.load(*arrays)))
 
@@ -156,7 +155,7 @@ def _reflected(operation: Callable[[Any, Any], Any]) -> Callable[[Scalar, Any], 
 
 
 class Scalar:
-    """A number under observation: every operation on it reads it and makes another one."""
+    """A traced number: every operation on it is recorded as a read and makes another one."""
 
     value: Any
 

@@ -1,10 +1,11 @@
-"""Traps of a foreign model: does it answer each sequence by itself, to its own end?
+"""Checks of a user's model: it must answer each sequence by itself, up to the sequence's own end.
 
-No score shows that a model takes time first, reads padding or mixes the sequences of a batch.
+A score does not show that a model takes time first, reads padding or mixes the sequences of a
+batch.
 `check_answers` shows a model a few sequences twice, the second time in another order, beside other
 sequences and with other values behind their ends, and then one of them alone and without padding.
-Three calls do where the answers stay the same; where they change, some more tell which trap it is.
-Nothing here knows of PyTorch: a model is a callable on arrays.
+Three calls suffice where the answers stay the same; where they change, more calls find the reason.
+PyTorch is not used here: a model is a callable on arrays.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ SHORTEST = [ORDER.index(0)]  # the shown sequence with most padding
 BESIDE = [4, 5, *SHORTEST, 6]  # where it stands, among others
 BACKWARDS = slice(None, None, -1)
 
-ABSOLUTE, RELATIVE = 1e-6, 1e-4  # what rounding in float32 does to answers, as a rule
+ABSOLUTE, RELATIVE = 1e-6, 1e-4  # usual changes of answers by rounding in float32
 RELATIVE_HALF = 2**-6  # the same in float16 and bfloat16, ...
 HALF_PRECISION = 0x1FFF  # ... whose numbers have none of these bits of a float32
 NUDGE, NUDGES = 3e-3, 3  # relative change of the values that shows a model's own sensitivity
-SENSITIVITY = 10  # what rounding does at most, in changes of the answers by such a nudge
-NONE = 0.02  # share of a change below which another change is none
+SENSITIVITY = 10  # largest changes by rounding, in multiples of those by such a nudge
+NONE = 0.02  # a change below this share of another one counts as none
 
 BATCH_FIRST = (
     "inputs are (B, T, 2), for which PyTorch's recurrent layers and transformers need "
@@ -70,9 +71,9 @@ PADDED_LENGTH = (
 def check_answers(answer: Callable[[np.ndarray, np.ndarray], np.ndarray], task: Task) -> None:
     """Refuses a model whose answer to a sequence depends on more than that sequence.
 
-    Only models of tasks with real inputs and one number at the end are looked at. A model is asked
-    for at most eight sequences at a time, of the task's own lengths; padding is looked at where the
-    task has any. Answers may change by what rounding can do: by 1e-6 and 1e-4 of the
+    Only models of tasks with real inputs and one number at the end are checked. A model is given at
+    most eight sequences at a time, of the task's own lengths; padding is checked where the task has
+    any. Answers may change by what rounding can do: by 1e-6 and 1e-4 of the
     largest (2**-6 where all have the precision of float16 or bfloat16) and, in a model that
     magnifies differences, by ten times what small changes of the inputs' values do. A sequence
     whose answer is not finite is not compared.
@@ -105,7 +106,7 @@ def check_answers(answer: Callable[[np.ndarray, np.ndarray], np.ndarray], task: 
 
 
 def _trap(ask: Callable[[_Shown], np.ndarray], drawn: _Shown, want: np.ndarray) -> str | None:
-    """The trap that a model is in, by one change at a time; None if it is rounding alone."""
+    """What is wrong with a model, by one change at a time; None if it is rounding alone."""
     shown, alone, rounding = drawn.rows(slice(SHOWN)), drawn.rows(SHORTEST), _rounding(want)
     if _change(ask(shown), want) > rounding:
         return NOT_DETERMINISTIC
@@ -192,7 +193,7 @@ def _unpadded(ask: Callable[[_Shown], np.ndarray], alone: _Shown) -> np.ndarray:
 
 
 def _rounding(answers: np.ndarray) -> float:
-    """How far rounding may move them, as a rule."""
+    """How much rounding usually changes them."""
     finite = answers[np.isfinite(answers)]
     with np.errstate(over="ignore", under="ignore"):
         bits = finite.astype(np.float32).view(np.uint32)
@@ -201,7 +202,7 @@ def _rounding(answers: np.ndarray) -> float:
 
 
 def _change(got: np.ndarray, want: np.ndarray) -> float:
-    """How far answers went from the finite ones wanted; infinite where one is finite no more."""
+    """How far answers are from the finite ones wanted; infinite where one is not finite."""
     finite = np.isfinite(want)
     with np.errstate(over="ignore"):  # of float64
         change = np.abs(got[finite] - want[finite])

@@ -40,7 +40,9 @@ Pair = tuple[Callable[..., Any], Callable[..., Any]]  # init, apply
 
 @dataclass(frozen=True)
 class Form:
-    """What the flat vector of a cell's parameters stands for: names, shapes, and their tree."""
+    """The form of a cell's parameters: names, shapes, and the tree that a flat vector is made
+    into.
+    """
 
     shapes: Shapes
     tree: Any
@@ -240,7 +242,7 @@ class JaxCell(Network):
             return flat(_initial(self.pair, task, self.hidden, int(rng.integers(2**31 - 1))))
 
     def check_itself(self, task: Task) -> None:
-        """Refuses a cell that does not answer each sequence by itself.
+        """Refuses a cell whose answer to a sequence depends on others.
 
         Raises:
             ValueError: it mixes sequences, reads padding, or answers otherwise than is asked.

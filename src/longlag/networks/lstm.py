@@ -1,7 +1,8 @@
 """The LSTM with a forget gate: the reference.
 
-This file *is* the definition (Hochreiter & Schmidhuber 1997; forget gate: Gers, Schmidhuber &
-Cummins 2000): plain numpy, in the precision of its parameters, without tricks. The native kernel
+This file is the definition (Hochreiter & Schmidhuber 1997; forget gate: Gers, Schmidhuber &
+Cummins 2000): plain numpy, in the precision of its parameters, without optimisations. The native
+kernel
 is the same mathematics, fast, and is tested against this file.
 
     z_t = x_t Wx + h_{t-1} Wh + b                       (B, 4H);  of a symbol, its row of Wx
@@ -216,7 +217,7 @@ class LSTM:
         dh, dc = np.zeros((B, H), p.b.dtype), np.zeros((B, H), p.b.dtype)
         dz = np.empty((B, 4 * H), p.b.dtype)
         for t in reversed(range(T)):
-            # An answer's error enters where it was read: at the last step, or at this one.
+            # The error of an answer enters at the step where the answer was read.
             here = dy[t] if every else np.where(lengths == t + 1, dy.T, 0).T
             dh = dh + here @ p.Wy.T
             i, f, o, g = np.split(gates[t], 4, axis=1)

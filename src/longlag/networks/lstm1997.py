@@ -1,8 +1,8 @@
 """The LSTM of 1997, memory cell blocks with shared gates and no forget gate: the reference.
 
-This file *is* the definition (Hochreiter & Schmidhuber, *Long Short-Term Memory*, Neural
-Computation 9(8), 1997; its equation numbers stand beside the lines): plain numpy, in the
-precision of its weights, without tricks. The native kernel is the same mathematics, fast, and is
+This file is the definition (Hochreiter & Schmidhuber, *Long Short-Term Memory*, Neural
+Computation 9(8), 1997; its equation numbers stand beside the lines): plain numpy, in the precision
+of its weights, without optimisations. The native kernel is the same mathematics, fast, and is
 tested against this file.
 
 B blocks of S cells each make C = B S cells, numbered block by block; all cells of a block share
@@ -59,7 +59,7 @@ LARGEST_NETWORK = 32  # cells and gates that the kernel has room for
 
 @dataclass(frozen=True)
 class Variant:
-    """In what a network can differ from the one of Experiments 4 to 6.
+    """How a network differs from the one of Experiments 4 to 6.
 
     Args:
         biases: which units have one: `none` (Experiment 2), `gates` alone (1), `hidden`, cells
@@ -100,8 +100,8 @@ class Weights(NamedTuple):
     """W (C + 2B, D + C + 2B + 1) and Wk (C + 1,), or (K, C + 1) where K is above 1.
 
     Rows of W: cells, input gates, output gates. Columns: inputs, cells, input gates, output
-    gates, bias. Wk, of the output units: cells, inputs where these lead there, bias. What a variant
-    is without is 0.
+    gates, bias. Wk, of the output units: cells, inputs where these lead there, bias. Weights that a
+    variant does not have are 0.
     """
 
     W: np.ndarray
@@ -109,7 +109,7 @@ class Weights(NamedTuple):
 
 
 class Connections(NamedTuple):
-    """The weights of a variant without all connections: those that there are, W's, then Wk's."""
+    """The weights of a variant that lacks connections: the existing ones, of W, then of Wk."""
 
     weights: np.ndarray
 
@@ -128,7 +128,7 @@ def weight_shapes(
 def connected(
     blocks: int, block_size: int, inputs: int = 2, outputs: int = 1, variant: Variant = USUAL
 ) -> Weights:
-    """Which weights there are: bool, in the shapes of W and Wk."""
+    """Which weights exist: bool, in the shapes of W and Wk."""
     shapes = weight_shapes(blocks, block_size, inputs, outputs, variant)
     W, Wk = (np.ones(shape, dtype=bool) for shape in shapes)
     cells = blocks * block_size
@@ -197,7 +197,7 @@ def initial_weights(
             (-3, -6).
         inputs, outputs: D and K.
         output_gate_biases: the same for output gates; Experiment 1 has (-1, -2, -3).
-        variant: what it is without.
+        variant: which weights it has.
         initial_range: instead of 0.1.
 
     Raises:
@@ -302,7 +302,7 @@ class LSTM1997:
         return self._there(self.weights)
 
     def _there(self, weights: Weights) -> Weights | Connections:
-        """Weights, or a gradient, without what the network is without."""
+        """Weights, or a gradient, with 0 for weights that the variant does not have."""
         if self.variant.whole:
             return weights
         sizes = (self.blocks, self.block_size, self.inputs, len(self.read))
@@ -478,7 +478,7 @@ class LSTM1997:
         ds_in = np.zeros((C, W.shape[1]), W.dtype)  # ds/dw for w into its block's input gate
         d_W, d_read = np.zeros_like(W), np.zeros_like(self.read)
         into_cells, into_in, into_out = self._parts(d_W.T)
-        for t in range(L + 1):  # step 0 is read by the first answer, where answers read late
+        for t in range(L + 1):  # the first answer reads step 0 where answers read the previous step
             v = trace.v[max(t - 1, 0), 0]
             if t > 0:
                 g, (_, y_in, _) = trace.g[t - 1, 0], self._parts(trace.units[t, 0])
@@ -569,8 +569,8 @@ def _df(f: np.ndarray) -> np.ndarray:
 class BlockLSTM(Network):
     """The LSTM of 1997, as a part of a recipe: weights start uniform in ±0.1, biases included.
 
-    A bias that is 0 here is drawn like all weights; another value stands in its place. What the
-    experiments vary beside is explained at `Variant`.
+    A bias that is 0 here is drawn like all weights; another value replaces the drawn one. `Variant`
+    explains what else the experiments vary.
     """
 
     kernel: ClassVar[bool] = True

@@ -1,8 +1,8 @@
-"""What a network is: its sizes, its initial weights, its steps, its gradients.
+"""The interface of a network: sizes, initial weights, steps, gradients.
 
 A `Network` is an architecture with its settings, a part of a recipe: it knows the shapes of its
 weights and how they start. `Network.of(weights, task)` is a `Model`, the network with weights,
-which answers, shows its states, and gives the gradient of its error. Weights outside are one
+which computes answers, states, and the gradient of its error. Weights outside are one
 float32 vector (P,). Dimension legend: `tasks/task.py`.
 """
 
@@ -71,7 +71,7 @@ class Inside:
         return nullcontext()
 
     def marked(self) -> Callable[[], None]:
-        """What puts it back to where it is now."""
+        """A function that restores its present state."""
         return lambda: None
 
     def state(self) -> dict[str, np.ndarray]:
@@ -88,7 +88,7 @@ class Network(Part, ABC):
 
     Attributes:
         kernel: whether the native kernel has this network.
-        can_be_named: whether its settings say all of it, so that a file can hold it.
+        can_be_named: whether its settings determine it, so that a file can hold it.
     """
 
     kernel: ClassVar[bool] = False
@@ -127,7 +127,7 @@ class Network(Part, ABC):
         """
 
     def check(self, task: Task) -> None:
-        """Refuses a task that the network cannot be asked.
+        """Refuses a task that the network cannot learn.
 
         Raises:
             ValueError: the reason, in one sentence.

@@ -1,4 +1,4 @@
-"""The networks by name; a cell of the user's is one by its `module:name`."""
+"""The networks by name; a user's cell has the name `module:name`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _cell(where: str, found: Any) -> Network:
     if isinstance(found, type) and not any(
         base.__module__.startswith("torch.") for base in found.__mro__
     ):
-        return found()  # something else, which the registry refuses by its name
+        return found()  # something else, which the registry refuses
     if callable(found):
         from longlag.networks.cells.own import OwnCell
 

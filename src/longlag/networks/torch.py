@@ -140,8 +140,8 @@ def at_rest(module: nn.Module) -> Iterator[nn.Module]:
 def check_module(module: nn.Module, task: Task) -> None:
     """Refuses a module that does not answer each sequence by itself, in evaluation mode.
 
-    See `longlag.networks.checking`. What it does in training mode is not looked at: there dropout
-    draws, and BatchNorm mixes the sequences of a batch. The module's buffers and the random
+    See `longlag.networks.checking`. Training mode is not checked: there dropout draws, and
+    BatchNorm mixes the sequences of a batch. The module's buffers and the random
     numbers on the CPU stay as they are.
 
     Raises:
@@ -164,9 +164,9 @@ def check_module(module: nn.Module, task: Task) -> None:
 
 
 def awake(module: nn.Module) -> nn.Module:
-    """A copy in which nothing that is trained is all zeros.
+    """A copy whose trained tensors are not all zeros.
 
-    A read-out or a gate that starts at zero hides from the check what lies behind it.
+    Behind a read-out or a gate that starts at zero the check would see no change.
     """
     module = copy.deepcopy(module)
     numbers = torch.Generator().manual_seed(0)
@@ -180,7 +180,7 @@ def awake(module: nn.Module) -> nn.Module:
 
 
 def forward(module: nn.Module, inputs: np.ndarray, lengths: np.ndarray, task: Task) -> Tensor:
-    """What a module answers, refused where it is not in the shape of the task's answers."""
+    """A module's answers, refused where they do not have the shape of the task's answers."""
     given = module(*as_tensors(module, inputs, lengths))
     check_form(given, task, *inputs.shape[:2])
     if not isinstance(given, Tensor):
@@ -340,7 +340,7 @@ class TorchModule(TorchNetwork):
         return {name: tuple(p.shape) for name, p in trainable(self.module).items()}
 
     def of(self, weights: np.ndarray, task: Task) -> TorchModel:
-        """The copy itself: what it keeps in buffers between batches belongs to the training."""
+        """The copy itself, since its buffers change in training."""
         return TorchModel(self.module, weights, task)
 
     def start(self, task: Task, rng: np.random.Generator) -> np.ndarray:

@@ -114,7 +114,13 @@ def resume(request: Request, directory: Path, *, observe: Observer = ignore) -> 
     return _go_on(training, checkpoint, directory, observe, ignore)
 
 
-def resume_into(training: Training, directory: Path, *, callback: Observer = ignore) -> Run:
+def resume_into(
+    training: Training,
+    directory: Path,
+    *,
+    observe: Observer = ignore,
+    callback: Observer = ignore,
+) -> Run:
     """Lets a training at its start go on from where the one in a directory is, which must be the
     same; arguments and errors as in `train_into`."""
     checkpoint = checkpoints.load(directory)
@@ -123,7 +129,7 @@ def resume_into(training: Training, directory: Path, *, callback: Observer = ign
     held, own = checkpoint.state[f"{LEARNER}weights"].shape, training.learner.weights.shape
     if held != own:
         raise ValueError(f"{directory} trains weights of shape {held}, and what is given has {own}")
-    return _go_on(training, checkpoint, directory, ignore, callback)
+    return _go_on(training, checkpoint, directory, observe, callback)
 
 
 def carry_out(
@@ -132,6 +138,7 @@ def carry_out(
     *,
     resume: bool,
     overwrite: bool,
+    observe: Observer,
     callback: Observer,
 ) -> Run:
     """Takes a training that Python began to its end; in memory where no directory is given.
@@ -140,19 +147,19 @@ def carry_out(
         ValueError: arguments that make no sense, or a directory that must not be written to.
         KeyboardInterrupt: Ctrl-C or a signal; the state is saved in the directory.
     """
-    if not callable(callback):
-        raise ValueError(f"callback must be a callable, not {checks.shown(callback)}")
+    checks.function("callback", callback)
     if checks.flag("resume", resume) & checks.flag("overwrite", overwrite):
         raise ValueError("resume and overwrite exclude each other: give one of them")
     if directory is None:
         if resume or overwrite:
             raise ValueError("resume and overwrite are about a directory: give directory, too")
-        return training.to_end(callback=callback)
+        return training.to_end(observe, callback)
     where = checks.path("directory", directory)
     try:
         if resume:
-            return resume_into(training, where, callback=callback)
-        return train_into(training, where, overwrite=overwrite, callback=callback)
+            return resume_into(training, where, observe=observe, callback=callback)
+        how = {"observe": observe, "callback": callback}
+        return train_into(training, where, overwrite=overwrite, **how)
     except Interrupted as stop:
         saved = f"the training is saved in {where} and goes on with resume=True"
         raise Ended(stop.number, saved) from stop

@@ -1,18 +1,22 @@
-"""Studies: a question a module, its cases, its table beside the paper's, its figure.
+"""Studies, a module each: a question, its cases, its table beside the paper's, its figure.
 
 `study(name)` answers one from Python, as `longlag study NAME` does from the command line.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from longlag import checks
+from longlag.progress import heard, ignore, of_sweep
 from longlag.settings import Registry, imported
 from longlag.studies.declaration import Study, run
 from longlag.studies.result import Result
+
+if TYPE_CHECKING:
+    from longlag.sweeps.sweep import Progress
 
 STUDIES: Registry[Study] = Registry("study", Study)
 for _number in (1, 2, 3, 4, 5, 6, 9):
@@ -32,7 +36,13 @@ for _name in (
     STUDIES.later(_name, f"longlag.studies.{_name.replace('-', '_')}:STUDY")
 
 
-def study(name: str | Study, **options: Any) -> Result:
+def study(
+    name: str | Study,
+    *,
+    progress: bool = False,
+    callback: Callable[[Progress], None] = ignore,
+    **options: Any,
+) -> Result:
     """Answers a question with many trials, and writes its table, figure and data.
 
     >>> longlag.study("seeds", trials=2, quick=True, out="seeds")  # doctest: +SKIP
@@ -40,13 +50,19 @@ def study(name: str | Study, **options: Any) -> Result:
     Args:
         name: `table1` to `table9`, `paper`, `seeds`, `forget-gate`, `lag`, `tasks`,
             `cells`, `register` or `movement`; a study of your own, or its `module:STUDY`.
+        progress: show it on standard error, as the command does: on a terminal or in a notebook a
+            bar of the trials with the time left, elsewhere a line now and then.
+        callback: called several times a second with the `longlag.sweeps.sweep.Progress`: `total`,
+            `skipped`, `done` and `failed` trials, and `left`, the seconds that are left. It must
+            not change it. What it raises ends the study, and what is finished is kept.
         options: the command's flags, with underscores: trials, seed, out, quick, full, ...; the
             files go under study/ where `out` is not given. Stopped by Ctrl-C and called again, it
             goes on (all but `movement`, which takes a minute).
 
     Raises:
         ValueError: an unknown study or option (the nearest is suggested), a value that is not
-            allowed, a directory that cannot be written to.
+            allowed, a directory that cannot be written to, a `progress` that is no bool, a
+            `callback` that cannot be called.
     """
     found = name if isinstance(name, Study) else STUDIES[name]
     plain = {key: str(v) if isinstance(v, Path) else v for key, v in options.items()}
@@ -54,7 +70,9 @@ def study(name: str | Study, **options: Any) -> Result:
         repr(found.name if found is name else name),
         *(f"{key}={value!r}" for key, value in plain.items()),
     ]
-    return run(found.request(options, f"longlag.study({', '.join(words)})"))
+    request = found.request(options, f"longlag.study({', '.join(words)})")
+    with heard(progress, of_sweep, callback) as observe:
+        return run(request, observe)
 
 
 def compare(
@@ -69,14 +87,15 @@ def compare(
     >>> longlag.compare({"gru": "gru", "mine": MyCell}, lengths=[100, 300])  # doctest: +SKIP
 
     Args:
-        cells: names of cells that come along, or by name: such a name, a PyTorch module class, a
+        cells: names of cells of longlag, or by name: such a name, a PyTorch module class, a
             function that makes a module, `module:name`, each made by (D, K, size); or
             `module:NAME` of a pair of JAX functions. See `longlag.networks.cells.own` and
             `longlag.networks.jax_cell`.
         tasks: names of registered tasks; the first of them where not given.
         lengths: values of T.
         trials: seeds of every cell, task and T.
-        options: of `longlag.study("cells")`: max_sequences, hidden, out, workers, ...
+        options: `progress` and `callback`, as in `longlag.study`, and what
+            `longlag.study("cells")` has besides: max_sequences, hidden, out, workers, ...
 
     Raises:
         ValueError: a cell, task or option that is not allowed, or a class that workers cannot
@@ -92,7 +111,7 @@ def compare(
 
 
 def _place(name: str, cell: Any) -> str:
-    """Where workers find a cell: a name, or `module:name`.
+    """The name by which workers import a cell: its own, or `module:name`.
 
     Raises:
         ValueError: they cannot.

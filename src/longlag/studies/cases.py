@@ -1,4 +1,4 @@
-"""Cases of a study, and what their trials came to: by which rules, after how many sequences."""
+"""Cases of a study, and their results: which trials met which rules, after how many sequences."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ Row = dict[str, Any]
 class Case:
     """Trials that differ in their seeds alone.
 
-    about: what tells the case from the study's others; changes: of the registered recipe's
+    about: what distinguishes the case from the study's others; changes: of the registered recipe's
     settings; trials: how many, where the user does not say; fresh: further sequences to score on;
-    engine: what computes it, where that is not the user's choice; published: what a paper has, a
-    mapping a row of the case; refused: why it cannot be tried, in a sentence.
+    engine: what computes it, where that is not the user's choice; published: a paper's values, a
+    mapping for each row of the case; refused: why it cannot be tried, in a sentence.
     """
 
     about: Mapping[str, Any]
@@ -108,7 +108,7 @@ def share(outcome: Outcome, sequences: Sequence[int]) -> Row:
 
 
 def good_on_fresh(outcome: Outcome) -> Row:
-    """How many final networks are strict on sequences that took no part in stopping."""
+    """How many final networks are strict on sequences that were not used to stop the training."""
     scores = [row["fresh"] for row in outcome.rows]
     good = sum(one["wrong"] <= STRICT_SHARE * one["n"] for one in scores)
     return {

@@ -1,4 +1,4 @@
-"""Any cell on any task: which seeds does it solve, from how many sequences, at what cost?"""
+"""Any cell on any task: seeds solved, sequences, seconds."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from longlag.tasks.task import Task
 
 Settings = dict[str, Any]
 
-# Each cell's network and what it has of its own, in the order of the help.
+# Each cell's network and its own settings, in the order of the help.
 PLAIN: Settings = {"hidden": 32, "learning_rate": 0.003, "clip": 1.0}
 CELLS: dict[str, Settings] = {
     "lstm": {"network": "lstm"},
@@ -56,13 +56,13 @@ OPTIONS = (
         list[str],
         f"cells to compare: {', '.join(CELLS)}, or your own as name=module:Class",
         tuple(CELLS),
-        shown="all of them",
+        otherwise="all of them",
         metavar="NAME,NAME=MODULE:CLASS,...",
     ),
     Option("task", list[str], f"tasks: {', '.join(TASKS)}", (FIRST,), shown=FIRST),
-    Option("hidden", int, "units of every cell", high=1024, shown="each cell's own"),
-    Option("learning_rate", float, "of every cell", low=0, high=1e3, shown="each cell's own"),
-    Option("clip", float, "limit on the gradient's norm", low=1e-30, shown="each cell's own"),
+    Option("hidden", int, "units of every cell", high=1024, otherwise="the cell's own"),
+    Option("learning_rate", float, "of every cell", low=0, high=1e3, otherwise="the cell's own"),
+    Option("clip", float, "limit on the gradient's norm", low=1e-30, otherwise="the cell's own"),
     Option("device", str, "where PyTorch or JAX computes: cpu, cuda, cuda:1, mps ...", "cpu"),
     Option(
         "search",
@@ -207,9 +207,9 @@ def _sizes(task: str, T: int) -> Settings:
 
 
 def _refusal(cell: str, network: str, task: str, T: int, hidden: int) -> str:
-    """Why a cell cannot be tried on a task, in one sentence; nothing where it can.
+    """Why a cell cannot be tried on a task, in one sentence; empty where it can. The other cells
 
-    The others are tried all the same.
+    are still tried.
     """
     if reason := _fault(network, hidden):
         return f"Cell {cell} is left out: {reason}."
@@ -225,10 +225,9 @@ def _reason(error: Exception) -> str:
 
 @functools.lru_cache(maxsize=64)
 def _fault(network: str, hidden: int) -> str:
-    """What is wrong with a cell on any task: one of the user's may mix sequences or read padding.
+    """What is wrong with a cell on any task: a user's cell may mix sequences or read padding. The
 
-    That is seen on the adding problem, where the values behind the end of a sequence can be
-    changed.
+    adding problem shows it, as the values behind the end of a sequence can be changed there.
     """
     adding = TASKS["adding"].with_settings({"min_length": 20, "max_length": 24})
     try:
@@ -257,7 +256,7 @@ def _fault_on(network: str, hidden: int, task: str, T: int) -> str:
 
 
 def rows(outcome: Outcome) -> list[Row]:
-    """A line a case, with every seed's end."""
+    """A line a case, with the result of every seed."""
     made = outcome.case.made()
     limit = made.rule.budget * made.batch_size
     solved = [row["status"] == "target" for row in outcome.rows]
@@ -421,6 +420,7 @@ STUDY = Study(
     name="cells",
     title="Cells compared by one protocol",
     help="Any cells on any tasks and lags: seeds solved, sequences, seconds, weights",
+    takes="an hour",
     options=(*OPTIONS[:2], LENGTHS, *(o for o in WITH_LENGTHS if o is not LENGTHS), *OPTIONS[2:]),
     cases=cases,
     rows=rows,

@@ -1,4 +1,6 @@
-"""A study as data: a question, its options, its cases, and what is made of their outcomes."""
+"""A study as data: a question, its options, its cases, and the table and figure of their
+outcomes.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +19,14 @@ FIRST_SEED = 1000  # no recipe was tuned on these seeds
 FRAME = "longlag.studies.frame:carry_out"
 
 # Options that studies share, in the order of the help.
-OWN = "the study's own"
-TRIALS = Option("trials", int, "trials of every case, a seed each", high=100_000, shown=OWN)
-BUDGET = Option("max_sequences", int, "training sequences of a trial at most", shown=OWN)
+OWN = "as the study sets it"
+TRIALS = Option("trials", int, "trials of every case, a seed each", high=100_000, otherwise=OWN)
+BUDGET = Option("max_sequences", int, "training sequences of a trial at most", otherwise=OWN)
 SEED = Option("seed", int, "of the first trial", FIRST_SEED, 0, 2**63 - 1)
-LENGTHS = Option("lengths", list[int], "values of T", (), shown=OWN, metavar="T,T,...")
-OUT = Option("out", Path, "directory of the results", shown="a new one below study")
-LEDGER = Option("ledger", Path, "file that holds the trials", shown="ledger.sqlite in --out")
-WORKERS = Option("workers", int, "processes", high=1024, shown="as many as there are cores")
+LENGTHS = Option("lengths", list[int], "values of T", (), otherwise=OWN, metavar="T,T,...")
+OUT = Option("out", Path, "directory of the results", otherwise="a new one in study")
+LEDGER = Option("ledger", Path, "file that holds the trials", otherwise="ledger.sqlite in --out")
+WORKERS = Option("workers", int, "processes", high=1024, otherwise="one per core")
 SCHEDULER = Option(
     "scheduler",
     str,
@@ -43,19 +45,20 @@ Observer = Callable[[Any], None]
 
 @dataclass(frozen=True)
 class Study:
-    """A question, what the user may say about it, and how it is answered.
+    """A question, its options, and how it is answered.
 
     `longlag study NAME`, its flags and its help are made from this, and so is `longlag.study`.
 
     name: of the study, as users type it
     title: of its page and its figure
     help: what it asks, in one sentence
+    takes: how long it takes on two cores, about, such as `10 minutes`; takes_full: with --full
     options: of the command and the call
     cases: the grid
     rows: those of the table that an outcome gives, its case's `about` apart
     columns: of the table; where a head depends on the rows, made from them
     published: what the line below a row has of `paper`, which is its case's `published`
-    remarks: what the numbers come to
+    remarks: conclusions from the numbers, a sentence each
     notes: what to know to read them
     lead: what was run, where the title does not say it
     about: what the JSON has besides
@@ -69,6 +72,8 @@ class Study:
     name: str
     title: str
     help: str
+    takes: str = ""
+    takes_full: str = ""
     options: Sequence[Option] = COMMON
     cases: Callable[[Request], Sequence[Case]] = lambda request: ()
     rows: Callable[[Outcome], Sequence[Row]] = lambda outcome: ()
@@ -85,8 +90,16 @@ class Study:
     more_files: Callable[[Mapping[str, Any]], Mapping[str, bytes]] = lambda content: {}
     function: str = FRAME
 
+    @property
+    def duration(self) -> str:
+        """How long it takes, in a sentence; empty where that is not known."""
+        if not self.takes:
+            return ""
+        full = f", with --full about {self.takes_full}" if self.takes_full else ""
+        return f"It takes about {self.takes} on two cores{full}."
+
     def request(self, given: Mapping[str, Any], command: str = "") -> Request:
-        """The request, checked: None, or no value, leaves an option open.
+        """The request, checked; an option that is None or absent has its default.
 
         Raises:
             ValueError: an unknown option (the nearest is suggested), a value that is not allowed,
@@ -154,11 +167,11 @@ def run(request: Request, observe: Observer = lambda progress: None) -> Result:
     """Carries a study out.
 
     Args:
-        observe: hears of progress, a `longlag.sweeps.sweep.Progress`.
+        observe: called with the progress, a `longlag.sweeps.sweep.Progress`.
 
     Raises:
-        ValueError: what makes no sense, a ledger that is damaged or in use, a directory that
-            cannot be written to.
+        ValueError: options that contradict each other, a ledger that is damaged or in use, a
+            directory that cannot be written to.
         KeyboardInterrupt: by Ctrl-C or a termination signal; what is finished is in the ledger.
     """
     return imported(request.study.function)(request, observe)

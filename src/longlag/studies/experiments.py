@@ -1,4 +1,4 @@
-"""Tables 1 to 6 and 9 of the paper as rows: what each is of, and what the paper prints.
+"""Tables 1 to 6 and 9 of the paper as rows: what each row runs, and what the paper prints.
 
 Numbers are means over the paper's trials. What it prints of other algorithms is quoted in the
 notes, and not run.
@@ -18,8 +18,8 @@ from longlag.studies.stops import COLUMNS, PUBLISHED
 QUICK_TRIALS = 2
 PATIENCE = 10  # a trial has so many times the sequences of the paper's mean
 READING = ("error", "gradient", "reads", "output")  # of every experiment
-TESTED = (*READING, "test_every")  # and of those that tests end
-WATCHED = (*READING, "tolerance", "check_every")  # and of those that a window ends
+TESTED = (*READING, "test_every")  # and of those that stop by tests
+WATCHED = (*READING, "tolerance", "check_every")  # and of those that stop by a window
 STOPS = ("ST1", "ST2")
 
 
@@ -134,6 +134,7 @@ TABLE1 = study(
     ),
     title="Table 1: the embedded Reber grammar (Experiment 1)",
     help="Table 1 of the paper, the embedded Reber grammar: five networks and rates",
+    takes="3 minutes",
 )
 
 # -- Experiment 2 ---------------------------------------------------------------------------------
@@ -168,6 +169,7 @@ TABLE2 = study(
     ),
     title="Table 2: noise-free long lags (Experiments 2a and 2b)",
     help="Table 2 of the paper, noise-free long lags with p = 100: 2a, and 2b",
+    takes="5 minutes",
 )
 
 
@@ -201,6 +203,8 @@ TABLE3 = study(
     ("The window's tolerance is 0.25, or 0.2 with --tolerance 0.2; the task's own is 0.2.",),
     title="Table 3: very long lags among distractors (Experiment 2c)",
     help="Table 3 of the paper, lags q among p distractors: q up to 200, with --full up to 1000",
+    takes="2 minutes",
+    takes_full="an hour and a half",
 )
 
 # -- Experiment 3 ---------------------------------------------------------------------------------
@@ -228,6 +232,7 @@ TABLE4 = study(
     10,
     title="Table 4: the two-sequence problem (Experiment 3a)",
     help="Table 4 of the paper, the two-sequence problem: T = 100 and 1000",
+    takes="10 minutes",
 )
 TABLE5 = study(
     "table5",
@@ -240,6 +245,7 @@ TABLE5 = study(
     10,
     title="Table 5: the two-sequence problem with noisy first elements (Experiment 3b)",
     help="Table 5 of the paper, the two-sequence problem with noisy first elements",
+    takes="a minute",
 )
 TABLE6 = study(
     "table6",
@@ -251,6 +257,7 @@ TABLE6 = study(
     10,
     title="Table 6: the two-sequence problem with noisy targets (Experiment 3c)",
     help="Table 6 of the paper, the two-sequence problem with noisy targets",
+    takes="a minute",
 )
 
 # -- Experiment 6 ---------------------------------------------------------------------------------
@@ -277,4 +284,5 @@ TABLE9 = study(
     ("The error of a sequence, in the window and its mean, is the largest of its outputs.",),
     title="Table 9: temporal order (Experiments 6a and 6b)",
     help="Table 9 of the paper, the order of two and of three symbols",
+    takes="a minute",
 )

@@ -126,6 +126,8 @@ STUDY = Study(
     name="forget-gate",
     title="The forget gate: which factor unsticks the seeds",
     help="Which factor lets stuck seeds learn: forget gates and outputs; --full: T = 100 too",
+    takes="35 minutes",
+    takes_full="two and a half hours",
     options=WITH_LENGTHS,
     cases=cases,
     rows=rows,

@@ -6,8 +6,8 @@ The output directory holds
     table.md         the table, with command, versions, machine and date
     figure.png       its picture; solved.png of tables 7 and 8
 
-and, unless another place is named, ledger.sqlite, from which an interrupted study is continued, and
-thanks to which a study of more trials does not do again what is done.
+and, unless another place is named, ledger.sqlite, from which an interrupted study continues, and
+which spares a study of more trials those that are done.
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ from longlag.version import CODE_VERSION
 
 @dataclass(frozen=True)
 class Trials:
-    """Trials that differ in their seeds alone, each made when it is its turn: there may be many."""
+    """Trials that differ in their seeds alone; each is made when it is needed, as there may be
+    many.
+    """
 
     make: Callable[[int], Trial]
     seeds: Sequence[int]
@@ -92,7 +94,7 @@ def gather(
     """
     sweeps.check(request.workers, request.scheduler)
     for trials in cases:
-        next(iter(trials))  # a setting that will not do is refused before any work
+        next(iter(trials))  # a setting that is not allowed is refused before any work
     out = runs.writable(request.directory)
     with Ledger.open(request.ledger or out / "ledger.sqlite") as ledger:
         sweeps.run(
@@ -156,7 +158,7 @@ def _outcome(case: Case, rows: Sequence[Row], ledger: Path) -> Outcome:
 
     Raises:
         AllFailed: all did.
-        DamagedFile: a result without a learning curve, or with stopping points that are none.
+        DamagedFile: a result without a learning curve, or with invalid stopping points.
     """
     good = [row for row in rows if row["status"] != "failed"]
     if not all(isinstance(row["curve"], list) for row in good):

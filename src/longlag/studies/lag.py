@@ -55,7 +55,7 @@ def _in_words(own: dict[str, Any]) -> str:
 
 
 def cases(request: Request) -> list[Case]:
-    """Robust at all lengths, then the baselines at those that they can afford."""
+    """Robust at all lengths, then the baselines at the shorter ones."""
     grid = QUICK_TRIALS if request.quick else FULL_TRIALS if request.full else TRIALS
     lengths = request.lengths or tuple(grid)
     found = [_case(request, ROBUST, T, grid.get(T, 3)) for T in lengths]
@@ -86,7 +86,7 @@ def columns(rows: Sequence[Row]) -> Columns:
 
 
 def remarks(rows: Sequence[Row]) -> list[str]:
-    """How robust's numbers grow."""
+    """How robust's sequences and seconds grow with T."""
     lines = []
     if any(row["recipe"] == BIAS_1 for row in rows) and not any(
         row["recipe"] in TORCH for row in rows
@@ -178,6 +178,8 @@ STUDY = Study(
     name="lag",
     title="Lag scaling: sequences and seconds against T",
     help="Sequences and seconds to success from T = 30 to 10,000, with --full to 100,000",
+    takes="20 minutes",
+    takes_full="an hour",
     options=WITH_LENGTHS,
     cases=cases,
     rows=rows,

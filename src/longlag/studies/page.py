@@ -1,4 +1,4 @@
-"""Words that studies' tables and pages have in common."""
+"""Texts that the tables and pages of studies share."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def bullets(lines: Sequence[str]) -> str:
 
 
 def engine(content: Mapping[str, Any]) -> str:
-    """Who did the arithmetic."""
+    """The engine that computed the trials."""
     return f"{content['engine']} engine{', ' + content['isa'] if content['isa'] else ''}"
 
 
@@ -52,7 +52,7 @@ def page(
     table: Sequence[Sequence[str]],
     remarks: Sequence[str],
 ) -> str:
-    """A study's page: its table, what the numbers come to, and how it is made again."""
+    """A study's page: its table, its remarks and notes, and the command that makes it again."""
     study = request.study
     lead = f"{lead}.\n\n" if (lead := study.lead(content)) else ""
     picture = f"![{study.title}]({study.picture})\n\n" if study.figure else ""

@@ -15,7 +15,7 @@ from longlag import files
 from longlag.runs import directory as runs
 from longlag.studies import STUDIES, page
 from longlag.studies.cases import Row
-from longlag.studies.declaration import BUDGET, COMMON, OUT, SEED, TRIALS, Request, Study, run
+from longlag.studies.declaration import BUDGET, COMMON, SEED, TRIALS, Request, Study, run
 from longlag.studies.result import Result
 from longlag.studies.stops import in_words, point
 from longlag.sweeps.sweep import Observer
@@ -53,7 +53,7 @@ def carry_out(request: Request, observe: Observer) -> Result:
 
 
 def _part(request: Request, name: str, out: Path) -> Request:
-    """What is asked of one table's study."""
+    """The request to one table's study."""
     study = STUDIES[name]
     given = {one.name: request.options[one.name] for one in study.options if one.name in OWN}
     given |= {"out": out / name, "ledger": request.ledger or out / "ledger.sqlite"}
@@ -75,7 +75,7 @@ def _line(row: Row) -> tuple[str, ...]:
 
 
 def _verdict(paper: float, low: float, high: float, restricted: bool) -> str:
-    """Where the paper's mean lies; above a restricted one that cannot be told."""
+    """Where the paper's mean lies; above a restricted mean that is not known."""
     if low <= paper <= high:
         return GREEN
     return OPEN if restricted and paper > high else OTHER
@@ -114,12 +114,14 @@ STUDY = Study(
     name="paper",
     title="The paper's tables 1 to 9, run again",
     help="All tables of the paper's experiments, 1 to 9, one after another, and one page",
+    takes="an hour",
     options=(
-        replace(TRIALS, text="trials of every row, a seed each", shown="as many as the paper's"),
-        replace(BUDGET, shown="3000000"),
+        replace(
+            TRIALS, text="trials of every row, a seed each", otherwise="as many as the paper's"
+        ),
+        replace(BUDGET, shown="3000000", otherwise=""),
         replace(SEED, default=0),
-        replace(OUT, shown="study/paper"),
-        *(one for one in COMMON if one not in (TRIALS, BUDGET, SEED, OUT)),
+        *(one for one in COMMON if one not in (TRIALS, BUDGET, SEED)),
     ),
     function="longlag.studies.paper:carry_out",
 )

@@ -15,8 +15,8 @@ class Result(Mapping[str, Any]):
     """A study's numbers and its table; a mapping of its content.
 
     title: the question; content: what `--json` prints, ready for JSON; table: in words,
-    its head first; remarks: what to know to read it; lead: what was run, where the title does not
-    say it.
+    its head first; remarks: what to know to read it, in which words may be bold by Markdown; lead:
+    what was run, where the title does not say it.
     """
 
     title: str
@@ -41,14 +41,15 @@ class Result(Mapping[str, Any]):
 
     def __str__(self) -> str:
         """What the command prints."""
-        lead = [self.lead, ""] if self.lead else []
+        lead = [report.paragraph(self.lead), ""] if self.lead else []
+        remarks = (report.paragraph(remark.replace("**", "")) for remark in self.remarks)
         files = f"files in {one_line(str(self.content['out']))}"
         return "\n".join(
-            [*lead, report.table(self.table, _keys(self.table)), "", *self.remarks, "", files]
+            [*lead, report.table(self.table, _keys(self.table)), "", *remarks, "", files]
         )
 
 
 def _keys(table: Sequence[tuple[str, ...]]) -> int:
-    """How many of the first columns tell a table's lines apart; three at most."""
+    """How many of the first columns tell a table's lines apart; four at most."""
     lines = table[1:]
-    return next((k for k in (1, 2) if len({line[:k] for line in lines}) == len(lines)), 3)
+    return next((k for k in (1, 2, 3) if len({line[:k] for line in lines}) == len(lines)), 4)

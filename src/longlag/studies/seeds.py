@@ -1,4 +1,4 @@
-"""Stuck seeds: how often do the described recipe and the robust one get through?"""
+"""Stuck seeds: how many seeds of the described recipe and of robust learn?"""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def _case(request: Request, name: str, of: str, T: int, changes: dict[str, Any])
 
 
 def rows(outcome: Outcome) -> list[Row]:
-    """A line a rule; the last is not met at any moment of a training."""
+    """A line a rule; the last one is for the final weights alone."""
     found = good_on_fresh(outcome)
     last = {"rule": ON_FRESH.format(found["of"]), **found, "sequences": spread([])}
     return [*({"rule": rule, **reached(outcome, rule)} for rule in RULES), last]
@@ -82,6 +82,7 @@ STUDY = Study(
     name="seeds",
     title="Stuck seeds: the described recipe and the robust one",
     help="Stuck seeds: the described recipe and robust at T = 30 and 100, by three rules",
+    takes="15 minutes",
     options=WITH_LENGTHS,
     cases=cases,
     rows=rows,

@@ -1,7 +1,7 @@
 """Tables of the paper with stopping points: on-line trials beside what it prints.
 
-A trial that does not get to a point within the budget counts, with the whole budget, among the
-sequences: their mean is then the restricted mean. Errors are those of the trials that did.
+A trial that does not reach a point within the budget counts with the whole budget in the mean of
+sequences, which is then a restricted mean. Errors are those of the trials that did.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ def study(
     """
     own = recipe(recipe_name)
     settings = {one.name: one for part in own.parts.values() for one in _options(part)}
-    shown = budget or settings["max_sequences"].shown
+    most = "" if budget else settings["max_sequences"].shown
     first = (
-        replace(TRIALS, text="trials, a seed each", shown=str(trials)),
-        replace(BUDGET, shown=shown),
+        replace(TRIALS, text="trials, a seed each", shown=str(trials), otherwise=""),
+        replace(BUDGET, shown=most, otherwise=budget),
         replace(SEED, default=0),
     )
     return Study(
@@ -70,7 +70,7 @@ def _at_most(content: Mapping[str, Any]) -> str:
 
 
 def _options(part: Any) -> Iterator[Option]:
-    """The settings of a part, as they are where the user does not say."""
+    """The settings of a part, with their values as defaults."""
     hints, values = get_type_hints(type(part)), part.settings()
     for one in setting_fields(type(part)):
         meta, value = one.metadata, values[one.name]

@@ -26,5 +26,7 @@ STUDY = stops.study(
     "paper-adding",
     title="Table 7: the adding problem (Experiment 4)",
     help="Table 7 of the paper, the adding problem: T = 100 and 500, with --full also 1000",
+    takes="2 minutes",
+    takes_full="5 minutes",
     cases=cases,
 )

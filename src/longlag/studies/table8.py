@@ -18,5 +18,6 @@ STUDY = stops.study(
     "paper",
     title="Table 8: the multiplication problem (Experiment 5)",
     help="Table 8 of the paper, the multiplication problem: both stopping points",
+    takes="a minute",
     cases=lambda request: [stops.case(request, "paper", 100, PAPER, 300_000)],
 )

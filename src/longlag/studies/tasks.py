@@ -13,7 +13,7 @@ from longlag.studies.page import in_interval, in_share, in_spread
 TRIALS, QUICK_TRIALS = 30, 2
 FRESH = 2560
 BUDGET = 200_000  # training sequences at most, and twice the paper's
-PAPER = "paper's sequences"  # a column: until the paper's network was done
+PAPER = "paper's sequences"  # a column: the sequences of the paper's network
 
 Settings = dict[str, Any]
 
@@ -97,7 +97,7 @@ def rows(outcome: Outcome) -> list[Row]:
 
 
 def remarks(rows: Sequence[Row]) -> list[str]:
-    """How the paper's network compares, where it had the task."""
+    """A comparison with the paper's network, where it was trained on the task."""
     had = [row for row in rows if row[PAPER]]
     fewer = [
         row
@@ -114,6 +114,7 @@ STUDY = Study(
     name="tasks",
     title="Every task by the robust recipe",
     help="Every task by robust: seeds that meet the paper's criterion, and their sequences",
+    takes="15 minutes",
     options=COMMON,
     cases=cases,
     rows=rows,

@@ -1,9 +1,9 @@
-"""Bundles: trials alike but for their seeds, which one worker carries out in one go.
+"""Bundles: trials that differ in their seeds alone, which one worker carries out together.
 
-How many trials make a bundle follows from how long those of its kind took so far: a kind of which
-nothing is known yet starts with bundles of one. Of trials that learn side by side, as many as there
-are lanes go together, or more, so that one which waits takes the lane of one that has ended; they
-come back after a slice of their time, and those that are not at their end are taken once more.
+The number of trials in a bundle follows from how long trials of its kind took so far; the first
+bundles of a kind have one trial. Trials that learn side by side are bundled by the number of lanes,
+or more, so that a waiting one takes the lane of one that has ended. They come back after a slice of
+time, and unfinished ones are taken again.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from longlag.sweeps.trial import UNFINISHED, Trial, lost
 SECONDS = 1.0  # of work in a bundle
 MOST = 500  # trials in a bundle
 AHEAD = 400  # trials to read ahead, a worker
-LIVES = 3  # workers that a trial may take down with it
+LIVES = 3  # workers that may die during a trial before it fails
 SLICE_SECONDS = 5.0  # after which a trial in slices is saved
 
 Row = dict[str, Any]
 
 
 class Member(NamedTuple):
-    """What tells a trial from the others of its bundle.
+    """What distinguishes a trial from the others of its bundle.
 
     key, lineage: in the ledger; state: where it stands, of one in slices.
     """
@@ -41,10 +41,10 @@ class Member(NamedTuple):
 
 @dataclass(frozen=True)
 class Bundle:
-    """Trials alike but for their seeds.
+    """Trials that differ in their seeds alone.
 
     work: the fields that they share, as plain values; kind: the same as a text; sliced: whether
-    they are carried out in slices; deaths: workers that died at it.
+    they are carried out in slices; deaths: workers that died during it.
     """
 
     kind: str
@@ -54,13 +54,13 @@ class Bundle:
     deaths: int = 0
 
     def text(self) -> str:
-        """What a worker needs of it beside states, as JSON."""
+        """What a worker needs of it besides states, as JSON."""
         seconds = SLICE_SECONDS if self.sliced else None
         seeds = [trial.seed for trial in self.trials]
         return json.dumps({"work": self.work, "seeds": seeds, "seconds": seconds})
 
     def states(self) -> list[bytes | None]:
-        """Where its trials stand."""
+        """The states of its trials."""
         return [trial.state for trial in self.trials]
 
     def singly(self) -> list[Bundle]:
@@ -68,7 +68,7 @@ class Bundle:
         return [replace(self, trials=[one]) for one in self.trials]
 
     def lost(self, reason: str) -> list[Row]:
-        """The rows of trials that no worker brought back."""
+        """The rows of trials whose results no worker returned."""
         return [
             {**lost({**self.work, "seed": one.seed}, reason), "seconds": None, "key": one.key}
             for one in self.trials
@@ -146,14 +146,14 @@ class Supply:
         self._again.append(bundle)
 
     def died(self, bundle: Bundle, workers: int, reason: str) -> list[Row]:
-        """Takes back a bundle at which workers died; its trials are tried again one by one.
+        """Takes back a bundle during which workers died; its trials are tried again one by one.
 
         Args:
             workers: how many.
             reason: of that, in words.
 
         Returns:
-            The row of a trial that is not: it took too many workers with it.
+            The row of a trial that is not tried again, as too many workers died during it.
         """
         deaths = bundle.deaths + workers
         if len(bundle.trials) > 1:
@@ -165,10 +165,10 @@ class Supply:
         return []
 
     def came(self, bundle: Bundle, rows: Sequence[Row]) -> list[Row]:
-        """Takes note of a bundle that was carried out; its unfinished trials wait once more.
+        """Records a bundle that was carried out; its unfinished trials wait again.
 
         Returns:
-            Its rows, with what the ledger knows them by.
+            Its rows, with their keys in the ledger.
         """
         if bundle.sliced and len(rows) > 1 and rows[0]["status"] == "failed":
             return self.died(bundle, 0, "")  # they failed together, by one of them

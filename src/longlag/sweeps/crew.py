@@ -70,7 +70,7 @@ class Worker:
 
     @property
     def sound(self) -> bool:
-        """Whether a trial may be left to it."""
+        """Whether it can still finish a trial."""
         return self.version == CODE_VERSION and not self.dead
 
     @property
@@ -79,7 +79,7 @@ class Worker:
         return self.sound and not self.paused and self.silent < NOTICE_SECONDS
 
     def trouble(self, now: float) -> str | None:
-        """What is to be said of it now."""
+        """The message about it that is due now, if any."""
         if self.silent < NOTICE_SECONDS and not self.paused:
             self.spell = None
             return None
@@ -115,7 +115,8 @@ class Crew:
         self._no_answer, self._idle = Spell(now), Spell(now)
 
     def look(self, found: Mapping[str, Mapping[str, Any]], now: float) -> Iterator[str]:
-        """Takes note of the workers that the scheduler tells of; gives those to ask for a version.
+        """Records the workers that the scheduler reports; returns those whose version is to be
+        asked.
 
         Args:
             found: by address, what the scheduler tells of each.
@@ -135,7 +136,7 @@ class Crew:
                 yield worker.address
 
     def told(self, address: str, version: object) -> str | None:
-        """Takes note of a worker's version, or of why it has none; returns what is to be said.
+        """Records a worker's version, or why it is not known; returns the message about it, if any.
 
         Raises:
             ValueError: none of the workers can be used, and none could so far.
@@ -165,16 +166,16 @@ class Crew:
         return found
 
     def lost(self, address: str) -> None:
-        """Takes note that a worker has died, before the next look shows it."""
+        """Records that a worker has died, before the scheduler reports it."""
         self.workers.pop(address, None)
 
     def holds(self, address: str) -> bool:
-        """Whether a worker still is at the trials that it was given, or will be."""
+        """Whether a worker is still working on the trials that it was given, or will be."""
         worker = self.workers.get(address)
         return worker is not None and not worker.dead and worker.idle < NOTICE_SECONDS
 
     def news(self, now: float) -> Iterator[str]:
-        """What is to be said now, a sentence each."""
+        """The messages that are due now, a sentence each."""
         if self._no_answer.is_due(now):
             yield (
                 f"no answer from {self.who} for {self._no_answer.seconds(now)}: the sweep waits; "
@@ -206,11 +207,11 @@ def _take_note(worker: Worker, told: Mapping[str, Any], between: float) -> None:
     worker.idle = worker.idle + between if worker.paused and not busy else 0.0
     worker.memory = f"{used / 1e6:.0f} MB of {most / 1e6:.0f} MB"
     if worker.dead and not was_dead:
-        worker.spell = None  # that is to be said at once
+        worker.spell = None  # reported at once
 
 
 def unfit(address: str, version: object) -> str:
-    """What is to be said of a worker that cannot carry trials out.
+    """The message about a worker that cannot carry trials out.
 
     Args:
         version: of its longlag, or what it raised when it was asked.

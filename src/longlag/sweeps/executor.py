@@ -1,9 +1,9 @@
 """The executor of sweeps: the workers of a Dask scheduler, on this machine or on a cluster.
 
-Work goes out in bundles, trials alike but for their seeds, and comes back as JSON. A bundle takes
-about a second: handing it over costs little beside that, and not much is lost with it. A worker
-holds one bundle at a time, so that one that dies tells which trials were at fault: those are tried
-again one by one, and a trial that no worker survives fails alone.
+Work is handed out in bundles, trials that differ in their seeds alone, and comes back as JSON. A
+bundle takes about a second: little time is spent on handing it over, and little is lost with it. A
+worker has one bundle at a time, so that its death shows which trials may be the cause: these are
+tried again one by one, and a trial during which every worker dies fails alone.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def rows(
         supply: the trials.
         workers: processes on this machine, where no scheduler is given.
         scheduler: its address.
-        say: hears what is waited for, and what has become of workers, a sentence each.
+        say: called with messages about what is waited for and about workers, a sentence each.
 
     Raises:
         ValueError: no scheduler answers, or no worker has this version of longlag.
@@ -99,7 +99,7 @@ def _this_machine(workers: int) -> Iterator[Link]:
 
 @contextmanager
 def _linked(link: Link) -> Iterator[Link]:
-    """Ends a link with the sweep; one that is stuck is left to itself."""
+    """Closes a link at the end of the sweep; one that does not respond is abandoned."""
     patience = INTERRUPTED_SECONDS
     try:
         yield link
@@ -167,7 +167,9 @@ class _Sweep:
         self._held[self._link.submit(worker, carry_out, *asked)] = worker, bundle
 
     def _noted(self, event: Event | None) -> list[Row]:
-        """Takes note of what is not a task's end; gives the rows of trials that it ends."""
+        """Handles an event that is not the end of a task; returns the rows of trials that it
+        ends.
+        """
         if isinstance(event, Told):
             self._told(event.worker, event.value)
         if not isinstance(event, Seen):
@@ -182,7 +184,7 @@ class _Sweep:
             self._say(said)
 
     def _lost(self, task: int) -> list[Row]:
-        """Takes back a bundle whose worker is gone, or is as good as gone."""
+        """Takes back a bundle whose worker is gone, or does not respond."""
         worker, bundle = self._held.pop(task)
         self._link.drop(task)
         self._link.end(worker)
@@ -193,13 +195,13 @@ class _Sweep:
         return self._supply.died(bundle, 1, DIED if known is None else "its worker was silent")
 
     def _rows_of(self, came: Came) -> list[Row]:
-        """The rows of a bundle that has ended in one way or another."""
+        """The rows of a bundle that has ended, with results or with an error."""
         if came.task not in self._held:
             return []  # it was taken back
         worker, bundle = self._held.pop(came.task)
         try:
             return self._supply.came(bundle, unpacked(came.answer()))
-        except (OtherVersion, ModuleNotFoundError) as error:  # it was started anew as another
+        except (OtherVersion, ModuleNotFoundError) as error:  # started again, as another
             self._told(worker, error.version if isinstance(error, OtherVersion) else error)
             self._supply.again(bundle)
             return []
@@ -239,8 +241,8 @@ def carry_out(text: str, states: Sequence[bytes | None], version: str) -> Answer
     return json.dumps(rows), own
 
 
-# What a worker is asked before it is given a trial. It fails where a trial would: without longlag,
-# without what longlag needs, with a Python that cannot read what is handed to it.
+# Evaluated by a worker before it is given a trial. It fails where a trial would fail: without
+# longlag, without its dependencies, or with a Python that cannot read the function.
 VERSION = (
     '__import__("distributed.protocol.pickle", fromlist=["loads"])'
     f'.loads({pickle.dumps(carry_out)!r}).__globals__["CODE_VERSION"]'
@@ -248,7 +250,7 @@ VERSION = (
 
 
 def unpacked(answer: Answer) -> list[Row]:
-    """The rows that a worker brought back.
+    """The rows that a worker returned.
 
     Raises:
         OtherVersion: it has another version.

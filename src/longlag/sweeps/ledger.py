@@ -6,10 +6,10 @@ lock; anybody may read meanwhile. The file is in SQLite's write-ahead mode: a ki
 leaves a ledger that holds every batch of rows it had recorded. Every row carries a checksum, since
 SQLite has none of its own.
 
-Trials that are carried out in slices keep their state, the content of an .npz. That of one with the
-status `unfinished` is what it goes on from; that of one with a result, what another of the same
-lineage goes on from, the same trial with a larger budget. A finished trial's row takes the place
-of its unfinished one.
+Trials that are carried out in slices keep their state, the content of an .npz. A trial with the
+status `unfinished` continues from its state; the state of a trial with a result is where one of the
+same lineage, the same trial with a larger budget, continues. A finished trial's row replaces its
+unfinished one.
 """
 
 from __future__ import annotations
@@ -176,8 +176,9 @@ class Ledger:
         return None if found is None else self._unpack(found)
 
     def state(self, lineage: str, most: int) -> bytes | None:
-        """Where the trial of that lineage that has gone furthest stands, after `most` sequences
-        at most; None where there is none."""
+        """The state of the trial of that lineage with the most sequences, up to `most`; None where
+        there is none.
+        """
         found = self._connection.execute(
             "SELECT * FROM trials WHERE state IS NOT NULL AND lineage = ? AND sequences <= ? "
             "ORDER BY sequences DESC LIMIT 1",

@@ -1,7 +1,7 @@
 """A Dask client in its own thread, so that no caller waits longer than it chooses to.
 
-Whatever the other side does, a socket that never answers or a scheduler that is frozen, the sweep
-still looks at signals and at the clock: it asks without waiting, and hears of answers as events.
+Even where a socket does not answer or a scheduler is frozen, the sweep still reacts to signals and
+to the time: requests do not wait, and answers come as events.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Told:
 
 @dataclass(frozen=True)
 class Came:
-    """What has come of a task: what it returned, or what it raised."""
+    """The end of a task: what it returned, or what it raised."""
 
     task: int
     result: Any
@@ -69,7 +69,7 @@ class Cluster:
 
 
 class WorkersGone(OSError):
-    """Nobody is left to carry trials out."""
+    """No worker is left."""
 
     def __init__(self, who: str, what: str) -> None:
         words = (
@@ -113,14 +113,14 @@ class Link:
         return event
 
     def ask(self, worker: str, expression: str) -> None:
-        """Has a worker evaluate a Python expression; `Told` answers.
+        """Has a worker evaluate a Python expression; a `Told` comes with the value.
 
-        A text, for what is pickled may not be known to the worker, nor a function's byte code.
+        It is a text, since the worker may not be able to unpickle an object or to read byte code.
         """
         self._soon(lambda: self._start(self._ask(worker, expression)))
 
     def submit(self, worker: str, function: Callable[..., Any], *arguments: Any) -> int:
-        """Has a worker carry out a task; returns its number, with which `Came` answers."""
+        """Has a worker carry out a task; returns its number, with which a `Came` comes."""
         task = next(self._numbers)
         work = self._carry_out(task, worker, function, arguments)
 
@@ -132,7 +132,7 @@ class Link:
         return task
 
     def drop(self, task: int) -> None:
-        """Forgets a task; it has no answer any more."""
+        """Forgets a task, which then has no answer."""
         self._soon(lambda: self._drop(task))
 
     def end(self, worker: str) -> None:
@@ -222,7 +222,7 @@ class Link:
 
 
 async def _end_tasks() -> None:
-    """Cancels what is still running on the loop; what does not heed that is left."""
+    """Cancels what is still running on the loop; what does not end is left."""
     if left := asyncio.all_tasks() - {asyncio.current_task()}:
         for task in left:
             task.cancel()
@@ -230,7 +230,7 @@ async def _end_tasks() -> None:
 
 
 class _Unattended(ThreadPoolExecutor):
-    """Threads that the end of the process does not wait for, such as one that asks for a name."""
+    """Threads that the end of the process does not wait for, such as one that resolves a name."""
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         future: Future[Any] = Future()
@@ -247,7 +247,7 @@ class _Unattended(ThreadPoolExecutor):
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Dask's log is not shown: what goes wrong is said once, in our words."""
+    """Hides Dask's log: errors are reported once, by longlag's own messages."""
     handlers = [(handler, handler.level) for handler in logging.getLogger("distributed").handlers]
     for handler, _ in handlers:
         handler.setLevel(logging.CRITICAL)

@@ -1,4 +1,4 @@
-"""What a ledger's trials come to, group by group: success rates, and trials paired by seed.
+"""Summaries of a ledger's trials, by group: success rates, and trials paired by seed.
 
 A trial is *solved* where its recipe's own stopping rule ended it (status `target`); one that failed
 or is unfinished has no result and does not count. With the same task and batch size, trials of the
@@ -110,7 +110,7 @@ def groups(rows: Iterable[Mapping[str, Any]], by: Sequence[str] = ()) -> list[Gr
 
 
 def telling(rows: Iterable[Mapping[str, Any]]) -> list[str]:
-    """What tells trials apart that differ in more than their seeds: `recipe`, then settings.
+    """The settings in which trials differ, `recipe` first.
 
     Args:
         rows: from `Ledger.outcomes`.
@@ -119,7 +119,7 @@ def telling(rows: Iterable[Mapping[str, Any]]) -> list[str]:
 
 
 def _telling(abouts: Sequence[Mapping[str, Any]]) -> list[str]:
-    """So many of the names that their values tell all kinds of trials apart."""
+    """As many of the names as are needed to tell all kinds of trials apart."""
     names = dict.fromkeys(name for about in abouts for name in about)
     first = [name for name in recipe("robust").settings() if name in names]  # T before 1.1 T
     told, kinds = ["recipe"], [repr(about["recipe"]) for about in abouts]

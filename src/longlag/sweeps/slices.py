@@ -1,7 +1,7 @@
-"""On-line trials in a sweep: side by side, and one slice of their time after another.
+"""On-line trials in a sweep: side by side, in one slice of time after another.
 
-A slice begins and ends with the trials' states, so that the next may be anybody's: that of another
-worker, of the same sweep started again, or of one with a larger budget. A state is the content of
+A slice begins and ends with the trials' states, so that another worker, the same sweep started
+again, or one with a larger budget can compute the next. A state is the content of
 an .npz: the arrays of `OnlineLearner`, and
 
     diverged     ()  whether the weights would not have stayed finite
@@ -22,7 +22,7 @@ from longlag.learning.side_by_side import Trials
 from longlag.learning.training import Training
 from longlag.sweeps.trial import UNFINISHED, failure, now, outcome, recipe_of, row_of
 
-THREADS = 2  # one learns, one draws what comes next
+THREADS = 2  # one learns, one draws the next data
 
 
 def perform_slice(
@@ -31,17 +31,17 @@ def perform_slice(
     states: Sequence[bytes | None],
     seconds: float,
 ) -> list[dict[str, Any]]:
-    """Lets trials learn for so many seconds at most.
+    """Trains trials for at most so many seconds.
 
     Args:
         work: the fields of a Trial that they share.
         seeds: a trial each.
-        states: where they stand; None at the start.
+        states: of the trials; None at the start.
         seconds: of the slice.
 
     Returns:
-        Their rows; of those that are not at their end with status `unfinished`. Whatever is raised
-        makes them rows with status `failed`.
+        Their rows; of those that are not at their end with status `unfinished`. After an exception
+        their rows have the status `failed`.
     """
     started, start = now(), time.perf_counter()
     try:
@@ -76,7 +76,7 @@ def _learn(
 
 
 def _found(training: Training, fresh: int) -> dict[str, Any]:
-    """What a row tells of a trial."""
+    """The row of a trial."""
     if training.stopped_by is not None:
         return outcome(training.run(), fresh)
     about = {"engine": training.engine.name, "isa": training.engine.isa}
@@ -90,7 +90,7 @@ def _state(training: Training, seconds: float) -> bytes:
 
 
 def restore(training: Training, state: bytes | None) -> float:
-    """Lets a training go on from a trial's state; returns the seconds that it took so far.
+    """Restores a training from a trial's state; returns the seconds that it took so far.
 
     Raises:
         LookupError, ValueError: it is no state of such a training.

@@ -1,7 +1,7 @@
 """Sweeps: many trials on this machine's cores or on a Dask cluster, their rows in a ledger.
 
-The coordinator hands out trials, takes rows back and is alone in writing them down; it holds no
-more of them than are on their way, whatever the length of the sweep. Whatever happens to it, the
+The coordinator hands out trials, takes rows back and alone writes them to the ledger; it keeps in
+memory only the trials that are being carried out, however long the sweep. If it ends early, the
 same sweep started again continues from the ledger: trials that have a result are skipped.
 """
 
@@ -20,7 +20,7 @@ from longlag.sweeps.trial import UNFINISHED, Trial, lost
 
 RECORD_SECONDS = 0.25  # between two writings to the ledger
 QUIET_SECONDS = 30.0  # without a result, and
-QUIET_TRIALS = 3  # as many times as long as a result took so far: then the pace tells nothing
+QUIET_TRIALS = 3  # times the mean time of a result so far: then the time left is not known
 
 
 @dataclass
@@ -28,7 +28,7 @@ class Progress:
     """How far a sweep is: trials in all, skipped, with a result, failed; seconds so far.
 
     unfinished: by key, the sequences that trials in slices have learned so far; latest: when the
-    last result came; notes: what is waited for and what has become of workers, a sentence each.
+    last result came; notes: messages about what is waited for and about workers, a sentence each.
     """
 
     total: int
@@ -41,7 +41,7 @@ class Progress:
     notes: list[str] = field(default_factory=list, init=False)
 
     def count(self, row: Row) -> None:
-        """Takes note of a row that has come."""
+        """Counts a row that has come."""
         self.unfinished.pop(row["key"], None)
         if row["status"] == UNFINISHED:
             self.unfinished[row["key"]] = row["sequences"]
@@ -59,13 +59,13 @@ class Progress:
 
     @property
     def stalled(self) -> bool:
-        """Whether no result has come for so long that the pace so far tells nothing."""
+        """Whether no result has come for so long that the pace so far is no estimate."""
         pace = self.latest / max(1, self.done + self.failed)
         return self.quiet > max(QUIET_SECONDS, QUIET_TRIALS * pace)
 
     @property
     def left(self) -> float:
-        """Seconds to the end, at the pace so far; NaN where there is none, or none any more."""
+        """Seconds to the end, at the pace so far; NaN where that is not known."""
         new = self.done + self.failed
         if not new or self.stalled:
             return float("nan")
@@ -91,10 +91,10 @@ def run(
         total: their number.
         workers: processes on this machine; as many as it has cores where not given.
         scheduler: address of a Dask cluster that does the work instead.
-        observe: hears of progress several times a second.
+        observe: called with the progress several times a second.
 
     Raises:
-        ValueError: a number of workers or a cluster that will not do.
+        ValueError: a number of workers or a cluster that cannot be used.
         KeyboardInterrupt: by Ctrl-C, a termination signal or a hang-up; what was finished is
             recorded.
         OSError: a full disk, workers that do not start, a scheduler that is gone; what was
@@ -120,7 +120,7 @@ def run(
 
 
 def check(workers: int | None, scheduler: str | None) -> None:
-    """Refuses who cannot carry trials out; arguments as in `run`.
+    """Refuses workers or a scheduler that cannot be used; arguments as in `run`.
 
     Raises:
         ValueError: no such number of workers, or no scheduler's address.

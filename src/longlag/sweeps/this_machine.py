@@ -24,7 +24,7 @@ from longlag.sweeps.link import Cluster, WorkersGone, quiet
 WHO = "this machine's workers"
 ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 CONFIG: dict[str, Any] = {
-    "distributed.scheduler.worker-ttl": None,  # the sweep itself tells who is dead
+    "distributed.scheduler.worker-ttl": None,  # the sweep itself finds dead workers
     "distributed.deploy.lost-worker-timeout": "1 hour",  # nor is one that starts slowly
     "distributed.worker.profile.enabled": False,
     "distributed.scheduler.http.routes": [],
@@ -35,7 +35,7 @@ CONFIG: dict[str, Any] = {
 
 @contextmanager
 def surroundings() -> Iterator[None]:
-    """What the workers inherit, and this process is not to keep; none of them outlives it."""
+    """Settings that the workers inherit and this process does not keep; no worker outlives it."""
     before = multiprocessing.active_children()
     with ExitStack() as stack:
         directory = stack.enter_context(
@@ -89,9 +89,10 @@ def _mask(how: int) -> None:
 
 
 def dask_setup(worker: Any) -> None:
-    """Settles a worker process of this machine; Dask calls it.
+    """Prepares a worker process of this machine; called by Dask.
 
-    What a trial prints must not mix with the command's result, and Ctrl-C is the coordinator's.
+    The output of trials must not mix with the command's result, and Ctrl-C is handled by the
+    coordinator.
     """
     os.dup2(2, 1)
     if hasattr(os, "setsid"):
@@ -104,7 +105,7 @@ def dask_setup(worker: Any) -> None:
 
 @asynccontextmanager
 async def opened(workers: int) -> AsyncIterator[Cluster]:
-    """So many workers, and a client of theirs.
+    """So many workers, and their client.
 
     Raises:
         WorkersGone: they do not start, or not again.
@@ -161,7 +162,7 @@ def _kill(nanny: Any) -> None:
 
 
 async def _close(cluster: Any) -> None:
-    """Ends the workers at once, in the midst of a trial too, and the scheduler."""
+    """Ends the workers at once, even during a trial, and the scheduler."""
     nannies = list(cluster.workers.values())
     for nanny in nannies:
         nanny.close_gracefully()  # it is not to start another

@@ -1,7 +1,7 @@
-"""A trial: what one row of a sweep is, and the pure function of recipe and seed that fills it.
+"""A trial: one row of a sweep, computed by a pure function of recipe and seed.
 
-A trial travels to a worker as JSON and comes back as JSON; what it calls is named, `module:name`,
-and takes (settings, seed, engine).
+A trial is sent to a worker and comes back as JSON; the function that it calls is given by its name,
+`module:name`, and takes (settings, seed, engine).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ EMPTY: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Trial:
-    """One training, by what determines it.
+    """The definition of one training.
 
     recipe: the name of a registered recipe; settings: all of its settings, and `fresh`, the number
     of further fresh sequences to score the outcome on; engine: `native`, `numpy` or `torch`;
@@ -70,7 +70,7 @@ class Trial:
 
     @property
     def lineage(self) -> str | None:
-        """A digest of all that determines the course of a trial in slices, if not its length."""
+        """A digest of all that determines the course of a trial in slices, but not its length."""
         if not self.sliced:
             return None
         course = {k: v for k, v in self.settings.items() if k not in ("max_sequences", "test_size")}
@@ -100,7 +100,7 @@ def train(settings: Mapping[str, Any], seed: int, engine: str) -> dict[str, Any]
         What `outcome` does.
     """
     made, fresh = recipe_of(settings)
-    return outcome(training.train(made, seed, engine=engine), fresh)
+    return outcome(training.begin(made, seed, engine=engine).to_end(), fresh)
 
 
 def recipe_of(settings: Mapping[str, Any]) -> tuple[Recipe, int]:
@@ -111,7 +111,7 @@ def recipe_of(settings: Mapping[str, Any]) -> tuple[Recipe, int]:
 
 
 def outcome(run: training.Run, fresh: int = 0) -> dict[str, Any]:
-    """What a sweep keeps of a run.
+    """The row that a sweep keeps of a run.
 
     Returns:
         status, sequences, score, fresh, engine, isa; curve: a test's iteration, MSE and number
@@ -151,7 +151,7 @@ def stops_of(row: Mapping[str, Any]) -> tuple[Stop, ...]:
 
 
 def perform(work: Mapping[str, Any]) -> dict[str, Any]:
-    """Carries out one trial; whatever it raises becomes a row with status `failed`.
+    """Carries out one trial; after an exception its row has the status `failed`.
 
     Args:
         work: the fields of a Trial.
@@ -166,7 +166,7 @@ def perform(work: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def failure(error: BaseException) -> dict[str, Any]:
-    """What a row tells of a trial that raised."""
+    """The row of a trial that raised an exception."""
     return {"status": "failed", "error": f"{type(error).__name__}: {error}"}
 
 
@@ -188,7 +188,7 @@ def row_of(
 
 
 def lost(work: Mapping[str, Any], reason: str) -> dict[str, Any]:
-    """The row of a trial that no worker survived."""
+    """The row of a trial during which every worker died."""
     return {
         **EMPTY,
         **{name: work[name] for name in ("recipe", "settings", "seed")},

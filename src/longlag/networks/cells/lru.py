@@ -51,7 +51,7 @@ class LRULayer(nn.Module):
 
 
 class LRUBlock(nn.Module):
-    """Normalised inputs through the recurrence and what is not linear, added to the inputs."""
+    """Normalised inputs through the recurrence and the nonlinear part, added to the inputs."""
 
     norm: nn.LayerNorm
     recurrence: LRULayer

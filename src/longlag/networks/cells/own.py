@@ -80,7 +80,7 @@ class OwnCell(TorchCell):
         return Answering(cell, task)
 
     def check_itself(self, task: Task) -> None:
-        """Refuses a cell that does not answer each sequence by itself, or keeps what it has seen.
+        """Refuses a cell whose answer to a sequence depends on others, before or beside it.
 
         Raises:
             ValueError: it mixes sequences, reads padding, answers otherwise than is asked, or

@@ -1,4 +1,4 @@
-"""What cells whose gates do not see the past have in common: they need more than one layer.
+"""Stacks of layers, for cells whose gates do not see the past and which need more than one layer.
 
 The first layer takes D inputs to H units; each further one adds its states to those of the layer
 below, which it takes normalised (Ba et al. 2016). Feng et al. 2024 and Orvieto et al. 2023 stack

@@ -1,4 +1,4 @@
-"""The study of data movement: what moving its data costs an LSTM; `study` carries it out."""
+"""The study of the data movement of an LSTM; `study` carries it out."""
 
 from longlag.studies.declaration import OUT, QUICK, Study
 
@@ -6,6 +6,7 @@ STUDY = Study(
     name="movement",
     title="What moving its data costs an LSTM",
     help="The data movement distance of an LSTM's training steps",
+    takes="a minute",
     options=(OUT, QUICK),
     function="longlag.studies.movement.study:carry_out",
 )

@@ -1,4 +1,4 @@
-"""What the movement study measures: training steps, their phases, and what is read in them."""
+"""The measurements of the movement study: training steps, their phases, and what they read."""
 
 from __future__ import annotations
 

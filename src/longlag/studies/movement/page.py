@@ -20,7 +20,7 @@ def cells(content: Mapping[str, Any]) -> list[tuple[str, ...]]:
 
 
 def remarks(content: Mapping[str, Any]) -> list[str]:
-    """What the numbers come to."""
+    """Conclusions from the numbers."""
     lines = [_headline(content)]
     if content["quick"]:
         lines.append("Quick form, on short sequences: it shows that everything runs, no more.")
@@ -143,7 +143,7 @@ def _each(measured: Any) -> str:
 
 
 def findings(content: Mapping[str, Any], results: Any) -> str:
-    """What was found, in words around the numbers."""
+    """The findings, sentences with the numbers."""
     slope = {found["algorithm"]: found for found in content["exponents"]}
     T, batch = results.lengths[-1], results.batches[-1]
     bptt, local = (results[Case(name, T=T)] for name in ("bptt", "1997"))

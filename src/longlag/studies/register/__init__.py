@@ -7,6 +7,8 @@ STUDY = Study(
     title="Inside the network: which cells form a register, and what it holds",
     help="Which cells of a trained network carry the first value, which the product, and since "
     "when",
+    takes="3 minutes",
+    takes_full="half an hour",
     options=WITH_LENGTHS,
     function="longlag.studies.register.study:carry_out",
 )

@@ -1,4 +1,4 @@
-"""What cells tell and cause, over seeds: figures of the study `register`."""
+"""Figures of the study `register`: what can be read from cells and what they cause, over seeds."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ COLUMNS: tuple[tuple[str, str, Values], ...] = (
 
 @style.styled
 def cells(panels: Sequence[Panel], seeds: Sequence[Sequence[int]]) -> Figure:
-    """What each cell of every network tells, causes, and is needed for."""
+    """For each cell of every network: readout, transplant and ablation."""
     row, gap = 0.135, 0.9  # inches a network; networks' height between groups
     starts = np.cumsum([0, *(len(panel.networks) + gap for panel in panels)])
     rows = starts[-1] - gap
@@ -223,7 +223,7 @@ def _seed_ticks(
 
 @style.styled
 def transplant(panels: Sequence[Panel]) -> Figure:
-    """How far a transplant takes the answer, by when it is done and of what."""
+    """How far a transplant moves the answer, by its step and its cells."""
     height = 3.75
     fig = style.figure(
         height,

@@ -1,7 +1,7 @@
-"""Looking inside an LSTM: what its cells tell, and what they cause.
+"""Measurements inside an LSTM: what can be read from its cells, and what they cause.
 
-Readout: how well numbers can be told from states by a linear map, fitted on some sequences and
-judged on others. Transplant and ablation: a sequence is run to some step, states of some of its
+Readout: how well a linear map, fitted on some sequences and judged on others, gives numbers from
+states. Transplant and ablation: a sequence is run to some step, states of some of its
 cells are replaced there, and it is run on to its answer.
 
 Which state? A step ends with c_t and with h_t = o_t tanh(c_t), which the next step's gates and, at
@@ -108,7 +108,7 @@ def run_on(
     """
     order = np.argsort(
         start - lengths
-    )  # the longest rest first, so that those at work are a prefix
+    )  # the longest rest first, so that unfinished sequences come first
     left = (lengths - start)[order]
     c, h = states.c[:, order], states.h[:, order]
     for k in range(int(left.max(initial=0))):
@@ -149,7 +149,7 @@ def replace(host: States, donor: States, chosen: np.ndarray, carry: Carry = "set
 
 
 def readout(features: np.ndarray, targets: np.ndarray, fitted: int) -> np.ndarray:
-    """How well targets can be told from features by a linear map with a constant.
+    """How well a linear map with a constant gives targets from features.
 
     Args:
         features: (..., B, F).
@@ -252,13 +252,13 @@ def smallest_set(
 ) -> tuple[int, ...]:
     """The smallest set of cells whose score is enough, and among those of its size the best.
 
-    All sets of a size are tried before any of the next, so that none smaller was missed. All cells
-    together are the answer where nothing smaller will do.
+    All sets of a size are tried before any of the next, so that none smaller was missed. The result
+    is all cells where no smaller set suffices.
 
     Args:
         score: of sets (S, cells), their scores (S,).
         cells: how many there are.
-        enough: the score that will do.
+        enough: the score that suffices.
     """
     for size in range(1, cells):
         sets = list(combinations(range(cells), size))

@@ -90,7 +90,7 @@ def _carried(found: Row) -> tuple[str, ...]:
 
 
 def remarks(content: Mapping[str, Any]) -> list[str]:
-    """What the numbers come to, and what is to be known of them."""
+    """Conclusions from the numbers, and what to know to read them."""
     lines = findings(content["rows"])
     for name in ("failed", "diverged"):
         if content[name]:
@@ -101,7 +101,7 @@ def remarks(content: Mapping[str, Any]) -> list[str]:
 
 
 def findings(rows: Sequence[Row]) -> list[str]:
-    """What the numbers come to, recipe by recipe."""
+    """Conclusions from the numbers, by recipe."""
     lines = []
     for name in dict.fromkeys(row["recipe"] for row in rows):
         mine = [row for row in rows if row["recipe"] == name]

@@ -1,6 +1,6 @@
-"""A trial of the study `register`: trains a network and looks into its cells.
+"""A trial of the study `register`: trains a network and measures its cells.
 
-What comes back is plain values, a row of the ledger. Sequences are drawn from a stream of their
+It returns plain values, a row of the ledger. Sequences are drawn from a stream of their
 own, derived from the trial's seed; those on which a set of cells is found are others than those on
 which it is judged.
 """
@@ -33,7 +33,7 @@ from longlag.studies.register.sequences import (
 from longlag.tasks.marked_pairs import MarkedPairs
 from longlag.tasks.score import score
 
-# The register is looked for twice: while it should hold one value, and once it should hold both.
+# The register is looked for twice: when it should hold one value, and when it should hold both.
 WHEN = {"between": BETWEEN, "after": AFTER}
 STREAM = 6  # spawn key: apart from training, tests, `evaluate` and figures
 ENOUGH = 0.9  # of the distance to what the whole state would cause: what a set must close
@@ -57,7 +57,7 @@ def trial(settings: Mapping[str, Any], seed: int, engine: str) -> Found:
     settings = dict(settings)
     sizes = {name: settings.pop(name) for name in ("sequences", "searched", "pairs")}
     made = recipe("robust", **settings)
-    run = training.train(made, seed, engine=engine)
+    run = training.begin(made, seed, engine=engine).to_end()
     assert isinstance(run.network, LSTM)
     found = None if run.stopped_by == "diverged" else measure(run.network, made, seed, **sizes)
     return {
@@ -118,7 +118,7 @@ def measure(
 
 
 def answers(network: LSTM, task: MarkedPairs, read: Marked, rng: np.random.Generator) -> Found:
-    """How good the answers are, and how good where one of the marks hides."""
+    """The errors of the answers, and those where one of the marks is hidden on the first pair."""
     given = _answers(network, read)
     judged = score(given, read.product)
     found = {
@@ -294,7 +294,7 @@ class _Swaps:
         return {"cells": _plain(shares[:, :H]), **named, "moved_whole": wholes}
 
     def ablation(self, sets: Mapping[str, Sequence[int]]) -> Found:
-        """Root mean squared errors when cells are robbed of what they hold.
+        """Root mean squared errors after the states of cells are replaced.
 
         Single cells: their states replaced by the mean over sequences half-way between the marks
         and after them, or the cell cut out of the network for good. Each set, at its own time, the
@@ -325,7 +325,7 @@ def _held_value(of: Marked, point: int) -> np.ndarray:
 
 
 def without(network: LSTM, cell: int) -> LSTM:
-    """The network with a cell that nothing reads."""
+    """The network with a cell cut off: nothing reads it."""
     p = network.parameters
     Wh, Wy = p.Wh.copy(), p.Wy.copy()
     Wh[cell], Wy[cell] = 0, 0

@@ -2,8 +2,8 @@
 
 A network sees two marks one after the other and cannot tell which of them was drawn first: by the
 paper's rules the second may precede the first. So beside x1 and x2, the values at the first and the
-second mark, there are the *earlier* and the *later* in time. Where a mark hides on the first pair
-its value counts as 1; such sequences are apart from the others here.
+second mark, there are the *earlier* and the *later* in time. Where a mark is hidden on the first
+pair its value counts as 1; such sequences are kept apart here.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import numpy as np
 
 from longlag.tasks.marked_pairs import MarkedPairs
 
-APART = 4  # steps between the marks of a pair of sequences, at least: room for a look in between
-SHORTEST = 20  # T from which there is time to look at after the marks
+APART = 4  # steps between the marks of a pair of sequences, at least
+SHORTEST = 20  # T from which there are enough steps after the marks
 
 # Where states are looked at, in a sequence's own time: steps relative to the earlier and the later
 # mark, half-way between them, half-way from the later mark to the end, and the last step.
@@ -78,7 +78,7 @@ def draw(
 ) -> Marked:
     """n sequences of the task whose marks are `apart` steps or more apart.
 
-    hidden: those of which a mark hides on the first pair, or those of which none does.
+    hidden: those with a mark hidden on the first pair, or those without.
     """
     found = []
     while len(found) < n:
@@ -94,7 +94,7 @@ def draw(
 
 
 def fresh_values(marked: Marked, rng: np.random.Generator) -> Marked:
-    """Sequences of the same lengths and marks, all of their values drawn anew."""
+    """Sequences of the same lengths and marks, with new values."""
     inputs = marked.inputs.copy()
     live = np.arange(inputs.shape[1]) < marked.lengths[:, None]
     inputs[:, :, 0] = np.where(live, rng.random(live.shape, dtype=np.float32), 0)

@@ -4,7 +4,7 @@
 A trial trains a network and measures it (`register_probe`); here they are gathered. The output
 directory holds
 
-    table.md         a line a network, what it comes to, the figures, the command
+    table.md         a line a network, the findings, the figures, the command
     networks.csv     a line a network
     points.csv       readout and transplant at every point of a sequence's own time
     readout.csv      readout against the step
@@ -47,7 +47,7 @@ TRIALS, FULL_TRIALS, QUICK_TRIALS = 10, 30, 2
 DESCRIBED, QUICK_DESCRIBED = (0, 2, 3), (2,)  # the described system's solved seeds
 SIZES = {"sequences": 3000, "searched": 128, "pairs": 256}
 QUICK_SIZES = {"sequences": 400, "searched": 32, "pairs": 48}
-FORMED = 0.5  # of what a linear code of both values leaves open: from here on a product is there
+FORMED = 0.5  # of what a linear code of both values does not explain: above it, a product is held
 STORED = 0.9  # R² from which one cell alone is said to store a number
 
 

@@ -1,20 +1,22 @@
-"""How it goes, on standard error: a bar on a terminal, a line now and then in a log.
+"""Progress, on standard error: a bar on a terminal or in a notebook, now and then a line in a log.
 
-The three scripts run without tqdm; then a terminal gets lines, too.
+Where tqdm is not installed, as the three scripts allow, it is lines everywhere.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import math
+import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from longlag import checks
 from longlag.learning.stopping import Recent
-from longlag.learning.training import Run, Training, ignore
+from longlag.learning.training import Run, Training
 from longlag.runs import directory as runs
 from longlag.runs import session
 from longlag.terminal import MESSAGES, one_line, say
@@ -24,10 +26,38 @@ if TYPE_CHECKING:
 
     from longlag.sweeps.sweep import Progress
 
+T = TypeVar("T")
 LOG_SECONDS = 5.0  # between two lines in a log, at first
 ABBREVIATED = {"iteration": "it", "sequence": "seq"}
 LOG_MOST = 30.0  # between two lines of what takes long
 TRAINING_BAR = "{desc}: {n_fmt} of at most {total_fmt} |{bar}| {elapsed}, {rate_noinv_fmt}{postfix}"
+SWEEP_BAR = "{n_fmt} of {total_fmt} trials |{bar}| {elapsed}{postfix}"
+
+
+def ignore(event: object) -> None:
+    """Observes nothing."""
+
+
+@contextmanager
+def heard(
+    progress: bool,
+    observer: Callable[[], AbstractContextManager[Callable[[T], None]]],
+    callback: Callable[[T], None] = ignore,
+) -> Iterator[Callable[[T], None]]:
+    """What calls the observer, where progress is to be shown, and then the callback.
+
+    Raises:
+        ValueError: `progress` is no bool, or `callback` no callable.
+    """
+    checks.flag("progress", progress)
+    checks.function("callback", callback)
+    with observer() if progress else nullcontext(ignore) as observe:
+
+        def both(event: T) -> None:
+            observe(event)
+            callback(event)
+
+        yield both
 
 
 # -- a training -----------------------------------------------------------------------------------
@@ -37,7 +67,7 @@ def train(
     request: session.Request, directory: Path, resume: bool, overwrite: bool, *, quiet: bool
 ) -> Run:
     """`session.start` or `session.resume`, with progress unless quiet."""
-    with of_training(quiet) as observe:
+    with heard(not quiet, of_training) as observe:
         if resume:
             return session.resume(request, directory, observe=observe)
         replaces = (directory / runs.HISTORY).exists()
@@ -48,11 +78,9 @@ def train(
 
 
 @contextmanager
-def of_training(quiet: bool) -> Iterator[Callable[[Training], None]]:
+def of_training() -> Iterator[Callable[[Training], None]]:
     """An observer of a training."""
-    if quiet:
-        yield ignore
-    elif _has_bars():
+    if _has_bars():
         yield from _training_bar()
     else:
         yield _training_lines()
@@ -151,13 +179,18 @@ def of_sweep() -> Iterator[Callable[[Progress], None]]:
 
 
 def _sweep_bar() -> Iterator[Callable[[Progress], None]]:
-    with _bar(unit=" trials", smoothing=0.05) as bar:
+    with _bar(miniters=0, bar_format=SWEEP_BAR) as bar:
         noted = _notes(lambda note: bar().write(one_line(note), file=MESSAGES))
+        latest: Progress | None = None
 
         def observe(progress: Progress) -> None:
+            nonlocal latest
             shown = bar(total=progress.total)
+            if latest is not None and latest is not progress:
+                shown.reset(progress.total)  # the next sweep of a study that has several
+            latest = progress
             noted(progress)
-            shown.set_postfix_str(f"{progress.failed} failed", refresh=False)
+            shown.set_postfix_str(", ".join(_outlook(progress)), refresh=False)
             shown.update(progress.skipped + progress.done - shown.n)
 
         yield observe
@@ -191,17 +224,24 @@ def _notes(say: Callable[[str], None]) -> Callable[[Progress], None]:
 
 def trials(progress: Progress) -> str:
     """Counts and the time left, in one line."""
-    parts = [f"{progress.skipped + progress.done} of {progress.total} trials done"]
+    done = f"{progress.skipped + progress.done} of {progress.total} trials done"
+    return ", ".join([done, *_under_way_in(progress), *_outlook(progress)])
+
+
+def _under_way_in(progress: Progress) -> Iterator[str]:
     if progress.unfinished:
         learned = sum(progress.unfinished.values())
-        parts.append(f"{len(progress.unfinished)} under way after {learned:,} sequences")
+        yield f"{len(progress.unfinished)} under way after {learned:,} sequences"
+
+
+def _outlook(progress: Progress) -> Iterator[str]:
+    """What has failed, and the time left or, where that is not known, without a result."""
     if progress.failed:
-        parts.append(f"{progress.failed} failed")
+        yield f"{progress.failed} failed"
     if not math.isnan(progress.left):
-        parts.append(f"{_clock_time(progress.left)} left")
+        yield f"{_clock_time(progress.left)} left"
     elif progress.stalled:
-        parts.append(f"none has ended for {_clock_time(progress.quiet)}")
-    return ", ".join(parts)
+        yield f"none has ended for {_clock_time(progress.quiet)}"
 
 
 def _clock_time(seconds: float) -> str:
@@ -214,13 +254,23 @@ def _clock_time(seconds: float) -> str:
 
 
 def _has_bars() -> bool:
-    return MESSAGES.isatty() and importlib.util.find_spec("tqdm") is not None
+    return importlib.util.find_spec("tqdm") is not None and (MESSAGES.isatty() or _in_notebook())
+
+
+def _in_notebook() -> bool:
+    """Whether tqdm draws its bars as a notebook's own."""
+    if "IPython" not in sys.modules:
+        return False
+    from tqdm.auto import tqdm
+    from tqdm.notebook import tqdm_notebook
+
+    return issubclass(tqdm, tqdm_notebook)
 
 
 @contextmanager
 def _bar(**look: Any) -> Iterator[Callable[..., tqdm]]:
     """Gives the one bar, which is drawn when it is first asked for: what was refused has none."""
-    from tqdm import tqdm
+    from tqdm.auto import tqdm
 
     shown: list[tqdm] = []
 
