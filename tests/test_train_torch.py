@@ -199,8 +199,25 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "no directory": ({"resume": True}, "give directory, too"),
     "both": ({"resume": True, "overwrite": True, "directory": "x"}, "exclude each other"),
     "no callback": ({"callback": 3}, "callback must be a callable, not 3"),
+    "no progress": ({"progress": 3}, "progress must be True or False, not 3"),
     "own by its name": ({"recipe": short(optimizer="own")}, "one that is given in Python"),
 }
+
+
+def test_progress_is_shown_in_memory_into_a_directory_and_resumed(tmp_path: Path, capsys) -> None:
+    def enough(training: Training) -> None:
+        if training.iteration == 20:
+            raise ArithmeticError
+
+    quiet = train_torch(changing(), short())
+    assert not capsys.readouterr().err
+    kept: dict[str, Any] = {"directory": tmp_path, "progress": True}
+    with pytest.raises(ArithmeticError):
+        train_torch(changing(), short(), callback=enough, **kept)
+    for how in ({"progress": True}, {**kept, "resume": True}):
+        capsys.readouterr()
+        assert train_torch(changing(), short(), **how).score == quiet.score
+        assert "iteration 40: train MSE" in capsys.readouterr().err.splitlines()[-1]
 
 
 @pytest.mark.parametrize(("given", "says"), REFUSED.values(), ids=REFUSED)
