@@ -39,3 +39,5 @@ def nan(p: dict[str, Any], inputs: Any, lengths: Any) -> Any:
 RNN = (init, apply)
 MIXES = (init, mixed)
 NAN = (init, nan)
+NOTHING = (lambda key, D, K, size: {}, apply)
+OTHER = (lambda key, size: {}, apply)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import nn
 
@@ -17,6 +17,19 @@ class Mine(nn.Module):
 
     def forward(self, inputs: Any, lengths: Any) -> Any:
         return self.read(self.cells(inputs)[0])
+
+
+class Drops(Mine):
+    """The same with dropout, and its states to be looked at."""
+
+    titles: ClassVar[dict[str, str]] = {"hidden": "States of the GRU"}
+
+    def forward(self, inputs: Any, lengths: Any) -> Any:
+        states = self.states(inputs, lengths)["hidden"]
+        return self.read(nn.functional.dropout(states, 0.3, self.training))
+
+    def states(self, inputs: Any, lengths: Any) -> dict[str, Any]:
+        return {"hidden": self.cells(inputs)[0]}
 
 
 class AtTheEnd(Mine):

@@ -124,7 +124,7 @@ NOT_RUN = [
     NotRun(r"dask (scheduler|worker) .*", check_dask, "runs until killed; test_cluster.py has it"),
     NotRun(r"longlag study .*--scheduler .*", check_parsed, "needs a cluster; so has this"),
     NotRun(r"longlag bench.*", check_parsed, "half a minute; test_bench.py runs its quick form"),
-    NotRun(r"longlag ledger export .*--format parquet .*", check_parsed, "needs pyarrow"),
+    NotRun(r"longlag ledger export .*\.parquet.*", check_parsed, "needs pyarrow"),
     NotRun(r"#!/bin/bash\n#SBATCH(?s:.*)", check_script, "needs a SLURM cluster"),
 ]
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import types
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -273,3 +274,22 @@ def test_what_is_no_sweep_does_without_dask(tmp_path: Path) -> None:
     (tmp_path / script).symlink_to(TESTS.parent / script)
     done = subprocess.run(words, cwd=tmp_path, env=surroundings(), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_cell_that_a_worker_cannot_import_fails_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torch")
+    import mycells
+
+    module, here = types.ModuleType("only_here"), type("Here", (mycells.Mine,), {})
+    here.__module__ = module.__name__
+    module.Here = here  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    found = longlag.compare(
+        {"gru": "gru", "mine": here}, tasks=["adding"], lengths=[12], trials=1, quick=True,
+        max_sequences=16, workers=1, out=tmp_path,
+    )  # fmt: skip
+    assert [row["cell"] for row in found.rows] == ["gru"]
+    (said,) = (line for line in str(found).splitlines() if line.startswith("mine"))
+    assert "No module named 'only_here'" in said

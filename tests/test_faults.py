@@ -421,7 +421,7 @@ def test_missing_extras(
     status, _, err = call(*words)
     assert status == 2, (words, err)
     one_sentence(err)
-    assert "pip install pyarrow" in err
+    assert "pip install 'longlag[parquet]'" in err
     tally.add()
 
 

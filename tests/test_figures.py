@@ -343,7 +343,7 @@ SHOWN = {
     "lstm": ["cell", "hidden", "input_gate", "forget_gate", "output_gate"],
     "lstm1997": ["cell", "hidden", "input_gate", "output_gate"],
     "gru": ["hidden", "candidate", "reset_gate", "update_gate"],
-    "torch-gru": [],
+    "torch-gru": ["hidden"],
 }
 
 

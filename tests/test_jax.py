@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+import os
+import signal
+from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 
 import longlag
+from longlag import cli, figures
 from longlag.learning.recipe import recipe
+from longlag.signals import Ended
 
 jax = pytest.importorskip("jax")
 
@@ -136,3 +141,123 @@ def test_an_equinox_module_is_a_tree_of_parameters() -> None:
     run = longlag.train(recipe("robust", network="jaxcells:EQUINOX", **SHORT), 1)
     losses = run.history.train_losses
     assert np.mean(losses[-5:]) < np.mean(losses[:5])
+
+
+# -- what only Python has -------------------------------------------------------------------------
+
+
+def started() -> tuple[Any, Any]:
+    """A function and its parameters."""
+    import jaxcells
+
+    return jaxcells.apply, jaxcells.init(jax.random.PRNGKey(0), 2, 1, 5)
+
+
+def plain(**more: Any) -> Any:
+    return recipe("robust", **{**SHORT, **more})
+
+
+def ctrl_c(training: Any) -> None:
+    if len(training.tests) == 2:
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+def optimised() -> dict[str, Any]:
+    optax = pytest.importorskip("optax")
+    return {"optimizer": optax.adamw(optax.cosine_decay_schedule(0.01, 40))}
+
+
+@pytest.mark.parametrize("own", [False, True], ids=["the recipe's Adam", "AdamW and a schedule"])
+def test_a_training_stopped_by_ctrl_c_goes_on_to_the_same_bits(own: bool, tmp_path: Path) -> None:
+    how = optimised() if own else {}
+    whole = longlag.train_jax(started(), plain(), 3, **how)
+    with pytest.raises(Ended, match="goes on with resume=True"):
+        longlag.train_jax(started(), plain(), 3, directory=tmp_path, callback=ctrl_c, **how)
+    resumed = longlag.train_jax(started(), plain(), 3, directory=tmp_path, resume=True, **how)
+    loaded = longlag.load(tmp_path, started())
+    for other in (resumed, loaded):
+        assert other.score == whole.score
+        np.testing.assert_array_equal(other.history.train_losses, whole.history.train_losses)
+        for mine, theirs in zip(
+            jax.tree_util.tree_leaves(other.network.tree),
+            jax.tree_util.tree_leaves(whole.network.tree),
+            strict=True,
+        ):
+            np.testing.assert_array_equal(mine, theirs)
+    assert longlag.evaluate(loaded, 50) == longlag.evaluate(whole, 50)
+
+
+def test_optax_adam_does_what_the_recipes_does() -> None:
+    optax = pytest.importorskip("optax")
+    ours = longlag.train_jax(started(), plain(), 1)
+    theirs = longlag.train_jax(started(), plain(), 1, optimizer=optax.adam(0.01, eps=1e-12))
+    ours, theirs = ours.history.train_losses, theirs.history.train_losses
+    np.testing.assert_allclose(ours, theirs, rtol=1e-3)
+
+
+def test_a_function_learns_as_the_cell_of_its_name_from_the_same_start() -> None:
+    import jaxcells
+
+    by_name = longlag.train(recipe("robust", network=RNN, **SHORT), 3)
+    weights = recipe("robust", network=RNN, **SHORT).learner(3).weights
+    tree = JaxCell(where=RNN, hidden=5).of(weights, by_name.recipe.task).tree
+    given = longlag.train_jax((jaxcells.apply, tree), plain(), 3)
+    np.testing.assert_array_equal(given.history.train_losses, by_name.history.train_losses)
+    assert longlag.train_jax(RNN, plain(hidden=5), 3).score == by_name.score
+
+
+def test_what_a_directory_cannot_build_is_refused(tmp_path: Path, capsys: Any) -> None:
+    longlag.train_jax(started(), plain(max_iterations=5), directory=tmp_path)
+    assert cli.main(["evaluate", str(tmp_path)]) == 2
+    assert "longlag.load(directory, (apply, parameters))" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("cell", "more", "says"),
+    [
+        (3, {}, r"must be a pair \(apply, parameters\), or a name, not 3"),
+        ((3, {}), {}, "apply must be a function, not 3"),
+        ((print, {}), {}, "must make parameters, and it makes none"),
+        ("lstm", {}, "cell must be a JAX cell, not network lstm"),
+        ("jaxcells:MIXES", {}, "mixes sequences"),
+        (RNN, {"optimizer": 3}, "optimizer must be a transformation of optax's, not 3"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused(cell: Any, more: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        longlag.train_jax(cell, plain(), **more)
+
+
+def test_states_that_a_function_offers_are_drawn(tmp_path: Path) -> None:
+    import jaxcells
+
+    class Seen:
+        titles: ClassVar[dict[str, str]] = {"hidden": "States"}
+        __name__ = "Seen"
+
+        def __call__(self, p: Any, inputs: Any, lengths: Any) -> Any:
+            return jaxcells.apply(p, inputs, lengths)
+
+        def states(self, p: Any, inputs: Any, lengths: Any) -> Any:
+            return {"hidden": inputs @ p["W"]}
+
+    run = longlag.train_jax((Seen(), started()[1]), plain(max_iterations=5))
+    inputs = np.ones((2, 4, 2), np.float32)
+    seen = run.network.states(inputs, np.array([4, 2]))["hidden"]
+    assert seen.shape == (2, 4, 5)
+    assert np.all(seen[1, 2:] == 0)
+    np.testing.assert_allclose(seen[0, 0], run.weights["['W']"].sum(axis=0), rtol=1e-5)
+    assert len(figures.write_figures(run, tmp_path)) == 5
+
+
+def test_bad_cells_are_left_out_of_a_study_in_one_sentence() -> None:
+    from longlag.studies import cells
+
+    asked = ["lstm", "mixes=jaxcells:MIXES", "none=jaxcells:NOTHING", "other=jaxcells:OTHER"]
+    found = {c.about["cell"]: c.refused for c in cells.cases(cells.STUDY.request({"cell": asked}))}
+    assert found["lstm"] == ""
+    assert "mixes sequences" in found["mixes"]
+    assert "must make parameters, and it makes none" in found["none"]
+    assert "must be made by init(key, D, K, size)" in found["other"]
+    assert not any("\n" in text for text in found.values())
+    assert longlag.train(recipe("robust", network="jaxcells:NAN", **SHORT)).stopped_by == "diverged"

@@ -98,6 +98,18 @@ def test_rows_are_written_all_or_none(filled: Path) -> None:
         assert book.get("key 400") is None
 
 
+def test_outcomes_are_columns_of_the_rows(filled: Path) -> None:
+    with Ledger.read(filled) as book:
+        found = list(book.outcomes())
+    assert found == [{name: row(k)[name] for name in ledger.OUTCOME} for k in range(300)]
+    connection = sqlite3.connect(filled)
+    connection.execute("UPDATE trials SET settings = '[]' WHERE seed = 7")
+    connection.commit()
+    connection.close()
+    with Ledger.read(filled) as book, pytest.raises(files.DamagedFile, match="its checksum"):
+        list(book.outcomes())
+
+
 def test_exports(filled: Path) -> None:
     with Ledger.read(filled) as book:
         assert len(ledger.export(book, "csv").splitlines()) == 301

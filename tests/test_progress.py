@@ -33,7 +33,7 @@ class Heard(list[Any]):
 @pytest.fixture(params=[True, False], ids=["terminal", "log"])
 def terminal(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
     """Whether standard error is a terminal of 80 columns; else it is a file."""
-    monkeypatch.setattr(progress, "LOG_SECONDS", -1.0)
+    monkeypatch.setattr(progress, "LOG_MOST", -1.0)  # a line is always due
     if request.param:
         become_a_terminal(monkeypatch)
     return request.param

@@ -23,7 +23,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("movement",),
     ("figures", "runs", "sweeps"),
     ("words", "interop", "explorer", "progress"),
-    ("studies", "bench", "training", "judging", "torch"),
+    ("studies", "bench", "training", "judging", "torch", "jax_training"),
     ("notebook",),
     ("__init__",),
     ("cli",),

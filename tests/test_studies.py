@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +26,7 @@ from longlag.studies.cases import (
     sequences_to_share,
 )
 from longlag.studies.declaration import Study
-from longlag.sweeps.ledger import EXPORTED, Ledger
+from longlag.sweeps.ledger import EXPORTED, Ledger, arrow
 from longlag.sweeps.sweep import Progress
 
 STUDIES = {"seeds": seeds.STUDY, "forget-gate": forget_gate.STUDY, "lag": lag.STUDY}
@@ -262,18 +263,35 @@ def test_ledger_export(book: Path, tmp_path: Path, capsys) -> None:
     assert "--format parquet needs a file" in err
 
 
-def test_ledger_export_as_parquet(book: Path, tmp_path: Path, capsys) -> None:
+def test_ledger_export_as_parquet_without_pyarrow(
+    book: Path, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    status, _, err = call(capsys, "ledger", "export", book, "--out", tmp_path / "t.parquet")
+    assert status == 2
+    assert "need pyarrow, which is not installed" in err
+    assert "pip install 'longlag[parquet]'" in err
+    assert not list(tmp_path.glob("*.parquet"))
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_pandas_and_polars_read_a_ledger(
+    library: str, book: Path, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file, and the two lines of docs/howto/results.md without one."""
+    pytest.importorskip("pyarrow")
+    frames = pytest.importorskip(library)
     path = tmp_path / "t.parquet"
-    words = ("ledger", "export", book, "--format", "parquet", "--out", path)
-    status, _, err = call(capsys, *words)
-    try:
-        import pyarrow.parquet  # type: ignore[import-not-found]
-    except ImportError:
-        assert status == 2
-        assert "needs pyarrow" in err
-    else:
-        assert status == 0
-        assert pyarrow.parquet.read_table(path).num_rows == 6
+    assert call(capsys, "ledger", "export", book, "--out", path)[0] == 0
+    with Ledger.read(book) as ledger:
+        rows = list(ledger.rows())
+        table = arrow(ledger)
+    frame = table.to_pandas() if library == "pandas" else frames.from_arrow(table)
+    for found in (frame, frames.read_parquet(path)):
+        assert list(found.columns) == list(EXPORTED)
+        for name in ("key", "status", "seed", "sequences", "seconds"):
+            assert found[name].to_list() == [row[name] for row in rows]
+        assert [json.loads(text) for text in found["settings"]] == [r["settings"] for r in rows]
 
 
 def test_what_is_no_ledger_is_refused(tmp_path: Path, capsys) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -123,6 +126,32 @@ def test_the_command_goes_on_and_bad_cells_leave_the_others_alone(
     assert json.loads(capsys.readouterr().out)["rows"] == content["rows"]
     with Ledger.read(tmp_path / "out" / "ledger.sqlite") as ledger:
         assert [(r["key"], r["ended"]) for r in ledger.rows()] == before
+
+
+WITHOUT = """
+import sys
+
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("torch", "jax"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Blocked())
+from longlag.studies import cells
+for case in cells.cases(cells.STUDY.request({"cell": ["lstm", "gru", "mine=mycells:Mine"]})):
+    print(case.about["cell"], "|", case.refused)
+"""
+
+
+def test_a_framework_that_is_missing_leaves_its_cells_out() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT], capture_output=True, text=True, check=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    )  # fmt: skip
+    lines = dict(line.split(" | ") for line in done.stdout.replace(" |\n", " | \n").splitlines())
+    assert lines["lstm"] == ""
+    assert "pip install 'longlag[torch]'" in lines["gru"]
+    assert "mine is left out" in lines["mine"]
 
 
 def test_the_table_has_eighty_columns_at_most() -> None:

@@ -472,7 +472,7 @@ def test_a_look_at_a_module_leaves_no_trace(monkeypatch: Any) -> None:
     assert torch.equal(stream, torch.get_rng_state())
 
     looked = train_torch(module, short(), 1)
-    monkeypatch.setattr("longlag.torch.check_module", lambda module, task: None)
+    monkeypatch.setattr("longlag.networks.torch.check_module", lambda module, task: None)
     not_looked = train_torch(module, short(), 1)
     np.testing.assert_array_equal(looked.history.train_losses, not_looked.history.train_losses)
     assert looked.score == not_looked.score

@@ -47,7 +47,7 @@ def test_a_trial_is_a_function_of_recipe_and_seed(name: str) -> None:
 def test_a_trial_is_train_torch_of_the_network() -> None:
     outcome = run("gru")
     made = recipe("robust", network="torch-gru", **CHANGES)
-    module = made.network_of(made.learner(1).weights).load()
+    module = made.network_of(made.learner(1).weights).module
     theirs = train_torch(module, made, 1)
     assert [(k, mse) for k, mse, _ in outcome["curve"]] == theirs.history.test_curve
     assert outcome["score"] == theirs.score.as_dict()
@@ -55,7 +55,7 @@ def test_a_trial_is_train_torch_of_the_network() -> None:
 
 def test_the_relu_network_starts_at_the_identity() -> None:
     made = recipe("robust", network="torch-irnn", hidden=4)
-    module = made.network_of(made.learner(1).weights).load()
+    module = made.network_of(made.learner(1).weights).module
     assert isinstance(module, Recurrent)
     own = dict(module.units.named_parameters())
     assert torch.equal(own["weight_hh_l0"], torch.eye(4))

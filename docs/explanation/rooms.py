@@ -17,6 +17,7 @@ FLOORS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("training", "train"),
             ("judging", "evaluate, judge"),
             ("torch", "modules, data sets"),
+            ("jax_training", "functions"),
         ),
     ),
     (

@@ -21,6 +21,7 @@ from longlag.training import train
 from longlag.version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from longlag.jax_training import train_jax as train_jax
     from longlag.torch import train_torch as train_torch
 
 __all__ = [
@@ -51,12 +52,14 @@ notebook.attach()
 
 
 def __getattr__(name: str) -> Any:
-    """PyTorch's part, imported on first use: `torch` and `train_torch`.
+    """What needs an extra, imported on first use: `torch`, `train_torch`, `train_jax`.
 
     Raises:
-        ImportError: PyTorch is not installed.
+        ImportError: the framework is not installed.
     """
     if name in ("torch", "train_torch"):
         module = importlib.import_module("longlag.torch")
         return module if name == "torch" else module.train_torch
+    if name == "train_jax":
+        return importlib.import_module("longlag.jax_training").train_jax
     raise AttributeError(f"module 'longlag' has no attribute {name!r}")

@@ -24,25 +24,26 @@ def clopper_pearson(successes: int, trials: int, level: float = LEVEL) -> tuple[
     tail = (1 - level) / 2
     low, high = 0.0, 1.0
     if successes > 0:
-        low = _root(lambda p: 1 - _at_most(successes - 1, trials, p) - tail)
+        fewer = _at_most(successes - 1, trials)
+        low = _root(lambda p: 1 - fewer(p) - tail)
     if successes < trials:
-        high = _root(lambda p: tail - _at_most(successes, trials, p))
+        as_many = _at_most(successes, trials)
+        high = _root(lambda p: tail - as_many(p))
     return low, high
 
 
-def _at_most(k: int, n: int, p: float) -> float:
-    """P(X <= k) for X ~ Binomial(n, p)."""
-    if p <= 0 or p >= 1:
-        return float(p <= 0 or k >= n)
-    logs = (
-        math.lgamma(n + 1)
-        - math.lgamma(i + 1)
-        - math.lgamma(n - i + 1)
-        + i * math.log(p)
-        + (n - i) * math.log1p(-p)
+def _at_most(k: int, n: int) -> Callable[[float], float]:
+    """P(X <= k) for X ~ Binomial(n, p), as a function of p, within (0, 1)."""
+    ways = [
+        (math.lgamma(n + 1) - math.lgamma(i + 1) - math.lgamma(n - i + 1), i, n - i)
         for i in range(k + 1)
-    )
-    return min(1.0, math.fsum(math.exp(x) for x in logs))
+    ]
+
+    def probability(p: float) -> float:
+        a, b = math.log(p), math.log1p(-p)
+        return min(1.0, math.fsum([math.exp(log + i * a + j * b) for log, i, j in ways]))
+
+    return probability
 
 
 def _root(increasing: Callable[[float], float]) -> float:

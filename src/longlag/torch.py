@@ -6,22 +6,29 @@ Needs the extra: pip install 'longlag[torch]'.
 
 from __future__ import annotations
 
+import copy
+import functools
 import itertools
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+
+import numpy as np
 
 from longlag import checks
 from longlag.learning.recipe import Recipe, as_recipe
 from longlag.learning.rules import Minibatch
 from longlag.learning.streams import stream
 from longlag.learning.training import Run, Training, begin, ignore
-from longlag.networks.torch import TorchModule, awake, check_module, torch
+from longlag.networks.network import views
+from longlag.networks.torch import TorchModule, TorchNetwork, nn, torch
 from longlag.progress import heard, of_training
+from longlag.runs import session
 from longlag.tasks.task import Batch, Task
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn  # pyright: ignore[reportMissingImports]  # an extra
+    from torch import Tensor  # pyright: ignore[reportMissingImports]  # an extra
 
 DATASET_STREAM = 5  # spawn key of a dataset's batches: apart from every trial's streams
 
@@ -130,11 +137,130 @@ class Sequences(torch.utils.data.IterableDataset[TorchBatch | JudgedTorchBatch])
             yield _as_tensors(batch)
 
 
+Optimizer = Callable[[list[Any]], Any]  # of parameters, a torch.optim.Optimizer
+
+
+class Descent:
+    """An optimiser of PyTorch's and its schedule, which change a flat vector (P,) in place.
+
+    Args:
+        optimizer: makes it of a list of parameters, float32 on the CPU, in the network's order.
+        schedule: makes of the optimiser what is stepped after every update.
+        weights: (P,) float32; parameters are views of it.
+        shapes: of the parameters.
+
+    Raises:
+        ValueError: no such optimiser or schedule.
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        schedule: Callable[[Any], Any] | None,
+        weights: np.ndarray,
+        shapes: Iterable[tuple[int, ...]],
+    ) -> None:
+        self._parameters = [nn.Parameter(torch.from_numpy(part)) for part in views(weights, shapes)]
+        own = optimizer(self._parameters)
+        if not isinstance(own, torch.optim.Optimizer) or isinstance(own, torch.optim.LBFGS):
+            raise ValueError(
+                "optimizer must make an optimiser of torch.optim that needs no closure, as lambda "
+                f"params: torch.optim.AdamW(params) does, not {checks.shown(own)}"
+            )
+        planned = None if schedule is None else schedule(own)
+        kinds = torch.optim.lr_scheduler
+        if planned is not None and (
+            not isinstance(planned, kinds.LRScheduler)
+            or isinstance(planned, kinds.ReduceLROnPlateau)
+        ):
+            raise ValueError(
+                "schedule must make a schedule of torch.optim.lr_scheduler that is stepped without "
+                f"a metric, not {checks.shown(planned)}"
+            )
+        self._parts = [own] if planned is None else [own, planned]
+
+    def update(self, parameters: np.ndarray, gradient: np.ndarray, rate: float) -> None:
+        """Takes a step, of the optimiser's own size."""
+        gradients = views(gradient, [tuple(p.shape) for p in self._parameters])
+        for parameter, part in zip(self._parameters, gradients, strict=True):
+            parameter.grad = torch.from_numpy(part)
+        for part in self._parts:
+            part.step()
+
+    def marked(self) -> Callable[[], None]:
+        """A function that restores the present state of both."""
+        states = [copy.deepcopy(part.state_dict()) for part in self._parts]
+
+        def put_back() -> None:
+            for part, state in zip(self._parts, states, strict=True):
+                part.load_state_dict(copy.deepcopy(state))
+
+        return put_back
+
+    def state(self) -> dict[str, Any]:
+        """Their state_dicts: tensors as arrays, the rest as JSON."""
+        arrays: list[np.ndarray] = []
+        packed = [_packed(part.state_dict(), arrays) for part in self._parts]
+        return {f"{OWN}{k}": array for k, array in enumerate(arrays)} | {OWN: packed}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Puts back what `state` gave.
+
+        Raises:
+            LookupError, TypeError, ValueError: it is no such state.
+        """
+        for part, packed in zip(self._parts, state[OWN], strict=True):
+            part.load_state_dict(_unpacked(packed, state))
+
+
+OWN = "optimizer_"  # before the names of an optimiser's arrays, in a state
+
+
+def _packed(value: Any, arrays: list[np.ndarray]) -> Any:
+    """A value of a state_dict as JSON; tensors go into `arrays`, and their numbers stay."""
+    if isinstance(value, torch.Tensor):
+        arrays.append(value.detach().cpu().numpy().copy())
+        return {"tensor": len(arrays) - 1}
+    if isinstance(value, Mapping):
+        return {"dict": [[_packed(k, arrays), _packed(v, arrays)] for k, v in value.items()]}
+    if isinstance(value, (list, tuple)):
+        kind = "tuple" if isinstance(value, tuple) else "list"
+        return {kind: [_packed(v, arrays) for v in value]}
+    if isinstance(value, float):
+        return {"float": repr(float(value))}  # JSON has no infinity
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    raise ValueError(
+        f"the optimiser's state holds {checks.shown(value)}, which a checkpoint cannot hold: give "
+        "no directory, or an optimiser and a schedule of numbers and tensors"
+    )
+
+
+def _unpacked(value: Any, state: Mapping[str, Any]) -> Any:
+    """What `_packed` packed; the arrays are in `state`."""
+    if not isinstance(value, dict):
+        return value
+    ((kind, held),) = value.items()
+    if kind == "tensor":
+        return torch.from_numpy(np.array(state[f"{OWN}{int(held)}"]))
+    if kind == "float":
+        return float(held)
+    if kind == "dict":
+        return {_unpacked(k, state): _unpacked(v, state) for k, v in held}
+    parts = [_unpacked(v, state) for v in held]
+    return tuple(parts) if kind == "tuple" else parts
+
+
 def train_torch(
-    module: nn.Module,
+    module: nn.Module | str,
     recipe: Recipe | str,
     seed: int = 0,
     *,
+    directory: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    optimizer: Optimizer | None = None,
+    schedule: Callable[[Any], Any] | None = None,
     progress: bool = False,
     callback: Callable[[Training], None] = ignore,
 ) -> Run:
@@ -149,9 +275,21 @@ def train_torch(
         module: see `longlag.networks.torch`. It is copied and stays as it is; what has
             `requires_grad=False` is not trained. Parameters are kept in float32. All its parts are
             trained in training mode and tested in evaluation mode; buffers, such as BatchNorm's
-            running statistics, are not averaged.
+            running statistics, are not averaged. Or the name of a network of PyTorch's, such as
+            `torch-gru`, or of a cell, `module:Class`, of as many units as the recipe's network.
         recipe: from `longlag.recipe`.
         seed: 0 .. 2**63 - 1. Also of what the module draws itself, such as dropout, on the CPU.
+        directory: a run directory, made where it is missing: the state is saved in it now and
+            then, by Ctrl-C and other signals too, and the run at the end, for
+            `longlag.load(directory, module)`; of a network by its name, for every command.
+        resume: go on from the state in the directory, on the CPU to the same bits; module, recipe,
+            seed, optimizer and schedule must be the same.
+        overwrite: replace any finished run, and discard an unfinished training, in the directory.
+        optimizer: makes an optimiser of a list of parameters, float32 on the CPU: `lambda params:
+            torch.optim.AdamW(params, lr=1e-3)`. The recipe's learning rate plays no part then, its
+            limit on the gradient's norm does.
+        schedule: makes of that optimiser what is stepped after every update: `lambda optimizer:
+            torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 1000)`.
         progress, callback: as in `longlag.train`.
 
     Returns:
@@ -160,21 +298,38 @@ def train_torch(
 
     Raises:
         ValueError: no such module or recipe, a seed that is not allowed, answers that have
-            another shape or no gradient, or answers that depend on more than the sequence.
+            another shape or no gradient, or answers that depend on more than the sequence; an
+            optimiser or a schedule that is none; a directory that must not be written to.
+        KeyboardInterrupt: Ctrl-C; with a directory, the state is saved in it.
     """
-    checks.function("callback", callback)
-    own = TorchModule(module=module)
-    made = replace(as_recipe(recipe), network=own)
-    task, rule = made.task, made.rule
-    if not isinstance(rule, Minibatch):
-        raise ValueError(f"recipe {made.name} learns on-line, not in batches")
-    if isinstance(rule, Minibatch) and rule.draw_order == "published":
-        task = task.at_length(task.max_length)  # a batch has one length, and no padding
-    check_module(awake(own.module), task)
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(checks.whole("seed", seed, 0, 2**63 - 1))
-        training = begin(made, seed, engine="numpy")
-        with heard(progress, of_training) as observe:
-            run = training.to_end(observe, callback)
-    run.network.load()
-    return run
+    made = as_recipe(recipe)
+    if isinstance(module, str):
+        made = made.with_settings({"network": module})
+    else:
+        made = replace(made, network=TorchModule(module=module))
+    network = made.network
+    if not isinstance(network, TorchNetwork):
+        raise ValueError(f"module must be a PyTorch module or network, not network {network.name}")
+    made, own = _with_optimizer(made, optimizer, schedule)
+    training = begin(made, seed, engine="numpy", own=own)
+    with heard(progress, of_training) as observe:
+        how = {"resume": resume, "overwrite": overwrite, "observe": observe, "callback": callback}
+        return session.carry_out(training, directory, **how)
+
+
+def _with_optimizer(
+    recipe: Recipe, optimizer: Any, schedule: Any
+) -> tuple[Recipe, Callable[[np.ndarray], Descent] | None]:
+    """The recipe that says that its optimiser is another, and what starts that one."""
+    if not isinstance(recipe.rule, Minibatch):
+        raise ValueError(f"recipe {recipe.name} learns on-line, not in batches")
+    for name, given in (("optimizer", optimizer), ("schedule", schedule)):
+        if given is not None and not callable(given):
+            raise ValueError(f"{name} must be a function that makes one, not {checks.shown(given)}")
+    if optimizer is None:
+        if schedule is not None:
+            raise ValueError("schedule is of an optimiser of your own: give optimizer, too")
+        return recipe, None
+    shapes = recipe.network.shapes(recipe.task).values()
+    own = functools.partial(Descent, optimizer, schedule, shapes=shapes)
+    return recipe.with_settings({"optimizer": "own"}), own

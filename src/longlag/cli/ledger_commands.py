@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import sys
 from argparse import Namespace
+from pathlib import Path
 
 import numpy as np
 
@@ -35,7 +36,7 @@ def show(args: Namespace) -> int:
 def rates(args: Namespace) -> int:
     path = ledger.find(args.file)
     with Ledger.read(path) as book:
-        found = groups.groups(book.rows(), args.by or ())
+        found = groups.groups(book.outcomes(), args.by or ())
     alone = len(found) != 2 or not all(group.distinct for group in found)
     pairs = None if alone else groups.pairs(*found)
     if args.json:
@@ -55,7 +56,7 @@ def sweep(args: Namespace) -> int:
         how = {"workers": args.workers, "scheduler": args.scheduler, "observe": observe}
         sweeps.run(asked, book, total=len(asked), **how)
     with Ledger.read(place) as book:
-        found = groups.groups(book.rows())
+        found = groups.groups(book.outcomes())
     if args.json:
         content = [group.as_dict() for group in found]
         print(files.to_json({"file": str(place), "trials": len(asked), "groups": content}))
@@ -74,7 +75,7 @@ def plot(args: Namespace) -> int:
     path = ledger.find(args.file)
     output(args.out, path)
     with Ledger.read(path) as book:
-        rows = list(book.rows())
+        rows = list(book.outcomes())
     by = args.by or [name for name in groups.telling(rows) if name not in (args.x, "recipe")]
     found = groups.groups(rows, list(dict.fromkeys([args.x, *by])))
     lines: dict[str, list[figure.Point]] = {}
@@ -106,23 +107,22 @@ def export(args: Namespace) -> int:
     path = ledger.find(args.file)
     if args.out is not None:
         output(args.out, path)
+    form = args.format or ENDINGS.get(Path(args.out or "").suffix, "csv")
+    if form == "parquet" and args.out is None:
+        raise ValueError("--format parquet needs a file: give --out FILE")
     with Ledger.read(path) as book:
-        if args.format == "parquet":
-            if args.out is None:
-                raise ValueError("--format parquet needs a file: give --out FILE")
-            ledger.write_parquet(book, args.out)
-            return 0
         if args.out is None and sys.stdout.isatty():
             _page(book)
             return 0
-        text = ledger.export(book, args.format)
+        data = ledger.parquet(book) if form == "parquet" else ledger.export(book, form).encode()
     if args.out is None:
-        print(text, end="")
+        print(data.decode(), end="")
     else:
-        files.write_bytes(args.out, text.encode())
+        files.write_bytes(args.out, data)
     return 0
 
 
+ENDINGS = {".parquet": "parquet", ".md": "markdown"}
 PAGE = 20  # trials that a terminal is shown
 
 

@@ -21,4 +21,4 @@ def output(path: Path, *inputs: Path) -> Path:
 
 def files_of(run: Path) -> list[Path]:
     """The files of a run directory."""
-    return [run / name for name in runs.RUN_FILES]
+    return [run / name for name in runs.ALL_FILES]

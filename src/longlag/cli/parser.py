@@ -337,9 +337,14 @@ def _ledgers(root: Parser) -> None:
         group,
         "export",
         "Write all trials of a ledger as csv, markdown, or parquet where pyarrow is installed.",
-        ("longlag ledger export study/seeds --format markdown --out trials.md",),
+        ("longlag ledger export study/seeds --out trials.parquet",),
     )
-    export.value("--format", Literal["csv", "markdown", "parquet"], "how they are written", "csv")
+    export.value(
+        "--format",
+        Literal["csv", "markdown", "parquet"],
+        "how they are written",
+        otherwise="what the ending of --out says (.parquet, .md), else csv",
+    )
     export.value("--out", Path, "the file to write; parquet needs one", otherwise="the screen")
 
 

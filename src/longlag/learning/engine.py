@@ -117,7 +117,8 @@ def descend(
     losses, rule = [], recipe.rule
     assert isinstance(rule, Minibatch)
     for k in range(len(data.lengths)):
-        loss, vector = _gradient(recipe, learner, data.each(lambda a, k=k: a[k]))
+        with learner.inside.at_work():
+            loss, vector = _gradient(recipe, learner, data.each(lambda a, k=k: a[k]))
         losses.append(loss)
         clipped, norm = clip_by_global_norm(vector, rule.clip)
         if not np.isfinite(loss) or not norm**2 <= LARGEST_SQUARE:

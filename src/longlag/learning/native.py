@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from longlag.learning.optimizers import Adam
+from longlag.learning.optimizers import Adam, WithMoments
 from longlag.learning.recipe import Recipe
 from longlag.learning.rules import (
     ONLINE_BLOCK,
@@ -116,6 +116,7 @@ class NativeEngine:
         network, rule, optimizer = recipe.network, recipe.rule, learner.optimizer
         assert isinstance(network, ForgetGateLSTM)
         assert isinstance(rule, Minibatch)
+        assert isinstance(optimizer, WithMoments)
         unused = np.zeros_like(learner.weights)  # plain gradient descent keeps no moments
         losses, updates = self._kernel.train(
             learner.weights,

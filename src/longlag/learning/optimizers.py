@@ -1,14 +1,17 @@
 """Optimisers on one flat parameter vector, and clipping by the global norm.
 
-An optimiser updates the vector in place; its state is `step`, the number of updates made, and
-`moments`, a dict of arrays.
+An optimiser updates the vector in place. One of the user's is given as a `Start`: what makes it of
+the initial vector, which it then updates (`longlag.torch.Descent`, `longlag.jax.Descent`).
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
+
+from longlag import checks
 
 
 def clip_by_global_norm(gradient: np.ndarray, limit: float) -> tuple[np.ndarray, float]:
@@ -26,15 +29,74 @@ def clip_by_global_norm(gradient: np.ndarray, limit: float) -> tuple[np.ndarray,
 class Optimizer(Protocol):
     """What training needs of an optimiser."""
 
-    step: int
-    moments: dict[str, np.ndarray]
-
     def update(self, parameters: np.ndarray, gradient: np.ndarray, rate: float) -> None:
         """Takes one step of size `rate` from `parameters` (P,), in place."""
         ...
 
+    def marked(self) -> Callable[[], None]:
+        """A function that restores the optimiser's present state."""
+        ...
 
-class Adam:
+    def state(self) -> dict[str, Any]:
+        """Arrays and JSON-ready values from which `restore` goes on to the same bits."""
+        ...
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Puts back what `state` gave; it may stand among other values."""
+        ...
+
+
+Start = Callable[[np.ndarray], Optimizer]
+
+
+class WithMoments:
+    """What our optimisers have: the number of updates made, and arrays of the vector's size."""
+
+    step: int
+    moments: dict[str, np.ndarray]
+
+    def __init__(self, **moments: np.ndarray) -> None:
+        self.step, self.moments = 0, moments
+
+    def marked(self) -> Callable[[], None]:
+        """A function that restores the optimiser's present state."""
+        put_back, step = copied([*self.moments.values()]), self.step
+
+        def all_of_it() -> None:
+            put_back()
+            self.step = step
+
+        return all_of_it
+
+    def state(self) -> dict[str, Any]:
+        """The arrays as `moment_...`, and the number of updates."""
+        arrays = {f"moment_{name}": moment.copy() for name, moment in self.moments.items()}
+        return {**arrays, "step": self.step}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Puts back what `state` gave.
+
+        Raises:
+            LookupError, TypeError, ValueError: it is no such state.
+        """
+        for name, moment in self.moments.items():
+            full = f"moment_{name}"
+            moment[:] = checks.array(full, state[full], moment.dtype, moment.shape)
+        self.step = int(state["step"])
+
+
+def copied(arrays: Sequence[np.ndarray]) -> Callable[[], None]:
+    """A function that restores the present values of arrays."""
+    copies = [array.copy() for array in arrays]
+
+    def put_back() -> None:
+        for array, copy in zip(arrays, copies, strict=True):
+            array[...] = copy
+
+    return put_back
+
+
+class Adam(WithMoments):
     """Adam with bias correction (Kingma & Ba 2015, algorithm 1).
 
     Args:
@@ -46,8 +108,6 @@ class Adam:
     beta1: float
     beta2: float
     epsilon: float
-    step: int
-    moments: dict[str, np.ndarray]
 
     def __init__(
         self,
@@ -58,8 +118,7 @@ class Adam:
         dtype: np.dtype | type = np.float32,
     ) -> None:
         self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
-        self.step = 0
-        self.moments = {"first": np.zeros(size, dtype), "second": np.zeros(size, dtype)}
+        super().__init__(first=np.zeros(size, dtype), second=np.zeros(size, dtype))
 
     def update(self, parameters: np.ndarray, gradient: np.ndarray, rate: float) -> None:
         self.step += 1
@@ -71,14 +130,8 @@ class Adam:
         parameters -= rate * unbiased_m / (np.sqrt(unbiased_v) + self.epsilon)
 
 
-class GradientDescent:
+class GradientDescent(WithMoments):
     """Plain gradient descent."""
-
-    step: int
-
-    def __init__(self) -> None:
-        self.step = 0
-        self.moments: dict[str, np.ndarray] = {}
 
     def update(self, parameters: np.ndarray, gradient: np.ndarray, rate: float) -> None:
         self.step += 1

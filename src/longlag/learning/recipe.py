@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from longlag import checks
+from longlag.learning.optimizers import Start
 from longlag.learning.rules import RULES, Minibatch, OnLine
 from longlag.learning.stopping import STOPS, Below, Fresh, Points, Recent, Strict
 from longlag.networks.lstm import ForgetGateLSTM
@@ -112,12 +113,20 @@ class Recipe:
         return replace(self, **parts)
 
     @classmethod
-    def of(cls, name: str, settings: Mapping[str, Any], *, trusted: bool = False) -> Recipe:
+    def of(
+        cls,
+        name: str,
+        settings: Mapping[str, Any],
+        *,
+        trusted: bool = False,
+        network: Network | None = None,
+    ) -> Recipe:
         """The recipe of a name and all of its settings, as `settings()` gave them.
 
         Args:
             trusted: import a part that is a `module:Class`; else only where that is allowed
                 (`Registry.from_file`).
+            network: the network, where its name is not enough to make it.
 
         Raises:
             ValueError: a setting that is missing, unknown or out of range.
@@ -129,7 +138,10 @@ class Recipe:
         parts = {
             sort: registry[settings[sort]] if trusted else registry.from_file(settings[sort])
             for sort, registry in PARTS.items()
+            if network is None or sort != "network"
         }
+        if network is not None:
+            parts["network"] = network
         made = cls(name=name, **parts)
         if missing := set(made.settings()) - set(settings):
             raise ValueError(f"its settings lack {', '.join(sorted(missing))}")
@@ -142,9 +154,9 @@ class Recipe:
         """Sequences that an iteration learns from."""
         return self.rule.batch_size
 
-    def learner(self, seed: int) -> Any:
-        """A trial before its first iteration."""
-        return self.rule.learner(self.task, self.network, self.stop, seed)
+    def learner(self, seed: int, own: Start | None = None) -> Any:
+        """A trial before its first iteration; `own` starts an optimiser of the user's."""
+        return self.rule.learner(self.task, self.network, self.stop, seed, own)
 
     def network_of(self, weights: np.ndarray) -> Any:
         """The network with flat weights (P,)."""

@@ -8,22 +8,22 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 
 from longlag import checks
-from longlag.learning.optimizers import Adam, GradientDescent
+from longlag.learning.optimizers import Adam, GradientDescent, Optimizer, Start, copied
 from longlag.learning.stopping import Points, Recent, unwatched
 from longlag.learning.streams import DECIDING, TEST, TRAINING, WEIGHTS, check_seed, stream
-from longlag.networks.network import Network
+from longlag.networks.network import Inside, Network
 from longlag.settings import Part, Registry, setting
 from longlag.tasks.task import Batch, Task
 
 DrawOrder = Literal["blocks", "published"]
-OptimizerName = Literal["adam", "sgd"]
+OptimizerName = Literal["adam", "sgd", "own"]
 ErrorTerm = Literal["squared", "halved"]
 
 TEST_SEED_OFFSET = 1_000_003  # the catalogue's second stream of test data
@@ -86,7 +86,9 @@ class Minibatch(LearningRule):
         "blocks", "how random numbers are drawn: in blocks, or in catalog's published order"
     )
     batch_size: int = setting(8, "sequences in a batch", 1, 65536)
-    optimizer: OptimizerName = setting("adam", "adam, or sgd (plain gradient descent)")
+    optimizer: OptimizerName = setting(
+        "adam", "adam, sgd (plain gradient descent), or own: one that a call from Python is given"
+    )
     learning_rate: float = setting(0.025, "step size of the optimiser", 0, 1e3)
     beta1: float = setting(0.9, "decay of Adam's first moment", 0, 0.999999)
     beta2: float = setting(0.999, "decay of Adam's second moment", 0, 0.999999)
@@ -112,9 +114,30 @@ class Minibatch(LearningRule):
     def snapshot_due(self, iteration: int) -> bool:
         return snapshot_due(iteration, 1.1)
 
-    def learner(self, task: Task, network: Network, stop: Part, seed: int) -> MinibatchLearner:
-        """A trial before its first iteration."""
-        return MinibatchLearner(self, task, network, stop, seed)
+    def learner(
+        self, task: Task, network: Network, stop: Part, seed: int, own: Start | None = None
+    ) -> MinibatchLearner:
+        """A trial before its first iteration; with optimizer `own`, that which `own` starts."""
+        return MinibatchLearner(self, task, network, stop, seed, own)
+
+    def started(self, weights: np.ndarray, own: Start | None) -> Optimizer:
+        """The optimiser of a trial with these initial weights (P,).
+
+        Raises:
+            ValueError: the optimiser is to be the user's, and none is given, or the reverse.
+        """
+        if own is not None and self.optimizer != "own":
+            raise ValueError(f"own is for optimizer own, and the recipe's is {self.optimizer}")
+        if self.optimizer == "own":
+            if own is None:
+                raise ValueError(
+                    "optimizer own is one that is given in Python: train and resume with "
+                    "longlag.train_torch or longlag.train_jax and their optimizer="
+                )
+            return own(weights)
+        if self.optimizer == "sgd":
+            return GradientDescent()
+        return Adam(len(weights), self.beta1, self.beta2, self.epsilon)
 
 
 class MinibatchLearner:
@@ -124,11 +147,18 @@ class MinibatchLearner:
         weights: (P,) float32, as the rule changes them.
         average: their moving average (P,), or None.
         optimizer: with its moments.
+        inside: what learning changes in the network besides its weights.
         block: iterations whose data are drawn together; a divisor of the time between tests.
     """
 
     def __init__(
-        self, rule: Minibatch, task: Task, network: Network, stop: Part, seed: int
+        self,
+        rule: Minibatch,
+        task: Task,
+        network: Network,
+        stop: Part,
+        seed: int,
+        own: Start | None = None,
     ) -> None:
         self._task, self._rule = task, rule
         published = rule.draw_order == "published"
@@ -139,10 +169,8 @@ class MinibatchLearner:
         weights, self._training, self._test = (np.random.default_rng(s) for s in seeds)
         self.weights: np.ndarray = network.start(task, weights)
         self.average: np.ndarray | None = self.weights.copy() if rule.average_decay > 0 else None
-        size = len(self.weights)
-        self.optimizer: Adam | GradientDescent = GradientDescent()
-        if rule.optimizer == "adam":
-            self.optimizer = Adam(size, rule.beta1, rule.beta2, rule.epsilon)
+        self.optimizer: Optimizer = rule.started(self.weights, own)
+        self.inside: Inside = network.inside(seed)
         self.block: int = 1 if published else self._block(getattr(stop, "test_every", 1))
 
     def _block(self, test_every: int) -> int:
@@ -176,35 +204,39 @@ class MinibatchLearner:
     @property
     def _arrays(self) -> dict[str, np.ndarray]:
         """What learning changes, by the names that `state` gives them."""
-        arrays = {f"moment_{name}": m for name, m in self.optimizer.moments.items()}
-        if self.average is not None:
-            arrays["average"] = self.average
-        return arrays | {"weights": self.weights}
+        average = {} if self.average is None else {"average": self.average}
+        return {**average, "weights": self.weights}
 
     def marked(self) -> Callable[[], None]:
         """A function that restores the learner's present state."""
-        put_back, step = _copied([*self._arrays.values()]), self.optimizer.step
+        parts = copied([*self._arrays.values()]), self.optimizer.marked(), self.inside.marked()
         streams = [(s.bit_generator, s.bit_generator.state) for s in (self._training, self._test)]
 
         def all_of_it() -> None:
-            put_back()
-            self.optimizer.step = step
+            for put_back in parts:
+                put_back()
             for generator, state in streams:
                 generator.state = state
 
         return all_of_it
 
     def state(self) -> dict[str, Any]:
-        return {name: array.copy() for name, array in self._arrays.items()} | {
-            "step": self.optimizer.step,
-            "training_stream": json.dumps(self._training.bit_generator.state),
-            "test_stream": json.dumps(self._test.bit_generator.state),
-        }
+        arrays = {name: array.copy() for name, array in self._arrays.items()}
+        return (
+            arrays
+            | self.optimizer.state()
+            | self.inside.state()
+            | {
+                "training_stream": json.dumps(self._training.bit_generator.state),
+                "test_stream": json.dumps(self._test.bit_generator.state),
+            }
+        )
 
     def restore(self, state: Mapping[str, Any]) -> None:
         for name, array in self._arrays.items():
             array[:] = checks.array(name, state[name], array.dtype, array.shape)
-        self.optimizer.step = int(state["step"])
+        self.optimizer.restore(state)
+        self.inside.restore(state)
         self._training.bit_generator.state = json.loads(state["training_stream"])
         self._test.bit_generator.state = json.loads(state["test_stream"])
 
@@ -248,8 +280,16 @@ class OnLine(LearningRule):
         units, rest = divmod(iteration, SNAPSHOT_UNIT)
         return rest == 0 and snapshot_due(units, SNAPSHOT_RATIO)
 
-    def learner(self, task: Task, network: Network, stop: Part, seed: int) -> OnlineLearner:
-        """A trial before its first sequence."""
+    def learner(
+        self, task: Task, network: Network, stop: Part, seed: int, own: Start | None = None
+    ) -> OnlineLearner:
+        """A trial before its first sequence; it has no optimiser of its own.
+
+        Raises:
+            ValueError: one is given.
+        """
+        if own is not None:
+            raise ValueError("own is for learning in batches, and rule online does not")
         return OnlineLearner(self, task, network, stop, seed)
 
 
@@ -337,7 +377,7 @@ class OnlineLearner:
 
     def marked(self) -> Callable[[], None]:
         """A function that restores the learner's present state."""
-        return _copied([getattr(self, name) for name in self.ARRAYS])
+        return copied([getattr(self, name) for name in self.ARRAYS])
 
     def state(self) -> dict[str, Any]:
         return {name: getattr(self, name).copy() for name in self.ARRAYS}
@@ -347,17 +387,6 @@ class OnlineLearner:
             mine = getattr(self, name)
             mine[...] = checks.array(name, np.asarray(state[name]), mine.dtype, mine.shape)
         self._drawn.clear()
-
-
-def _copied(arrays: Sequence[np.ndarray]) -> Callable[[], None]:
-    """A function that restores the present values of arrays."""
-    copies = [array.copy() for array in arrays]
-
-    def put_back() -> None:
-        for array, copy in zip(arrays, copies, strict=True):
-            array[...] = copy
-
-    return put_back
 
 
 Learner = MinibatchLearner | OnlineLearner

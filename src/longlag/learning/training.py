@@ -19,6 +19,7 @@ from longlag import checks
 from longlag.learning import engine as engines
 from longlag.learning.engine import Engine
 from longlag.learning.judging import Failed, measure, on_sets
+from longlag.learning.optimizers import Start
 from longlag.learning.recipe import Recipe
 from longlag.learning.rules import Learned, Minibatch, OnlineLearner
 from longlag.learning.stopping import Fresh, Points, Stop, Strict, Test
@@ -134,14 +135,14 @@ def check_run(run: Any, *, for_file: bool = False) -> Run:
         for_file: it is to be written to a file, which must be able to name its network.
 
     Raises:
-        ValueError: it is something else, or of a PyTorch module.
+        ValueError: it is something else, or of a network given in Python.
     """
     if not isinstance(run, Run):
         raise ValueError(f"run must be a run of longlag.train, not {checks.shown(run)}")
     if for_file and not run.recipe.network.can_be_named:
         raise ValueError(
-            f"run is of the module {run.recipe.network.words}, which a file of longlag's cannot "
-            "name: keep the module's state_dict"
+            f"run is of {run.recipe.network.words}, a network given in Python, which one file "
+            "cannot name: keep the module's own weights, or the run's directory"
         )
     return run
 
@@ -154,6 +155,7 @@ class Training:
         engine: from `longlag.learning.engine.choose`.
         snapshot_every: iterations between snapshots; where not given, geometric, and one more
             whenever the smoothed loss has fallen by a tenth.
+        own: what starts an optimiser of the user's; the recipe's has the name `own` then.
 
     Attributes:
         iteration: updates made.
@@ -167,12 +169,17 @@ class Training:
     """
 
     def __init__(
-        self, recipe: Recipe, seed: int, engine: Engine, snapshot_every: int | None = None
+        self,
+        recipe: Recipe,
+        seed: int,
+        engine: Engine,
+        snapshot_every: int | None = None,
+        own: Start | None = None,
     ) -> None:
         self.recipe: Recipe = recipe
         self.seed: int = check_seed(seed)
         self.engine: Engine = engine
-        self.learner: Any = recipe.learner(self.seed)
+        self.learner: Any = recipe.learner(self.seed, own)
         self.iteration: int = 0
         self.under_way: float = 0.0
         self.losses: list[float] = []
@@ -511,6 +518,21 @@ class Training:
             raise ValueError(f"its trial is not at iteration {n}")
 
 
-def begin(recipe: Recipe, seed: int = 0, *, engine: str = "auto", threads: int = 1) -> Training:
-    """A training at its start; arguments as in `longlag.train`."""
-    return Training(recipe, seed, engines.choose(engine, threads, recipe))
+def begin(
+    recipe: Recipe,
+    seed: int = 0,
+    *,
+    engine: str = "auto",
+    threads: int = 1,
+    own: Start | None = None,
+) -> Training:
+    """A training at its start; arguments as in `longlag.train` and `Training`.
+
+    Raises:
+        ValueError: also of a network of the user's that does not answer each sequence by itself.
+    """
+    task, rule = recipe.task, recipe.rule
+    if isinstance(rule, Minibatch) and rule.draw_order == "published":
+        task = task.at_length(task.max_length)  # a batch has one length, and no padding
+    recipe.network.check_itself(task)
+    return Training(recipe, seed, engines.choose(engine, threads, recipe), own=own)

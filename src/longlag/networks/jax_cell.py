@@ -7,6 +7,9 @@ with inputs (B, T, D) float32, zeros after the end of a sequence, and lengths (B
 vectors of which one number is 1. It answers at every step, (B, T, K), or at each sequence's own
 last step, (B, K); where K is 1 that axis may be left out. Where a task asks at the last step alone,
 answers at every step are read there. Both are pure functions; `apply` is compiled by `jax.jit`.
+Where `apply` has an attribute `titles`, what its states are, in words, by name, and one
+`states(parameters, inputs, lengths)`, which gives a dict of arrays (B, T, ·) by the same names,
+figures and animations show them (`longlag.networks.torch` says what names mean).
 
 Needs the extra: pip install 'longlag[jax]'.
 """
@@ -14,9 +17,9 @@ Needs the extra: pip install 'longlag[jax]'.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -28,7 +31,7 @@ except ImportError as _missing:
 
 from longlag import checks
 from longlag.networks.checking import check_answers, check_form, in_form
-from longlag.networks.network import Network, Opaque, Shapes, counted, live_steps, views
+from longlag.networks.network import Network, Shapes, counted, live_steps, views
 from longlag.settings import imported, setting
 from longlag.tasks.task import Task
 
@@ -72,8 +75,8 @@ def flat(parameters: Any) -> np.ndarray:
     return np.concatenate([np.asarray(leaf, np.float32).ravel() for leaf in leaves])
 
 
-class JaxModel(Opaque):
-    """A pair with weights (P,)."""
+class JaxModel:
+    """A function `apply` with weights (P,)."""
 
     def __init__(
         self, apply: Any, form: Form, weights: np.ndarray, task: Task, device: Any
@@ -91,6 +94,23 @@ class JaxModel(Opaque):
         """The weights as `init` made them."""
         with jax.default_device(self._device):
             return self._form.parameters(self._weights)
+
+    @property
+    def titles(self) -> Mapping[str, str]:
+        """What the states are that `apply` offers, by name; none where it has no `titles`."""
+        return getattr(self._apply, "titles", {})
+
+    def states(
+        self, inputs: np.ndarray, lengths: np.ndarray | None = None
+    ) -> dict[str, np.ndarray]:
+        """The states (B, T, ·) that `apply` offers; zero after a sequence's end."""
+        if not self.titles:
+            return {}
+        given = np.full(len(inputs), inputs.shape[1]) if lengths is None else lengths
+        live = live_steps(given, inputs.shape[1], None)[..., None]
+        with jax.default_device(self._device):
+            found = self._apply.states(self.tree, _real(inputs, self._task), given)
+        return {name: np.where(live, np.asarray(found[name]), 0) for name in self.titles}
 
     def predict(self, inputs: np.ndarray, lengths: np.ndarray | None = None) -> np.ndarray:
         """Answers, float64."""
@@ -121,7 +141,7 @@ def _answers(apply: Callable[..., Any], task: Task) -> Callable[..., Any]:
     """Parameters, inputs and lengths to answers in the shape of the task's, compiled."""
 
     def answers(parameters: Any, inputs: Any, lengths: Any) -> Any:
-        x = jax.nn.one_hot(inputs, task.inputs) if task.symbols else inputs
+        x = _real(inputs, task)
         given = apply(parameters, x, lengths)
         if not isinstance(given, jax.Array):
             check_form(given, task, *inputs.shape[:2])
@@ -130,6 +150,11 @@ def _answers(apply: Callable[..., Any], task: Task) -> Callable[..., Any]:
         return given
 
     return jax.jit(answers)
+
+
+def _real(inputs: Any, task: Task) -> Any:
+    """Inputs (B, T, D), those of symbols too."""
+    return jax.nn.one_hot(inputs, task.inputs) if task.symbols else inputs
 
 
 @functools.lru_cache(maxsize=64)
@@ -201,15 +226,18 @@ class JaxCell(Network):
             raise ValueError(f"cell {self.where} must be a pair (init, apply), not {shown}")
         return found
 
+    def form(self, task: Task) -> Form:
+        """What its flat weights stand for."""
+        return _form(self.pair, task, self.hidden)
+
     def shapes(self, task: Task) -> Shapes:
-        return _form(self.pair, task, self.hidden).shapes
+        return self.form(task).shapes
 
     def of(self, weights: np.ndarray, task: Task) -> JaxModel:
-        pair = self.pair
-        form = _form(pair, task, self.hidden)
-        return JaxModel(pair[1], form, weights, task, device(self.device))
+        return JaxModel(self.pair[1], self.form(task), weights, task, device(self.device))
 
     def start(self, task: Task, rng: np.random.Generator) -> np.ndarray:
+        self.form(task)  # refused where there are none
         with jax.default_device(device("cpu")):
             return flat(_initial(self.pair, task, self.hidden, int(rng.integers(2**31 - 1))))
 
@@ -221,3 +249,58 @@ class JaxCell(Network):
         """
         weights = self.start(task, np.random.default_rng(0))
         check_answers(self.of(weights, task).predict, task)
+
+
+@dataclass(frozen=True, kw_only=True)
+class JaxFunction(Network):
+    """A function `apply` of the user's, and the parameters at which it starts, a tree of arrays.
+
+    Raises:
+        ValueError: it is no function, or its parameters are not real arrays.
+    """
+
+    can_be_named: ClassVar[bool] = False
+
+    apply: Any = field(repr=False)
+    parameters: Any = field(repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not callable(self.apply):
+            raise ValueError(f"apply must be a function, not {checks.shown(self.apply)}")
+        Form.of(self.parameters)
+
+    @classmethod
+    def given(cls, pair: Any) -> JaxFunction:
+        """What a pair (apply, parameters) says.
+
+        Raises:
+            ValueError: it is none.
+        """
+        if not (isinstance(pair, tuple) and len(pair) == 2):
+            shown = checks.shown(pair)
+            raise ValueError(f"cell must be a pair (apply, parameters), or a name, not {shown}")
+        return cls(apply=pair[0], parameters=pair[1])
+
+    @property
+    def name(self) -> str:
+        return f"jax-function:{self.words}"
+
+    @property
+    def words(self) -> str:
+        return getattr(self.apply, "__name__", type(self.apply).__name__)
+
+    def form(self, task: Task) -> Form:
+        """What its flat weights stand for."""
+        return Form.of(self.parameters)
+
+    def shapes(self, task: Task) -> Shapes:
+        return self.form(task).shapes
+
+    def of(self, weights: np.ndarray, task: Task) -> JaxModel:
+        return JaxModel(self.apply, self.form(task), weights, task, None)
+
+    def start(self, task: Task, rng: np.random.Generator) -> np.ndarray:
+        return flat(self.parameters)
+
+    check_itself = JaxCell.check_itself

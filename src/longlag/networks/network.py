@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol
 
@@ -62,6 +63,25 @@ class Model(Protocol):
         ...
 
 
+class Inside:
+    """What training changes in a network besides its weights: nothing, but in a PyTorch module."""
+
+    def at_work(self) -> AbstractContextManager[None]:
+        """In it the network learns."""
+        return nullcontext()
+
+    def marked(self) -> Callable[[], None]:
+        """A function that restores its present state."""
+        return lambda: None
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Arrays from which `restore` goes on to the same bits."""
+        return {}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Puts back what `state` gave; it may stand among other values."""
+
+
 @dataclass(frozen=True)
 class Network(Part, ABC):
     """An architecture with its settings.
@@ -91,6 +111,21 @@ class Network(Part, ABC):
     def words(self) -> str:
         """How large it is, in words: '8 cells'."""
 
+    def inside(self, seed: int) -> Inside:
+        """What training changes besides the weights, at its start."""
+        return Inside()
+
+    def kept(self) -> dict[str, np.ndarray]:
+        """What answers depend on besides settings and weights, by name, for `put_back`."""
+        return {}
+
+    def put_back(self, kept: Mapping[str, np.ndarray]) -> None:
+        """Puts back what `kept` gave.
+
+        Raises:
+            ValueError: other names, shapes or types.
+        """
+
     def check(self, task: Task) -> None:
         """Refuses a task that the network cannot learn.
 
@@ -98,29 +133,50 @@ class Network(Part, ABC):
             ValueError: the reason, in one sentence.
         """
 
+    def check_itself(self, task: Task) -> None:
+        """Refuses a network of the user's that does not answer each sequence by itself.
+
+        Raises:
+            ValueError: it mixes sequences, reads padding, answers otherwise than is asked ...
+        """
+
     def size(self, task: Task) -> int:
         """P, the number of weights."""
         return sum(math.prod(shape) for shape in self.shapes(task).values())
 
 
+GIVEN = ("torch-module:", "jax-function:")  # how names begin of what was given in Python
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unbuilt(Network):
+    """A network that was given in Python, of which a file knows the name alone."""
+
+    can_be_named: ClassVar[bool] = False
+
+    called: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.called
+
+    @property
+    def words(self) -> str:
+        return self.called.partition(":")[2]
+
+    def shapes(self, task: Task) -> Shapes:
+        raise ValueError(f"{self.called} can be built by nobody but who has it")
+
+    def start(self, task: Task, rng: np.random.Generator) -> np.ndarray:
+        raise ValueError(f"{self.called} can be built by nobody but who has it")
+
+    def of(self, weights: np.ndarray, task: Task) -> Any:
+        raise ValueError(f"{self.called} can be built by nobody but who has it")
+
+
 def counted(n: int, thing: str) -> str:
     """'1 cell', '8 cells'."""
     return f"{n} {thing}" + ("" if n == 1 else "s")
-
-
-class Opaque:
-    """The part of a network whose states are not known, such as a user's module or function."""
-
-    @property
-    def titles(self) -> dict[str, str]:
-        """Nothing, as in `states`."""
-        return {}
-
-    def states(
-        self, inputs: np.ndarray, lengths: np.ndarray | None = None
-    ) -> dict[str, np.ndarray]:
-        """Nothing."""
-        return {}
 
 
 def live_steps(lengths: np.ndarray, steps: int, counted: np.ndarray | None = None) -> np.ndarray:

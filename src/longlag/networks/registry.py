@@ -36,6 +36,22 @@ def _cell(where: str, found: Any) -> Network:
     )
 
 
+def given(module: Any) -> Network:
+    """The network of a PyTorch module, or of a pair (apply, parameters) of JAX.
+
+    Raises:
+        ValueError: something else.
+        ImportError: the framework is not installed.
+    """
+    if isinstance(module, tuple):
+        from longlag.networks.jax_cell import JaxFunction
+
+        return JaxFunction.given(module)
+    from longlag.networks.torch import TorchModule
+
+    return TorchModule(module=module)
+
+
 NETWORKS: Registry[Network] = Registry(
     "network",
     Network,  # type: ignore[type-abstract]

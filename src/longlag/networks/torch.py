@@ -7,8 +7,16 @@ A module has
 with inputs (B, T, D), zeros after the end of a sequence, or symbols (B, T); lengths (B,) int64,
 each from 1 to T; answers in the shape of the task's targets, read at a sequence's *own* last step,
 `lengths - 1`. Tensors are on the device of the module's first real parameter; real inputs have its
-type. B may be 1. In evaluation mode a module must answer each sequence by itself: one that takes
-time first, reads padding or mixes sequences is refused before any work (`networks.checking`).
+type. B may be 1. Where it also has
+
+    titles: dict[str, str]                   what its states are, in words, by name
+    states(inputs, lengths) -> dict          of tensors (B, T, ·), by the same names
+
+figures and animations show them: the name `cell`, or else `hidden`, is what it carries along, and
+names of gates end in `_gate`.
+
+In evaluation mode a module must answer each sequence by itself: one that takes time first, reads
+padding or mixes sequences is refused before any work (`networks.checking`).
 
 Needs the extra: pip install 'longlag[torch]'.
 """
@@ -17,7 +25,8 @@ from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -31,18 +40,16 @@ except ImportError as _missing:
 
 from longlag import checks
 from longlag.networks.checking import check_answers, check_form
-from longlag.networks.network import Network, Opaque, Shapes, counted, live_steps, views
+from longlag.networks.network import Inside, Network, Shapes, counted, live_steps, views
 from longlag.settings import setting
 from longlag.tasks.task import Task
 
 
-class TorchModel(Opaque):
+class TorchModel:
     """A module with weights (P,) of all that can be trained, in the module's order."""
 
-    module: nn.Module
-
     def __init__(self, module: nn.Module, weights: np.ndarray, task: Task) -> None:
-        self.module, self._weights, self._task = module, weights, task
+        self._module, self._weights, self._task = module, weights, task
         self._trainable = trainable(module)
 
     @property
@@ -50,17 +57,36 @@ class TorchModel(Opaque):
         """The weights, in the order of `Network.shapes`."""
         return tuple(views(self._weights, [tuple(p.shape) for p in self._trainable.values()]))
 
-    def load(self) -> nn.Module:
+    @property
+    def module(self) -> nn.Module:
         """The module, with the weights put in."""
         with torch.no_grad():
             for parameter, part in zip(self._trainable.values(), self.parameters, strict=True):
                 parameter.copy_(torch.from_numpy(part))
-        return self.module
+        return self._module
+
+    @property
+    def titles(self) -> Mapping[str, str]:
+        """What the states are that the module offers, by name; none where it has no `titles`."""
+        return getattr(self._module, "titles", {})
+
+    def states(
+        self, inputs: np.ndarray, lengths: np.ndarray | None = None
+    ) -> dict[str, np.ndarray]:
+        """The states (B, T, ·) that the module offers, in evaluation mode; zero after the end."""
+        if not self.titles:
+            return {}
+        given = np.full(len(inputs), inputs.shape[1]) if lengths is None else lengths
+        live = live_steps(given, inputs.shape[1], None)[..., None]
+        with at_rest(self.module) as module:
+            offered: Any = module
+            found = offered.states(*as_tensors(module, inputs, given))
+        return {name: np.where(live, found[name].cpu().numpy(), 0) for name in self.titles}
 
     def predict(self, inputs: np.ndarray, lengths: np.ndarray | None = None) -> np.ndarray:
         """Answers, in evaluation mode and without gradients."""
         given = np.full(len(inputs), inputs.shape[1]) if lengths is None else lengths
-        return answers(self.load(), inputs, given, self._task)
+        return answers(self.module, inputs, given, self._task)
 
     def gradient(
         self,
@@ -70,8 +96,8 @@ class TorchModel(Opaque):
         counted: np.ndarray | None = None,
     ) -> tuple[float, list[np.ndarray]]:
         """The mean squared error of a batch and its gradient, by autograd, in training mode."""
-        self.load().train()
-        given = forward(self.module, inputs, lengths, self._task)
+        module = self.module.train()
+        given = forward(module, inputs, lengths, self._task)
         if not given.requires_grad:
             raise ValueError("module must give answers with a gradient, not detached ones")
         wanted = torch.from_numpy(targets).to(given)
@@ -94,11 +120,18 @@ def trainable(module: nn.Module) -> dict[str, nn.Parameter]:
 
 def answers(module: nn.Module, inputs: np.ndarray, lengths: np.ndarray, task: Task) -> np.ndarray:
     """A module's answers, float64, in evaluation mode and without gradients."""
+    with at_rest(module):
+        return forward(module, inputs, lengths, task).cpu().double().numpy()
+
+
+@contextmanager
+def at_rest(module: nn.Module) -> Iterator[nn.Module]:
+    """The module in evaluation mode and without gradients; then its parts are as they were."""
     was = [(part, part.training) for part in module.modules()]
     module.eval()
     try:
         with torch.no_grad():
-            return forward(module, inputs, lengths, task).cpu().double().numpy()
+            yield module
     finally:
         for part, training in was:
             part.training = training
@@ -148,15 +181,88 @@ def awake(module: nn.Module) -> nn.Module:
 
 def forward(module: nn.Module, inputs: np.ndarray, lengths: np.ndarray, task: Task) -> Tensor:
     """A module's answers, refused where they do not have the shape of the task's answers."""
-    like = next((p for p in module.parameters() if p.is_floating_point()), torch.empty(0))
-    symbols = np.issubdtype(inputs.dtype, np.integer)
-    # Copies: a module may write into what it is given.
-    x = torch.tensor(inputs, dtype=torch.int64 if symbols else like.dtype, device=like.device)
-    given = module(x, torch.tensor(lengths, device=like.device))
+    given = module(*as_tensors(module, inputs, lengths))
     check_form(given, task, *inputs.shape[:2])
     if not isinstance(given, Tensor):
         raise ValueError(f"module must answer with a tensor, not with a {type(given).__name__}")
     return given
+
+
+def as_tensors(module: nn.Module, inputs: np.ndarray, lengths: np.ndarray) -> tuple[Tensor, Tensor]:
+    """Inputs and lengths as a module is given them: copies, into which it may write."""
+    like = next((p for p in module.parameters() if p.is_floating_point()), torch.empty(0))
+    symbols = np.issubdtype(inputs.dtype, np.integer)
+    x = torch.tensor(inputs, dtype=torch.int64 if symbols else like.dtype, device=like.device)
+    return x, torch.tensor(lengths, device=like.device)
+
+
+class TorchInside(Inside):
+    """What a module draws while it learns, such as dropout, on the CPU; and what it keeps.
+
+    Args:
+        seed: of the numbers drawn.
+        kept: buffers and parameters that are not trained, by name.
+    """
+
+    def __init__(self, seed: int, kept: Mapping[str, Tensor]) -> None:
+        self._numbers = torch.Generator().manual_seed(seed).get_state()
+        self._kept = kept
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        with torch.random.fork_rng(devices=[]):
+            torch.set_rng_state(self._numbers)
+            try:
+                yield
+            finally:
+                self._numbers = torch.get_rng_state()
+
+    def marked(self) -> Callable[[], None]:
+        numbers, kept = self._numbers, {name: t.clone() for name, t in self._kept.items()}
+
+        def put_back() -> None:
+            self._numbers = numbers
+            for name, tensor in kept.items():
+                self._kept[name].data.copy_(tensor)
+
+        return put_back
+
+    def state(self) -> dict[str, np.ndarray]:
+        kept = {f"{KEPT}{name}": array for name, array in as_arrays(self._kept).items()}
+        return {"numbers": self._numbers.numpy().copy(), **kept}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        numbers = checks.array("numbers", state["numbers"], np.uint8, self._numbers.shape)
+        self._numbers = torch.from_numpy(numbers.copy())
+        put_arrays(self._kept, {name: state[f"{KEPT}{name}"] for name in self._kept})
+
+
+KEPT = "kept_"  # before the names of what a module keeps, in a state
+
+
+def untrained(module: nn.Module) -> dict[str, Tensor]:
+    """A module's buffers, and its parameters that are not trained, by name."""
+    fixed = {name: p for name, p in module.named_parameters() if not p.requires_grad}
+    return {**dict(module.named_buffers()), **fixed}
+
+
+def as_arrays(tensors: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
+    """Tensors as arrays; numpy has no bfloat16, whose values are float32's."""
+    wide = {n: t.float() if t.dtype == torch.bfloat16 else t for n, t in tensors.items()}
+    return {name: tensor.detach().cpu().numpy().copy() for name, tensor in wide.items()}
+
+
+def put_arrays(into: Mapping[str, Tensor], arrays: Mapping[str, np.ndarray]) -> None:
+    """Puts arrays into tensors of the same names.
+
+    Raises:
+        ValueError: other names, shapes or types.
+    """
+    if set(into) != set(arrays):
+        raise ValueError(f"it holds {', '.join(arrays)}, not {', '.join(into)}")
+    for name, like in as_arrays(into).items():
+        array = checks.array(name, arrays[name], like.dtype, like.shape)
+        into[name].data.copy_(torch.from_numpy(array))
 
 
 # -- parts of a recipe ----------------------------------------------------------------------------
@@ -180,6 +286,9 @@ class TorchNetwork(Network):
 
     def of(self, weights: np.ndarray, task: Task) -> TorchModel:
         return TorchModel(copy.deepcopy(_prototype(self, task)), weights, task)
+
+    def inside(self, seed: int) -> Inside:
+        return TorchInside(seed, {})
 
 
 @functools.cache
@@ -221,7 +330,7 @@ class TorchModule(TorchNetwork):
 
     @property
     def name(self) -> str:
-        return "torch-module"
+        return f"torch-module:{self.words}"
 
     @property
     def words(self) -> str:
@@ -237,6 +346,18 @@ class TorchModule(TorchNetwork):
     def start(self, task: Task, rng: np.random.Generator) -> np.ndarray:
         return vector(trainable(self.module).values())
 
+    def check_itself(self, task: Task) -> None:
+        check_module(awake(self.module), task)
+
+    def inside(self, seed: int) -> Inside:
+        return TorchInside(seed, untrained(self.module))
+
+    def kept(self) -> dict[str, np.ndarray]:
+        return as_arrays(untrained(self.module))
+
+    def put_back(self, kept: Mapping[str, np.ndarray]) -> None:
+        put_arrays(untrained(self.module), kept)
+
 
 class Recurrent(nn.Module):
     """A layer over time and a linear answer, read at a sequence's last step, or at every one.
@@ -246,6 +367,8 @@ class Recurrent(nn.Module):
         hidden: H.
     """
 
+    titles: ClassVar[dict[str, str]] = {"hidden": "States"}
+
     def __init__(self, units: nn.Module, hidden: int, task: Task, output_bias: float) -> None:
         super().__init__()
         self.units: nn.Module = units
@@ -254,12 +377,20 @@ class Recurrent(nn.Module):
         nn.init.constant_(self.read.bias, output_bias)
 
     def forward(self, inputs: Tensor, lengths: Tensor) -> Tensor:
-        D, symbols, every, single = self._task
-        x = nn.functional.one_hot(inputs, D).to(self.read.weight) if symbols else inputs
-        states = self.units(x)
-        states = states[0] if isinstance(states, tuple) else states
+        _, _, every, single = self._task
+        states = self._states(inputs)
         given = self.read(states if every else states[torch.arange(len(lengths)), lengths - 1])
         return given[..., 0] if single else given
+
+    def states(self, inputs: Tensor, lengths: Tensor) -> dict[str, Tensor]:
+        """The states (B, T, H)."""
+        return {"hidden": self._states(inputs)}
+
+    def _states(self, inputs: Tensor) -> Tensor:
+        D, symbols, _, _ = self._task
+        x = nn.functional.one_hot(inputs, D).to(self.read.weight) if symbols else inputs
+        states = self.units(x)
+        return states[0] if isinstance(states, tuple) else states
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -276,7 +407,7 @@ class TorchCell(TorchNetwork):
     def of(self, weights: np.ndarray, task: Task) -> TorchModel:
         model = super().of(weights, task)
         try:
-            model.module.to(self.device)
+            model.module.to(self.device)  # in place
         except (RuntimeError, AssertionError) as error:
             reason = str(error).partition("\n")[0]
             raise ValueError(f"PyTorch has no device {self.device!r} here: {reason}") from error

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,15 @@ from longlag.learning.recipe import Recipe
 from longlag.learning.stopping import Points, Stop
 from longlag.learning.streams import check_seed
 from longlag.learning.training import History, Run
+from longlag.networks.network import GIVEN, Unbuilt
+from longlag.networks.registry import given
 from longlag.tasks.score import Score
 
 FORMAT = "longlag run 1"
 LARGEST_NUMBER = 1e80  # above the square of any difference of two float32 numbers
 WEIGHTS, HISTORY = "weights.npz", "history.json"
 SNAPSHOTS, CHECKPOINT = "snapshots.npz", "checkpoint.npz"
+KEPT = "kept.npz"
 
 
 class Refused(ValueError):
@@ -172,7 +176,42 @@ def recipe_of(name: Any, config: Any) -> Recipe:
     """The recipe of a run, from its name and all of its settings."""
     if not isinstance(name, str) or not isinstance(config, dict):
         raise ValueError("its settings are not a recipe's")
-    return Recipe.of(name, config if "network" in config else _of_two_kinds(config))
+    if "network" not in config:
+        return Recipe.of(name, _of_two_kinds(config))
+    called = str(config["network"])
+    return Recipe.of(
+        name, config, network=Unbuilt(called=called) if called.startswith(GIVEN) else None
+    )
+
+
+def built(recipe: Recipe, module: Any, directory: Path) -> Recipe:
+    """The recipe of a run, with the network that its user gave in Python and gives again.
+
+    Args:
+        module: a PyTorch module, or a pair (apply, parameters) of JAX; None: the recipe's own.
+
+    Raises:
+        Refused: it is missing, is another, or the recipe needs none.
+    """
+    held = recipe.network
+    if not isinstance(held, Unbuilt):
+        if module is not None:
+            raise Refused(f"{directory} is of network {held.name}: load it without a module")
+        return recipe
+    if module is None:
+        torch = held.name.startswith("torch-module:")
+        again = f"{held.words}(...)" if torch else f"({held.words}, parameters)"
+        train = "train_torch" if torch else "train_jax"
+        raise Refused(
+            f"{directory} is of {held.name}, which was given in Python and which its files cannot "
+            f"build: give it again, longlag.load(directory, {again}) or longlag.{train}({again}, "
+            "..., resume=True); what is trained by its name, --network module:name, needs no more "
+            "than its directory"
+        )
+    network = given(module)
+    if network.name != held.name:
+        raise Refused(f"{directory} is of {held.name}, not of {network.name}")
+    return replace(recipe, network=network)
 
 
 def _of_two_kinds(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@
                      LSTM of 1997: W (C + 2B, 2 + C + 2B + 1), Wk (C + 1,)
     history.json     losses, test curve, score, settings, environment; on-line also the stops
     snapshots.npz    iterations (S,), parameters (S, P)
+    kept.npz         of a PyTorch module given in Python: buffers, and parameters not trained
     checkpoint.npz   the whole state of a training, for `--resume`
 
 A directory holds a finished run once history.json is there; it holds an unfinished training while
@@ -25,13 +26,16 @@ from longlag import checks, files
 from longlag.files import DamagedFile
 from longlag.learning.recipe import Recipe
 from longlag.learning.training import Run, check_run
+from longlag.networks.network import Unbuilt
 from longlag.runs import checkpoint as checkpoints
 from longlag.runs.contents import (
     CHECKPOINT,
     HISTORY,
+    KEPT,
     SNAPSHOTS,
     WEIGHTS,
     Refused,
+    built,
     check_floats,
     describe,
     described,
@@ -39,6 +43,7 @@ from longlag.runs.contents import (
 )
 
 RUN_FILES = (WEIGHTS, HISTORY, SNAPSHOTS, CHECKPOINT)
+ALL_FILES = (*RUN_FILES, KEPT)
 FIGURES = ("training_curve", "sample_sequences", "cell_state", "pred_vs_target")
 EXPLORER = "explorer.html"
 DERIVED = (*(f"{name}.png" for name in FIGURES), "training_curve.csv", "animation.gif", EXPLORER)
@@ -54,12 +59,16 @@ def save(run: Run, directory: Path) -> None:
     what was drawn from that run goes too.
 
     Raises:
-        ValueError: no run, or that of a PyTorch module, which a file cannot name.
+        ValueError: no run.
     """
-    check_run(run, for_file=True)
-    for name in (HISTORY, *DERIVED, *([] if run.snapshots else [SNAPSHOTS])):
+    check_run(run)
+    kept = run.recipe.network.kept()
+    old = (*([] if run.snapshots else [SNAPSHOTS]), *([] if kept else [KEPT]))
+    for name in (HISTORY, *DERIVED, *old):
         with suppress(FileNotFoundError):
             (directory / name).unlink()
+    if kept:
+        files.write_arrays(directory / KEPT, kept)
     files.write_arrays(directory / WEIGHTS, run.weights)
     if run.snapshots:
         snapshots = {
@@ -80,11 +89,11 @@ def put(run: Run, directory: str | os.PathLike[str], *, overwrite: bool = False)
         overwrite: replace any run, and discard an unfinished training, in the directory.
 
     Raises:
-        ValueError: no path, or a run that `longlag.train` does not leave.
+        ValueError: no path, or no run.
         Refused: the directory is not free, or cannot be written to.
         DamagedFile: a run's files that cannot be read, and no `overwrite`.
     """
-    check_run(run, for_file=True)
+    check_run(run)
     checks.flag("overwrite", overwrite)
     directory = writable(checks.path("directory", directory))
     with locked(directory):
@@ -98,29 +107,40 @@ def put(run: Run, directory: str | os.PathLike[str], *, overwrite: bool = False)
         (directory / CHECKPOINT).unlink(missing_ok=True)
 
 
-def load(directory: str | os.PathLike[str]) -> Run:
+def load(directory: str | os.PathLike[str], module: Any = None) -> Run:
     """Reads a finished run back.
 
     Without snapshots.npz the run has none; every other file must be there.
 
+    Args:
+        module: of a run that `longlag.train_torch` or `longlag.train_jax` made of what only Python
+            has, a module of the same class and sizes, or the pair (apply, parameters); its own
+            weights do not matter, and it stays as it is.
+
     Raises:
-        ValueError: no path.
-        Refused: no such directory, or no finished run in it.
+        ValueError: no path, or no such module.
+        Refused: no such directory, no finished run in it, or one of another network.
         DamagedFile: a file that is cut short, altered, of another format or at odds with the
             others; the message names it.
     """
     directory = checks.path("directory", directory)
+    known = _known(directory)
+    recipe = built(known["recipe"], module, directory)
+    network = _load_network(directory / WEIGHTS, recipe)
+    if recipe.network.kept():
+        _put_back(directory / KEPT, recipe)
+    snapshots = _load_snapshots(directory / SNAPSHOTS, recipe)
+    return Run(**{**known, "recipe": recipe}, network=network, snapshots=snapshots)
+
+
+def _known(directory: Path) -> dict[str, Any]:
+    """What history.json says of a finished run."""
     if not directory.is_dir():
         raise Refused(f"{directory} is not a run directory: there is no such directory")
     if not (directory / HISTORY).exists():
         raise Refused(_no_run(directory))
     with files.damage_named(directory / HISTORY):
-        known = described(json.loads((directory / HISTORY).read_bytes()))
-    return Run(
-        **known,
-        network=_load_network(directory / WEIGHTS, known["recipe"]),
-        snapshots=_load_snapshots(directory / SNAPSHOTS, known["recipe"]),
-    )
+        return described(json.loads((directory / HISTORY).read_bytes()))
 
 
 def _no_run(directory: Path) -> str:
@@ -137,7 +157,21 @@ def _load_network(path: Path, recipe: Recipe) -> Any:
         raise DamagedFile(f"{path} is missing from the run directory")
     arrays = files.read_arrays(path)
     with files.damage_named(path):
-        return network_of(recipe, arrays)
+        try:
+            return network_of(recipe, arrays)
+        except ValueError as error:
+            if recipe.network.can_be_named:
+                raise
+            reason = f"{path.parent} is not of the {recipe.network.words} given: {error}"
+    raise Refused(reason)
+
+
+def _put_back(path: Path, recipe: Recipe) -> None:
+    if not path.exists():
+        raise DamagedFile(f"{path} is missing from the run directory")
+    kept = files.read_arrays(path)
+    with files.damage_named(path):
+        recipe.network.put_back(kept)
 
 
 def _load_snapshots(path: Path, recipe: Recipe) -> dict[int, np.ndarray]:
@@ -190,7 +224,7 @@ def claim(directory: Path, training: Mapping[str, Any], *, overwrite: bool) -> N
             f"{directory} is not empty and holds no longlag run ({present[0]} is there); "
             "choose another directory"
         )
-    if overwrite and all(name in RUN_FILES + DERIVED for name in present):
+    if overwrite and all(name in ALL_FILES + DERIVED for name in present):
         return
     if CHECKPOINT in present:
         checkpoint = checkpoints.load(directory)
@@ -212,13 +246,16 @@ def guard(directory: Path, training: Mapping[str, Any], *, overwrite: bool) -> N
     """
     if not (directory / HISTORY).exists():
         return
-    run = load(directory)
-    held = identity(run.recipe, run.seed, run.engine)
+    known = _known(directory)
+    recipe, seed = known["recipe"], known["seed"]
+    if not isinstance(recipe.network, Unbuilt):
+        load(directory)  # all of it can be read
+    held = identity(recipe, seed, known["engine"])
     if overwrite or held == training:
         return
     differs = next(name for name in held if held[name] != training.get(name))
     raise Refused(
-        f"{directory} holds a finished run ({run.recipe.name}, seed {run.seed}: its {differs} is "
+        f"{directory} holds a finished run ({recipe.name}, seed {seed}: its {differs} is "
         f"{held[differs]!r}, not {training.get(differs)!r}); "
         "choose another directory, or replace it with --overwrite"
     )
@@ -242,7 +279,7 @@ def writable(directory: Path) -> Path:
 
 def _left_over(name: str) -> bool:
     """Whether a killed process left such a file: half-written, or the probe of `writable`."""
-    return name.startswith((".longlag-", *(f".{file}." for file in RUN_FILES)))
+    return name.startswith((".longlag-", *(f".{file}." for file in ALL_FILES)))
 
 
 @contextmanager

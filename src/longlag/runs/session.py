@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -9,11 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from longlag import checks
 from longlag.kernel import load_kernel
 from longlag.learning.recipe import recipe
-from longlag.learning.training import Observer, Run, Training, begin, ignore
+from longlag.learning.training import LEARNER, Observer, Run, Training, begin, ignore
 from longlag.runs import checkpoint as checkpoints
 from longlag.runs import directory as runs
+from longlag.runs.contents import built
 from longlag.signals import Ended, signals_noted
 
 CHECKPOINT_SECONDS = 5.0  # at most so much work is lost when the process is killed
@@ -66,12 +69,28 @@ def start(
     chosen = recipe(request.recipe or "robust", **request.settings)
     seed = 0 if request.seed is None else request.seed
     training = begin(chosen, seed, engine=request.engine or "auto", threads=request.threads)
+    return train_into(training, directory, overwrite=overwrite, observe=observe)
+
+
+def train_into(
+    training: Training,
+    directory: Path,
+    *,
+    overwrite: bool = False,
+    observe: Observer = ignore,
+    callback: Observer = ignore,
+) -> Run:
+    """The same of a training at its start.
+
+    Args:
+        callback: called after every step.
+    """
     runs.writable(directory)
     with runs.locked(directory):
-        asked = runs.identity(chosen, seed, training.engine.name)
+        asked = runs.identity(training.recipe, training.seed, training.engine.name)
         runs.claim(directory, asked, overwrite=overwrite)
         checkpoints.save(training, directory)
-        return _train(training, directory, observe)
+        return _train(training, directory, observe, callback)
 
 
 def resume(request: Request, directory: Path, *, observe: Observer = ignore) -> Run:
@@ -81,25 +100,87 @@ def resume(request: Request, directory: Path, *, observe: Observer = ignore) -> 
     Arguments and errors as in `start`.
     """
     checkpoint = checkpoints.load(directory)
-    _check_same(request, checkpoint, directory)
+    asked = dict(request.settings)
+    asked |= {"recipe": request.recipe, "seed": request.seed}
+    asked |= {"engine": None if request.engine == "auto" else request.engine}
+    _check_same(asked, checkpoint, directory)
     if checkpoint.engine == "native" and load_kernel() is None:
         raise ValueError(
             f"{directory} was started with the native kernel, which is not built here: resume it "
             "where it is, or discard it with --overwrite"
         )
+    recipe = built(checkpoint.recipe, None, directory)
+    training = begin(recipe, checkpoint.seed, engine=checkpoint.engine, threads=request.threads)
+    return _go_on(training, checkpoint, directory, observe, ignore)
+
+
+def resume_into(
+    training: Training,
+    directory: Path,
+    *,
+    observe: Observer = ignore,
+    callback: Observer = ignore,
+) -> Run:
+    """Lets a training at its start go on from where the one in a directory is, which must be the
+    same; arguments and errors as in `train_into`."""
+    checkpoint = checkpoints.load(directory)
+    asked = runs.identity(training.recipe, training.seed, training.engine.name)
+    _check_same(asked, checkpoint, directory)
+    held, own = checkpoint.state[f"{LEARNER}weights"].shape, training.learner.weights.shape
+    if held != own:
+        raise ValueError(f"{directory} trains weights of shape {held}, and what is given has {own}")
+    return _go_on(training, checkpoint, directory, observe, callback)
+
+
+def carry_out(
+    training: Training,
+    directory: str | os.PathLike[str] | None,
+    *,
+    resume: bool,
+    overwrite: bool,
+    observe: Observer,
+    callback: Observer,
+) -> Run:
+    """Takes a training that Python began to its end; in memory where no directory is given.
+
+    Raises:
+        ValueError: arguments that make no sense, or a directory that must not be written to.
+        KeyboardInterrupt: Ctrl-C or a signal; the state is saved in the directory.
+    """
+    checks.function("callback", callback)
+    if checks.flag("resume", resume) & checks.flag("overwrite", overwrite):
+        raise ValueError("resume and overwrite exclude each other: give one of them")
+    if directory is None:
+        if resume or overwrite:
+            raise ValueError("resume and overwrite are about a directory: give directory, too")
+        return training.to_end(observe, callback)
+    where = checks.path("directory", directory)
+    try:
+        if resume:
+            return resume_into(training, where, observe=observe, callback=callback)
+        how = {"observe": observe, "callback": callback}
+        return train_into(training, where, overwrite=overwrite, **how)
+    except Interrupted as stop:
+        saved = f"the training is saved in {where} and goes on with resume=True"
+        raise Ended(stop.number, saved) from stop
+
+
+def _go_on(
+    training: Training,
+    checkpoint: checkpoints.Checkpoint,
+    directory: Path,
+    observe: Observer,
+    callback: Observer,
+) -> Run:
     runs.writable(directory)
-    training = begin(
-        checkpoint.recipe, checkpoint.seed, engine=checkpoint.engine, threads=request.threads
-    )
     with runs.locked(directory):
         checkpoint.put_into(training, directory / runs.CHECKPOINT)
-        return _train(training, directory, observe)
+        return _train(training, directory, observe, callback)
 
 
-def _check_same(request: Request, checkpoint: checkpoints.Checkpoint, directory: Path) -> None:
-    asked = dict(request.settings)
-    asked |= {"recipe": request.recipe, "seed": request.seed}
-    asked |= {"engine": None if request.engine == "auto" else request.engine}
+def _check_same(
+    asked: Mapping[str, Any], checkpoint: checkpoints.Checkpoint, directory: Path
+) -> None:
     was = runs.identity(checkpoint.recipe, checkpoint.seed, checkpoint.engine)
     for name, value in asked.items():
         if value is not None and value != was.get(name):
@@ -109,13 +190,16 @@ def _check_same(request: Request, checkpoint: checkpoints.Checkpoint, directory:
             )
 
 
-def _train(training: Training, directory: Path, observe: Observer) -> Run:
+def _train(training: Training, directory: Path, observe: Observer, callback: Observer) -> Run:
     saved = time.monotonic()
     observe(training)
     with signals_noted() as interrupted:
         while training.stopped_by is None:
+            before = training.iteration
             with suppress(Ended), interrupted.raised():
                 training.advance(observe)
+            if training.iteration > before or training.stopped_by is not None:
+                callback(training)
             observe(training)
             if interrupted() and training.stopped_by is None:
                 checkpoints.save(training, directory)

@@ -17,14 +17,16 @@ from __future__ import annotations
 import contextlib
 import csv
 import errno
+import functools
 import io
+import itertools
 import json
 import os
 import sqlite3
 import tempfile
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -42,6 +44,8 @@ COLUMNS = (
     *("error", "lineage", "state"),
 )
 IN_JSON = ("settings", "score", "fresh", "curve", "stops", "versions")
+OUTCOME = ("recipe", "engine", "version", "settings", "seed", "status", "sequences")
+ARROW_ROWS = 10_000  # unpacked at a time, on the way to Arrow
 EXPORTED = tuple(name for name in COLUMNS if name not in ("lineage", "state"))
 _TEXT, _NUMBER, _NONE = (str,), (int, float), (type(None),)
 KINDS: dict[str, tuple[type, ...]] = {
@@ -187,6 +191,14 @@ class Ledger:
         for found in self._connection.execute("SELECT * FROM trials ORDER BY number"):
             yield self._unpack(found)
 
+    def outcomes(self) -> Iterator[Row]:
+        """Of all rows, in that order, the columns `OUTCOME`, of which `longlag.sweeps.rates` makes
+        groups; settings that are the same are one object."""
+        loads = functools.cache(json.loads)
+        for found in self._connection.execute("SELECT * FROM trials ORDER BY number"):
+            row = self._values(found)
+            yield self._checked(found, {name: row[name] for name in OUTCOME}, loads)
+
     def latest(self, count: int) -> list[Row]:
         """The rows recorded last, the newest first."""
         query = "SELECT * FROM trials ORDER BY number DESC LIMIT ?"
@@ -201,13 +213,25 @@ class Ledger:
         return counts
 
     def _unpack(self, found: sqlite3.Row) -> Row:
-        values = [found[name] for name in COLUMNS]
-        if found["crc"] != checksum(values):
-            raise _damaged(self.path, f"row {found['number']} fails its checksum")
-        row = dict(zip(COLUMNS, values, strict=True))
+        row = self._checked(found, self._values(found), json.loads)
         try:
-            row |= {name: json.loads(row[name]) for name in IN_JSON}
             check_row(row)
+        except ValueError as error:
+            raise _damaged(self.path, f"row {found['number']} is no trial's: {error}") from error
+        return row
+
+    def _values(self, found: sqlite3.Row) -> Row:
+        """A row as it is stored."""
+        _, *values, crc = found
+        if crc != checksum(values):
+            raise _damaged(self.path, f"row {found['number']} fails its checksum")
+        return dict(zip(COLUMNS, values, strict=True))
+
+    def _checked(self, found: sqlite3.Row, row: Row, loads: Callable[[str], Any]) -> Row:
+        """Some of a row's values, unpacked, each of a kind that it can have."""
+        try:
+            row |= {name: loads(row[name]) for name in IN_JSON if name in row}
+            check_kinds(row)
         except (TypeError, ValueError, RecursionError) as error:
             raise _damaged(self.path, f"row {found['number']} is no trial's: {error}") from error
         return row
@@ -230,11 +254,7 @@ def check_row(row: Row) -> None:
     Raises:
         ValueError: what is wrong with it.
     """
-    for name, kinds in KINDS.items():
-        if not isinstance(row.get(name), kinds):
-            raise ValueError(f"its {name} is of type {type(row.get(name)).__name__}")
-    if row["status"] not in STATUS:
-        raise ValueError(f"its status is {row['status']!r}")
+    check_kinds({name: row.get(name) for name in KINDS})
     if row["status"] in DONE and None in (row["score"], row["sequences"]):
         raise ValueError("it has no score or no sequences")
     if row["status"] == UNFINISHED and None in (row["state"], row["sequences"]):
@@ -245,6 +265,20 @@ def check_row(row: Row) -> None:
         raise ValueError("its curve is none")
     if not all(isinstance(value, _NUMBER) for value in (*scores, *(v for t in curve for v in t))):
         raise ValueError("its score or curve is no number")
+
+
+def check_kinds(row: Row) -> None:
+    """Refuses values of kinds that a trial's have not, in a row of some columns, its status among
+    them.
+
+    Raises:
+        ValueError: what is wrong with one.
+    """
+    for name, value in row.items():
+        if not isinstance(value, KINDS[name]):
+            raise ValueError(f"its {name} is of type {type(value).__name__}")
+    if row["status"] not in STATUS:
+        raise ValueError(f"its status is {row['status']!r}")
 
 
 def _pack(row: Mapping[str, Any]) -> list[Any]:
@@ -374,22 +408,39 @@ def export(ledger: Ledger, form: str) -> str:
     return text.getvalue()
 
 
-def write_parquet(ledger: Ledger, path: Path) -> None:
-    """All rows as Parquet, where pyarrow is installed.
+def arrow(ledger: Ledger) -> Any:
+    """All rows as a table of Arrow's, of which pandas and polars make theirs; needs pyarrow.
 
     Raises:
-        ValueError: it is not.
+        ValueError: it is not installed.
     """
     try:
         import pyarrow  # type: ignore[import-not-found]
-        import pyarrow.parquet  # type: ignore[import-not-found]
     except ImportError as error:
         raise ValueError(
-            "--format parquet needs pyarrow, which is not installed: pip install pyarrow, "
-            "or use --format csv"
+            "Parquet and Arrow need pyarrow, which is not installed: pip install "
+            "'longlag[parquet]', or use --format csv"
         ) from error
-    rows = [{name: _plain(row, name) for name in EXPORTED} for row in ledger.rows()]
-    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), path)
+    numbers = {"seed": pyarrow.int64(), "sequences": pyarrow.int64(), "seconds": pyarrow.float64()}
+    schema = pyarrow.schema([(name, numbers.get(name, pyarrow.string())) for name in EXPORTED])
+    rows = ledger.rows()
+    parts = iter(lambda: list(itertools.islice(rows, ARROW_ROWS)), [])
+    batches = (
+        pyarrow.RecordBatch.from_pylist(
+            [{name: _plain(row, name) for name in EXPORTED} for row in part], schema
+        )
+        for part in parts
+    )
+    return pyarrow.Table.from_batches(batches, schema)
+
+
+def parquet(ledger: Ledger) -> bytes:
+    """All rows as the content of a Parquet file; errors as in `arrow`."""
+    table, buffer = arrow(ledger), io.BytesIO()
+    import pyarrow.parquet  # type: ignore[import-not-found]
+
+    pyarrow.parquet.write_table(table, buffer)
+    return buffer.getvalue()
 
 
 def _plain(row: Row, name: str) -> Any:

@@ -7,7 +7,7 @@ same seed learn from the same sequences: two groups are best compared seed by se
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -84,7 +84,7 @@ def groups(rows: Iterable[Mapping[str, Any]], by: Sequence[str] = ()) -> list[Gr
     """The trials of a ledger by group, in the order in which the groups first occur.
 
     Args:
-        rows: from `Ledger.rows`.
+        rows: from `Ledger.outcomes`.
         by: what tells groups apart: settings, `recipe`, `engine`, or `version` (of the code).
             Where none is given, recipe, version, and so many settings that no two trials of a
             group differ in anything but their seeds.
@@ -92,16 +92,20 @@ def groups(rows: Iterable[Mapping[str, Any]], by: Sequence[str] = ()) -> list[Gr
     Raises:
         ValueError: a name that no trial has; the nearest is suggested.
     """
-    trials = [(_about(row), _outcome(row)) for row in rows if row["status"] != UNFINISHED]
-    names = dict.fromkeys(name for about, _ in trials for name in about)
+    trials = list(_read(row for row in rows if row["status"] != UNFINISHED))
+    kinds = list({id(about): about for about, _ in trials}.values())
+    names = dict.fromkeys(name for about in kinds for name in about)
     for name in by:
         if trials and name not in names:
             raise ValueError(f"by names {name!r}, which no trial has{checks.nearest(name, names)}")
-    by = by or _telling([about for about, _ in trials])
+    by = by or _telling(kinds)
     found: dict[str, Group] = {}
-    for about, outcome in trials:
+    of: dict[int, Group] = {}
+    for about in kinds:
         own = {name: about.get(name) for name in by}
-        found.setdefault(repr(own), Group(own, [])).outcomes.append(outcome)
+        of[id(about)] = found.setdefault(repr(own), Group(own, []))
+    for about, outcome in trials:
+        of[id(about)].outcomes.append(outcome)
     return list(found.values())
 
 
@@ -109,9 +113,9 @@ def telling(rows: Iterable[Mapping[str, Any]]) -> list[str]:
     """The settings in which trials differ, `recipe` first.
 
     Args:
-        rows: from `Ledger.rows`.
+        rows: from `Ledger.outcomes`.
     """
-    return _telling([_about(row) for row in rows])
+    return _telling(list({id(about): about for about, _ in _read(rows)}.values()))
 
 
 def _telling(abouts: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -126,12 +130,18 @@ def _telling(abouts: Sequence[Mapping[str, Any]]) -> list[str]:
     return told
 
 
-def _about(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {**{name: row[name] for name in ("recipe", "engine", "version")}, **row["settings"]}
+def _read(rows: Iterable[Mapping[str, Any]]) -> Iterator[tuple[dict[str, Any], Outcome]]:
+    """What each row is about, and how it ended; rows that share their settings share that."""
+    known: dict[tuple[Any, ...], tuple[Any, dict[str, Any]]] = {}
+    for row in rows:
+        first, settings = {name: row[name] for name in FIRST}, row["settings"]
+        key = (*first.values(), id(settings))
+        if key not in known:
+            known[key] = settings, {**first, **settings}  # kept: else another may get its id
+        yield known[key][1], Outcome(row["seed"], row["status"], row["sequences"])
 
 
-def _outcome(row: Mapping[str, Any]) -> Outcome:
-    return Outcome(row["seed"], row["status"], row["sequences"])
+FIRST = ("recipe", "engine", "version")
 
 
 @dataclass(frozen=True)

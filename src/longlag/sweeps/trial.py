@@ -100,10 +100,6 @@ def train(settings: Mapping[str, Any], seed: int, engine: str) -> dict[str, Any]
         What `outcome` does.
     """
     made, fresh = recipe_of(settings)
-    if (torch := sys.modules.get("torch")) is not None:
-        with torch.random.fork_rng(devices=[]):  # what a cell draws itself, such as dropout
-            torch.default_generator.manual_seed(seed)
-            return outcome(training.begin(made, seed, engine=engine).to_end(), fresh)
     return outcome(training.begin(made, seed, engine=engine).to_end(), fresh)
 
 

@@ -8,6 +8,7 @@ left out. Where a task asks at the last step alone, answers at every step are re
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,12 +29,25 @@ class Answering(nn.Module):
         self.cell = cell
         self._task = task
 
+    @property
+    def titles(self) -> Mapping[str, str]:
+        """Those of the cell, where it offers states."""
+        return getattr(self.cell, "titles", {})
+
+    def states(self, inputs: Tensor, lengths: Tensor) -> dict[str, Tensor]:
+        """What the cell offers."""
+        cell: Any = self.cell
+        return cell.states(self._real(inputs), lengths)
+
+    def _real(self, inputs: Tensor) -> Tensor:
+        if not self._task.symbols:
+            return inputs
+        like = next((p for p in self.parameters() if p.is_floating_point()), torch.empty(0))
+        return nn.functional.one_hot(inputs, self._task.inputs).to(like)
+
     def forward(self, inputs: Tensor, lengths: Tensor) -> Any:
         task = self._task
-        if task.symbols:
-            like = next((p for p in self.parameters() if p.is_floating_point()), torch.empty(0))
-            inputs = nn.functional.one_hot(inputs, task.inputs).to(like)
-        given = self.cell(inputs, lengths)
+        given = self.cell(self._real(inputs), lengths)
         if not isinstance(given, Tensor):
             return given  # it is refused, with a reason
         last = (torch.arange(len(lengths)), lengths - 1)
