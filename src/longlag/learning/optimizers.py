@@ -58,6 +58,11 @@ class WithMoments:
     def __init__(self, **moments: np.ndarray) -> None:
         self.step, self.moments = 0, moments
 
+    def next_step(self) -> int:
+        """Counts an update: its number, from 1."""
+        self.step += 1
+        return self.step
+
     def marked(self) -> Callable[[], None]:
         """A function that restores the optimiser's present state."""
         put_back, step = copied([*self.moments.values()]), self.step
@@ -121,12 +126,12 @@ class Adam(WithMoments):
         super().__init__(first=np.zeros(size, dtype), second=np.zeros(size, dtype))
 
     def update(self, parameters: np.ndarray, gradient: np.ndarray, rate: float) -> None:
-        self.step += 1
+        step = self.next_step()
         m, v = self.moments["first"], self.moments["second"]
         m[:] = self.beta1 * m + (1 - self.beta1) * gradient
         v[:] = self.beta2 * v + (1 - self.beta2) * gradient * gradient
-        unbiased_m = m / (1 - self.beta1**self.step)
-        unbiased_v = v / (1 - self.beta2**self.step)
+        unbiased_m = m / (1 - self.beta1**step)
+        unbiased_v = v / (1 - self.beta2**step)
         parameters -= rate * unbiased_m / (np.sqrt(unbiased_v) + self.epsilon)
 
 
@@ -134,5 +139,5 @@ class GradientDescent(WithMoments):
     """Plain gradient descent."""
 
     def update(self, parameters: np.ndarray, gradient: np.ndarray, rate: float) -> None:
-        self.step += 1
+        self.next_step()
         parameters -= rate * gradient

@@ -247,8 +247,7 @@ class JaxCell(Network):
         Raises:
             ValueError: it mixes sequences, reads padding, or answers otherwise than is asked.
         """
-        weights = self.start(task, np.random.default_rng(0))
-        check_answers(self.of(weights, task).predict, task)
+        _check(self, task)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -303,4 +302,11 @@ class JaxFunction(Network):
     def start(self, task: Task, rng: np.random.Generator) -> np.ndarray:
         return flat(self.parameters)
 
-    check_itself = JaxCell.check_itself
+    def check_itself(self, task: Task) -> None:
+        _check(self, task)
+
+
+def _check(network: JaxCell | JaxFunction, task: Task) -> None:
+    """See `Network.check_itself`."""
+    weights = network.start(task, np.random.default_rng(0))
+    check_answers(network.of(weights, task).predict, task)
