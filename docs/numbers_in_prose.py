@@ -739,6 +739,7 @@ GIVEN = (
 )
 BY_COMMANDS = (  # pages that are written as they are by the commands on them
     *("docs/reliability.md", "results/movement/README.md", "results/explorer/README.md"),
+    "results/cluster/README.md",
 )
 LOOKS_MEASURED = re.compile(
     r"(?<![\w.,−-])(?:\d+\s+of\s+(?:the\s+)?\d+|\d{1,3}(?:,\d{3})+|\d+\.\d+|\d+\s+%)"
