@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -153,7 +154,7 @@ def check_module(module: nn.Module, task: Task) -> None:
         for name, buffer in part.named_buffers(recurse=False)
         if not nn.parameter.is_lazy(buffer)
     ]
-    with torch.random.fork_rng(devices=[]):
+    with GENERATOR, torch.random.fork_rng(devices=[]):
         try:
             check_answers(lambda inputs, lengths: answers(module, inputs, lengths, task), task)
         finally:
@@ -196,6 +197,9 @@ def as_tensors(module: nn.Module, inputs: np.ndarray, lengths: np.ndarray) -> tu
     return x, torch.tensor(lengths, device=like.device)
 
 
+GENERATOR = threading.RLock()  # PyTorch's generator is the process's: a training at a time has it
+
+
 class TorchInside(Inside):
     """What a module draws while it learns, such as dropout, on the CPU; and what it keeps.
 
@@ -210,7 +214,7 @@ class TorchInside(Inside):
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
-        with torch.random.fork_rng(devices=[]):
+        with GENERATOR, torch.random.fork_rng(devices=[]):
             torch.set_rng_state(self._numbers)
             try:
                 yield
@@ -294,7 +298,7 @@ class TorchNetwork(Network):
 @functools.cache
 def _prototype(network: TorchNetwork, task: Task) -> nn.Module:
     """A module of this form, whose weights do not matter; PyTorch's stream stays as it is."""
-    with torch.random.fork_rng(devices=[]):
+    with GENERATOR, torch.random.fork_rng(devices=[]):
         return network.built(task)
 
 
