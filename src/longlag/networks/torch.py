@@ -154,7 +154,7 @@ def check_module(module: nn.Module, task: Task) -> None:
         for name, buffer in part.named_buffers(recurse=False)
         if not nn.parameter.is_lazy(buffer)
     ]
-    with GENERATOR, torch.random.fork_rng(devices=[]):
+    with _GENERATOR, torch.random.fork_rng(devices=[]):
         try:
             check_answers(lambda inputs, lengths: answers(module, inputs, lengths, task), task)
         finally:
@@ -197,7 +197,7 @@ def as_tensors(module: nn.Module, inputs: np.ndarray, lengths: np.ndarray) -> tu
     return x, torch.tensor(lengths, device=like.device)
 
 
-GENERATOR = threading.RLock()  # PyTorch's generator is the process's: a training at a time has it
+_GENERATOR = threading.RLock()  # PyTorch's generator is the process's: a training at a time has it
 
 
 class TorchInside(Inside):
@@ -214,7 +214,7 @@ class TorchInside(Inside):
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
-        with GENERATOR, torch.random.fork_rng(devices=[]):
+        with _GENERATOR, torch.random.fork_rng(devices=[]):
             torch.set_rng_state(self._numbers)
             try:
                 yield
@@ -284,7 +284,7 @@ class TorchNetwork(Network):
         return {name: tuple(p.shape) for name, p in trainable(_prototype(self, task)).items()}
 
     def start(self, task: Task, rng: np.random.Generator) -> np.ndarray:
-        with torch.random.fork_rng(devices=[]):
+        with _GENERATOR, torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(int(rng.integers(2**63 - 1)))
             return vector(trainable(self.built(task)).values())
 
@@ -298,7 +298,7 @@ class TorchNetwork(Network):
 @functools.cache
 def _prototype(network: TorchNetwork, task: Task) -> nn.Module:
     """A module of this form, whose weights do not matter; PyTorch's stream stays as it is."""
-    with GENERATOR, torch.random.fork_rng(devices=[]):
+    with _GENERATOR, torch.random.fork_rng(devices=[]):
         return network.built(task)
 
 
