@@ -17,7 +17,7 @@ Needs the extra: pip install 'longlag[jax]'.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -31,7 +31,7 @@ except ImportError as _missing:
 
 from longlag import checks
 from longlag.networks.checking import check_answers, check_form, in_form
-from longlag.networks.network import Network, Shapes, counted, live_steps, views
+from longlag.networks.network import Network, Offered, Shapes, counted, live_steps, views
 from longlag.settings import imported, setting
 from longlag.tasks.task import Task
 
@@ -75,7 +75,7 @@ def flat(parameters: Any) -> np.ndarray:
     return np.concatenate([np.asarray(leaf, np.float32).ravel() for leaf in leaves])
 
 
-class JaxModel:
+class JaxModel(Offered):
     """A function `apply` with weights (P,)."""
 
     def __init__(
@@ -96,21 +96,15 @@ class JaxModel:
             return self._form.parameters(self._weights)
 
     @property
-    def titles(self) -> Mapping[str, str]:
-        """What the states are that `apply` offers, by name; none where it has no `titles`."""
-        return getattr(self._apply, "titles", {})
+    def offers(self) -> Any:
+        """The function."""
+        return self._apply
 
-    def states(
-        self, inputs: np.ndarray, lengths: np.ndarray | None = None
-    ) -> dict[str, np.ndarray]:
-        """The states (B, T, ·) that `apply` offers; zero after a sequence's end."""
-        if not self.titles:
-            return {}
-        given = np.full(len(inputs), inputs.shape[1]) if lengths is None else lengths
-        live = live_steps(given, inputs.shape[1], None)[..., None]
+    def found(self, inputs: np.ndarray, lengths: np.ndarray) -> dict[str, np.ndarray]:
+        """The states that `apply` offers."""
         with jax.default_device(self._device):
-            found = self._apply.states(self.tree, _real(inputs, self._task), given)
-        return {name: np.where(live, np.asarray(found[name]), 0) for name in self.titles}
+            states = self._apply.states(self.tree, _real(inputs, self._task), lengths)
+        return {name: np.asarray(states[name]) for name in self.titles}
 
     def predict(self, inputs: np.ndarray, lengths: np.ndarray | None = None) -> np.ndarray:
         """Answers, float64."""

@@ -179,6 +179,34 @@ def counted(n: int, thing: str) -> str:
     return f"{n} {thing}" + ("" if n == 1 else "s")
 
 
+class Offered(ABC):
+    """States of a user's module or function, where it has `titles` and `states`."""
+
+    @property
+    @abstractmethod
+    def offers(self) -> Any:
+        """What may have them."""
+
+    @abstractmethod
+    def found(self, inputs: np.ndarray, lengths: np.ndarray) -> dict[str, np.ndarray]:
+        """The states (B, T, ·) of these names, whatever stands after a sequence's end."""
+
+    @property
+    def titles(self) -> Mapping[str, str]:
+        """What the states are, by name; none where none are offered."""
+        return getattr(self.offers, "titles", {})
+
+    def states(
+        self, inputs: np.ndarray, lengths: np.ndarray | None = None
+    ) -> dict[str, np.ndarray]:
+        """The states (B, T, ·); zero after a sequence's end."""
+        if not self.titles:
+            return {}
+        given = np.full(len(inputs), inputs.shape[1]) if lengths is None else lengths
+        live = live_steps(given, inputs.shape[1], None)[..., None]
+        return {name: np.where(live, found, 0) for name, found in self.found(inputs, given).items()}
+
+
 def live_steps(lengths: np.ndarray, steps: int, counted: np.ndarray | None = None) -> np.ndarray:
     """Which steps count, (B, T): those before a sequence's end, and of these those of `counted`.
 

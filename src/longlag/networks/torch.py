@@ -41,12 +41,21 @@ except ImportError as _missing:
 
 from longlag import checks
 from longlag.networks.checking import check_answers, check_form
-from longlag.networks.network import Inside, Network, Shapes, counted, live_steps, views
+from longlag.networks.network import Inside, Network, Offered, Shapes, counted, live_steps, views
 from longlag.settings import setting
 from longlag.tasks.task import Task
 
+_GENERATOR = threading.RLock()
 
-class TorchModel:
+
+@contextmanager
+def apart() -> Iterator[None]:
+    """PyTorch's generator stays as it is, and belongs to one thread: it is the process's."""
+    with _GENERATOR, torch.random.fork_rng(devices=[]):
+        yield
+
+
+class TorchModel(Offered):
     """A module with weights (P,) of all that can be trained, in the module's order."""
 
     def __init__(self, module: nn.Module, weights: np.ndarray, task: Task) -> None:
@@ -67,22 +76,16 @@ class TorchModel:
         return self._module
 
     @property
-    def titles(self) -> Mapping[str, str]:
-        """What the states are that the module offers, by name; none where it has no `titles`."""
-        return getattr(self._module, "titles", {})
+    def offers(self) -> Any:
+        """The module."""
+        return self._module
 
-    def states(
-        self, inputs: np.ndarray, lengths: np.ndarray | None = None
-    ) -> dict[str, np.ndarray]:
-        """The states (B, T, ·) that the module offers, in evaluation mode; zero after the end."""
-        if not self.titles:
-            return {}
-        given = np.full(len(inputs), inputs.shape[1]) if lengths is None else lengths
-        live = live_steps(given, inputs.shape[1], None)[..., None]
+    def found(self, inputs: np.ndarray, lengths: np.ndarray) -> dict[str, np.ndarray]:
+        """The states that the module offers, in evaluation mode."""
         with at_rest(self.module) as module:
             offered: Any = module
-            found = offered.states(*as_tensors(module, inputs, given))
-        return {name: np.where(live, found[name].cpu().numpy(), 0) for name in self.titles}
+            states = offered.states(*as_tensors(module, inputs, lengths))
+        return {name: states[name].cpu().numpy() for name in self.titles}
 
     def predict(self, inputs: np.ndarray, lengths: np.ndarray | None = None) -> np.ndarray:
         """Answers, in evaluation mode and without gradients."""
@@ -154,7 +157,7 @@ def check_module(module: nn.Module, task: Task) -> None:
         for name, buffer in part.named_buffers(recurse=False)
         if not nn.parameter.is_lazy(buffer)
     ]
-    with _GENERATOR, torch.random.fork_rng(devices=[]):
+    with apart():
         try:
             check_answers(lambda inputs, lengths: answers(module, inputs, lengths, task), task)
         finally:
@@ -197,9 +200,6 @@ def as_tensors(module: nn.Module, inputs: np.ndarray, lengths: np.ndarray) -> tu
     return x, torch.tensor(lengths, device=like.device)
 
 
-_GENERATOR = threading.RLock()  # PyTorch's generator is the process's: a training at a time has it
-
-
 class TorchInside(Inside):
     """What a module draws while it learns, such as dropout, on the CPU; and what it keeps.
 
@@ -214,7 +214,7 @@ class TorchInside(Inside):
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
-        with _GENERATOR, torch.random.fork_rng(devices=[]):
+        with apart():
             torch.set_rng_state(self._numbers)
             try:
                 yield
@@ -284,7 +284,7 @@ class TorchNetwork(Network):
         return {name: tuple(p.shape) for name, p in trainable(_prototype(self, task)).items()}
 
     def start(self, task: Task, rng: np.random.Generator) -> np.ndarray:
-        with _GENERATOR, torch.random.fork_rng(devices=[]):
+        with apart():
             torch.default_generator.manual_seed(int(rng.integers(2**63 - 1)))
             return vector(trainable(self.built(task)).values())
 
@@ -298,7 +298,7 @@ class TorchNetwork(Network):
 @functools.cache
 def _prototype(network: TorchNetwork, task: Task) -> nn.Module:
     """A module of this form, whose weights do not matter; PyTorch's stream stays as it is."""
-    with _GENERATOR, torch.random.fork_rng(devices=[]):
+    with apart():
         return network.built(task)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from longlag import checks
 from longlag.networks.checking import in_form
-from longlag.networks.torch import Tensor, TorchCell, awake, check_module, nn, torch
+from longlag.networks.torch import Tensor, TorchCell, apart, awake, check_module, nn, torch
 from longlag.settings import imported
 from longlag.tasks.task import Task
 
@@ -86,7 +86,7 @@ class OwnCell(TorchCell):
             ValueError: it mixes sequences, reads padding, answers otherwise than is asked, or
                 changes a buffer while it is trained.
         """
-        with torch.random.fork_rng(devices=[]):
+        with apart():
             torch.default_generator.manual_seed(0)
             module = self.built(task)
         check_module(awake(module), task)
