@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import json
 import os
 import signal
@@ -10,7 +12,8 @@ import sys
 import tempfile
 import time
 import types
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +24,7 @@ import longlag
 from conftest import Disk
 from longlag.sweeps import this_machine
 from longlag.sweeps.ledger import Ledger
-from longlag.sweeps.link import WorkersGone
+from longlag.sweeps.link import Cluster, Link, WorkersGone
 from longlag.sweeps.trial import Trial
 from test_sweeps import (
     TESTS,
@@ -293,3 +296,20 @@ def test_a_cell_that_a_worker_cannot_import_fails_alone(
     assert [row["cell"] for row in found.rows] == ["gru"]
     (said,) = (line for line in str(found).splitlines() if line.startswith("mine"))
     assert "No module named 'only_here'" in said
+
+
+def test_what_dask_leaves_unread_at_its_end_is_not_said(caplog: pytest.LogCaptureFixture) -> None:
+    """A future that fails and is never read, as one of a connection that is cut."""
+
+    @asynccontextmanager
+    async def opening() -> AsyncIterator[Cluster]:
+        asyncio.get_running_loop().create_future().set_exception(ConnectionError("cut"))
+        raise WorkersGone("here", "no worker")
+        yield
+
+    link = Link(opening())
+    with pytest.raises(WorkersGone, match="no worker"):
+        link.heard(10)
+    assert link.close(10)
+    gc.collect()
+    assert not caplog.records

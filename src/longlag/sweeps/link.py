@@ -154,6 +154,8 @@ class Link:
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
         self._loop.set_default_executor(_Unattended())
+        # What Dask leaves unread of a connection that ends is no error: errors come as events.
+        self._loop.set_exception_handler(lambda loop, context: None)
         try:
             self._loop.run_until_complete(self._attend())
             self._loop.run_until_complete(_end_tasks())
