@@ -219,9 +219,10 @@ SENTENCES: dict[str, list[Sentence]] = {
             ],
         ),
         (
-            "with bias 1, {} seeds then leave chance, and so they do with the cell of 1997. Where "
-            "it starts wrong, {} do with bias 1",
-            [gate("bias 1", output, CHANCE) for output in (QUARTER, HALF)],
+            "with bias 1, {} seeds then leave chance, with the cell of 1997 {}. Where it starts "
+            "wrong, {} do with bias 1",
+            [gate(cell, QUARTER, CHANCE) for cell in ("bias 1", "1997 cell")]
+            + [gate("bias 1", HALF, CHANCE)],
         ),
         (
             "the median grows from {} sequences to {}, as T to the power {}, seconds as T to the "
@@ -567,7 +568,7 @@ SENTENCES: dict[str, list[Sentence]] = {
             [gate("bias 1", HALF, column) for column in (CHANCE, STRICTLY, INTERVAL)],
         ),
         (
-            "nothing else changed): {} leave chance, and so they do with every cell tried, {}. {} "
+            "nothing else changed): {} leave chance, and over all cells tried {}. {} "
             "({}) are solved strictly",
             [
                 gate("bias 1", QUARTER, CHANCE),
@@ -590,8 +591,8 @@ SENTENCES: dict[str, list[Sentence]] = {
             [kept("bias 2"), kept("bias 1"), gate("bias 2", HALF, CHANCE), kept("bias 1")],
         ),
         (
-            "the only ones with {} strict ({}), with each output but the described one, and need "
-            "the fewest sequences: medians of {} (linear) and {} (sigmoid) from ¼.",
+            "reach {} strict ({}) from ¼ with both kinds of output, and need the fewest "
+            "sequences: medians of {} (linear) and {} (sigmoid) from ¼.",
             [
                 *(gate("robust's", LINEAR_QUARTER, column) for column in (STRICTLY, INTERVAL)),
                 *(
