@@ -73,7 +73,7 @@ def remarks(rows: Sequence[Row]) -> list[str]:
         )
         lines.append(
             f"T = {T}: as described {in_share(base)} seeds are solved strictly; one change at "
-            f"a time alters the rate, in points of per cent, by: {', '.join(parts)}."
+            f"a time alters the rate, in percentage points, by: {', '.join(parts)}."
         )
     return lines
 
@@ -124,7 +124,7 @@ def retention(case: Case) -> Row:
 
 STUDY = Study(
     name="forget-gate",
-    title="The forget gate: which factor unsticks the seeds",
+    title="The forget gate: which change lets stuck seeds learn",
     help="Which factor lets stuck seeds learn: forget gates and outputs; --full: T = 100 too",
     takes="35 minutes",
     takes_full="two and a half hours",
@@ -145,8 +145,9 @@ STUDY = Study(
     notes=(
         "The described system (8 cells, Adam 5e-3, clip 1, batches of 32) at a fixed T by its own "
         "task rules, 8000 batches at most, tested every 200; every case on the same seeds. The "
-        "described sigmoid output answers 1/2 to every sequence at first, its bias being 0; with a "
-        "bias of −log 3 it answers 1/4, the mean of the targets. A linear output's bias is what "
+        "described sigmoid output answers 1/2 to every sequence at first, because its bias "
+        "is 0; with a bias of −log 3 it answers 1/4, the mean of the targets. A linear output's "
+        "bias is what "
         "it answers.",
         "chrono: forget bias log U(1, T − 1), input bias its negative; robust's: forget bias "
         "log T + 2, input bias −log T − 4.",
