@@ -696,7 +696,7 @@ def test_without_the_contestants_the_package_is_asked_for(
     monkeypatch.setattr(bench.importlib.util, "find_spec", lambda name: None)
     status, out, err = call(capsys, "--quick")
     assert (status, out) == (2, "")
-    assert "install it anew" in err
+    assert "install it again" in err
 
 
 def test_words_of_the_checks_that_failed() -> None:

@@ -455,14 +455,14 @@ def test_version(capsys) -> None:
         (["xyz"], "unknown command 'xyz'; known are train, tasks, evaluate"),
         ([""], "unknown command ''; known are train, tasks, evaluate"),
         (["--foo"], "there is no flag --foo; see longlag --help"),
-        (["--json", "train"], "--json belongs behind the command: longlag COMMAND --json"),
+        (["--json", "train"], "--json must come after the command: longlag COMMAND --json"),
         (["study"], "a study is missing: give one of table1, table2, table3"),
         (["study", "sed"], "unknown study 'sed'; did you mean 'seeds'?"),
         (
             ["study", "xyz"],
             "table7, table8, seeds, forget-gate, lag, tasks, cells, register, movement",
         ),
-        (["study", "--trials", "3", "lag"], "--trials belongs behind the study: longlag study"),
+        (["study", "--trials", "3", "lag"], "--trials must come after the study: longlag study"),
         (["ledger", "shw"], "unknown ledger command 'shw'; did you mean 'show'?"),
         (["train", "--sed", "3"], "train has no flag --sed; did you mean --seed?"),
         (["train", "--hid", "3"], "train has no flag --hid; did you mean --hidden?"),
@@ -511,7 +511,10 @@ def test_version(capsys) -> None:
         (["ledger", "show"], "ledger show is missing its FILE; usage: longlag ledger show FILE"),
         (["ledger", "show", "."], ". holds no ledger.sqlite: name a ledger, or the directory"),
         (["export", "run"], "export is missing its --format and --out; usage: longlag export RUN"),
-        (["evaluate", "a", "b"], "'b' is a word too many; usage: longlag evaluate RUN [options]"),
+        (
+            ["evaluate", "a", "b"],
+            "'b' is one argument too many; usage: longlag evaluate RUN [options]",
+        ),
         (["evaluate", "-1"], "-1 is not a run directory"),
         (["evaluate", "--", "--n"], "--n is not a run directory"),
         (["evaluate", "--", "--help"], "--help is not a run directory"),
@@ -521,7 +524,7 @@ def test_version(capsys) -> None:
         (["compare", "nowhere"], "compare needs at least two run directories, not 1"),
         (["figures", "nowhere"], "nowhere is not a run directory"),
         (["animate", "nowhere"], "nowhere is not a run directory"),
-        (["doctor", "now"], "'now' is a word too many; usage: longlag doctor [options]"),
+        (["doctor", "now"], "'now' is one argument too many; usage: longlag doctor [options]"),
     ],
 )
 def test_bad_input_is_refused_in_one_sentence(

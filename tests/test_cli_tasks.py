@@ -96,7 +96,7 @@ def test_a_sequence_in_characters_has_a_bar_a_step() -> None:
             "tasks shows sequences of at most 2,000 steps, not 10,998",
         ),
         (["copy", "--out", "/"], "--out must be a file, and / is a directory"),
-        (["copy", "x"], "'x' is a word too many; usage: longlag tasks [TASK] [options]"),
+        (["copy", "x"], "'x' is one argument too many; usage: longlag tasks [TASK] [options]"),
         (
             ["copy", "--hidden", "3"],
             "tasks has no flag --hidden; it is a flag of train, study cells",

@@ -81,7 +81,7 @@ def assert_same(one: Training, other: Training) -> None:
 
 
 def assert_goes_on(r: Recipe, who: str) -> None:
-    """A training goes on to the same bits from the state at any of its steps."""
+    """A training continues to the same bits from the state at any of its steps."""
     engine = choose(who, recipe=r)
     whole, states = Training(r, 5, engine), []
     while whole.stopped_by is None:

@@ -116,7 +116,7 @@ def one_sentence(err: str) -> None:
 
 @pytest.mark.survives(
     "`kill -9` of `train` at random moments, resumed until it is finished",
-    "the bits of an undisturbed training: weights, snapshots, history",
+    "the same bits as an undisturbed training: weights, snapshots, history",
 )
 @pytest.mark.parametrize("kills", [4, pytest.param(100, marks=pytest.mark.long)])
 def test_a_training_killed_at_random_moments(tmp_path: Path, kills: int, tally: Tally) -> None:
@@ -209,7 +209,7 @@ def killing(at: int) -> Callable[[], None]:
 
 @pytest.mark.survives(
     "a second `train` in the directory of one that runs: plain, `--resume`, `--overwrite`",
-    "refused; the first ends with the bits of an undisturbed training",
+    "refused; the first ends with the same bits as an undisturbed training",
 )
 def test_a_second_process_is_refused(tmp_path: Path, call: Call, tally: Tally) -> None:
     directory, whole = tmp_path / "run", tmp_path / "whole"
@@ -353,7 +353,7 @@ def test_a_full_disk(words: tuple[str, ...], disk: Disk, furnished: Path, call: 
 
 @pytest.mark.survives(
     "a disk that fills up while a training saves its state",
-    "one sentence; with room, resumed to the bits of an undisturbed training",
+    "one sentence; with room, resumed to the same bits as an undisturbed training",
 )
 def test_a_disk_that_fills_up_during_a_training(disk: Disk, tmp_path: Path, call: Call) -> None:
     disk.resize(80)  # kB: room for the first states, not for all of a run

@@ -243,8 +243,8 @@ def test_the_same_as_processes(furnished: Path, tally: Tally) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["animate", "run", "--out", "other/../run/weights.npz"], "is what is read"),
-        (["ledger", "export", LEDGER, "--out", LEDGER], "is what is read"),
+        (["animate", "run", "--out", "other/../run/weights.npz"], "is the input itself"),
+        (["ledger", "export", LEDGER, "--out", LEDGER], "is the input itself"),
         (["evaluate", "a\nb"], r"a\nb is not a run directory"),
         (["evaluate", "\x1b[31m"], r"\x1b[31m is not a run directory"),
         (["figures", "run", "--out", "\udcff"], r"an argument must be UTF-8, not '\udcff'"),

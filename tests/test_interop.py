@@ -605,7 +605,7 @@ def test_an_export_does_not_write_over_the_run(run: Path, capsys) -> None:
     for name in runs.RUN_FILES:
         out = run / ".." / "run" / name
         status, _, err = call(capsys, "export", run, "--format", "torch", "--out", out)
-        assert (status, "is what is read" in err) == (2, True)
+        assert (status, "is the input itself" in err) == (2, True)
     assert {path.name: path.read_bytes() for path in run.iterdir()} == before
 
 

@@ -171,7 +171,7 @@ def optimised() -> dict[str, Any]:
 def test_a_training_stopped_by_ctrl_c_goes_on_to_the_same_bits(own: bool, tmp_path: Path) -> None:
     how = optimised() if own else {}
     whole = longlag.train_jax(started(), plain(), 3, **how)
-    with pytest.raises(Ended, match="goes on with resume=True"):
+    with pytest.raises(Ended, match="continues with resume=True"):
         longlag.train_jax(started(), plain(), 3, directory=tmp_path, callback=ctrl_c, **how)
     resumed = longlag.train_jax(started(), plain(), 3, directory=tmp_path, resume=True, **how)
     loaded = longlag.load(tmp_path, started())

@@ -131,7 +131,7 @@ def refused(path: Path, words: str) -> None:
         assert path.read_bytes() == before
 
 
-@pytest.mark.survives("a ledger cut short", "refused and left as it is, never created anew")
+@pytest.mark.survives("a ledger cut short", "refused and left as it is, never created again")
 @pytest.mark.parametrize("share", [0, 0.001, 0.1, 0.5, 0.9, 0.999])
 def test_a_ledger_cut_short_is_refused(filled: Path, share: float) -> None:
     whole = filled.read_bytes()

@@ -154,7 +154,7 @@ int clock_gettime(clockid_t clock, struct timespec *time) {
 
 @pytest.mark.survives(
     "a clock that jumps back an hour in a sweep: the scheduler's, the workers', its own",
-    "it goes on as if nothing were",
+    "it continues as if nothing had happened",
 )
 def test_a_clock_that_jumps_back(
     tmp_path: Path, start: Starter, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
@@ -184,7 +184,7 @@ def test_a_clock_that_jumps_back(
 
 @pytest.mark.survives(
     "a disk that fills up while a ledger is written from a cluster's trials",
-    "one sentence, the ledger intact; with room it goes on to the same table",
+    "one sentence, the ledger intact; with room it continues to the same table",
 )
 def test_a_full_disk(small_disk: Path, tmp_path: Path, start: Starter, scheduler) -> None:
     address, _ = scheduler

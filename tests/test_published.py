@@ -136,7 +136,7 @@ def test_a_script_writes_over_another_trainings_run_when_told_to(
         (["--seed", "x"], "--seed must be a whole number, not 'x'"),
         (["--seed"], "--seed is missing its value"),
         (["--sed", "3"], "there is no flag --sed; did you mean --seed?"),
-        (["now"], "'now' is a word too many; usage:"),
+        (["now"], "'now' is one argument too many; usage:"),
     ],
 )
 def test_bad_input_to_a_script(name: str, args: list[str], said: str, tmp_path: Path) -> None:

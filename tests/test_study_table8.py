@@ -288,7 +288,7 @@ def test_ctrl_c_and_once_more_gives_the_same_table(
 
 @needs_kernel
 @pytest.mark.survives(
-    "`kill -9` of study table8 in mid-trial", "it goes on from there to the same table"
+    "`kill -9` of study table8 in mid-trial", "it continues from there to the same table"
 )
 def test_killed_and_once_more_gives_the_same_table(
     tmp_path: Path, capsys, monkeypatch, slices: Slices

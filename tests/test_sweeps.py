@@ -326,7 +326,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.mark.survives(
     "a disk that fills up during a sweep",
-    "one sentence, the ledger intact; with room it goes on to the same table",
+    "one sentence, the ledger intact; with room it continues to the same table",
 )
 def test_a_full_disk_is_named_and_the_ledger_goes_on_afterwards(
     small_disk: Path, tmp_path: Path

@@ -84,10 +84,10 @@ MISTAKES = {
     "train --engine gpu": "--engine must be one of auto, native, numpy, not 'gpu'",
     "train --hidden 0": "hidden must be a whole number from 1 to 128, not 0",
     "train --recipe nope": f"unknown recipe 'nope'; known are {', '.join(RECIPES)}",
-    "--json train": "--json belongs behind the command: longlag COMMAND --json",
+    "--json train": "--json must come after the command: longlag COMMAND --json",
     "evaluate": "evaluate is missing its RUN; usage: longlag evaluate RUN [options]",
     "evaluate nowhere": "nowhere is not a run directory: there is no such directory",
-    "ledger show a b": "'b' is a word too many; usage: longlag ledger show FILE [options]",
+    "ledger show a b": "'b' is one argument too many; usage: longlag ledger show FILE [options]",
 }
 
 

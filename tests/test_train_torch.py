@@ -108,7 +108,7 @@ def test_a_training_stopped_by_ctrl_c_goes_on_to_the_same_bits(
     how: dict[str, Any], tmp_path: Path
 ) -> None:
     whole = train_torch(changing(), short(), 3, **how)
-    with pytest.raises(Ended, match=r"is saved in .* and goes on with resume=True"):
+    with pytest.raises(Ended, match=r"is saved in .* and continues with resume=True"):
         train_torch(changing(), short(), 3, directory=tmp_path, callback=ctrl_c, **how)
     with pytest.raises(Refused, match="holds an unfinished training"):
         train_torch(changing(), short(), 3, directory=tmp_path, **how)

@@ -63,7 +63,7 @@ def run(against: Sequence[str] = PEERS, quick: bool = False) -> dict[str, Any]:
         ValueError: the contestants were not installed.
     """
     if importlib.util.find_spec("longlag.benchmarks") is None:
-        raise ValueError("bench needs the benchmarks that come with longlag: install it anew")
+        raise ValueError("bench needs the benchmarks that come with longlag: install it again")
     plan = QUICK if quick else FULL
     cores = machine.cores()
     done: list[list[Entrant]] = []

@@ -1,4 +1,4 @@
-"""What `longlag bench` compares: trainings of some sizes, and who does them."""
+"""What `longlag bench` compares: trainings of some sizes, by several implementations."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """A command line: what a command takes, its help, and one sentence for every mistake.
 
 `argparse` holds the arguments and converts their values. What is wrong with the words themselves (a
-flag that there is not, a value that is missing, a word too many) is found by `Parser.read`, which
+flag that there is not, a value that is missing, an argument too many) is found by "
+"`Parser.read`, which
 knows all commands and can say what was meant; the help is laid out here, the same on every Python.
 """
 
@@ -300,7 +301,7 @@ class Parser(argparse.ArgumentParser):
         name = _parted(first)[0]
         if any(name in leaf.flags for leaf in self.leaves()):
             place = f"{self.prog} {self._member()} {name}"
-            raise ValueError(f"{name} belongs behind the {self.member}: {place}")
+            raise ValueError(f"{name} must come after the {self.member}: {place}")
         raise ValueError(self._has_no(name))
 
     def _sorted(self, words: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -344,7 +345,7 @@ class Parser(argparse.ArgumentParser):
         several = any(action.nargs == "+" for action in self.positional)
         if len(free) > len(self.positional) and not several:
             extra = checks.shown(free[len(self.positional)])
-            raise ValueError(f"{extra} is a word too many; usage: {self.synopsis()}")
+            raise ValueError(f"{extra} is one argument too many; usage: {self.synopsis()}")
 
     def _has_no(self, name: str) -> str:
         """That there is no such flag here, and which may have been meant."""

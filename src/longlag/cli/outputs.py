@@ -14,7 +14,7 @@ def output(path: Path, *inputs: Path) -> Path:
         ValueError: it is one of the files that are read, or its directory cannot be written to.
     """
     if path.resolve() in [given.resolve() for given in inputs]:
-        raise ValueError(f"{path} is what is read: choose another --out")
+        raise ValueError(f"{path} is the input itself: choose another --out")
     runs.writable(path.parent)
     return path
 

@@ -38,7 +38,7 @@ class Optimizer(Protocol):
         ...
 
     def state(self) -> dict[str, Any]:
-        """Arrays and JSON-ready values from which `restore` goes on to the same bits."""
+        """Arrays and JSON-ready values from which `restore` continues to the same bits."""
         ...
 
     def restore(self, state: Mapping[str, Any]) -> None:

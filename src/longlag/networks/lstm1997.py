@@ -1,7 +1,8 @@
 """The LSTM of 1997, memory cell blocks with shared gates and no forget gate: the reference.
 
 This file is the definition (Hochreiter & Schmidhuber, *Long Short-Term Memory*, Neural
-Computation 9(8), 1997; its equation numbers stand beside the lines): plain numpy, in the precision
+Computation 9(8), 1997; the numbers of its equations stand beside the lines): plain numpy, in "
+"the precision
 of its weights, without optimisations. The native kernel is the same mathematics, fast, and is
 tested against this file.
 

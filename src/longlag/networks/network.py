@@ -75,7 +75,7 @@ class Inside:
         return lambda: None
 
     def state(self) -> dict[str, np.ndarray]:
-        """Arrays from which `restore` goes on to the same bits."""
+        """Arrays from which `restore` continues to the same bits."""
         return {}
 
     def restore(self, state: Mapping[str, Any]) -> None:

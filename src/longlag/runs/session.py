@@ -161,7 +161,7 @@ def carry_out(
         how = {"observe": observe, "callback": callback}
         return train_into(training, where, overwrite=overwrite, **how)
     except Interrupted as stop:
-        saved = f"the training is saved in {where} and goes on with resume=True"
+        saved = f"the training is saved in {where} and continues with resume=True"
         raise Ended(stop.number, saved) from stop
 
 

@@ -29,7 +29,7 @@ class Address {
     });
   }
 
-  /** Shows what the address says, if anything, and starts anew to note changes. */
+  /** Shows what the address says, if anything, and begins to note changes again. */
   load() {
     clearTimeout(this.waiting);
     this.past = [this.state];
