@@ -135,7 +135,7 @@ __attribute__((noinline)) void gather_inputs(const Network& n, const Lineup& lin
     else
       runs[lane] = {nullptr, 0, 0};
   }
-  lay_out(runs, n.inputs * (last - first), work.x);
+  lay_out(runs, lineup.lanes, n.inputs * (last - first), work.x);
 }
 
 // What the gates take from a step's symbols (16,): rows of the table (D, H, 4) to z (H, 4, 16).
@@ -755,7 +755,7 @@ void output_error(const Network& network, const Lineup& lineup, const Workspace&
   }
   // The targets, for now.
   if (network.every)
-    lay_out(runs, all, work.errors);
+    lay_out(runs, lineup.lanes, all, work.errors);
   else
     for (int lane = 0; lane < kGroup; ++lane)
       for (std::int64_t k = 0; k < counts[lane]; ++k)

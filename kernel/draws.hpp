@@ -119,15 +119,15 @@ LONGLAG_INLINE void draw_lanes(const Asked& n, const Lineup& lineup, const Span&
   });
 }
 
-// A group's inputs (last - first, D, 16); zero before a sequence's begin and after its end, and in
+// The inputs (last - first, D, 16) of a group's lanes; zero before a sequence's begin and after its end, and in
 // lanes without one. state (4, 16): of the streams, where `first` is not 0 as the steps before left it.
 template <bool STAGGERED>
 __attribute__((noinline)) void draw_inputs(const Asked& n, const Lineup& lineup, const Span& rows,
                                            std::uint64_t* state, float* to) {
-  for (int part = 0; part < kGroup; part += kWidth)
+  for (int part = 0; part < lineup.lanes; part += kWidth)
     draw_lanes<STAGGERED>(n, lineup, rows, part, state, to);
   const int given = lineup.draws->given_count;
-  for (int lane = 0; lane < kGroup; ++lane)
+  for (int lane = 0; lane < lineup.lanes; ++lane)
     for (int m = 0; m < given && lineup.streams[lane]; ++m) {
       const std::int64_t step = lineup.at[lane][m];
       if (step < 0 || step >= rows.end[lane] - rows.begin[lane]) continue;

@@ -76,6 +76,7 @@ struct Lineup {
   const float* wanted[kGroup];           // as targets: what is judged by; null: these
   const unsigned char* judged[kGroup];   // (length,): where; null: where they count
   std::int64_t lengths[kGroup];          // 0: the lane has none
+  int lanes = kGroup;                    // the first so many are computed: whole vectors
   std::int64_t longest;                  // at least 1
   std::int64_t shortest;                 // of the sequences that there are
   Watch* watch;                          // or null

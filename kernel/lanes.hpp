@@ -65,8 +65,8 @@ void lay_out_four(const Run* runs, std::int64_t rows, float* to) {
   }
 }
 
-void lay_out(const Run (&runs)[kGroup], std::int64_t rows, float* to) {
-  for (int first = 0; first < kGroup; first += 4) lay_out_four(runs + first, rows, to + first);
+void lay_out(const Run (&runs)[kGroup], int lanes, std::int64_t rows, float* to) {
+  for (int first = 0; first < lanes; first += 4) lay_out_four(runs + first, rows, to + first);
 }
 
 }  // namespace

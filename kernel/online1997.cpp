@@ -8,6 +8,12 @@
 #include "lanes.hpp"
 #include "simd.hpp"
 
+#if defined(__AVX512F__)
+namespace longlag::avx2 {
+extern const OnlineKernel kOnlineKernel;
+}
+#endif
+
 namespace longlag::LONGLAG_ISA {
 namespace {
 
@@ -57,7 +63,7 @@ LONGLAG_INLINE std::int64_t start(const Lineup& lineup, int lane) {
 void gather_inputs(const BlockNetwork& n, const Lineup& lineup, const OnlineWorkspace& work) {
   Run runs[kGroup];
   Span rows{0, lineup.longest + 1, {}, {}};
-  for (int lane = 0; lane < kGroup; ++lane) {
+  for (int lane = 0; lane < lineup.lanes; ++lane) {
     const std::int64_t begin = start(lineup, lane);
     // Outputs that read late cells may see the last step's input.
     const bool used = lineup.inputs[lane] || lineup.symbols[lane] || lineup.streams[lane];
@@ -76,7 +82,7 @@ void gather_inputs(const BlockNetwork& n, const Lineup& lineup, const OnlineWork
   if (lineup.draws)
     draw_inputs<true>(n, lineup, rows, streams, work.x);
   else if (!n.symbols)
-    lay_out(runs, n.inputs * (lineup.longest + 1), work.x);
+    lay_out(runs, lineup.lanes, n.inputs * (lineup.longest + 1), work.x);
 }
 
 // What step t's symbols have in the floats begin..end of their tables, in the lanes from `part` on: to
@@ -258,7 +264,7 @@ void forward_shape(const BlockNetwork& network, const Lineup& lineup, Pass pass,
                    const OnlineWorkspace& work) {
   const Shape<B, S, INPUTS> shape{network};
   const std::int64_t last = lineup.longest - 1 + lateness(network);
-  for (int part = 0; part < kRow; part += kWidth)
+  for (int part = 0; part < lineup.lanes; part += kWidth)
     if (network.every)
       forward_lanes<true>(shape, lineup, pass, work, part);
     else
@@ -339,17 +345,17 @@ struct Backward {
 void gather_targets(const BlockNetwork& n, const Lineup& lineup, std::int64_t answers,
                     float* targets) {
   if (!n.every) {
-    for (int lane = 0; lane < kGroup; ++lane)
+    for (int lane = 0; lane < lineup.lanes; ++lane)
       for (int k = 0; k < n.outputs; ++k)
         targets[k * kRow + lane] = lineup.targets[lane] ? lineup.targets[lane][k] : 0.0f;
     return;
   }
   Run runs[kGroup];
-  for (int lane = 0; lane < kGroup; ++lane) {
+  for (int lane = 0; lane < lineup.lanes; ++lane) {
     const std::int64_t begin = start(lineup, lane) * n.outputs;
     runs[lane] = {lineup.targets[lane], begin, lineup.targets[lane] ? answers * n.outputs : begin};
   }
-  lay_out(runs, answers * n.outputs, targets);
+  lay_out(runs, lineup.lanes, answers * n.outputs, targets);
 }
 
 // The largest error of a lane by what it is judged by, where that is not what it learns.
@@ -373,7 +379,7 @@ void output_errors(const BlockNetwork& n, const Lineup& lineup, const OnlineWork
   const std::int64_t count = n.every ? lineup.longest + late : 1;
   const std::int64_t staggered = n.every ? lineup.longest - lineup.shortest : 0;
   gather_targets(n, lineup, count, work.errors);
-  for (int lane = 0; lane < kGroup; ++lane) {
+  for (int lane = 0; lane < lineup.lanes; ++lane) {
     excuse(n, lineup, lane, start(lineup, lane), lineup.lengths[lane] + late, work.answers,
            work.errors);
     work.largest[lane] = work.loss[lane] = 0.0f;
@@ -381,24 +387,21 @@ void output_errors(const BlockNetwork& n, const Lineup& lineup, const OnlineWork
   for (std::int64_t row = 0; row < count * n.outputs; ++row) {
     const float* live = work.live + row / n.outputs * kRow;
     float* errors = work.errors + row * kRow;
-    for (int part = 0; part < kRow; part += kWidth) {
+    for (int part = 0; part < lineup.lanes; part += kWidth) {
       const Lanes y = load(work.answers + row * kRow + part);
       Lanes error = sub(y, load(errors + part));
       if (row / n.outputs < staggered) error = mul(error, load(live + part));
       store(errors + part, error);
-    }
-    for (int lane = 0; lane < kGroup; ++lane) {
-      const float error = errors[lane], largest = work.largest[lane];
-      work.largest[lane] = __builtin_fabsf(error) > __builtin_fabsf(largest) ? error : largest;
-      work.loss[lane] += error * error;
-    }
-    for (int part = 0; part < kRow; part += kWidth) {
-      const Lanes twice = mul(broadcast(2.0f), load(errors + part));
-      const Lanes y = load(work.answers + row * kRow + part);
+      for (int lane = part; lane < part + kWidth; ++lane) {
+        const float own = errors[lane], largest = work.largest[lane];
+        work.largest[lane] = __builtin_fabsf(own) > __builtin_fabsf(largest) ? own : largest;
+        work.loss[lane] += own * own;
+      }
+      const Lanes twice = mul(broadcast(2.0f), error);
       store(errors + part, n.sigmoid_output ? mul(twice, slope(y)) : twice);
     }
   }
-  for (int lane = 0; lane < kGroup; ++lane)
+  for (int lane = 0; lane < lineup.lanes; ++lane)
     if (lineup.wanted[lane] || lineup.judged[lane]) judge(n, lineup, lane, work);
 }
 
@@ -736,7 +739,7 @@ void gradient(const BlockNetwork& network, const Lineup& lineup, Pass pass,
               const OnlineWorkspace& work) {
   output_errors(network, lineup, work);
   const std::int64_t late = lateness(network);
-  for (int part = 0; part < kRow; part += kWidth) {
+  for (int part = 0; part < lineup.lanes; part += kWidth) {
     const Backward at{network, lineup.longest, pass, work, part};
     clear(at, work.gradient, weight_rows(network));
     output_gradient(at, network.every ? lineup.longest + late : 1);
@@ -777,7 +780,7 @@ LONGLAG_INLINE void each_symbol(const BlockNetwork& n, const Lineup& lineup, int
 
 void update(const BlockNetwork& n, const Lineup& lineup, const OnlineWorkspace& work) {
   const std::int64_t squashed = n.sigmoid_output ? weight_rows(n) : unit_rows(n);
-  for (int part = 0; part < kRow; part += kWidth) {
+  for (int part = 0; part < lineup.lanes; part += kWidth) {
     const Lanes rate = load(work.rates + part), zero = broadcast(0.0f);
     Lanes fault = mul(load(work.loss + part), zero);
     for (std::int64_t row = 0; row < weight_rows(n); ++row) {
@@ -790,7 +793,7 @@ void update(const BlockNetwork& n, const Lineup& lineup, const OnlineWorkspace& 
     store(work.faults + part, fault);
   }
   if (!n.symbols) return;
-  for (int lane = 0; lane < kGroup; ++lane) {
+  for (int lane = 0; lane < lineup.lanes; ++lane) {
     Quad fault = {};
     const float rate = work.rates[lane];
     each_symbol(n, lineup, lane, work, [&](Quad& weights, Quad& gradient) LONGLAG_LAMBDA {
@@ -813,6 +816,12 @@ void update_table(const BlockNetwork& n, const Lineup& lineup, int lane,
 }  // namespace
 
 extern const OnlineKernel kOnlineKernel;
-const OnlineKernel kOnlineKernel = {scale, forward, gradient, update, update_table};
+#if defined(__AVX512F__)
+const OnlineKernel kOnlineKernel = {kWidth, &avx2::kOnlineKernel, scale, forward, gradient, update,
+                                    update_table};
+#else
+const OnlineKernel kOnlineKernel = {kWidth, nullptr, scale, forward, gradient, update,
+                                    update_table};
+#endif
 
 }  // namespace longlag::LONGLAG_ISA

@@ -51,8 +51,15 @@ void each_weight(const BlockNetwork& n, int lane, float* rows, float* table, Eac
     }
 }
 
-Lineup no_lineup() {
+// The kernel that computes the fewest lanes besides the first so many.
+const OnlineKernel& fitting(const OnlineKernel& kernel, int lanes) {
+  return kernel.narrower && lanes <= kernel.narrower->width ? *kernel.narrower : kernel;
+}
+
+// For the first so many lanes, and that kernel.
+Lineup no_lineup(const OnlineKernel& kernel, int lanes) {
   Lineup lineup{};
+  lineup.lanes = (lanes + kernel.width - 1) / kernel.width * kernel.width;
   lineup.longest = 1;
   lineup.shortest = std::numeric_limits<std::int64_t>::max();
   return lineup;
@@ -73,7 +80,7 @@ class TrialGroup {
 
   void run() {
     start();
-    for (std::int64_t k = 0; k < training_.each && learning_ > 0 && !ended(watch_); ++k) learn(k);
+    for (std::int64_t k = 0; k < training_.each && lanes_ > 0 && !ended(watch_); ++k) learn(k);
     for (int lane = 0; lane < kGroup; ++lane)
       if (used_[lane]) retire(lane, work_.weights);
   }
@@ -89,7 +96,7 @@ class TrialGroup {
     for (int lane = 0; lane < kGroup; ++lane) {
       used_[lane] = trial(lane) < training_.trials &&
                     training_.stops[trial(lane) * training_.stopping.count + last_stop] < 0;
-      learning_ += used_[lane];
+      if (used_[lane]) lanes_ = lane + 1;
       work_.rates[lane] = used_[lane] ? training_.rate : 0.0f;
       const float* own = training_.weights + trial(lane) * weights_count_;
       each_weight(network_, lane, work_.weights, table(lane), [&](std::int64_t p, float& weight) {
@@ -100,15 +107,16 @@ class TrialGroup {
   }
 
   void learn(std::int64_t k) {
-    Lineup lineup = no_lineup();
-    for (int lane = 0; lane < kGroup; ++lane)
+    const OnlineKernel& kernel = fitting(kernel_, lanes_);
+    Lineup lineup = no_lineup(kernel, lanes_);
+    for (int lane = 0; lane < lanes_; ++lane)
       if (used_[lane])
         seat(network_, training_.sequences, trial(lane) * training_.each + k, lane, lineup);
     const Pass pass{training_.full_gradient, true};
-    kernel_.forward(network_, lineup, pass, work_);
-    kernel_.gradient(network_, lineup, pass, work_);
-    kernel_.update(network_, lineup, work_);
-    for (int lane = 0; lane < kGroup; ++lane)
+    kernel.forward(network_, lineup, pass, work_);
+    kernel.gradient(network_, lineup, pass, work_);
+    kernel.update(network_, lineup, work_);
+    for (int lane = 0; lane < lanes_; ++lane)
       if (used_[lane]) settle(lane, k, lineup);
     std::swap(work_.weights, work_.next);
   }
@@ -177,7 +185,7 @@ class TrialGroup {
     take(lane, from, training_.weights + trial(lane) * weights_count_);
     used_[lane] = false;
     work_.rates[lane] = 0.0f;
-    --learning_;
+    while (lanes_ > 0 && !used_[lanes_ - 1]) --lanes_;
   }
 
   const OnlineKernel& kernel_;
@@ -187,7 +195,7 @@ class TrialGroup {
   Watch* const watch_;
   OnlineWorkspace& work_;
   bool used_[kGroup];
-  int learning_ = 0;
+  int lanes_ = 0;  // up to the last that learns
 };
 
 int threads_for(const OnlineSetting& setting, std::int64_t groups, std::int64_t steps, bool back) {
@@ -226,11 +234,12 @@ void predict_online(const OnlineSetting& setting, const float* weights, const Se
     if (ended(setting.watch)) return;
     const std::int64_t first = group * kGroup;
     const int lanes = static_cast<int>(std::min<std::int64_t>(kGroup, sequences.batch - first));
-    Lineup lineup = no_lineup();
+    const OnlineKernel& kernel = fitting(*setting.kernel, lanes);
+    Lineup lineup = no_lineup(kernel, lanes);
     for (int lane = 0; lane < lanes; ++lane) seat(n, sequences, first + lane, lane, lineup);
-    setting.kernel->scale(n, rows.data(), work.scaled);
+    kernel.scale(n, rows.data(), work.scaled);
     std::copy(table.begin(), table.end(), work.table);
-    setting.kernel->forward(n, lineup, pass, work);
+    kernel.forward(n, lineup, pass, work);
     for (int lane = 0; lane < lanes; ++lane)
       copy_answers(n, lineup, work, sequences.lengths[first + lane], lane,
                    predictions + (first + lane) * answer_numbers(n, sequences.steps));

@@ -134,11 +134,11 @@ def assert_close(actual: np.ndarray, wanted: np.ndarray, tolerance: float = 2e-5
 def test_learns_as_the_reference_does(
     shape: tuple[int, int], reads: str, full: bool, isa: str
 ) -> None:
-    trials, given_data = start(3, shape), data(3, 30)
+    trials, given_data = start(11, shape), data(11, 30)  # more than vectors of 8 lanes have
     before = trials.weights.copy()
     variant = {"reads_current": reads == "current", "full_gradient": full}
     answers = learn(trials, given_data, shape, rate=0.3, isa=isa, **variant)
-    for n in (0, 2):
+    for n in (0, 10):
         own = Data(*(array[n] for array in given_data))
         wanted, weights = reference(before[n], own, shape, reads, full, 0.3)
         assert_close(answers[n], wanted)
@@ -224,6 +224,34 @@ def test_a_trial_is_the_same_in_any_company(
         answers.append(learn(trials, given_data.take(rows), shape, **named))
     some.assert_same_bits(everyone.take(company))
     np.testing.assert_array_equal(answers[1], answers[0][company])
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_lanes_that_are_left_out_change_no_bits(isa: str) -> None:
+    named = {"isa": isa, "tolerance": 0.2, "thresholds": np.array([18, 11])}
+    everyone, given_data = start(16, ring=30, scale=3), pairs(16, 300, 11)
+    alone = [everyone.take([n]) for n in range(16)]
+    answers = [learn(one, given_data.take([n]), **named) for n, one in enumerate(alone)]
+    lengths = [int(one.seen[0]) for one in alone]
+    assert len(set(lengths)) > 4, "trials end one after another, and lanes become free"
+    by_length = np.argsort(lengths)[::-1]  # the last lanes end first
+    for count in range(1, 17):
+        rows = by_length[:count]
+        some = everyone.take(rows)
+        found = learn(some, given_data.take(rows), **named)
+        for lane, n in enumerate(rows):
+            some.take([lane]).assert_same_bits(alone[n])
+            np.testing.assert_array_equal(found[lane], answers[n][0])
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_predictions_do_not_depend_on_how_many_there_are(isa: str) -> None:
+    weights, (x, lengths, _) = start(1).weights[0], (a[0] for a in data(1, 16))
+    named = {"blocks": 2, "block_size": 2, "reads_current": True, "isa": isa}
+    answers = kernel.predict1997(weights, x, lengths, **named)
+    for count in range(1, 16):
+        some = kernel.predict1997(weights, x[:count], lengths[:count], **named)
+        np.testing.assert_array_equal(some, answers[:count])
 
 
 @pytest.mark.parametrize("full", [False, True])

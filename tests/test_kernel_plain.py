@@ -376,23 +376,30 @@ def roomy(n: Sizes) -> Sizes:
 
 @needs_kernel
 @pytest.mark.parametrize("isa", ISAS)
-@given(n=FAST, N=st.integers(1, 5), T=st.integers(1, 30), seed=SEEDS, symbols=st.booleans())
+@given(
+    n=FAST,
+    N=st.integers(1, 5),
+    T=st.integers(1, 30),
+    seed=SEEDS,
+    symbols=st.booleans(),
+    trials=st.sampled_from([2, 9]),
+)
 def test_fast_on_line_learning_is_the_plain_one(
-    plain: Plain, isa: str, n: Sizes, N: int, T: int, seed: int, symbols: bool
+    plain: Plain, isa: str, n: Sizes, N: int, T: int, seed: int, symbols: bool, trials: int
 ) -> None:
     # Few and small updates: each multiplies what rounding has done.
     n, rate = roomy(n), 0.05 / (T if n.every else 1)
     data, vector = problem(n, N, T, seed, symbols, np.float32), block_weights(n, seed, np.float32)
     wanted = vector.astype(np.float64)
     answers = plain.learn1997(n, rate, wanted, doubled(data))
-    mine = Trials(n, vector, isa, symbols)
+    mine = Trials(n, vector, isa, symbols, trials)
     found = mine.learn(data, rate)
-    assert_close(found, np.stack([without_k(answers)] * 2), 1e-3)
-    assert_close(mine.weights, np.stack([wanted] * 2), 1e-3)
+    assert_close(found, np.stack([without_k(answers)] * trials), 1e-3)
+    assert_close(mine.weights, np.stack([wanted] * trials), 1e-3)
     errors = np.where(np.isnan(answers), 0, answers - data.targets)
     errors[~counted(n, data)] = 0
     largest = np.abs(errors).reshape(N, -1).max(axis=1)
-    assert_close(np.abs(mine.recent[:, :N]), np.stack([largest] * 2), 1e-2)
+    assert_close(np.abs(mine.recent[:, :N]), np.stack([largest] * trials), 1e-2)
 
 
 @needs_kernel
@@ -417,7 +424,7 @@ def test_a_trial_has_the_same_bits_in_any_width_and_company_and_in_pieces(
     first, second = data.each(lambda a: a[:1]), data.each(lambda a: a[1:])
     found = []
     for isa in FUSED:
-        for trials in (1, 17):
+        for trials in (1, 5, 16):
             together, apart = (Trials(n, vector, isa, symbols, trials) for _ in range(2))
             answers = together.learn(data, 0.01)
             apart.learn(first, 0.01)
