@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import FrozenInstanceError
+from pathlib import Path
 from typing import Any, NamedTuple, get_type_hints
 
 import numpy as np
@@ -21,6 +23,7 @@ from longlag.settings import setting_fields
 from longlag.tasks.marked_pairs import MarkedPairs
 from longlag.training import train
 
+PAGE = (Path(__file__).parents[1] / "docs/reference/recipes.md").read_text()
 NAMES = [name for name, r in RECIPES.items() if isinstance(r.rule, Minibatch)]
 ONLINE = [name for name, r in RECIPES.items() if isinstance(r.rule, OnLine)]
 INTEGERS = {
@@ -129,6 +132,12 @@ def test_robust_has_settings_of_its_own_for_some_tasks() -> None:
         assert other.items() <= recipe("robust", task=task, **other).settings().items()
         plain = recipe("robust", task=task, rule="online", stop="recent")
         assert plain.settings()["hidden"] == recipe("robust").settings()["hidden"]
+        row = next(line for line in PAGE.splitlines() if re.match(rf"\| .*`{task}`", line))
+        flags = dict(re.findall(r"--([a-z0-9-]+) ([^ `]+)", row))
+        assert {name.replace("-", "_"): flags[name] for name in flags} == {
+            name: f"{value:g}" if isinstance(value, float) else str(value)
+            for name, value in own.items()
+        }
     assert recipe("robust", task="temporal-order").network == recipe("robust").network
     assert recipe("catalog", task="xor").batch_size == recipe("catalog").batch_size
 

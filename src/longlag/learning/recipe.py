@@ -341,14 +341,27 @@ RECIPES: dict[str, Recipe] = {
 
 # Settings of `robust` for other tasks, where its network and its rule are unchanged.
 ROBUST_FOR: dict[str, dict[str, Any]] = {
-    # One marked bit alone says nothing about the answer: smaller steps on larger batches.
-    "xor": {"hidden": 32, "batch_size": 32, "learning_rate": 0.01, "output_bias": 0.5},
+    # One marked bit alone says nothing about the answer: more cells, smaller steps, larger batches.
+    "xor": {"hidden": 64, "batch_size": 16, "learning_rate": 0.01, "output_bias": 0.5},
+    # A string's symbols are not marked: gates that let them in from the beginning.
+    "reber": {"hidden": 16, "input_bias": 1.0},
     # More cells: patterns have several symbols, or symbols of many kinds.
-    "reber": {"hidden": 16},
     "memorization": {"hidden": 32},
     "copy": {"hidden": 32},
     "permutation": {"hidden": 32},
-    "long-lag": {"hidden": 32},
+    # One of 101 symbols comes next: answers that start near 0, gates that are half open for each
+    # symbol, and large steps on two sequences, since all steps of a sequence teach something.
+    "long-lag": {
+        "hidden": 64,
+        "forget_gate": False,
+        "output": "sigmoid",
+        "gate_biases": "constant",
+        "input_bias": -2.0,
+        "output_bias": -3.0,
+        "batch_size": 2,
+        "learning_rate": 0.05,
+        "beta2": 0.9,
+    },
 }
 
 
