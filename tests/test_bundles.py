@@ -8,7 +8,6 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from longlag.learning.native import LANES
 from longlag.sweeps import bundles
 from longlag.sweeps.bundles import Bundle, Supply
 from longlag.sweeps.trial import Trial, trial
@@ -141,25 +140,66 @@ def sliced(count: int, engine: str = "native") -> list[Given]:
     return [(one.key, one, None) for one in made]
 
 
-def test_trials_side_by_side_fill_the_lanes_and_share_out_the_rest() -> None:
-    sizes = [len(some(Supply(iter(sliced(n))).take(2)).trials) for n in (5, 16, 30, 64)]
-    assert sizes == [5, LANES, LANES, 32]
+def test_trials_side_by_side_fill_half_of_the_lanes_and_are_shared_out() -> None:
+    for count, workers, wanted in (
+        (5, 2, [5]),
+        (10, 2, [5, 5]),
+        (10, 4, [5, 5]),
+        (30, 2, [15, 15]),
+        (30, 8, [8, 8, 7, 7]),
+        (64, 2, [32, 32]),
+    ):
+        supply = Supply(iter(sliced(count)))
+        assert [len(some(supply.take(workers, k)).trials) for k in range(len(wanted))] == wanted
+        assert supply.take(workers) is None
     assert len(some(Supply(iter(sliced(30, "numpy"))).take(2)).trials) == 1
+
+
+def test_the_last_free_worker_takes_all_that_wait() -> None:
+    supply = Supply(iter(sliced(30)))
+    first, second = some(supply.take(2)), some(supply.take(2, 1))
+    for bundle in (first, second):
+        supply.came(bundle, rows(bundle, 1.0, *["unfinished"] * 15))
+        assert len(some(supply.take(2, 1)).trials) == 15
+
+
+def test_those_left_of_two_bundles_go_on_together() -> None:
+    supply = Supply(iter([*sliced(10), *trials(1)]))
+    first, second = some(supply.take(2)), some(supply.take(2, 1))
+    assert supply.came(first, rows(first, 1.0, *["unfinished"] * 3))
+    assert not some(supply.take(2, 1)).sliced, "8 are left, and wait for each other"
+    assert supply.take(2, 1) is None
+    supply.came(second, rows(second, 1.0, *["unfinished"] * 5))
+    assert [one.seed for one in some(supply.take(2)).trials] == [5, 6, 7, 8, 9, 0, 1, 2]
+
+
+def test_those_left_do_not_wait_for_a_worker_that_died() -> None:
+    supply = Supply(iter(sliced(10)))
+    first, second = some(supply.take(2)), some(supply.take(2, 1))
+    supply.came(first, rows(first, 1.0, *["unfinished"] * 2))
+    supply.died(second, 1, "its worker died")
+    assert [len(some(supply.take(2)).trials) for _ in range(5)] == [1] * 5
+    supply = Supply(iter(sliced(10)))
+    first, second = some(supply.take(2)), some(supply.take(2, 1))
+    supply.came(first, rows(first, 1.0, *["unfinished"] * 2))
+    supply.again(second)
+    assert len(some(supply.take(2)).trials) == 5
 
 
 def test_an_unfinished_trial_is_taken_once_more_from_its_state() -> None:
     supply = Supply(iter([*sliced(20), *trials(3)]))
     first = some(supply.take(2))
-    assert first.states() == [None] * 16
+    assert first.states() == [None] * 10
     found = supply.came(first, rows(first, 1.0, "target", "unfinished", "diverged", "unfinished"))
     assert [row["key"] for row in found] == [one.key for one in first.trials]
-    assert len({row["lineage"] for row in found} - {None}) == 16
+    assert len({row["lineage"] for row in found} - {None}) == 10
     second = some(supply.take(2))
-    assert [one.seed for one in second.trials] == [1, 3, 16, 17, 18, 19]
+    assert [one.seed for one in second.trials] == [1, 3, 10, 11, 12, 13]
     assert second.states() == [b"a state", b"a state", None, None, None, None]
     again = supply.came(second, rows(second, 1.0, *["unfinished"] * 6))
     assert len(again) == 6
-    assert [one.seed for one in some(supply.take(2)).trials] == [1, 3, 16, 17, 18, 19]
+    assert [one.seed for one in some(supply.take(2)).trials] == [1, 3, 10, 11, 12, 13]
+    assert [one.seed for one in some(supply.take(2)).trials] == [14, 15, 16, 17, 18, 19]
     assert len(some(supply.take(2)).trials) == 1, "the other kind follows"
 
 

@@ -1,9 +1,11 @@
 """Bundles: trials that differ in their seeds alone, which one worker carries out together.
 
 The number of trials in a bundle follows from how long trials of its kind took so far; the first
-bundles of a kind have one trial. Trials that learn side by side are bundled by the number of lanes,
-or more, so that a waiting one takes the lane of one that has ended. They come back after a slice of
-time, and unfinished ones are taken again.
+bundles of a kind have one trial. Trials that learn side by side are shared out among the workers
+that are free; but half of the lanes are filled first, which take half of the time of all. Of more
+trials than lanes, a waiting one takes the lane of one that has ended. They come back after a slice
+of time, and unfinished ones are taken again; where all that are left fit into half of the lanes,
+those that came back wait for the others, and go on together.
 """
 
 from __future__ import annotations
@@ -83,13 +85,20 @@ class _Kind:
     sliced: bool
     lanes: int
     waiting: deque[Member] = field(default_factory=deque)
+    out: int = 0  # trials that workers have
     seconds: float = 0.0
     done: int = 0
 
-    def size(self, workers: int, all_waiting: int) -> int:
-        """Trials in a bundle for one of so many workers."""
+    @property
+    def rests(self) -> bool:
+        """Whether those that wait are to go on with those that workers have."""
+        return self.out > 0 and self.out + len(self.waiting) <= self.lanes // 2
+
+    def size(self, workers: int, free: int, all_waiting: int) -> int:
+        """Trials in a bundle for one of so many workers, of which so many are free."""
         if self.lanes > 1:
-            size = max(self.lanes, math.ceil(len(self.waiting) / workers))
+            halves = math.ceil(len(self.waiting) / (self.lanes / 2))
+            size = math.ceil(len(self.waiting) / min(free, halves))
         elif not self.done:
             size = 1
         else:
@@ -126,23 +135,30 @@ class Supply:
             self.waiting += 1
         return self.waiting + sum(len(bundle.trials) for bundle in self._again)
 
-    def take(self, workers: int) -> Bundle | None:
-        """The next bundle for one of so many workers, smaller towards the end; None after that."""
+    def take(self, workers: int, busy: int = 0) -> Bundle | None:
+        """The next bundle for one of so many workers, of which some are busy; smaller towards the
+        end; None after that."""
         if self._again:
-            return self._again.popleft()
-        if not self.read(workers):
+            bundle = self._again.popleft()
+            self._kinds[bundle.kind].out += len(bundle.trials)
+            return bundle
+        self.read(workers)
+        name = next((name for name, kind in self._open.items() if not kind.rests), None)
+        if name is None:
             return None
-        name, kind = next(iter(self._open.items()))
-        size = kind.size(workers, self.waiting)
+        kind = self._open[name]
+        size = kind.size(workers, max(1, workers - busy), self.waiting)
         trials = [kind.waiting.popleft() for _ in range(size)]
         bundle = Bundle(name, kind.work, trials, kind.sliced)
         self.waiting -= size
+        kind.out += size
         if not kind.waiting:
             del self._open[name]
         return bundle
 
     def again(self, bundle: Bundle) -> None:
         """Takes back a bundle that was not begun."""
+        self._kinds[bundle.kind].out -= len(bundle.trials)
         self._again.append(bundle)
 
     def died(self, bundle: Bundle, workers: int, reason: str) -> list[Row]:
@@ -155,6 +171,7 @@ class Supply:
         Returns:
             The row of a trial that is not tried again, as too many workers died during it.
         """
+        self._kinds[bundle.kind].out -= len(bundle.trials)
         deaths = bundle.deaths + workers
         if len(bundle.trials) > 1:
             self._again.extend(bundle.singly())
@@ -173,6 +190,7 @@ class Supply:
         if bundle.sliced and len(rows) > 1 and rows[0]["status"] == "failed":
             return self.died(bundle, 0, "")  # they failed together, by one of them
         kind, left = self._kinds[bundle.kind], []
+        kind.out -= len(bundle.trials)
         for row, trial in zip(rows, bundle.trials, strict=True):
             if row["status"] == UNFINISHED:
                 left.append(trial._replace(state=row["state"]))

@@ -74,12 +74,13 @@ def rows(
     if scheduler:
         start = f"dask worker {scheduler} --nworkers 1 --nthreads 1"
         crew = Crew(f"the Dask scheduler at {scheduler}", start, now)
-        entered = _cluster(scheduler)
+        expected, entered = 1, _cluster(scheduler)
     else:
         crew = Crew(this_machine.WHO, None, now)
-        entered = _this_machine(min(workers, waiting))
+        expected = min(workers, waiting)
+        entered = _this_machine(expected)
     with entered as link:
-        yield from _Sweep(link, crew, supply, say).rows()
+        yield from _Sweep(link, crew, supply, expected, say).rows()
 
 
 @contextmanager
@@ -132,10 +133,17 @@ async def _opened(address: str) -> AsyncIterator[Cluster]:
 
 
 class _Sweep:
-    """Hands bundles to workers, one a thread, and takes rows back."""
+    """Hands bundles to workers, one a thread, and takes rows back.
 
-    def __init__(self, link: Link, crew: Crew, supply: Supply, say: Callable[[str], None]) -> None:
+    Args:
+        expected: threads that there will be at least, though some still start.
+    """
+
+    def __init__(
+        self, link: Link, crew: Crew, supply: Supply, expected: int, say: Callable[[str], None]
+    ) -> None:
         self._link, self._crew, self._supply, self._say = link, crew, supply, say
+        self._expected = expected
         self._held: dict[int, tuple[str, Bundle]] = {}  # by task: whose it is, and what
 
     def rows(self) -> Generator[list[Row], None, None]:
@@ -154,11 +162,11 @@ class _Sweep:
     def _hand_out(self) -> int:
         """Gives every thread that is free a bundle; returns the number of threads."""
         ready = self._crew.ready()
-        threads = max(1, sum(worker.threads for worker in ready))
+        threads = max(self._expected, sum(worker.threads for worker in ready))
         busy = Counter(address for address, _ in self._held.values())
         for worker in ready:
             for _ in range(worker.threads - busy[worker.address]):
-                if bundle := self._supply.take(threads):
+                if bundle := self._supply.take(threads, len(self._held)):
                     self._give(worker.address, bundle)
         return threads
 
