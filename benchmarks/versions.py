@@ -17,8 +17,11 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from longlag import files, machine
 
@@ -46,6 +49,7 @@ def trainings(recipe: str, seeds: int) -> tuple[str, ...]:
     return ("-c", TRAININGS.format(recipe=recipe, seeds=seeds))
 
 
+STUDY = "`study table8 --trials 10`, all cores"
 CASES = {  # what is timed: the words that Python gets, and whether they print what they measured
     "`longlag --help`": (("-m", "longlag.cli", "--help"), False),
     "`import longlag`": (("-c", "import longlag"), False),
@@ -54,7 +58,7 @@ CASES = {  # what is timed: the words that Python gets, and whether they print w
     "`robust`, T = 1000, to its stop": (trainings('"robust", min_length=1000', 10), True),
     "`robust`, T = 10,000, to its stop": (trainings('"robust", min_length=10_000', 1), True),
     "a test of 2560 sequences, T = 10,000": (("-c", TEST), True),
-    "`study table8 --trials 10`, all cores": (
+    STUDY: (
         ("-m", "longlag.cli", "study", "table8", "--trials", "10", "--out", "table8"),
         False,
     ),
@@ -85,12 +89,20 @@ class Installed:
             raise SystemExit(f"{self.python} {' '.join(words)} failed: {done.stderr[-500:]}")
         return done.stdout
 
-    def took(self, words: tuple[str, ...], prints: bool) -> tuple[float, float | None]:
-        """(seconds, sequences to the stop or None) of one round."""
-        start = processor_seconds()
+    def took(self, words: tuple[str, ...], prints: bool) -> Took:
+        """Of one round."""
+        start, clock = processor_seconds(), time.perf_counter()
         printed = self.run(words)
-        seconds = processor_seconds() - start
-        return tuple(json.loads(printed)) if prints else (seconds, None)
+        seconds, clock = processor_seconds() - start, time.perf_counter() - clock
+        return Took(*json.loads(printed)) if prints else Took(seconds, clock=clock)
+
+
+class Took(NamedTuple):
+    """Processor seconds, the sequences to a stop, and seconds by the clock, where measured."""
+
+    seconds: float
+    sequences: float | None = None
+    clock: float = 0.0
 
 
 def processor_seconds() -> float:
@@ -99,15 +111,23 @@ def processor_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def row(name: str, versions: list[Installed]) -> list[str]:
-    """A case's entries: each version's median, least and most seconds, and before / after."""
+def rows(name: str, versions: list[Installed]) -> list[list[str]]:
+    """A case's lines: each version's median, least and most seconds, and before / after."""
     words, prints = CASES[name]
     rounds = [[version.took(words, prints) for version in versions] for _ in range(ROUNDS)]
+    each = list(zip(*rounds, strict=True))  # of each version, its rounds
+    found = [_row(name, each, "seconds")]
+    if name == STUDY:  # what its user waits for; one thread waits as long as it computes
+        found.append(_row("the same, by the clock", each, "clock"))
+    return found
+
+
+def _row(name: str, each: Sequence[Sequence[Took]], what: str) -> list[str]:
     entries, medians = [], []
-    for took in zip(*rounds, strict=True):
-        seconds = [s for s, _ in took]
+    for took in each:
+        seconds = [getattr(one, what) for one in took]
         medians.append(statistics.median(seconds))
-        sequences = took[0][1]
+        sequences = took[0].sequences
         entry = f"{medians[-1]:.3g} s ({min(seconds):.3g} – {max(seconds):.3g})"
         entries.append(entry if sequences is None else f"{entry}, {sequences:,.0f} sequences")
     return [name, *entries, f"{medians[0] / medians[1]:.2f}"]
@@ -134,8 +154,9 @@ def main() -> None:
         ]
         print(*lines, sep="\n")
         for name in CASES:
-            lines.append(f"| {' | '.join(row(name, versions))} |")
-            print(lines[-1], flush=True)
+            new = [f"| {' | '.join(row)} |" for row in rows(name, versions)]
+            lines += new
+            print(*new, sep="\n", flush=True)
     if asked.out:
         files.write_bytes(asked.out, "\n".join([*lines, ""]).encode())
 

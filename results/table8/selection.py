@@ -123,7 +123,7 @@ def main() -> None:
     r = recipe("paper")
     assert isinstance(r.stop, Recent)
     with Ledger.read(HERE / "ledger.sqlite") as ledger:
-        rows = [row for row in ledger.rows() if row["settings"] == r.settings()]
+        rows = [row for row in ledger.rows() if r.settings().items() <= row["settings"].items()]
     rows.sort(key=lambda row: row["seed"])
     trials = Trials(r, [row["seed"] for row in rows])
     for training, row in zip(trials.trainings, rows, strict=True):
