@@ -336,7 +336,7 @@ SENTENCES: dict[str, list[Sentence]] = {
             [*longer_by("140"), *longer_by("13")],
         ),
         (
-            "seeds 0 to 15 (means {} and {}); seeds 16 to 31, not used for it, have {} and {}.",
+            "now have means of {} and {}, and seeds 16 to 31, not used for it, {} and {}.",
             [
                 mean_sequences(n_seq, own)
                 for own in (range(16), range(16, 32))
