@@ -157,6 +157,7 @@ def main() -> None:
             new = [f"| {' | '.join(row)} |" for row in rows(name, versions)]
             lines += new
             print(*new, sep="\n", flush=True)
+    lines.append("\nCommand: `python -m longlag.benchmarks.versions BEFORE AFTER --out FILE`")
     if asked.out:
         files.write_bytes(asked.out, "\n".join([*lines, ""]).encode())
 
