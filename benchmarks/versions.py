@@ -145,8 +145,10 @@ def main() -> None:
             Installed(python, Path(compiled) / name)
             for name, python in (("before", asked.before), ("after", asked.after))
         ]
-        heads = [f"longlag {version.version}" for version in versions]
+        names = [version.version for version in versions]
+        heads = [f"longlag {name}" for name in names]
         lines = [
+            f"# Version {names[0]} beside {names[1]}\n",
             f"On {machine.processor()}, {machine.cores()} cores. Seconds of processor time: median,"
             f" least and most of {ROUNDS} rounds.\n",
             f"| what | {heads[0]} | {heads[1]} | before / after |",
