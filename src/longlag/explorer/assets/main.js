@@ -108,7 +108,7 @@ class App {
       : ["value", `${product ? "the product" : "half plus a quarter of the sum"} of the two values that were marked`];
     document.getElementById("lead").textContent =
       `A recurrent network reads a sequence, a ${read} at a time; at the end it must answer ` +
-      `${asked}. Change the sequence, and see it think.`;
+      `${asked}. Change the sequence, and see how it works.`;
     const { runs } = this.content;
     const { name, about, notes } = runs[0];
     const place = document.getElementById("about");
