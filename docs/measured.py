@@ -176,12 +176,12 @@ def _robust_networks() -> list[Line]:
 
 
 def catalog_rmse(seed: str) -> str:
-    """Of a network of the described system."""
+    """Of a network of `catalog`."""
     return cell("register/table.md", "RMSE", {"recipe": "catalog", "T": "30", "seed": seed})
 
 
 def movement(batch: str) -> float:
-    """The cost of the described system's training step, in millions."""
+    """The cost of `catalog`'s training step, in millions."""
     where = {"algorithm": "bptt", "T": "30", "hidden": "8", "batch": batch, "bytes": "4"}
     return float(cell("movement/movement.csv", "cost", where)) / 1e6
 

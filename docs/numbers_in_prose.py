@@ -66,7 +66,7 @@ LENGTHS = [line["T"] for line in lines("lag/table.md") if line["recipe"] == "rob
 GATES = list(dict.fromkeys(line["forget gate"] for line in lines("forget_gate/table.md")))
 HALF, QUARTER = "sigmoid from 1/2", "sigmoid from 1/4"  # outputs, by the answer they start from
 LINEAR_HALF, LINEAR_QUARTER = "linear from 1/2", "linear from 1/4"
-DESCRIBED, STARTED = "catalog", "catalog from 1/4"  # recipes of the study of stuck seeds
+CATALOG, STARTED = "catalog", "catalog from 1/4"  # recipes of the study of stuck seeds
 OUTPUTS = (HALF, QUARTER, LINEAR_HALF, LINEAR_QUARTER)
 STRICTLY, INTERVAL = "strict", "95 % interval (strict)"  # columns of the study of the forget gate
 RETENTION = "σ(b)^lag"
@@ -193,7 +193,7 @@ SENTENCES: dict[str, list[Sentence]] = {
         ("allow a mean square of {} at most |", [f"{largest_mse(14):.4f}"]),
         (
             "initial bias: {} leave chance, or {} |",
-            [seeds(name, "30", CHANCE) for name in (DESCRIBED, STARTED)],
+            [seeds(name, "30", CHANCE) for name in (CATALOG, STARTED)],
         ),
         (
             "| {} times as fast as PyTorch at 8 cells, {} times at 128 |",
@@ -212,9 +212,9 @@ SENTENCES: dict[str, list[Sentence]] = {
             "output's bias at −log 3, and nothing else changed, {} and {}. At T = 100 it is {} "
             "that leave chance, and {}. `robust`: {} strict at T = 30, {} at T = 100.",
             [
-                *(seeds(DESCRIBED, "30", rule) for rule in (CHANCE, STRICT)),
+                *(seeds(CATALOG, "30", rule) for rule in (CHANCE, STRICT)),
                 *(seeds(STARTED, "30", rule) for rule in (CHANCE, STRICT)),
-                *(seeds(name, "100", CHANCE) for name in (DESCRIBED, STARTED)),
+                *(seeds(name, "100", CHANCE) for name in (CATALOG, STARTED)),
                 *(seeds("robust", T, STRICT) for T in ("30", "100")),
             ],
         ),
@@ -245,8 +245,8 @@ SENTENCES: dict[str, list[Sentence]] = {
     ],
     "docs/index.md": [
         (
-            "where {} seeds of the described recipe leave chance, `robust` solves {} strictly",
-            [seeds(DESCRIBED, "100", CHANCE), seeds("robust", "100", STRICT)],
+            "where {} seeds of `catalog` leave chance, `robust` solves {} strictly",
+            [seeds(CATALOG, "100", CHANCE), seeds("robust", "100", STRICT)],
         ),
         (
             "that `robust` needs goes from {} at T = 30 to {} at T = 100,000",
@@ -265,7 +265,7 @@ SENTENCES: dict[str, list[Sentence]] = {
     "docs/explanation/strict.md": [
         (
             "at T = 30, {} seeds meet it, {} become loose and {} strict",
-            [seeds(DESCRIBED, "30", rule) for rule in (CHANCE, LOOSE, STRICT)],
+            [seeds(CATALOG, "30", rule) for rule in (CHANCE, LOOSE, STRICT)],
         ),
         ("the true rate is {} times what the rule believed", [_belief()]),
         (
@@ -278,18 +278,17 @@ SENTENCES: dict[str, list[Sentence]] = {
     ],
     "docs/explanation/stuck-seeds.md": [
         (
-            "At T = 30, {} seeds of the described recipe fell, after {} sequences; the others had "
-            "not",
+            "At T = 30, {} seeds of `catalog` fell, after {} sequences; the others had not",
             [
-                seeds(DESCRIBED, "30", CHANCE),
-                around(seeds(DESCRIBED, "30", CHANCE, "sequences, median (range)")),
+                seeds(CATALOG, "30", CHANCE),
+                around(seeds(CATALOG, "30", CHANCE, "sequences, median (range)")),
             ],
         ),
         (
             "they fall after {} sequences. At T = 100 none falls, changed or not: {} and {}.",
             [
                 around(seeds(STARTED, "30", CHANCE, "sequences, median (range)")),
-                *(seeds(name, "100", CHANCE) for name in (DESCRIBED, STARTED)),
+                *(seeds(name, "100", CHANCE) for name in (CATALOG, STARTED)),
             ],
         ),
         (
@@ -421,7 +420,7 @@ SENTENCES: dict[str, list[Sentence]] = {
         (
             "seeds, {} leave chance at T = 30 ({}), and {} become strict ({}).",
             [
-                seeds(DESCRIBED, "30", rule, column)
+                seeds(CATALOG, "30", rule, column)
                 for rule in (CHANCE, STRICT)
                 for column in ("seeds", RATE)
             ],
@@ -433,7 +432,7 @@ SENTENCES: dict[str, list[Sentence]] = {
         (
             "none does, with either start: {} ({}).",
             [
-                _common([seeds(name, "100", CHANCE, column) for name in (DESCRIBED, STARTED)])
+                _common([seeds(name, "100", CHANCE, column) for name in (CATALOG, STARTED)])
                 for column in ("seeds", RATE)
             ],
         ),
@@ -521,11 +520,11 @@ SENTENCES: dict[str, list[Sentence]] = {
             "Leaving chance is far from solving: {} meet the paper's first criterion (n_seq = "
             "140) and {} ({}) the second",
             [
-                seeds(DESCRIBED, "30", CHANCE),
-                seeds(DESCRIBED, "30", CHANCE, "95 % interval"),
-                around(seeds(DESCRIBED, "30", CHANCE, "sequences, median (range)")),
-                seeds(DESCRIBED, "30", LOOSE),
-                *(seeds(DESCRIBED, "30", STRICT, c) for c in ("seeds", "95 % interval")),
+                seeds(CATALOG, "30", CHANCE),
+                seeds(CATALOG, "30", CHANCE, "95 % interval"),
+                around(seeds(CATALOG, "30", CHANCE, "sequences, median (range)")),
+                seeds(CATALOG, "30", LOOSE),
+                *(seeds(CATALOG, "30", STRICT, c) for c in ("seeds", "95 % interval")),
             ],
         ),
         (
@@ -535,7 +534,7 @@ SENTENCES: dict[str, list[Sentence]] = {
                 *(seeds(STARTED, "30", CHANCE, c) for c in ("seeds", "95 % interval")),
                 *(
                     middle(seeds(name, "30", CHANCE, "sequences, median (range)"))
-                    for name in (STARTED, DESCRIBED)
+                    for name in (STARTED, CATALOG)
                 ),
                 seeds(STARTED, "30", LOOSE),
                 *(seeds(STARTED, "30", STRICT, c) for c in ("seeds", "95 % interval")),
@@ -544,7 +543,7 @@ SENTENCES: dict[str, list[Sentence]] = {
         (
             "**T = 100.** {} ({}) leave chance, and {} with the other bias",
             [
-                *(seeds(DESCRIBED, "100", CHANCE, c) for c in ("seeds", "95 % interval")),
+                *(seeds(CATALOG, "100", CHANCE, c) for c in ("seeds", "95 % interval")),
                 seeds(STARTED, "100", CHANCE),
             ],
         ),
@@ -602,8 +601,8 @@ SENTENCES: dict[str, list[Sentence]] = {
             ],
         ),
         (
-            "with the described output {} seeds leaves chance, with the same started at ¼ {}, of "
-            "which {} are solved strictly",
+            "with the output that starts at ½ {} seeds leaves chance, with the same started at ¼ "
+            "{}, of which {} are solved strictly",
             [
                 *(gate("1997 cell", output, CHANCE) for output in (HALF, QUARTER)),
                 gate("1997 cell", QUARTER, STRICTLY),
@@ -662,7 +661,7 @@ def _seeds(*columns: str) -> list[list[str]]:
     return [
         [name, T, *(seeds(name, T, rule, c) for rule in (CHANCE, STRICT) for c in columns)]
         for T in ("30", "100")
-        for name in (DESCRIBED, STARTED, "robust")
+        for name in (CATALOG, STARTED, "robust")
     ]
 
 

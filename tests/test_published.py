@@ -1,4 +1,4 @@
-"""The described system, to the digit: its documented commands and its table of five seeds."""
+"""The recipe catalog, to the digit: its documented commands and its table of five seeds."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ print(sys.path[0])
 
 @pytest.mark.long
 def test_a_bare_environment_runs_the_documented_commands(tmp_path: Path) -> None:
-    """numpy and matplotlib, nothing else; the three commands of the described system."""
+    """numpy and matplotlib, nothing else; the three commands of catalog."""
     python = tmp_path / "bare" / "bin" / "python"
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "bare"], check=True)
     install = [python, "-m", "pip", "install", "--quiet", "numpy", "matplotlib"]

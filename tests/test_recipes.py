@@ -98,7 +98,7 @@ def test_every_recipe_builds_and_trains(name: str) -> None:
     assert np.isfinite(run.score.mse)
 
 
-def test_catalog_is_the_described_system() -> None:
+def test_catalog_has_the_settings_of_its_page() -> None:
     expected: dict[str, Any] = {
         "task": "multiplication", "rules": "catalog", "min_length": 20, "max_length": 30,
         "network": "lstm", "hidden": 8, "forget_gate": True, "output": "sigmoid",

@@ -137,22 +137,22 @@ def test_every_case_is_a_recipe(name: str, form: str) -> None:
     assert len({json.dumps(one.settings()) for one in made}) == len(cases)
 
 
-def test_the_described_recipe_is_in_the_grids_as_it_is() -> None:
-    described = recipe("catalog")
+def test_catalog_is_in_the_grids_as_it_is() -> None:
+    catalog = recipe("catalog")
     for T in (30, 100):
         case = grid(seeds.STUDY, lengths=T)[0]
         made = recipe(case.recipe, **case.changes)
         same = {"stop": "mse", "test_every": 500, "test_size": 512}
         lengths = {"min_length": 20, "max_length": 30}
-        assert made.with_settings({**lengths, **same}) == described
+        assert made.with_settings({**lengths, **same}) == catalog
     case = next(
         case
         for case in grid(forget_gate.STUDY)
-        if (case.about["gate"], forget_gate.output(case.about)) == forget_gate.DESCRIBED
+        if (case.about["gate"], forget_gate.output(case.about)) == forget_gate.CATALOG
     )
     made = recipe(case.recipe, **case.changes)
     same = {"draw_order": "published", "max_iterations": 6000, **same}
-    assert made.with_settings({**lengths, **same}) == described
+    assert made.with_settings({**lengths, **same}) == catalog
 
 
 def test_retention() -> None:

@@ -601,14 +601,14 @@ def test_bad_requests_are_refused_in_one_sentence(
 
 
 def test_groups() -> None:
-    described, *robust = register.groups(STUDY.request({}))
-    assert (described.recipe, tuple(described.seeds)) == ("catalog", (0, 2, 3))
-    made = recipe("catalog", **described.changes)
+    catalog, *robust = register.groups(STUDY.request({}))
+    assert (catalog.recipe, tuple(catalog.seeds)) == ("catalog", (0, 2, 3))
+    made = recipe("catalog", **catalog.changes)
     assert made == recipe("catalog")
     assert [(group.T, len(group.seeds)) for group in robust] == [(30, 10), (100, 10), (300, 10)]
     assert recipe("robust", **robust[1].changes) == recipe("robust")
     assert register.groups(STUDY.request({"full": True}))[-1].T == 1000
-    for one in register.trials_of(described, STUDY.request({})):
+    for one in register.trials_of(catalog, STUDY.request({})):
         assert one.engine == "numpy"  # the digits promised of its seeds are numpy's
 
 

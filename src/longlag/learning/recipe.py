@@ -218,7 +218,7 @@ ALL_ORDERED = Recent(first_stop=0, last_stop=1, tolerance=0.3, mean_error=0.1)
 RECIPES: dict[str, Recipe] = {
     r.name: r
     for r in (
-        # The described system, to the digit.
+        # The small fixed system of docs/reference/catalog.md, to the digit.
         Recipe(
             name="catalog",
             task=MarkedPairs(rules="catalog", min_length=20, max_length=30),

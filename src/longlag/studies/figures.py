@@ -46,7 +46,7 @@ def forget_gate(title: str, outcomes: Sequence[Outcome], rows: Sequence[Row]) ->
             points = {
                 k: (row["strict"]["rate"], row["strict"]["interval"]) for k, row in of.items()
             }
-            lines.append(rates.Line(gate, gates.kept(of[gates.DESCRIBED[1]]), points))
+            lines.append(rates.Line(gate, gates.kept(of[gates.CATALOG[1]]), points))
         panels.append(rates.Panel(f"T = {T}, shortest lag {here[0]['lag']}", lines))
     subtitle = (
         "share of seeds that meet the strict rule, with exact 95 % intervals; by output, and the "

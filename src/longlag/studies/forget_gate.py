@@ -1,4 +1,4 @@
-"""The forget gate: which factor unsticks the described recipe's seeds, and by how much?"""
+"""The forget gate: which factor unsticks catalog's seeds, and by how much?"""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ NETWORK_1997: dict[str, str | int] = {
     "blocks": 4,
     "block_size": 2,
 }
-# What the untrained network answers to everything: 1/2 as described, or 1/4, the mean target.
+# What the untrained network answers to everything: 1/2 as in catalog, or 1/4, the mean target.
 OUTPUT_BIASES: dict[tuple[str, float], float] = {
     ("sigmoid", 0.5): 0.0,
     ("sigmoid", 0.25): -math.log(3),
     ("linear", 0.5): 0.5,
     ("linear", 0.25): 0.25,
 }
-DESCRIBED = ("bias 1", "sigmoid from 1/2")  # gate, output
+CATALOG = ("bias 1", "sigmoid from 1/2")  # gate, output
 RATES = ("mse", "loose", "strict")  # what the rows call the rules
 TRIALS, QUICK_TRIALS = 30, 2
 LENGTHS, FULL_LENGTHS, QUICK_LENGTHS = (30,), (30, 100), (14,)
@@ -60,19 +60,19 @@ def rows(outcome: Outcome) -> list[Row]:
 
 
 def remarks(rows: Sequence[Row]) -> list[str]:
-    """What every single change does to the described system."""
+    """What every single change does to catalog."""
     lines = []
     for T in sorted({row["T"] for row in rows}):
         of = {(row["gate"], output(row)): row["strict"] for row in rows if row["T"] == T}
-        base = of[DESCRIBED]
-        single = [(g, o) for g, o in of if (g == DESCRIBED[0]) != (o == DESCRIBED[1])]
+        base = of[CATALOG]
+        single = [(g, o) for g, o in of if (g == CATALOG[0]) != (o == CATALOG[1])]
         parts = (
-            f"{gate if out == DESCRIBED[1] else out} "
+            f"{gate if out == CATALOG[1] else out} "
             f"{100 * (of[gate, out]['rate'] - base['rate']):+.0f}"
             for gate, out in single
         )
         lines.append(
-            f"T = {T}: as described {in_share(base)} seeds are solved strictly; one change at "
+            f"T = {T}: {in_share(base)} seeds of catalog itself are solved strictly; one change at "
             f"a time alters the rate, in percentage points, by: {', '.join(parts)}."
         )
     return lines
@@ -143,12 +143,11 @@ STUDY = Study(
     },
     remarks=remarks,
     notes=(
-        "The described system (8 cells, Adam 5e-3, clip 1, batches of 32) at a fixed T by its own "
-        "task rules, 8000 batches at most, tested every 200; every case on the same seeds. The "
-        "described sigmoid output answers 1/2 to every sequence at first, because its bias "
-        "is 0; with a bias of −log 3 it answers 1/4, the mean of the targets. A linear output's "
-        "bias is what "
-        "it answers.",
+        "The recipe catalog (8 cells, Adam 5e-3, clip 1, batches of 32) at a fixed T by its own "
+        "task rules, 8000 batches at most, tested every 200; every case on the same seeds. Its "
+        "sigmoid output answers 1/2 to every sequence at first, because its bias "
+        "is 0; with a bias of −log 3 it answers 1/4, the mean of the targets. A linear "
+        "output's bias is what it answers.",
         "chrono: forget bias log U(1, T − 1), input bias its negative; robust's: forget bias "
         "log T + 2, input bias −log T − 4.",
         "Retention is the share of a stored value that the initial forget gate leaves over the "

@@ -1,4 +1,4 @@
-"""Stuck seeds: how many seeds of the described recipe and of robust learn?"""
+"""Stuck seeds: how many seeds of catalog and of robust learn?"""
 
 from __future__ import annotations
 
@@ -80,8 +80,8 @@ def remarks(rows: Sequence[Row]) -> list[str]:
 
 STUDY = Study(
     name="seeds",
-    title="Stuck seeds: the described recipe and the robust one",
-    help="Stuck seeds: the described recipe and robust at T = 30 and 100, by three rules",
+    title="Stuck seeds: catalog and robust",
+    help="Stuck seeds: catalog and robust at T = 30 and 100, by three rules",
     takes="15 minutes",
     options=WITH_LENGTHS,
     cases=cases,
@@ -96,7 +96,7 @@ STUDY = Study(
     },
     remarks=remarks,
     notes=(
-        "catalog is the described system: lengths 2T/3 to T, tested at T, 6000 batches of 32 at "
+        "catalog is a small fixed system: lengths 2T/3 to T, tested at T, 6000 batches of 32 at "
         "most; here it continues past its own stop (MSE < 0.030) so that the stricter rules can be "
         "judged. Its sigmoid output answers 1/2 to every sequence at first; catalog from 1/4 "
         "differs in its output bias alone, −log 3, with which it answers 1/4, the mean of the "

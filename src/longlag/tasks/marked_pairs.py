@@ -12,7 +12,7 @@ must answer the product of their values (Experiment 5 of Hochreiter & Schmidhube
     product, 0 in the sum), and its mark stays hidden: the marker remains -1. Whether it does is
     a reading of the paper; with `first_mark="shown"` the marker there is 1 instead.
 `catalog`
-    The rules of the described system: the first mark at position 1..9, the second at
+    The rules of the recipe catalog: the first mark at position 1..9, the second at
     10..max(11, L//2) - 1, nothing hidden.
 
 Dimension legend: `tasks/task.py`; here D = 2 (value, marker) and K = 1.

@@ -140,15 +140,15 @@ Traced = tuple[Trace, list[tuple[str, int]]]
 
 
 def _trace_bptt(case: Case, recorder: Recorder) -> Traced:
-    """The described system's training step, from its first weights and its first batch."""
-    described = recipe("catalog", hidden=case.hidden)
-    rule = described.rule
+    """catalog's training step, from its first weights and its first batch."""
+    catalog = recipe("catalog", hidden=case.hidden)
+    rule = catalog.rule
     assert isinstance(rule, Minibatch)
-    start = described.network.start(described.task, np.random.default_rng(0))
-    batch = described.task.at_length(case.T).sample(case.batch, np.random.default_rng(0))
+    start = catalog.network.start(catalog.task, np.random.default_rng(0))
+    batch = catalog.task.at_length(case.T).sample(case.batch, np.random.default_rng(0))
     P = parameter_count(case.hidden)
     parameters, moments, inputs, targets = recorder.load(
-        list(described.network_of(start).parameters), np.zeros((2, P)), batch.inputs, batch.targets
+        list(catalog.network_of(start).parameters), np.zeros((2, P)), batch.inputs, batch.targets
     )
     hyper = lstm.Hyper(rule.learning_rate, rule.clip)
     step: Callable[..., Any] = {

@@ -31,7 +31,7 @@ def _headline(content: Mapping[str, Any]) -> str:
     one, many = content["headline"].values()
     batch = list(content["headline"])[-1].removeprefix("batch_")
     return (
-        f"A training step of the described system (T = 30, 8 cells, 4-byte scalars, reference's "
+        f"A training step of catalog (T = 30, 8 cells, 4-byte scalars, reference's "
         f"order) costs {one['bytes_4']:,} with one sequence and {many['bytes_4']:,} with a batch "
         f"of {batch}."
     )

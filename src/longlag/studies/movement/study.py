@@ -135,7 +135,7 @@ def carry_out(request: Request, observe: Observer) -> Result:
 
 
 def headline(results: Results) -> dict[str, Any]:
-    """The described configuration, T = 30, 8 cells, in the reference's order: a training step."""
+    """catalog, T = 30, 8 cells, in the reference's order: a training step."""
     return {
         f"batch_{batch}": {
             f"bytes_{width}": results[Case("bptt", batch=batch)].cost(width) for width in WIDTHS

@@ -423,5 +423,5 @@ def _plain(values: Any, digits: int = 4) -> list[Any]:
 
 
 def engine_of(name: str, engine: str) -> str:
-    """The engine that trains a recipe: the described system's digits are those of numpy."""
+    """The engine that trains a recipe: catalog's digits are those of numpy."""
     return "numpy" if name == "catalog" else engines.choose(engine).name

@@ -44,7 +44,7 @@ from longlag.version import CODE_VERSION
 PROBE = "longlag.studies.register.probe:trial"
 LENGTHS, FULL_LENGTHS, QUICK_LENGTHS = (30, 100, 300), (30, 100, 300, 1000), (30,)
 TRIALS, FULL_TRIALS, QUICK_TRIALS = 10, 30, 2
-DESCRIBED, QUICK_DESCRIBED = (0, 2, 3), (2,)  # the described system's solved seeds
+CATALOG, QUICK_CATALOG = (0, 2, 3), (2,)  # catalog's solved seeds
 SIZES = {"sequences": 3000, "searched": 128, "pairs": 256}
 QUICK_SIZES = {"sequences": 400, "searched": 32, "pairs": 48}
 FORMED = 0.5  # of what a linear code of both values does not explain: above it, a product is held
@@ -77,16 +77,16 @@ Members = tuple[Group, Sequence[Network]]
 
 
 def groups(request: Request) -> list[Group]:
-    """The grid: the described recipe at its own lengths, then robust."""
+    """The grid: catalog at its own lengths, then robust."""
     grid = QUICK_LENGTHS if request.quick else FULL_LENGTHS if request.full else LENGTHS
     trials = QUICK_TRIALS if request.quick else FULL_TRIALS if request.full else TRIALS
     for T in request.lengths:
         if T < SHORTEST:
             raise ValueError(f"lengths must be at least {SHORTEST} to look between marks, not {T}")
     seeds = seeds_of(request, trials)
-    described = (QUICK_DESCRIBED if request.quick else DESCRIBED)[: len(seeds)]
+    catalog = (QUICK_CATALOG if request.quick else CATALOG)[: len(seeds)]
     most = 100 if request.quick else None
-    found = [Group("catalog", 30, _changes(request, "catalog", most), described)]
+    found = [Group("catalog", 30, _changes(request, "catalog", most), catalog)]
     for T in request.lengths or grid:
         changes = {"min_length": T, **_changes(request, "robust")}
         found.append(Group("robust", T, changes, seeds))
@@ -270,9 +270,9 @@ def _write(
 
 
 def _examples(networks: Sequence[Members]) -> list[Network]:
-    """The first network of robust at a middle length, and the first of the described recipe."""
+    """The first network of robust at a middle length, and the first of catalog."""
     of = {"robust": [], "catalog": []}
     for group, found in networks:
         of[group.recipe].append(found[0])
-    robust, described = of["robust"], of["catalog"]
-    return [*robust[len(robust) // 2 :][:1], *described[:1]]
+    robust, catalog = of["robust"], of["catalog"]
+    return [*robust[len(robust) // 2 :][:1], *catalog[:1]]
