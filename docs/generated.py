@@ -208,6 +208,22 @@ class Modules(_Generated):
 # -- links ----------------------------------------------------------------------------------------
 
 
+SECTIONS = ("tutorials", "howto", "reference", "explanation")
+
+
+def list_section(app: Sphinx, name: str, source: list[str]) -> None:
+    """The pages that the front page of a section links to are the section's, in that order."""
+    if name in [f"docs/{section}/index" for section in SECTIONS]:
+        pages = re.findall(r"\]\(([^)#]+)\.(?:md|ipynb)\)", source[0])
+        source[0] += "\n".join(("\n```{toctree}", ":hidden:", "", *pages, "```\n"))
+
+
+def show_examples(app: Sphinx, name: str, source: list[str]) -> None:
+    """A line that is a link to an example shows the file."""
+    example = r"^\[\w+\.py\]\((\S+/examples/\w+\.py)\)$"
+    source[0] = re.sub(example, r"```{literalinclude} \1\n```", source[0], flags=re.M)
+
+
 def enter_directories(app: Sphinx, name: str, source: list[str]) -> None:
     """A link to a directory, which a forge lists, leads to the page that speaks for it."""
     here = Path(app.srcdir, name).parent
@@ -270,6 +286,8 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("settings", RecipeSettings)
     app.add_directive("names", Names)
     app.add_directive("modules", Modules)
+    app.connect("source-read", list_section)
+    app.connect("source-read", show_examples)
     app.connect("source-read", enter_directories)
     app.connect("autodoc-process-docstring", show_blocks, priority=400)  # before napoleon
     app.connect("autodoc-process-signature", own_signature)

@@ -168,6 +168,14 @@ def test_every_link_of_the_readme_leads_somewhere() -> None:
                     assert (ROOT / link.path).exists(), f"{page}: {link.path}"
 
 
+def test_pages_that_the_front_links_to_have_no_markup_that_only_the_site_understands() -> None:
+    for front in ("README.md", "CONTRIBUTING.md"):
+        linked = re.findall(r"\]\(([^)#:]+\.md)", (ROOT / front).read_text())
+        assert len(linked) > 2
+        for page in linked:
+            assert not re.search(r"^(```+|:::+)\{|^:::", (ROOT / page).read_text(), re.M), page
+
+
 def test_the_pictures_at_the_front_are_of_the_run_that_solved_it() -> None:
     pictures = re.findall(r"!\[.*?\]\((.*?)\)", (ROOT / "README.md").read_text())
     assert pictures[0] == "viz/solved.gif"
@@ -190,6 +198,7 @@ def test_the_site_holds_the_explorer_with_three_runs(site: Path, pages: dict[Pat
     names = ("solved", "stuck", "1997")
     assert all(f"{name}.html" in pages[here / "index.html"].links for name in names)
     assert "explorer/index.html" in pages[site / "docs" / "index.html"].links
+    assert "explorer/solved.html" in pages[site / "docs" / "index.html"].loads
     assert "](docs/explorer/index.md)" in "\n".join(
         (ROOT / "README.md").read_text().splitlines()[:25]
     )
