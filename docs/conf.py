@@ -71,7 +71,7 @@ nitpick_ignore_regex = [
 # -- how it looks ----------------------------------------------------------------------------
 
 html_theme = "furo"
-html_title = "longlag"
+html_title = f"longlag {release}"
 html_static_path = ["_static"]
 html_css_files = ["longlag.css"]
 html_additional_pages = {"index": "redirect.html"}

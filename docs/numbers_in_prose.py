@@ -1,6 +1,6 @@
 """The numbers of measurement in README, docs and results, each with what it follows from.
 
-    python docs/numbers_in_prose.py    # writes them anew, after results have been run again
+    python docs/numbers_in_prose.py    # updates them after results have been run again
 
 A sentence stands here with `{}` where its numbers are, and beside it what they must be by the
 results' files (measured.py); a table of a page stands here by its head, with the lines that it
@@ -10,6 +10,7 @@ refuses numbers that look measured and are neither here nor in `GIVEN`.
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Sequence
@@ -113,6 +114,12 @@ def _belief() -> str:
     where = {"stop": "fewer than 13"}
     fresh, seen = (number(cell("table8/selection.md", name, where)) for name in ("fresh", "window"))
     return f"{fresh / seen:.1f}"
+
+
+def _shown(name: str) -> str:
+    """Training sequences of a run in docs/explorer."""
+    history = Path(__file__).parent / "explorer" / name / "history.json"
+    return f"{json.loads(history.read_text())['sequences']:,}"
 
 
 def _percents(ratios: Sequence[float]) -> list[str]:
@@ -242,6 +249,13 @@ SENTENCES: dict[str, list[Sentence]] = {
             "million on 32;",
             [f"{movement('1'):.1f}", f"{movement('32'):.0f}"],
         ),
+    ],
+    "docs/explorer/index.md": [
+        (
+            "after {} sequences it multiplies two values that lie far back",
+            [_shown("solved")],
+        ),
+        ("It has seen {} sequences, and answers all of them alike", [_shown("stuck")]),
     ],
     "docs/index.md": [
         (
@@ -576,7 +590,7 @@ SENTENCES: dict[str, list[Sentence]] = {
             ],
         ),
         (
-            "even from ½ ({} leave chance, {} strict): it has only ¼ to go, not a logit. From ¼: "
+            "even from ½ ({} leave chance, {} strict): its answer has to fall by ¼ only. From ¼: "
             "{} and {}.",
             [
                 gate("bias 1", output, column)

@@ -88,7 +88,7 @@ def test_it_builds_where_no_extra_is_installed(tmp_path: Path) -> None:
 
 @pytest.mark.long
 def test_make_docs_in_a_fresh_clone(tmp_path: Path) -> None:
-    """Installs the docs extra alone, the package built anew: some two minutes."""
+    """Installs the docs extra alone, with a new build of the package: some two minutes."""
     kept = subprocess.run(
         ["git", "-C", ROOT, "ls-files", "--cached", "--others", "--exclude-standard"],
         capture_output=True,

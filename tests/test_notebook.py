@@ -235,7 +235,7 @@ def test_importing_longlag_needs_no_pictures() -> None:
 
 
 def test_the_tutorial_shows_what_is_stored_in_it(tmp_path: Path, monkeypatch) -> None:
-    """`python docs/store_outputs.py` stores it anew."""
+    """`python docs/store_outputs.py` stores it again."""
     nbformat = pytest.importorskip("nbformat")
     pytest.importorskip("nbclient")
     pytest.importorskip("ipykernel")
