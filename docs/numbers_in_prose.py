@@ -103,6 +103,12 @@ def _rate(T: str, name: str = "robust") -> list[str]:
     return [lag(T, column, name) for column in ("strict", RATE)]
 
 
+def _with_interval(share: str) -> list[str]:
+    """A rate such as 11 of 30, and its exact 95 % interval."""
+    solved, n = map(int, share.split(" of "))
+    return [share, f"{bound(solved, n, 0)} to {bound(solved, n, 1)}"]
+
+
 def _floors() -> list[str]:
     """Over the sizes: the kernel's least and greatest multiple of the floor."""
     ratios = sorted(float(timed(OURS, size)["× floor"]) for size in SIZES)
@@ -451,8 +457,12 @@ SENTENCES: dict[str, list[Sentence]] = {
             ],
         ),
         (
-            "the cell of 1997 leaves chance in {} seeds, and in {} where it starts at ½.",
-            [gate("1997 cell", output, CHANCE) for output in (QUARTER, HALF)],
+            "the cell of 1997 leaves chance in {} seeds ({}), and in {} ({}) where it starts at ½.",
+            [
+                value
+                for output in (QUARTER, HALF)
+                for value in _with_interval(gate("1997 cell", output, CHANCE))
+            ],
         ),
         (
             "first stop: {} trials of the paper's network reach it, after {} sequences on average "
@@ -460,7 +470,10 @@ SENTENCES: dict[str, list[Sentence]] = {
             [table8("140", column) for column in ("solved", "sequences: mean", RATE)],
         ),
         ("a mean square is at most {}, and", [f"{largest_mse(14):.4f}"]),
-        ("In {} `robust` networks at T = 100 one cell alone carries", [one_cell("between_cells")]),
+        (
+            "In {} `robust` networks at T = 100 ({}) one cell alone carries",
+            _with_interval(one_cell("between_cells")),
+        ),
         (
             "costs {} million by the data movement distance on one sequence, and {} million on 32.",
             [f"{movement('1'):.1f}", f"{movement('32'):.0f}"],
