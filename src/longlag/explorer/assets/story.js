@@ -14,7 +14,7 @@ const STORY = [
     tell: ({ app }) =>
       `The network reads ${app.sequence.length} values, one at a time. Two of them are marked. ` +
       `After the last one it must answer ${app.ruleInWords}; until then nothing is asked. ` +
-      "Drag an orange bar: what is right changes with it.",
+      "Drag an orange bar: the right answer changes with it.",
   },
   {
     title: "A leaky memory forgets",
@@ -26,7 +26,7 @@ const STORY = [
         "This network has learned nothing yet, and its forget gates start with the usual bias of 1. " +
         `At every step a cell keeps about ${short(kept)} of what it holds: after ten steps ` +
         `${percent(kept ** 10)}, after ninety ${science(kept ** 90)}. Drag the first orange bar: ` +
-        "the cell follows, and has soon forgotten it."
+        "the cell follows, and soon holds nothing of it."
       );
     },
   },
@@ -35,18 +35,18 @@ const STORY = [
     at: ".back",
     show: (app, story) => story.start(["leaky"]),
     tell: ({ app }) =>
-      "To learn, the error must find its way back from the answer to the marks, and every step on " +
-      "that way multiplies it by what the forget gate keeps. The line shows what is left of the " +
-      `gradient: at the first mark, ${science(app.shareOfGradient(0))} of what it is at the end. ` +
-      "It vanishes. The weights that would have to store the first value are never told.",
+      "Learning needs a gradient at the marks. On its way back from the answer every step multiplies " +
+      "it by what the forget gate keeps. The line shows what is left of it: " +
+      `at the first mark, ${science(app.shareOfGradient(0))} of what it is at the end. ` +
+      "It vanishes: the weights that would have to store the first value get almost no gradient.",
   },
   {
     title: "Gates that start shut",
     at: ".back",
     show: (app, story) => story.start(["shut", "leaky"]),
     tell: ({ app }) =>
-      `“${app.runs[0].about.name}” is the same network with other biases: its forget gates start a ` +
-      "hair below 1, its input gates a hair above 0. Of its gradient " +
+      `“${app.runs[0].about.name}” is the same network with other biases: its forget gates start ` +
+      "just below 1, its input gates just above 0. Of its gradient " +
       `${science(app.shareOfGradient(0))} reaches the first mark; of that of ` +
       `“${app.runs[1].about.name}”, ${science(app.shareOfGradient(1))}. Nothing else was changed.`,
   },
@@ -56,7 +56,7 @@ const STORY = [
     show: (app, story) => story.train(-1),
     tell: ({ app, live }) =>
       (live.learning
-        ? "It is learning, here and now: every panel shows the network of this moment. "
+        ? "It is being trained now: every panel shows the network at this moment. "
         : `It has learned from ${number(app.timeline.sequences)} sequences. `) +
       `Cell ${app.runs[0].followed + 1} is the one whose loss would harm the answers most. At the ` +
       "marks its input gate opens for one step; between them it is shut, and what the cell holds " +
@@ -81,8 +81,8 @@ const STORY = [
     tell: ({ app }) =>
       `It learned from sequences of at most ${app.task.lengths[1]} steps. This one has ` +
       `${app.sequence.length}: it answers ${number(app.runs[0].answer, 3)}, where ` +
-      `${number(app.target, 3)} is right. What a gate lets leak at each step adds up. Now it is ` +
-      "yours: change T, cut a cell, or train a network of your own.",
+      `${number(app.target, 3)} is right. What a gate lets leak at each step adds up. Now try ` +
+      "it yourself: change T, cut a cell, or train a network of your own.",
   },
 ];
 

@@ -4,7 +4,7 @@ from longlag.studies.declaration import OUT, QUICK, Study
 
 STUDY = Study(
     name="movement",
-    title="What moving its data costs an LSTM",
+    title="Data movement in the training of an LSTM",
     help="The data movement distance of an LSTM's training steps",
     takes="a minute",
     options=(OUT, QUICK),

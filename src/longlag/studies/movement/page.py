@@ -47,7 +47,7 @@ def page(content: Mapping[str, Any], results: Any, command: str) -> str:
     """README.md."""
     quick = "\nQuick form, on short sequences: it shows that everything runs, no more.\n"
     return (
-        "# What moving its data costs an LSTM\n\n"
+        "# Data movement in the training of an LSTM\n\n"
         f"{content['variant']}: only reads cost, ⌈√⌉ of the depth on one LRU stack, byte by byte "
         "(`longlag.movement`). Costs are of scalars of 4 bytes where nothing else is said.\n"
         f"{quick if content['quick'] else ''}\n"

@@ -1,4 +1,4 @@
-"""What moving its data costs an LSTM: the study of the data movement distance.
+"""Data movement in the training of an LSTM: the study of the data movement distance.
 
 The output directory holds README.md (what was found), movement.csv (a line a case and byte width),
 and four figures.
