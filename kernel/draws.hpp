@@ -119,8 +119,9 @@ LONGLAG_INLINE void draw_lanes(const Asked& n, const Lineup& lineup, const Span&
   });
 }
 
-// The inputs (last - first, D, 16) of a group's lanes; zero before a sequence's begin and after its end, and in
-// lanes without one. state (4, 16): of the streams, where `first` is not 0 as the steps before left it.
+// The inputs (last - first, D, 16) of a group's lanes; zero before a sequence's begin and after its
+// end, and in lanes without one. state (4, 16): of the streams, where `first` is not 0 as the steps
+// before left it.
 template <bool STAGGERED>
 __attribute__((noinline)) void draw_inputs(const Asked& n, const Lineup& lineup, const Span& rows,
                                            std::uint64_t* state, float* to) {

@@ -11,8 +11,8 @@
 // of sixteen floats, but for those of symbols, which each lane has in a table of its own. (In
 // `predict`, sixteen sequences, whose weights are the same.) Sequences are aligned at their ends: a
 // shorter one starts later, with everything zero until then, which adds nothing to any sum. So a
-// lane's bits depend on nothing but its own weights and sequence. Lanes behind the last that is filled
-// are left out, as far as they are whole vectors.
+// lane's bits depend on nothing but its own weights and sequence. Lanes behind the last that is
+// filled are left out, as far as they are whole vectors.
 //
 // Output units that read the previous step's cells never see the last step, which is not run: a
 // sequence of L steps is then one of L - 1, and its answers, of which there may still be L, are

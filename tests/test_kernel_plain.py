@@ -424,7 +424,7 @@ def test_a_trial_has_the_same_bits_in_any_width_and_company_and_in_pieces(
     first, second = data.each(lambda a: a[:1]), data.each(lambda a: a[1:])
     found = []
     for isa in FUSED:
-        for trials in (1, 5, 16):
+        for trials in (1, 5, 17):
             together, apart = (Trials(n, vector, isa, symbols, trials) for _ in range(2))
             answers = together.learn(data, 0.01)
             apart.learn(first, 0.01)

@@ -349,8 +349,8 @@ ROBUST_FOR: dict[str, dict[str, Any]] = {
     "memorization": {"hidden": 32},
     "copy": {"hidden": 32},
     "permutation": {"hidden": 32},
-    # One of 101 symbols comes next: answers that start near 0, gates that are half open for each
-    # symbol, and large steps on two sequences, since all steps of a sequence teach something.
+    # One of 101 symbols comes next: answers that start near 0, input gates that start an eighth
+    # open, and large steps on two sequences, since all steps of a sequence teach something.
     "long-lag": {
         "hidden": 64,
         "forget_gate": False,

@@ -431,17 +431,17 @@ STUDY = Study(
     columns=columns,
     remarks=remarks,
     notes=(
-        "One protocol for all cells: the same sequences for the same seed and batch size, "
-        "mean squared error, Adam, a limit on the gradient's norm, tests of 2560 fresh "
-        "sequences on averaged weights, and the strict rule: at most 0.65 % wrong, by the task's "
-        "own rule, in two successive tests.",
-        f"lstm is ours, with the settings of robust, which were chosen on the {FIRST} "
-        "task, and for some tasks on the task itself; the others have "
-        f"{PLAIN['hidden']} units (irnn 100), batches of {SHARED['batch_size']} and, where "
-        "neither --search nor --tuned said otherwise, the settings usual in the literature, which "
-        "were not searched for. This favours lstm.",
-        "mingru, minlstm, lru and attention have two layers, since their gates see the input "
-        "alone and not the state.",
+        "One protocol for all cells: the same sequences for the same seed and batch size, mean "
+        "squared error, Adam, a limit on the gradient's norm, tests of 2560 fresh sequences on "
+        "averaged weights, and the strict rule: at most 0.65 % wrong, by the task's own rule, in "
+        "two successive tests.",
+        f"lstm is ours, with the settings of robust, which were chosen on the {FIRST} task, and "
+        f"for some tasks on the task itself; the others have {PLAIN['hidden']} units (irnn 100), "
+        f"batches of {SHARED['batch_size']} and, where neither --search nor --tuned said "
+        "otherwise, the settings usual in the literature, which were not searched for. This "
+        "favours lstm.",
+        "mingru, minlstm, lru and attention have two layers, since their gates see the input alone "
+        "and not the state.",
         f"A trial has {BUDGET:,} sequences, or --max-sequences. Rates have exact (Clopper-Pearson) "
         "95 % intervals; sequences are the median of the seeds solved, seconds of all, on one core "
         "of a shared machine, testing included.",

@@ -129,8 +129,8 @@ TABLE1 = study(
         "networks of 15 hidden units, 0 % within 200,000; recurrent cascade-correlation with 7 to "
         "9 hidden units, 50 % after 182,000.",
         "All trials have one pair of training and test set, --string-set; the paper has three "
-        "pairs with 10 trials each. A trial stops by a test of all 512 strings; the 2560 "
-        "further ones are drawn from the test set.",
+        "pairs with 10 trials each. A trial stops by a test of all 512 strings; the 2560 further "
+        "ones are drawn from the test set.",
     ),
     title="Table 1: the embedded Reber grammar (Experiment 1)",
     help="Table 1 of the paper, the embedded Reber grammar: five networks and rates",

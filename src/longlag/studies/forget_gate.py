@@ -145,14 +145,14 @@ STUDY = Study(
     notes=(
         "The recipe catalog (8 cells, Adam 5e-3, clip 1, batches of 32) at a fixed T by its own "
         "task rules, 8000 batches at most, tested every 200; every case on the same seeds. Its "
-        "sigmoid output answers 1/2 to every sequence at first, because its bias "
-        "is 0; with a bias of −log 3 it answers 1/4, the mean of the targets. A linear "
-        "output's bias is what it answers.",
+        "sigmoid output answers 1/2 to every sequence at first, because its bias is 0; with a bias "
+        "of −log 3 it answers 1/4, the mean of the targets. A linear output's bias is what it "
+        "answers.",
         "chrono: forget bias log U(1, T − 1), input bias its negative; robust's: forget bias "
         "log T + 2, input bias −log T − 4.",
         "Retention is the share of a stored value that the initial forget gate leaves over the "
-        "shortest lag, σ(b)^lag (chrono: its mean over the draws of b). It leaves out what "
-        "the input gate adds to the value meanwhile.",
+        "shortest lag, σ(b)^lag (chrono: its mean over the draws of b). It leaves out what the "
+        "input gate adds to the value meanwhile.",
         "The strict rule holds at the second of two successive tests with at most 16 of 2560 "
         "wrong. Intervals are exact (Clopper-Pearson, 95 %); sequences are those of the seeds that "
         "met the rule, median (range).",

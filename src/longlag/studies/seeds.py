@@ -71,8 +71,8 @@ def rows(outcome: Outcome) -> list[Row]:
 def remarks(rows: Sequence[Row]) -> list[str]:
     """The stuck seeds, counted."""
     return [
-        f"{row['recipe']}, T = {row['T']}: {row['trials'] - row['solved']} of "
-        f"{row['trials']} seeds do not meet {row['rule']}."
+        f"{row['recipe']}, T = {row['T']}: {row['trials'] - row['solved']} of {row['trials']} "
+        f"seeds do not meet {row['rule']}."
         for row in rows
         if row["rule"] in list(RULES)[::2]
     ]

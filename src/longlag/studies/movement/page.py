@@ -31,9 +31,8 @@ def _headline(content: Mapping[str, Any]) -> str:
     one, many = content["headline"].values()
     batch = list(content["headline"])[-1].removeprefix("batch_")
     return (
-        f"A training step of catalog (T = 30, 8 cells, 4-byte scalars, reference's "
-        f"order) costs {one['bytes_4']:,} with one sequence and {many['bytes_4']:,} with a batch "
-        f"of {batch}."
+        "A training step of catalog (T = 30, 8 cells, 4-byte scalars, reference's order) costs "
+        f"{one['bytes_4']:,} with one sequence and {many['bytes_4']:,} with a batch of {batch}."
     )
 
 
@@ -154,43 +153,39 @@ def findings(content: Mapping[str, Any], results: Any) -> str:
     share = one.phases[1] / one.costs[1]
     lines = [
         f"**BPTT is linear in T here, not T^1.5.** Its exponent is {slope['bptt']['cost']:.3f}, "
-        f"the local algorithm's {slope['1997']['cost']:.3f}. BPTT keeps 48 values a step, but "
-        "uses them like a stack: the backward pass reads last what was kept first, and drops "
-        "what it has read for the last time. So a kept value lies just below the working set "
-        "when it is read, at a depth that does not grow with T. Reads of what was kept grow with "
-        "exponent "
+        f"the local algorithm's {slope['1997']['cost']:.3f}. BPTT keeps 48 values a step, but uses "
+        "them like a stack: the backward pass reads last what was kept first, and drops what it "
+        "has read for the last time. So a kept value lies just below the working set when it is "
+        "read, at a depth that does not grow with T. Reads of what was kept grow with exponent "
         f"{slope['bptt']['kept']:.3f}.",
-        "**One part does grow faster: the inputs.** They lie on the stack before the run, the "
-        "last step's on top: an early step's inputs lie below all later ones, and in BPTT also "
-        "below everything that was kept since. They are read at depths of order T, so their reads "
-        f"grow with exponent {slope['bptt']['inputs']:.3f} (BPTT; it tends to 1.5) and "
+        "**One part does grow faster: the inputs.** They lie on the stack before the run, the last "
+        "step's on top: an early step's inputs lie below all later ones, and in BPTT also below "
+        "everything that was kept since. They are read at depths of order T, so their reads grow "
+        f"with exponent {slope['bptt']['inputs']:.3f} (BPTT; it tends to 1.5) and "
         f"{slope['1997']['inputs']:.3f} (1997), but are only "
         f"{bptt.kinds[1, KINDS.index('inputs')] / bptt.costs[1]:.1%} and "
         f"{local.kinds[1, KINDS.index('inputs')] / local.costs[1]:.1%} of the cost at T = {T}.",
-        "**The reason is that dead values are dropped.** The same reads without dropping "
-        "anything cost "
-        f"{bptt.undropped[1] / bptt.costs[1]:.1f} times as much (BPTT) and "
+        "**The reason is that dead values are dropped.** The same reads without dropping anything "
+        f"cost {bptt.undropped[1] / bptt.costs[1]:.1f} times as much (BPTT) and "
         f"{local.undropped[1] / local.costs[1]:.1f} times (1997) at T = {T}, with exponents "
         f"{slope['bptt']['nothing_dropped']:.3f} and {slope['1997']['nothing_dropped']:.3f} that "
-        "still rise with T, because what was kept or is still to come then lies below "
-        "everything that was computed since and is no longer needed. The argument for T^1.5 "
-        "holds for a stack that drops nothing.",
-        "**Locality in time saves space.** The deepest read of BPTT at "
-        f"T = {T} is {bptt.largest:,}, that of the local algorithm {local.largest:,}, of which "
-        f"{2 * T:,} are the inputs themselves. (The two networks differ in size, 8 cells and 4, so "
-        "their costs are to be compared in growth, not in height.) For the 1997 network itself, "
-        "summing backwards over kept values costs less than carrying the traces along, since it "
-        "does fewer operations.",
+        "still rise with T, because what was kept or is still to come then lies below everything "
+        "that was computed since and is no longer needed. The argument for T^1.5 holds for a stack "
+        "that drops nothing.",
+        f"**Locality in time saves space.** The deepest read of BPTT at T = {T} is "
+        f"{bptt.largest:,}, that of the local algorithm {local.largest:,}, of which {2 * T:,} are "
+        "the inputs themselves. (The two networks differ in size, 8 cells and 4, so their costs "
+        "are to be compared in growth, not in height.) For the 1997 network itself, summing "
+        "backwards over kept values costs less than carrying the traces along, since it does fewer "
+        "operations.",
         f"**The backward pass costs most**: forward {share[0]:.0%}, backward {share[1]:.0%}, "
-        f"update "
-        f"{share[2]:.0%} of a training step on one sequence at T = 30. The update hardly "
+        f"update {share[2]:.0%} of a training step on one sequence at T = 30. The update hardly "
         "depends on batch or T.",
         f"**Order matters.** With a batch of {batch}, the kernel's fused order in groups of 16 "
         f"costs {1 - fused / whole:.0%} less than array by array, the same one sequence at a time "
         f"{1 - each / whole:.0%} less: the lanes of a group push each other down the stack. (A "
-        f"vector unit reads "
-        "16 lanes at once; this metric counts each as a scalar.) On one sequence fusing saves "
-        f"{1 - results[Case('bptt-fused')].cost() / one.cost():.0%}.",
+        "vector unit reads 16 lanes at once; this metric counts each as a scalar.) On one sequence "
+        f"fusing saves {1 - results[Case('bptt-fused')].cost() / one.cost():.0%}.",
         "**Width.** From 4 to 8 bytes a scalar the cost grows by a factor of "
         f"{one.cost(8) / one.cost(4):.2f}, near 2^1.5: twice the bytes, each √2 times as far.",
     ]

@@ -60,8 +60,8 @@ def readout(panels: Sequence[Panel]) -> Figure:
     look = {"ncols": 5, "columnspacing": 1.4, "handlelength": 1.4}
     style.legend(fig, 0.45, 0.19, handles=handles, labels=names, **look)
     words = (
-        "Dashed: x₁ and x₂ held separately give R² = 6/7 for their product; "
-        "the product alone gives 3/7 for each of them."
+        "Dashed: x₁ and x₂ held separately give R² = 6/7 for their product; the product alone "
+        "gives 3/7 for each of them."
     )
     fig.text(*style.point(fig, 0.5, 0.06), words, size=style.SMALL, color=style.MUTED)
     return fig
@@ -228,8 +228,8 @@ def transplant(panels: Sequence[Panel]) -> Figure:
     fig = style.figure(
         height,
         "Transplants: which cells cause the answer, and from when on",
-        "share of the distance to the answer with the donor's whole state; median and range "
-        "over seeds, or one mark per seed",
+        "share of the distance to the answer with the donor's whole state; median and range over "
+        "seeds, or one mark per seed",
     )
     edges = style.place(fig, 0.5, 1.2, 8.15, height - 0.9)
     grid = fig.add_gridspec(1, len(panels), wspace=0.1, **edges)
@@ -285,8 +285,8 @@ def later_mark(shown: Sequence[tuple[str, Measured]]) -> Figure:
     fig = style.figure(
         height,
         "What one cell does when the later mark comes",
-        "the cell that carries most after the marks; a dot for each sequence, coloured by "
-        "the earlier value",
+        "the cell that carries most after the marks; a dot for each sequence, coloured by the "
+        "earlier value",
     )
     edges = style.place(fig, 0.6, 0.5, 7.55, height - 1.2)
     grid = fig.add_gridspec(len(shown), 4, wspace=0.42, hspace=0.65, **edges)

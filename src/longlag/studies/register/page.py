@@ -25,36 +25,32 @@ HEAD = (
 QUICK = "Quick form, on few short sequences: it shows that everything runs, no more."
 
 NOTES = (
-    "*Earlier* and *later* refer to time: a network cannot see which mark was drawn first, "
-    "and by the paper's rules the second may precede the first. Sequences with a mark "
-    "hidden on the first pair, whose value counts as 1, are left out. In the figure against "
-    "t, x₁ and x₂ are the values in the order in which the rules draw them, so that no "
-    "readout can tell one from the other fully.",
-    "**Cells, closed.** The two sequences of a pair have the same length and marks and "
-    "different values. At one step, the states of some cells of one, the donor, replace "
-    "those of the other, the host, which then continues with its own inputs. The distance "
-    "is that between the host's answer and its answer with the donor's whole state (c, h); "
-    "*closed* is the share of it that a set of cells closes, 1 − Σ|rest| / Σ|distance|. "
-    "The set is the smallest that closes 0.9 (all sets of a size are tried before larger "
-    "ones), found "
-    "on some pairs and judged on others; the controls are all other cells together, and "
-    "random sets of the same size (mean).",
+    "*Earlier* and *later* refer to time: a network cannot see which mark was drawn first, and by "
+    "the paper's rules the second may precede the first. Sequences with a mark hidden on the first "
+    "pair, whose value counts as 1, are left out. In the figure against t, x₁ and x₂ are the "
+    "values in the order in which the rules draw them, so that no readout can tell one from the "
+    "other fully.",
+    "**Cells, closed.** The two sequences of a pair have the same length and marks and different "
+    "values. At one step, the states of some cells of one, the donor, replace those of the other, "
+    "the host, which then continues with its own inputs. The distance is that between the host's "
+    "answer and its answer with the donor's whole state (c, h); *closed* is the share of it that a "
+    "set of cells closes, 1 − Σ|rest| / Σ|distance|. The set is the smallest that closes 0.9 (all "
+    "sets of a size are tried before larger ones), found on some pairs and judged on others; the "
+    "controls are all other cells together, and random sets of the same size (mean).",
     "**Between the marks** is half-way from the earlier to the later, **after them** half-way from "
-    "the later to the end; the marks are at least 4 steps apart. c is replaced and h follows, "
-    "h = o tanh c, with the host's output gate, since h is made from c at every step; replacing "
-    "c alone (h is then one step old), or c with the donor's h, is there for comparison.",
+    "the later to the end; the marks are at least 4 steps apart. c is replaced and h follows, h = "
+    "o tanh c, with the host's output gate, since h is made from c at every step; replacing c "
+    "alone (h is then one step old), or c with the donor's h, is there for comparison.",
     "**R²** is of a linear map fitted by least squares on half the sequences and judged on the "
     "other half; in the table, of the product from the cells that carry most after the marks. Two "
     "baselines are exact: x₁ and x₂ held separately give R² = 6/7 = 0.857 for the product (the "
-    "best "
-    "linear answer, with an MSE of 1/144 = 0.0069), and the product alone gives 3/7 = 0.429 for "
-    "each value. *Formed*: the first point at which the R² of those cells is half-way from "
-    "6/7 to 1.",
-    "**On a line**: instead of taking the donor's states, the host's cells are moved along "
-    "one straight line, by the difference of the two values. It is the line along which the "
-    "states of other sequences change with the earlier value (from the later mark on: with "
-    "the product). Where this closes the distance, the cells carry one number, however many "
-    "they are.",
+    "best linear answer, with an MSE of 1/144 = 0.0069), and the product alone gives 3/7 = 0.429 "
+    "for each value. *Formed*: the first point at which the R² of those cells is half-way from 6/7 "
+    "to 1.",
+    "**On a line**: instead of taking the donor's states, the host's cells are moved along one "
+    "straight line, by the difference of the two values. It is the line along which the states of "
+    "other sequences change with the earlier value (from the later mark on: with the product). "
+    "Where this closes the distance, the cells carry one number, however many they are.",
     "**Verdicts.** *value and product*: half-way from the later mark to the end one cell alone "
     "tells the earlier value with R² 0.9 or more, and another the product; *one cell*: one cell "
     "carries the earlier value and, from the later mark on, the product; *handed over*: one "
@@ -125,9 +121,9 @@ def _answer(rows: Sequence[Row]) -> str:
     stored = sum(row["verdict"] == "value and product" for row in rows)
     best = _median([row["readout"]["earlier_after_best_cell"] for row in rows])
     return (
-        "**Does one cell hold x₁ and another x₁ x₂?** After the later mark, in "
-        f"{stored} of {len(rows)} networks that compute a product. The cell that then tells "
-        f"most about the earlier value does so with R² {best}."
+        f"**Does one cell hold x₁ and another x₁ x₂?** After the later mark, in {stored} of "
+        f"{len(rows)} networks that compute a product. The cell that then tells most about the "
+        f"earlier value does so with R² {best}."
     )
 
 
@@ -153,8 +149,8 @@ def _moment(rows: Sequence[Row]) -> str:
     return (
         f"**When** is the product formed? At: {_count(row['formed'] for row in rows)}. At the step "
         "of the later mark those cells tell it with R² "
-        f"{_median([row['readout']['product_later_register'] for row in rows], 3)} "
-        f"(both values held separately: {PRODUCT_FROM_BOTH:.3f})."
+        f"{_median([row['readout']['product_later_register'] for row in rows], 3)} (both values "
+        f"held separately: {PRODUCT_FROM_BOTH:.3f})."
     )
 
 
