@@ -42,6 +42,7 @@ from longlag.figures import (
 from longlag.learning import streams
 from longlag.learning.recipe import Recipe
 from longlag.learning.training import History, Run
+from longlag.studies import stops
 from longlag.tasks.marked_pairs import Kind, MarkedPairs, Sequence
 from longlag.tasks.score import TOLERANCE, score
 
@@ -1011,7 +1012,8 @@ def test_a_figure_of_trials_that_never_stopped_says_so(
     every = [
         stopped(*one, paper, budget) for one, paper in zip(reached.items(), papers, strict=True)
     ]
-    fig = solved_share.draw(every, "Table 7", budget, "as published")
+    reading = stops.in_words(longlag.recipe("paper-adding").settings())
+    fig = solved_share.draw(every, "Table 7", budget, reading)
     ax = panel(fig, "solved")
     said = [text.get_text() for text in ax.texts]
     expected = [f"{label}: no trial stopped within {budget:,} sequences" for label in never]

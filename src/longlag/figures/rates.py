@@ -38,7 +38,7 @@ def draw(panels: Sequence[Panel], title: str, subtitle: str, notes: str) -> Figu
     """Dots with bars; `notes` heads the remarks to the right of each panel."""
     height = 1.75 + 0.46 * len(panels[0].lines)
     fig = style.figure(height, title, subtitle)
-    edges = style.place(fig, 0.95, 0.82, 7.5, height - 0.95)
+    edges = style.place(fig, 0.95, 0.82, 7.4, height - 0.95)
     grid = fig.add_gridspec(1, len(panels), wspace=0.28, **edges)
     for k, panel in enumerate(panels):
         ax = fig.add_subplot(grid[0, k])

@@ -83,13 +83,16 @@ def styled(function: Callable[Given, Made]) -> Callable[Given, Made]:
 
 def figure(height: float, title: str, subtitle: str) -> Figure:
     """A figure, 8.3 inches wide and `height` inches high, with nothing but words in its upper left
-    corner.
+    corner. A subtitle too long for one line of the usual size is smaller.
     """
     fig = Figure(figsize=(WIDTH, height))
     FigureCanvasAgg(fig)  # a canvas of its own
     left = 0.12 / WIDTH
     fig.text(left, 1 - 0.12 / height, title, size=LARGE, weight="bold", va="top")
-    fig.text(left, 1 - 0.39 / height, subtitle, size=NORMAL, color=MUTED, va="top")
+    below = fig.text(left, 1 - 0.39 / height, subtitle, size=NORMAL, color=MUTED, va="top")
+    room, wide = (1 - 2 * left) * fig.bbox.width, below.get_window_extent().width
+    if wide > room:
+        below.set_fontsize(NORMAL * room / wide)
     return fig
 
 
