@@ -360,7 +360,7 @@ ROBUST_FOR: dict[str, dict[str, Any]] = {
         "output_bias": -3.0,
         "batch_size": 2,
         "learning_rate": 0.05,
-        "beta2": 0.9,
+        "beta2": 0.99,
     },
 }
 
