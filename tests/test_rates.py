@@ -103,7 +103,7 @@ def test_ledger_rates(book: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["ledger", "rates", str(book)]) == 0
     out = capsys.readouterr().out
     assert "robust  8       3 of 4  0.194 to 0.994  900 (800 to 1,000)" in out
-    assert "1 trials failed and do not count" in out
+    assert "not counted: 1 trial that failed" in out
     assert next(line for line in out.splitlines() if "solved by" in line).split()[2:] == [*"2101"]
     assert "mean 250 (-100 to 600)" in out
     assert max(map(len, out.splitlines())) <= 80

@@ -366,7 +366,7 @@ def test_a_trial_that_fails_is_left_out_and_tried_again(tmp_path: Path, monkeypa
     content = study(tmp_path, 3, 20)
     assert (content["trials"], content["failed"]) == (2, 1)
     page = (tmp_path / "table.md").read_text()
-    assert "1 trials failed and are left out; start again to retry." in page
+    assert "Left out: 1 trial that failed; start again to retry." in page
     monkeypatch.undo()
     with inline_workers():
         assert study(tmp_path, 3, 20)["trials"] == 3

@@ -282,3 +282,8 @@ def test_an_export_to_a_terminal_is_one_page(tmp_path: Path, monkeypatch: Any) -
     assert len(table.split("\n\n")[0].splitlines()) == 21
     assert cli.main(["ledger", "export", "grid.sqlite", "--out", "all.csv"]) == 0
     assert len(Path("all.csv").read_text().splitlines()) == 25
+    Path("few.toml").write_text('recipe = "robust"\nseeds = 3\n[settings]\nmax_iterations = 2\n')
+    calls = ["sweep few.toml --workers 1", "ledger export few.sqlite"]
+    _, (printed, status) = answers([call.split() for call in calls])
+    assert status == 0
+    assert len(printed.splitlines()) == 4  # nothing but the table

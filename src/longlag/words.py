@@ -13,6 +13,7 @@ import numpy as np
 
 from longlag.learning.stopping import Points
 from longlag.learning.training import Run
+from longlag.networks.network import counted
 from longlag.runs import contents
 from longlag.sweeps.rates import Group, Pairs, telling
 from longlag.tasks.score import Score
@@ -281,7 +282,7 @@ def rates(groups: Sequence[Group], pairs: Pairs | None) -> str:
         table([(*names, "solved", "95 % interval", "sequences, median (range)"), *rows], len(names))
     ]
     if failed := sum(len(group.outcomes) - len(group.results) for group in groups):
-        parts.append(f"{failed} trials failed and do not count")
+        parts.append(f"not counted: {counted(failed, 'trial')} that failed")
     return "\n\n".join(parts if pairs is None else [*parts, _pairs(pairs)])
 
 

@@ -130,6 +130,6 @@ def _page(book: Ledger) -> None:
     """The first trials as a table, and how to have all of them."""
     total = sum(count.total() for count in book.counts().values())
     first = list(itertools.islice(book.rows(), PAGE))
-    if first:
-        print(words.listed(first))
-    say(f"the first {len(first)} of {total} trials; --out FILE writes all of them to a file")
+    print(words.listed(first) if first else "no trials")
+    if total > len(first):
+        say(f"the first {len(first)} of {total} trials; --out FILE writes all of them to a file")

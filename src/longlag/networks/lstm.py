@@ -282,8 +282,8 @@ class ForgetGateLSTM(Network):
     output: Output = setting("linear", "the answer: linear, or its sigmoid")
     gate_biases: GateBiases = setting(
         "lag",
-        "initial gate biases: closed for about T steps (lag), drawn to match lags up to T "
-        "(chrono), or constant",
+        "initial gate biases, T being the longest length: lag, log T (forget) and -log T (input); "
+        "chrono, chrono initialisation (Tallec & Ollivier 2018); constant, 0",
     )
     forget_bias: float = setting(2.0, "initial forget-gate bias, added to the above", -1e3, 1e3)
     input_bias: float = setting(-4.0, "initial input-gate bias, added to the above", -1e3, 1e3)

@@ -14,6 +14,7 @@ import numpy as np
 
 from longlag import checks, files
 from longlag.learning.recipe import NETWORKS, ROBUST_FOR, recipe
+from longlag.networks.network import counted
 from longlag.settings import Option
 from longlag.studies.cases import Case, Outcome, Row, share, spread
 from longlag.studies.comparing import holm, log_rank, mcnemar, restricted_mean
@@ -42,7 +43,7 @@ TRIALS, QUICK_TRIALS, BUDGET = 10, 2, 96_000
 LENGTH, QUICK_LENGTH = 100, 20
 SIZES = ("min_length", "lag", "max_symbols")  # which setting a task has its T in
 LEVEL = 0.05
-SIGNIFICANT = "p ≤ {:.2g} at most, by Holm's correction for {} pairs"
+SIGNIFICANT = "p ≤ {:.2g} at most, by Holm's correction for {}"
 
 # The search: every cell gets the same settings to choose from, on seeds apart.
 RATES, CLIPS = (0.001, 0.003, 0.01, 0.03), (0.1, 1.0)
@@ -404,10 +405,11 @@ def _differences(pairs: Sequence[tuple[Row, Row]], words: str, test: Any, name: 
             key = first["task"], first["T"], first["cell"]
             better.setdefault(key, []).append((second["cell"], p))
     if not better:
-        return [f"No two cells differ by {name} (Holm's correction for {len(pairs)} pairs)."]
+        correction = f"Holm's correction for {counted(len(pairs), 'pair')}"
+        return [f"No two cells differ by {name} ({correction})."]
     return [
         f"{task}, T = {T}: {cell} is {words} {', '.join(other for other, _ in others)} "
-        f"({name}, {SIGNIFICANT.format(max(p for _, p in others), len(pairs))})."
+        f"({name}, {SIGNIFICANT.format(max(p for _, p in others), counted(len(pairs), 'pair'))})."
         for (task, T, cell), others in better.items()
     ]
 

@@ -72,7 +72,7 @@ def remarks(rows: Sequence[Row]) -> list[str]:
             for gate, out in single
         )
         lines.append(
-            f"T = {T}: {in_share(base)} seeds of catalog itself are solved strictly; one change at "
+            f"T = {T}: {in_share(base)} seeds of catalog itself met the strict rule; one change at "
             f"a time alters the rate, in percentage points, by: {', '.join(parts)}."
         )
     return lines

@@ -25,6 +25,7 @@ from longlag import files
 from longlag.figures import style
 from longlag.learning import engine
 from longlag.learning.streams import check_seed
+from longlag.networks.network import counted
 from longlag.runs import directory as runs
 from longlag.settings import imported
 from longlag.studies import page
@@ -206,7 +207,8 @@ def _content(request: Request, outcomes: Sequence[Outcome]) -> dict[str, Any]:
 def _remarks(request: Request, content: Mapping[str, Any]) -> list[str]:
     lines = [*request.study.remarks(content["rows"]), *content.get("refused", ())]
     if content["failed"]:
-        lines.append(f"{content['failed']} trials failed and are left out; start again to retry.")
+        failed = counted(content["failed"], "trial")
+        lines.append(f"Left out: {failed} that failed; start again to retry.")
     if content["quick"]:
         lines.append("Quick form: it shows that everything runs, no more.")
     return lines

@@ -72,7 +72,7 @@ def remarks(rows: Sequence[Row]) -> list[str]:
     """The stuck seeds, counted."""
     return [
         f"{row['recipe']}, T = {row['T']}: {row['trials'] - row['solved']} of {row['trials']} "
-        f"seeds do not meet {row['rule']}."
+        f"seeds did not meet {row['rule']}."
         for row in rows
         if row["rule"] in list(RULES)[::2]
     ]
@@ -81,7 +81,7 @@ def remarks(rows: Sequence[Row]) -> list[str]:
 STUDY = Study(
     name="seeds",
     title="Stuck seeds: catalog and robust",
-    help="Stuck seeds: catalog and robust at T = 30 and 100, by three rules",
+    help="Stuck seeds: catalog and robust at T = 30 and 100, by four rules",
     takes="15 minutes",
     options=WITH_LENGTHS,
     cases=cases,

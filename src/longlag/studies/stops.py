@@ -283,7 +283,7 @@ def remarks(rows: Sequence[Row]) -> list[str]:
             found.append(
                 f"{point(row)}: {row['unsolved']} of {row['solved'] + row['unsolved']} trials did "
                 f"not stop within {row['max_sequences']:,} sequences{diverged}; the mean counts "
-                f"the whole budget for them (a restricted mean), errors are those of the others."
+                f"a whole budget for each (a restricted mean), errors are those of the others."
             )
         window = row["window"]
         if row["solved"]:

@@ -1,21 +1,21 @@
 "use strict";
 
-/* What the page shows, as text: in its address, so that it can be sent to others, and for undoing.
+/* The page's state as text: it stands in the page's address, for sharing, and is used for undo.
  *
  *     T, draw, marks    the sequence: its length, the number of its draw, where its marks are
- *     values            those that were changed, step:value
+ *     values            the changed values, step:value
  *     moment            training sequences seen
- *     cells, edits      of each run: the cell that was picked, what was changed by hand; states that
- *                       were taken from a sequence are known to the page alone
+ *     cells, edits      for each run: the selected cell and the edits made by hand; states copied
+ *                       from a sequence are not part of the text
  */
 
-const AT_REST = 400; // ms without a change, after which it is noted
+const AT_REST = 400; // ms without a change before the state is recorded
 const MOST_UNDONE = 100;
 
 class Address {
   constructor(app) {
     this.app = app;
-    this.past = []; // states, the present one last
+    this.past = []; // states, the current one last
     const [undo, reset] = ["undo", "reset"].map((id) => document.getElementById(id));
     [this.undo, this.reset] = [undo, reset];
     undo.addEventListener("click", () => this.goBack(1));
@@ -29,7 +29,7 @@ class Address {
     });
   }
 
-  /** Shows what the address says, if anything, and begins to note changes again. */
+  /** Shows the state in the address, if there is one, and records changes from then on. */
   load() {
     clearTimeout(this.waiting);
     this.past = [this.state];
@@ -55,7 +55,7 @@ class Address {
       .join("&");
   }
 
-  /** Takes down a change, once things have come to rest. */
+  /** Records a change once nothing has changed for AT_REST ms. */
   note() {
     clearTimeout(this.waiting);
     this.waiting = setTimeout(() => this.#take(), AT_REST);
@@ -65,7 +65,7 @@ class Address {
     const { state, past, app } = this;
     if (state === past[past.length - 1]) return;
     past.push(state);
-    if (past.length > MOST_UNDONE) past.splice(1, 1); // the first is what is gone back to at last
+    if (past.length > MOST_UNDONE) past.splice(1, 1); // the first state is kept as the end of undo
     if (app.content === app.saved) history.replaceState(null, "", `#${state}`);
     this.#label();
   }
@@ -89,7 +89,7 @@ class Address {
     if (text && text !== this.state && this.app.content === this.app.saved) this.apply(text);
   }
 
-  /** Shows a state; what it does not say, or says wrongly, stays as it is or as near as it may. */
+  /** Shows a state; missing parts stay, invalid ones become the nearest legal value. */
   apply(text) {
     const { app } = this;
     const parts = new Map(text.split("&").map((part) => part.split("=")));
@@ -117,7 +117,7 @@ class Address {
   }
 }
 
-/** What was changed by hand, as text: 2cut.3held.f1.blind.put0t57 */
+/** The edits made by hand, as text: 2cut.3held.f1.blind.put0t57 */
 function editsText({ cells, clamp: fixed, blind, put }) {
   const parts = Object.entries(cells).map(([j, kind]) => `${j}${kind}`);
   if (fixed) parts.push(`${LETTERS[fixed.gate]}${Number(fixed.open)}`);
@@ -126,8 +126,8 @@ function editsText({ cells, clamp: fixed, blind, put }) {
   return parts.join(".");
 }
 
-/** The edits of such a text, for H cells and so many states taken; what it does not understand is
- * left out. */
+/** The edits that such a text describes, for H cells and a number of copied states; unknown parts
+ * are left out. */
 function editsOf(text, H, taken) {
   const edits = { ...NO_EDITS, cells: {} };
   for (const part of text.split(".")) {

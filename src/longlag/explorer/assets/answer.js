@@ -1,11 +1,11 @@
 "use strict";
 
-/* What the network answers: to this sequence, to fresh ones, to other values at the marks. */
+/* The network's answers: to this sequence, to fresh ones, to other values at the marks. */
 
 const DOT_REACH = 10; // px around a dot of the scatter
-const TERMS = 10; // cells whose terms are shown alone, at most
+const TERMS = 10; // most cells that have a term of their own in the picture
 const TERMS_HEIGHT = 120;
-const SHOWN = [-0.1, 1.1]; // the answers that are shown; targets lie in [0, 1], in both tasks
+const SHOWN = [-0.1, 1.1]; // range of the answers shown; targets lie in [0, 1] in both tasks
 
 class AnswerPanel {
   constructor(root, run) {
@@ -30,7 +30,7 @@ class AnswerPanel {
   draw() {
     const { content } = this.app;
     this.#drawTerms();
-    const correct = this.error <= content.tolerance; // what is not a number is wrong
+    const correct = this.error <= content.tolerance; // NaN counts as wrong
     const [given, right] = this.said;
     for (const [name, text] of Object.entries({ given, right, error: number(this.error, 3) })) {
       this.root.querySelector(`.${name}`).textContent = text;
@@ -54,7 +54,7 @@ class AnswerPanel {
     );
   }
 
-  /** The bias and the term of each cell, the outputs and what is right. */
+  /** The bias and the term of each cell, the outputs and the right answer. */
   table() {
     const { network, trace, output } = this.run;
     const { orders } = this.app.task;
@@ -65,7 +65,7 @@ class AnswerPanel {
     return [["part", "value"], ...terms, ...outputs, right];
   }
 
-  /** The terms of the answer, each from where the one before has led. */
+  /** The terms of the answer, each starting at the sum of those before it. */
   #drawTerms() {
     const columns = termColumns(this.run);
     let sum = 0;
@@ -180,12 +180,12 @@ class ScatterPanel {
     line(context, [box.x(0), box.x(1)], [box.y(0), box.y(1)], theme.axis);
   }
 
-  /** Where a sequence stands, in the numbers of the axes, by its outputs and what is right. */
+  /** A sequence's place in the scatter, in axis units, from its outputs and the right answer. */
   place(outputs, right) {
     return [right, clamp(Number.isNaN(outputs[0]) ? Infinity : outputs[0], ...SHOWN)];
   }
 
-  /** The outputs to each of the fresh sequences that are finished, what is right, and the error. */
+  /** For each finished fresh sequence: the outputs, the right answer and the error. */
   #fresh({ answers, targets, finished }) {
     const K = answers.length / targets.length;
     return Array.from({ length: finished }, (_, k) => {
@@ -194,7 +194,7 @@ class ScatterPanel {
     });
   }
 
-  /** A row a fresh sequence: what is right, and the outputs. */
+  /** One row per fresh sequence: the right answer and the outputs. */
   table() {
     const { orders } = this.app.task;
     const rows = this.#fresh(this.run.scattered).map(({ outputs, right }) => [
@@ -216,7 +216,7 @@ class ScatterPanel {
     return nearest;
   }
 
-  /** Puts the ring, the sequence shown. */
+  /** Places the ring that marks the sequence shown. */
   drawRing() {
     const width = widthOf(this.canvas);
     const box = this.box(width);
@@ -277,7 +277,7 @@ class ScatterPanel {
 
 const LENGTHS_HEIGHT = 150;
 
-/** The share of right answers, and their error, at lengths beyond those of the training. */
+/** The share of right answers, and the error, at lengths shorter and longer than in training. */
 class LengthsPanel {
   constructor(root, run) {
     this.run = run;
@@ -340,7 +340,7 @@ class LengthsPanel {
   }
 }
 
-const BANDS = 20; // a band of colours is 0.05 wide
+const BANDS = 20; // bands of colour, each 0.05 wide
 const SMOOTH = 7; // image points between two of the computed ones
 
 class SurfacePanel {
@@ -409,7 +409,7 @@ class SurfacePanel {
     this.#words(learned, truth, size, low, high);
   }
 
-  /** A row a pair of values: the answer, and what is right. */
+  /** One row per pair of values: the answer and the right answer. */
   table() {
     const { answers, size } = this.run.surface;
     const [low, high] = valueRange(this.app.task);
@@ -421,7 +421,7 @@ class SurfacePanel {
     return [["x1", "x2", "answer", "right"], ...rows];
   }
 
-  /** Puts the points, the pair of values shown. */
+  /** Places the points that mark the pair of values shown. */
   drawPoint() {
     const { values, marks } = this.app.sequence;
     const [x1, x2] = marks.map((position) => values[position]);
@@ -434,7 +434,7 @@ class SurfacePanel {
     this.points[0].setAttribute("aria-label", spoken);
   }
 
-  /** The values as they count, with neutral ones for a mark on the first pair. */
+  /** The values that enter the target; a mark on the first pair has the neutral value. */
   #counted(pair) {
     const neutral = this.app.task.kind === "multiplication" ? 1 : 0;
     return pair.map((value, which) => (this.app.sequence.marks[which] > 0 ? value : neutral));

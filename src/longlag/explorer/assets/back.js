@@ -1,8 +1,8 @@
 "use strict";
 
-/* The way back: how far an answer depends on each step, by the chain rule, for either network. */
+/* The gradient of an answer with respect to each step, by the chain rule, for either network. */
 
-/** How far output k depends on what the network held and read at each step of a trace.
+/** The gradient of output k with respect to the states and inputs at each step of a trace.
  *
  * `cells` (T,), the norm of dy/dc_t over all cells; `values` (T,), the size of dy/dx_t of the value
  * or, of a symbol, its norm over all inputs; `end`, the step whose cells the answer reads.
@@ -17,7 +17,7 @@ function wayBack(network, trace, k = 0) {
   const back = { end, cells: new Float64Array(length), values: new Float64Array(length) };
   for (let t = end; t >= 0; t--) {
     if (network.put?.at === t) {
-      back.cells[t] = Math.hypot(...dc); // of another sequence: nothing goes further back
+      back.cells[t] = Math.hypot(...dc); // a state from another sequence: the gradient stops here
       break;
     }
     if (t === end) for (let j = 0; j < H; j++) dSeen[j] = slope * Wy[k * H + j];
@@ -35,7 +35,7 @@ function wayBack(network, trace, k = 0) {
   return back;
 }
 
-/** From dy/dh_t (H,) and what comes back along the cells, dy/dc_t (H,) and dy/dz_t (4H,). */
+/** dy/dc_t (H,) and dy/dz_t (4H,) from dy/dh_t (H,) and dy/dc_t through c_{t+1}. */
 function cellErrors({ cell, input_gate, forget_gate, output_gate, candidate }, t, dh, dc, dz) {
   const H = dc.length;
   for (let j = 0, at = t * H; j < H; j++, at++) {

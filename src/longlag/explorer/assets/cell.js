@@ -3,7 +3,7 @@
 /* The followed cell at the time cursor, drawn with a valve for every gate. */
 
 class CellDrawing {
-  /** root holds the drawing; maps are the elements that show what its parts are, by name. */
+  /** root: the element with the drawing; maps: the elements that describe its parts, by name. */
   constructor(root, run, maps) {
     this.run = run;
     this.svg = root.querySelector(".cell-drawing svg");

@@ -3,7 +3,7 @@
 /* Learning, in float64: back-propagation through time as in `networks/lstm.py`, clipping, Adam and
  * averaged weights as in `learning/`. It runs in the page and in the trainer.
  *
- * A tape holds what the forward pass leaves to the backward one, step by step: gates (T, 4H),
+ * A tape holds what the backward pass needs from the forward one, for each step: gates (T, 4H),
  * tanh c (T, H), and the states (T + 1, H), the initial zeros first.
  */
 
@@ -23,7 +23,7 @@ function makeTape(H, longest) {
   };
 }
 
-/** The answer to a sequence, with everything written on the tape. */
+/** The answer to a sequence; fills the tape. */
 function runForward(network, values, markers, length, tape) {
   const { hidden: H, Wx, Wh, b, forget_gate } = network;
   const { gates, squashed, cell, hidden } = tape;
@@ -105,7 +105,7 @@ function batchGradient(network, batch, tape, gradient, sums) {
   return loss;
 }
 
-/** Weights (P,) before learning; the biases of the gates and of the answer are those given. */
+/** Initial weights (P,), with the given biases of the gates and of the answer. */
 function startWeights({ hidden: H, input_bias, forget_bias, output_bias }, random) {
   const G = 4 * H;
   const even = (size, limit) => Array.from({ length: size }, () => limit * (2 * random() - 1));
@@ -194,7 +194,7 @@ class LiveTraining {
     this.sums = new Float64Array(weights.length);
     this.gradient = makeNetwork(this.sums, settings);
     this.iteration = 0;
-    this.passed = 0; // tests in succession
+    this.passed = 0; // successive tests passed
     this.state = "learning"; // or: solved, unsolved, diverged
     this.smooth = NaN; // the loss, averaged over some fifty batches
     this.kept = { iteration: 0, smooth: NaN }; // at the latest snapshot
@@ -216,13 +216,13 @@ class LiveTraining {
     return loss;
   }
 
-  /** Whether the network is worth keeping: later by a tenth, or better by one. */
+  /** Whether to keep a snapshot: after a tenth more iterations, or at a loss lower by a tenth. */
   get snapshotDue() {
     const later = this.iteration >= this.kept.iteration * SNAPSHOT_RATIO;
     return later || this.smooth < 0.9 * this.kept.smooth;
   }
 
-  /** The averaged weights as they are shown. */
+  /** A snapshot of the averaged weights, as float32. */
   snapshot() {
     this.kept = { iteration: this.iteration, smooth: this.smooth };
     return Float32Array.from(this.descent.average);

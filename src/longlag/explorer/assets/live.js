@@ -1,11 +1,11 @@
 "use strict";
 
-/* Training in the page: the knobs of one training or of two that race, and the runs they make. */
+/* Training in the page: the controls of one training or of two side by side, and their runs. */
 
-const RATE = 0.025; // of the recipe robust, as are the presets' biases
+const RATE = 0.025; // as in the recipe robust, like the presets' biases
 const MEAN_OF = 50; // batches in the heavy line of the curve
 
-/** Where a training starts, by name: {forget_gate, forget_bias, input_bias, output_bias}. */
+/** Initial settings by name: {forget_gate, forget_bias, input_bias, output_bias}. */
 const PRESETS = {
   shut: (longest, mean) => ({
     forget_gate: true,
@@ -41,7 +41,7 @@ const KNOBS = [
   ["learning_rate", "rate", 0.0001, 1, "any", RATE],
 ];
 
-/** One set of knobs, and the training that is made of them. */
+/** One set of controls, and the training made from them. */
 class Racer {
   constructor(panel, optional) {
     this.panel = panel;
@@ -75,7 +75,7 @@ class Racer {
     return this.preset.value !== "";
   }
 
-  /** Sets the knobs as the preset has them at the length chosen. */
+  /** Sets the controls to the preset's values for the chosen length. */
   fill() {
     for (const knob of Object.values(this.knobs)) knob.parentElement.hidden = !this.chosen;
     if (!this.chosen) return;
@@ -86,7 +86,7 @@ class Racer {
     this.knobs.forget_bias.disabled = !this.start.forget_gate;
   }
 
-  /** What `LiveTraining` is told. */
+  /** The settings for `LiveTraining`. */
   get settings() {
     const { length, seed } = this.panel;
     const chosen = Object.entries(this.knobs).map(([key, knob]) => [key, valueOf(knob)]);
@@ -100,7 +100,7 @@ class Racer {
     this.status.textContent = "";
   }
 
-  /** Lets it learn; `report` is called as the run grows. */
+  /** Starts the training; `report` is called whenever the run has new data. */
   train(task, tolerance, report) {
     const names = ["lstm.js", "tasks.js", "responses.js", "learn.js", "trainer.js"];
     const { settings } = this;
@@ -125,7 +125,7 @@ class Racer {
     return Boolean(this.about?.learning);
   }
 
-  /** A run before its first batch, as the page is told of saved ones. */
+  /** A run before its first batch, in the format of a saved run. */
   #about(settings, task) {
     const { hidden, forget_gate, length, seed, forget_bias, input_bias } = settings;
     const kept = forget_gate ? `forget bias ${number(forget_bias, 1)}` : "no forget gate";
@@ -238,7 +238,7 @@ class LivePanel {
     return this.racers.some((racer) => racer.learning);
   }
 
-  /** Chooses where networks start, and the length of the sequences. */
+  /** Sets the initial settings of the networks and the length of the sequences. */
   choose(presets, length) {
     this.lengthBox.value = length;
     this.racers.forEach((racer, k) => {
@@ -247,7 +247,7 @@ class LivePanel {
     });
   }
 
-  /** Shows the networks that start, in place of the page's runs, and lets them learn or not. */
+  /** Shows new networks in place of the page's runs, and starts their training if asked to. */
   start(learn) {
     const { saved } = this.app;
     const { length, longest } = this;
@@ -264,7 +264,7 @@ class LivePanel {
     this.#label();
   }
 
-  /** Shows networks that were made in the page. */
+  /** Shows networks that were trained in the page. */
   show(content) {
     this.app.load(content);
     this.back.hidden = false;
@@ -283,7 +283,7 @@ class LivePanel {
     if (!this.learning) this.#settle();
   }
 
-  /** All that is shown of networks that learn no more is computed in full. */
+  /** Computes everything in full for networks whose training has ended. */
   #settle() {
     this.#label();
     for (const run of this.app.runs) run.ask("cells");
@@ -310,7 +310,7 @@ function numberInput(least, most, step, value) {
   return input;
 }
 
-/** The number in a box, within its limits, and shown so. */
+/** The number in an input box, clamped to the box's limits; the box then shows it. */
 function valueOf(input) {
   const { min, max, step, defaultValue, value } = input;
   const wanted = Number.isFinite(parseFloat(value)) ? parseFloat(value) : Number(defaultValue);

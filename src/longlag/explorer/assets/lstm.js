@@ -29,7 +29,7 @@ function parameterCount(variant) {
   return (D + R + 1) * G + K * (variant.hidden + 1);
 }
 
-/** A network from its flat parameters (P,) and its variant: beside its sizes {output, symbols,
+/** A network from its flat parameters (P,) and its variant: the sizes above and {output, symbols,
  * forget_gate} and, of 1997, {reads, output_gate, g, h}; of float64 parameters it is a view. */
 function makeNetwork(vector, variant) {
   const { D, K, G, R } = sizesOf(variant);
@@ -60,7 +60,7 @@ function columnsOf({ hidden: H, blocks: B }, gate) {
 const NO_EDITS = { cells: {}, clamp: null, blind: false, put: null };
 const SATURATED = 1000; // the bias of a gate that is clamped: its sigmoid is 0 or 1 to the last bit
 
-/** The network changed by hand, a copy.
+/** A copy of the network with the user's edits.
  *
  * edits: `cells`, by number `{cut: true}`, `{seen: h}` (the others and the answer see h in place of
  * its hidden state) or `{held: true}` (after the later mark its input gate is 0 and its forget gate
@@ -103,12 +103,12 @@ function withState(network, { values, markers, taken }, at) {
   return { ...network, put: { at, state } };
 }
 
-/** Tells a network, some of whose cells may be held, where the marks of its next sequence are. */
+/** Sets the marks of the next sequence, from which held cells are held. */
 function holdAfter(network, marks) {
   if (network.held) network.held.after = Math.max(...marks);
 }
 
-/** Shuts the input gate and opens the forget gate of the cells that are held. */
+/** Sets the input gate to 0 and the forget gate to 1 for the cells that are held. */
 function hold({ cells }, H, gates) {
   for (const j of cells) {
     gates[j] = 0;
@@ -116,7 +116,7 @@ function hold({ cells }, H, gates) {
   }
 }
 
-/** What a network carries from step to step, zero at first: `cell` (H,) and `seen` (R,), of which
+/** The state of a network between two steps, initially zero: `cell` (H,) and `seen` (R,), of which
  * `hidden` (H,) is a part. `gates` (4H,), of each cell, are of the latest step; answers are read from
  * `read` (H,). */
 function makeState({ hidden: H, width: G, seen: R, blocks, reads }) {
@@ -128,14 +128,14 @@ function makeState({ hidden: H, width: G, seen: R, blocks, reads }) {
   return { cell: new Float64Array(H), seen, hidden, gates, net, read };
 }
 
-/** Makes `to` hold what `from` does. */
+/** Copies state `from` into `to`. */
 function copyState(from, to) {
   to.cell.set(from.cell);
   to.seen.set(from.seen);
   to.read.set(from.read);
 }
 
-/** Makes a state zero again. */
+/** Sets a state to zero. */
 function clearState(state) {
   for (const name of ["cell", "seen", "read"]) state[name].fill(0);
 }
@@ -146,20 +146,20 @@ function sigmoid(x) {
   return (x >= 0 ? 1 : small) / (1 + small);
 }
 
-/** What a cell's state is squashed to before the output gate lets it out. */
+/** The squashing function of a cell's state, applied before the output gate. */
 function squashed({ blocks, h }, c) {
   if (!blocks) return Math.tanh(c);
   return h === "identity" ? c : Math.tanh(c / 2);
 }
 
-/** Opens the gates (4H,) by what they receive, in place. */
+/** Computes the gates (4H,) from their inputs, in place. */
 function openGates({ hidden: H, forget_gate }, gates) {
   for (let j = 0; j < 3 * H; j++) gates[j] = sigmoid(gates[j]);
   for (let j = 3 * H; j < 4 * H; j++) gates[j] = Math.tanh(gates[j]);
   if (!forget_gate) gates.fill(1, H, 2 * H);
 }
 
-/** Opens the gates of the blocks, and gives each cell (4H,) those of its block. */
+/** Computes the gates of the blocks and copies them to each cell (4H,). */
 function openBlocks({ hidden: H, blocks: B, g, output_gate }, { net, seen, gates }) {
   for (let j = H; j < H + 2 * B; j++) seen[j] = sigmoid(net[j]);
   if (!output_gate) seen.fill(1, H + B);
@@ -172,7 +172,7 @@ function openBlocks({ hidden: H, blocks: B, g, output_gate }, { net, seen, gates
   }
 }
 
-/** Takes the state on by step t, in place, with the pair (value, marker). */
+/** Advances the state by step t, in place, with the pair (value, marker). */
 function step(network, state, value, marker, t) {
   const { hidden: H, width: G, seen: R, Wx, Wh, b, held, put } = network;
   const { cell, hidden, gates, net, seen, read } = state;
@@ -193,7 +193,7 @@ function step(network, state, value, marker, t) {
   if (put && t === put.at) copyState(put.state, state);
 }
 
-/** Steps from `start` up to but not including `end`, in place. */
+/** Advances the state from step `start` up to but not including `end`, in place. */
 function steps(network, state, values, markers, start, end) {
   for (let t = start; t < end; t++) step(network, state, values[t], markers[t], t);
 }

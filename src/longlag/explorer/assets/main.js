@@ -1,17 +1,17 @@
 "use strict";
 
-/* The page as a whole: what is shown, and what a change of it makes to be computed and drawn.
+/* The page as a whole: its state, and what is recomputed and redrawn after a change.
  *
- * Changes are collected and carried out once a frame:
+ * Changes are collected and processed once a frame. Each kind of change, and what it affects:
  *     sequence   the sequence: traces and the surface
  *     moment     the networks: all of it, the scatter too
  *     fresh      the fresh sequences: the scatter
  *     scale      the colour scales of states
- *     drawing    nothing but the pictures; results: those of the workers; cursor: the cursor
+ *     drawing    the pictures alone; results: new results of workers; cursor: the time cursor
  */
 
-const FIRST_TARGET = [0.2, 0.4]; // of the first sequence, above the answer that is right on average
-const MOST_STATES = 2e6; // steps times cells that one run may trace
+const FIRST_TARGET = [0.2, 0.4]; // of the first sequence; most targets are smaller
+const MOST_STATES = 2e6; // most steps times cells in the trace of a run
 
 class App {
   constructor() {
@@ -28,14 +28,14 @@ class App {
     this.live = new LivePanel(this);
     this.story = new Story(this);
     for (const name of ["live-open", "story-open"]) {
-      document.getElementById(name).hidden = Boolean(this.saved.task.orders); // they know numbers
+      document.getElementById(name).hidden = Boolean(this.saved.task.orders); // not for symbols
     }
     this.address = new Address(this);
     this.load(this.saved);
     new ResizeObserver(() => this.changed("drawing")).observe(document.getElementById("main"));
   }
 
-  /** Shows runs and a sequence of their task, in place of what was shown. */
+  /** Replaces the runs shown, and the sequence by one of their task. */
   load(content) {
     for (const run of this.runs) run.remove();
     this.content = content;
@@ -43,10 +43,10 @@ class App {
     const cells = Math.max(...content.runs.map((run) => run.hidden));
     const { length, longest } = content;
     this.longest = Math.max(length, Math.min(longest, Math.floor(MOST_STATES / cells)));
-    this.draw = 0; // the number of the draw that the sequence comes from
-    this.touched = new Map(); // values that were changed since, by step
+    this.draw = 0; // number of the draw of the sequence
+    this.touched = new Map(); // values changed by the user, by step
     this.scatterSeed = 1;
-    this.taken = []; // states, as the sequences and the steps that they are of
+    this.taken = []; // copied states, each as its sequence and step
     this.cursor = 0;
     this.sequence = {
       length,
@@ -67,31 +67,31 @@ class App {
     this.frame();
   }
 
-  /** What is right for the sequence shown. */
+  /** The right answer to the sequence shown. */
   get target() {
     const { values, marks } = this.sequence;
     return rightAnswer(this.task, ...countedValues(this.task, values, marks));
   }
 
-  /** What is to be answered, in words. */
+  /** The target, in words. */
   get ruleInWords() {
     const product = this.task.kind === "multiplication";
     return product ? "their product" : "half plus a quarter of their sum";
   }
 
-  /** What the cells of a run keep at a step, on average over this sequence. */
+  /** The share of its content that a run's cells keep per step, on average over this sequence. */
   meanForget(run) {
     const { forget_gate: gates } = this.runs[run].trace;
     return gates.reduce((sum, f) => sum + f, 0) / gates.length;
   }
 
-  /** What reaches the first mark of the gradient at the last step. */
+  /** The share of the last step's gradient that reaches the first mark. */
   shareOfGradient(run) {
     const { cells, end } = this.runs[run].back;
     return cells[Math.min(...this.sequence.marks)] / cells[end];
   }
 
-  /** Whether the sequence makes a good first one; the networks' answers play no part. */
+  /** Whether the sequence is suitable as the first one, whatever the networks answer. */
   #isTelling() {
     if (this.task.orders) return true;
     const { length, marks } = this.sequence;
@@ -112,11 +112,11 @@ class App {
     const { runs } = this.content;
     const { name, about, notes } = runs[0];
     const place = document.getElementById("about");
-    place.hidden = runs.length > 1; // each says it in a header of its own
+    place.hidden = runs.length > 1; // with two runs each has a header of its own
     place.textContent = [`${name}:`, about, ...notes].join(" ");
   }
 
-  // -- what the panels ask for --------------------------------------------------------------------
+  // -- called by the panels -----------------------------------------------------------------------
 
   setValue(position, value) {
     const [low, high] = valueRange(this.task);
@@ -154,7 +154,7 @@ class App {
     this.changed("cursor");
   }
 
-  /** Remembers the state at the cursor, to be put elsewhere. */
+  /** Copies the state at the cursor, for pasting at another step. */
   takeState() {
     const { length, values, markers, marks } = this.sequence;
     const [v, m] = [values, markers].map((array) => array.slice(0, length));
@@ -169,7 +169,7 @@ class App {
     this.changed("sequence", "moment", "scale", "fresh");
   }
 
-  /** Takes the values of draw number `draw`; the generator from there on. */
+  /** Sets the values to those of draw number `draw`; returns the generator after them. */
   #values() {
     const random = makeRandom(this.draw);
     drawValues(this.task, this.longest, random, this.sequence.values);
@@ -260,14 +260,14 @@ class App {
     return this.runs.length > 1 ? `${run.about.name}: ` : "";
   }
 
-  /** Puts the time cursor of every plot. */
+  /** Places the time cursor in every plot. */
   #place() {
     const { edge, span } = timeScale(1000, this.sequence.length);
     const share = (edge(this.cursor + 0.5) - MARGIN.left) / span;
     document.getElementById("main").style.setProperty("--cursor", share);
   }
 
-  /** Says something to a screen reader, once things have come to rest. */
+  /** Announces a text to screen readers once nothing has changed for a while. */
   say(text) {
     clearTimeout(this.saying);
     this.saying = setTimeout(() => {
@@ -275,7 +275,7 @@ class App {
     }, 400);
   }
 
-  // -- a tip at the pointer, and the theme --------------------------------------------------------
+  // -- the tooltip at the pointer, and the theme --------------------------------------------------
 
   showTip(event, text) {
     this.tip.textContent = text;
@@ -289,7 +289,7 @@ class App {
     this.tip.hidden = true;
   }
 
-  /** Every panel's sentence of help, shown or not. */
+  /** Shows or hides the help text of every panel. */
   #help() {
     const button = document.getElementById("help");
     button.addEventListener("click", () => {

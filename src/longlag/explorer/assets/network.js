@@ -1,6 +1,6 @@
 "use strict";
 
-/* The network live: the followed cell as a line, all states and gates as heat maps. */
+/* The network's states on the sequence: the followed cell as a line, all cells as heat maps. */
 
 const MAPS = [
   ["cell", "Cell state c", "what is carried"],
@@ -20,10 +20,10 @@ const LETTERS = {
   candidate: "g",
   written: "i · g",
 };
-const NEEDED = 0.1; // of the largest effect of cutting a cell: a cell with less is folded away
+const NEEDED = 0.1; // share of the largest effect of cutting a cell; cells below it are hidden
 const CARRIED_HEIGHT = 96;
 const BACK_HEIGHT = 84;
-const BACK_POWERS = [-12, 2]; // of ten, at the ends of the scale of the way back
+const BACK_POWERS = [-12, 2]; // powers of ten at the ends of the gradient's scale
 
 class NetworkPanel {
   constructor(root, run) {
@@ -118,7 +118,7 @@ class NetworkPanel {
     });
   }
 
-  /** What is changed by hand, in the controls and in words. */
+  /** Shows the user's edits in the controls and in words. */
   #drawEdits() {
     const { edits, followed } = this.run;
     const { cells, clamp, blind, put } = edits;
@@ -208,7 +208,7 @@ class NetworkPanel {
     );
   }
 
-  /** How far each cell (H,) answers to the sort that is chosen. */
+  /** The number of each cell (H,) by which the chosen order sorts. */
   #keysOfCells(kind) {
     const { trace, about, responds, effects, network, output } = this.run;
     const H = about.hidden;
@@ -299,7 +299,7 @@ class NetworkPanel {
       const colour = k === followed ? theme.network : theme.muted;
       context.font = k === followed ? `700 ${FONT}` : FONT;
       const name = `${this.run.edits.cells[cell] ? "× " : ""}${cell + 1}`;
-      const y = clamp((k + 0.5) * row, 6, this.order.length * row - 6); // none is cut off
+      const y = clamp((k + 0.5) * row, 6, this.order.length * row - 6); // keep it inside
       write(context, name, MARGIN.left - 6, y, "right", "middle", colour);
     });
     context.font = FONT;
@@ -324,7 +324,7 @@ class NetworkPanel {
     [low.textContent, high.textContent] = scale.ends;
   }
 
-  /** The followed cell as a line, with what it held after the later mark. */
+  /** The followed cell as a line, with its value after the later mark. */
   #drawCarried() {
     const { trace, followed } = this.run;
     const H = this.run.about.hidden;
@@ -350,7 +350,7 @@ class NetworkPanel {
     context.globalAlpha = 1;
     const every = tickStep(high - low + 2 * room, 3);
     for (let value = Math.ceil((low - room) / every) * every; value < high + room; value += every) {
-      if (y(value) < 6) continue; // its number would be cut off
+      if (y(value) < 6) continue; // no room for its number
       rule(context, MARGIN.left, end, y(value), theme.grid);
       const text = tickText(Math.abs(value) < every / 2 ? 0 : value);
       write(context, text, MARGIN.left - 6, y(value), "right");
@@ -450,13 +450,13 @@ class NetworkPanel {
   }
 }
 
-/** What cells may respond to, as [name, words]. */
+/** The quantities that cells are correlated with, as [name, words]. */
 function respondedTo({ kind, orders, windows }) {
   if (orders) return windows.map((_, k) => [`x${k + 1}`, `symbol ${k + 1}`]);
   return [["x1", "x₁"], ["x2", "x₂"], ["target", kind === "multiplication" ? "x₁ · x₂" : "target"]];
 }
 
-/** A state's or a gate's value, in words. */
+/** A state's or a gate's value, as text. */
 function textOf(name, value) {
   return name.endsWith("_gate") ? gateText(value) : number(value, 4);
 }

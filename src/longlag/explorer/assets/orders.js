@@ -1,6 +1,6 @@
 "use strict";
 
-/* Temporal order: symbols in place of values, an output for every order in place of one answer. */
+/* The temporal order task: its inputs are symbols, and each order of X and Y has an output. */
 
 const ORDER_ROW = 16; // px, of an output over time
 const OUTPUTS_HEIGHT = 96;
@@ -24,7 +24,7 @@ class OrderSequencePanel extends SequencePanel {
     return `symbol ${this.symbolAt(position)}`;
   }
 
-  /** To the next symbol, up or down. */
+  /** Changes a step to the next or the previous symbol. */
   change(position, by) {
     const { task, sequence } = this.app;
     const kinds = sequence.marks.includes(position) ? 2 : task.distractors[1] - task.distractors[0];
@@ -41,7 +41,7 @@ class OrderSequencePanel extends SequencePanel {
     }
   }
 
-  /** Distractors as bars of their heights; E, B, X and Y higher than all, by name. */
+  /** Bars: distractors by height; E, B, X and Y taller than these and labelled. */
   bars(context, { x, wide }, y) {
     const { task, sequence } = this.app;
     const [first, end] = task.distractors;
@@ -74,7 +74,7 @@ class OrderSequencePanel extends SequencePanel {
   }
 }
 
-/** The outputs that there would be after each step: a row an order. */
+/** The outputs after each step, one row per order. */
 class OrderAskedPanel {
   constructor(app) {
     this.app = app;
@@ -147,7 +147,7 @@ class OrderAnswerPanel extends AnswerPanel {
   }
 }
 
-/** The outputs to this sequence with its symbols in every order, beside the right ones. */
+/** The outputs to this sequence with its symbols in every order, and the right ones. */
 class OrdersPanel {
   constructor(root, run) {
     this.run = run;
@@ -197,7 +197,7 @@ class OrdersPanel {
     const scale = { colours: theme.sequential, share: (value) => value };
     const words = Uint32Array.from(outputs, (value) => colourOf(scale, value, missingColour()));
     paint(context, words, orders.length, left, top, right - left, bottom - top);
-    const every = orders.length > 4 ? 2 : 1; // names below do not run into each other
+    const every = orders.length > 4 ? 2 : 1; // keeps the labels below from overlapping
     orders.forEach((order, k) => {
       const colour = k === this.app.target ? theme["mark-text"] : theme.muted;
       write(context, order, left - 4, y(k + 0.5), "right", "middle", colour);
@@ -212,7 +212,7 @@ class OrdersPanel {
     this.draw();
   }
 
-  /** A row an order: its outputs. */
+  /** One row per order: its outputs. */
   table() {
     const { orders } = this.app.task;
     const { answers, size } = this.run.surface;
@@ -230,7 +230,7 @@ class OrderScatterPanel extends ScatterPanel {
   }
 
   place(outputs, right, k = 0) {
-    const aside = ((k * 0.618) % 1) - 0.5; // so that dots do not cover each other
+    const aside = ((k * 0.618) % 1) - 0.5; // keeps dots from covering each other
     const error = errorOf(this.app.task, outputs, right);
     return [right + 0.5 + 0.7 * aside * Math.sign(k), clamp(Number.isNaN(error) ? 1 : error, 0, 1)];
   }

@@ -1,6 +1,6 @@
 "use strict";
 
-/* What all panels draw with: canvases, axes, colour scales, numbers as text. */
+/* Drawing functions of all panels: canvases, axes, colour scales, numbers as text. */
 
 const MARGIN = { left: 52, right: 10 }; // px; the style sheet's --left and --right
 const FONT = '12px system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif';
@@ -23,7 +23,7 @@ function widthOf(canvas) {
   return widths.get(canvas);
 }
 
-let recording = null; // or the contexts, by canvas, that write down what is drawn (`save.js`)
+let recording = null; // while a panel is saved: a recording context for each canvas (`save.js`)
 
 /** An empty canvas of its element's width; height is a number or a function of it. */
 function clear(canvas, height) {
@@ -49,7 +49,7 @@ function clear(canvas, height) {
   return { context, width, height: tall };
 }
 
-/** Where time stands between the margins: pixels of a step's middle `x`, of its start `edge`, its
+/** The time axis between the margins: pixels of a step's middle `x`, of its start `edge`, its
  * width `wide`, the step at a pixel, and `columns`, the steps (n + 1,) at which n columns end. */
 function timeScale(width, length) {
   const span = Math.max(1, width - MARGIN.left - MARGIN.right);
@@ -67,7 +67,7 @@ function timeScale(width, length) {
   };
 }
 
-// The lens: the steps about the marks, magnified where a step would be too thin to be seen. Knots are
+// The lens: steps near the marks are drawn wider where a step would be too narrow to see. Knots are
 // [step, share of the axis].
 let lens = { length: 0, knots: [] };
 const LENS_FROM = 500; // steps of a sequence
@@ -103,7 +103,7 @@ function setLens(on, length, marks) {
   lens = { length, knots, parts };
 }
 
-/** A value of one coordinate of knots, between them straight, as the other coordinate. */
+/** Linear interpolation between knots, from one coordinate to the other. */
 function along(knots, from, to, value) {
   let k = 1;
   while (k < knots.length - 1 && value > knots[k][from]) k++;
@@ -185,7 +185,7 @@ function frame([left, right], [bottom, top], xs, ys) {
 
 // -- colour scales --------------------------------------------------------------------------------
 
-// ColorBrewer's RdBu, as in the figures; in the dark its middle is the panel's ground.
+// ColorBrewer's RdBu, as in the figures; in the dark theme its middle is the panel's background.
 const DIVERGING = [
   "#053061", "#2166ac", "#4393c3", "#92c5de", "#d1e5f0", "#f7f7f7",
   "#fddbc7", "#f4a582", "#d6604d", "#b2182b", "#67001f",
@@ -199,7 +199,7 @@ const SEQUENTIAL_DARK = [
   "#1f252b", "#22384c", "#265478", "#2d74a8", "#4a98d0", "#79bbea", "#b4dcf7",
 ];
 
-/** 256 colours between the given ones, as the words of an image. */
+/** 256 colours interpolated between the given ones, as 32-bit pixels. */
 function palette(stops) {
   const channels = stops.map((stop) => [1, 3, 5].map((at) => parseInt(stop.slice(at, at + 2), 16)));
   return Uint32Array.from({ length: 256 }, (_, k) => {
@@ -262,7 +262,7 @@ function stateLimits(arrays) {
   return { limit, width: Math.sqrt(sum / Math.max(1, count)) || 1 };
 }
 
-/** The word for a value on a scale; grey where it is no number. */
+/** The 32-bit pixel for a value on a scale; grey for NaN. */
 function colourOf(scale, value, missing) {
   const share = scale.share(value);
   if (!(share === share)) return missing;
@@ -273,19 +273,19 @@ function missingColour() {
   return theme.dark ? colourWord(96, 96, 96) : colourWord(200, 200, 200);
 }
 
-/** An image of words (rows, columns), stretched over a rectangle. */
+/** An image of 32-bit pixels (rows, columns), stretched over a rectangle. */
 function paint(context, words, columns, x, y, width, height) {
   const image = new ImageData(new Uint8ClampedArray(words.buffer), columns);
   const store = paint.store ?? (paint.store = document.createElement("canvas"));
   [store.width, store.height] = [image.width, image.height];
   store.getContext("2d").putImageData(image, 0, 0);
-  context.imageSmoothingEnabled = false; // no cell runs into its neighbour
+  context.imageSmoothingEnabled = false; // sharp edges between cells
   context.drawImage(store, x, y, width, height);
 }
 
-// -- words ----------------------------------------------------------------------------------------
+// -- numbers as text ------------------------------------------------------------------------------
 
-/** A number for reading: thousands with commas, a true minus. */
+/** A number as text: thousands with commas, a minus sign in place of the hyphen. */
 function number(value, digits = 0) {
   if (!Number.isFinite(value)) return Number.isNaN(value) ? "not a number" : "infinite";
   if (Math.abs(value) >= 1e7) return value.toExponential(2).replace("-", "−");
@@ -296,14 +296,14 @@ function number(value, digits = 0) {
   return Number(text.replaceAll(",", "")) === 0 ? text.replace("-", "") : text.replace("-", "−");
 }
 
-/** A number with two or three digits that count. */
+/** A number with two or three significant digits. */
 function short(value) {
   const size = Math.abs(value);
   if (!(size > 0 && size < Infinity)) return number(value);
   return number(value, clamp(1 - Math.floor(Math.log10(size)), 0, 6));
 }
 
-/** A tick's number, with no more digits than it needs. */
+/** The number at a tick, without trailing zeros. */
 function tickText(value) {
   const size = Math.abs(value);
   const far = size > 0 && (size < 1e-3 || size >= 1e5);
@@ -311,7 +311,7 @@ function tickText(value) {
   return text.replaceAll("-", "−").replace("+", "");
 }
 
-/** A whole number, raised. */
+/** A whole number in superscript. */
 function raised(power) {
   return [...String(power)].map((sign) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(sign)]).join("");
 }

@@ -2,7 +2,7 @@
 
 /* How a network responds: to many fresh sequences, to other values at the marks of one, and to the
  * cutting of each of its cells. All are generators that pause after every sequence, so that a newer
- * question can go first.
+ * request can be served first.
  */
 
 const LENGTHS = 9; // at which errors are shown
@@ -51,8 +51,8 @@ function* scatter(network, task, T, seed, result) {
 
 /** The answers to one sequence with other values at its marks.
  *
- * Fills result.answers (size, size) in place, row by row: a row a value of x2, a column of x1, both
- * evenly from the least to the greatest. Steps before the marks are shared, not repeated.
+ * Fills result.answers (size, size) in place, row by row: one row per value of x2 and one
+ * column per value of x1, evenly spaced. Steps before the marks are computed once for all.
  */
 function* surface(network, task, sequence, result) {
   const { length, markers, marks } = sequence;
@@ -115,7 +115,7 @@ function meanHidden(network, task, T, n) {
   return sum;
 }
 
-/** How the answers fare at other lengths, from a quarter of T to four times as long: `result.lengths`,
+/** The errors at other lengths, from a quarter of T to four times T: `result.lengths`,
  * rising, and at each the root mean squared error of n fresh sequences, `result.errors`, and the
  * share within the tolerance, `result.right`. */
 function* overLengths(network, task, T, n, tolerance, result) {
@@ -141,8 +141,8 @@ function* overLengths(network, task, T, n, tolerance, result) {
   }
 }
 
-/** What cutting each cell does to the answers: `result.effects` (H,), the root mean square of the
- * change over n fresh sequences, the shortest of T steps, and all outputs. */
+/** The effect of cutting each cell on the answers: `result.effects` (H,), the root mean square of
+ * the change over n fresh sequences, the shortest of T steps, and all outputs. */
 function* cutting(network, task, T, seed, n, result) {
   const { hidden: H, outputs: K } = network;
   const random = makeRandom(seed);
@@ -179,7 +179,7 @@ function* inParts(network, state, values, markers, start, end) {
   }
 }
 
-/** Correlation of each column of `cells` (n, H) with y (n,); zero where nothing varies. */
+/** Correlation of each column of `cells` (n, H) with y (n,); zero where either is constant. */
 function correlations(cells, H, y) {
   const n = y.length;
   const mean = y.reduce((sum, value) => sum + value, 0) / n;
@@ -199,9 +199,10 @@ function correlations(cells, H, y) {
   return result;
 }
 
-/** How much is computed where a network is large or a sequence long: {scatter: n, size, cells: n}.
+/** Sizes of computations, less for large networks or long sequences: {scatter: n, size, cells: n}.
  *
- * As many as asked for, up to about 4 10^8 multiplications each, and never below an eighth.
+ * As many as asked for, up to about 4 10^8 multiplications each; of the scatter at least an eighth,
+ * of each axis of the surface a third, of the cut cells 2 sequences.
  */
 function affordable(H, length, n, size) {
   const sequences = 4e8 / (length * 4 * H * (H + 12));

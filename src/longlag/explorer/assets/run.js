@@ -5,30 +5,30 @@
 const FRESH = 512; // sequences in the scatter
 const CUT = 64; // sequences that each cell is cut in
 const GRID = 21; // values of x1, and of x2, in the surface
-const PATIENCE = 1000; // ms that a surface may take before a newer one goes first
-const QUICK = 8; // times fewer sequences while a network learns
-const ROUGH = 9; // and so many values
+const PATIENCE = 1000; // ms that a surface may take before a newer one replaces it
+const QUICK = 8; // factor by which there are fewer sequences during training
+const ROUGH = 9; // values per axis of the surface during training
 
 class RunView {
   constructor(app, about) {
     this.app = app;
     this.about = about;
     this.trace = null; // the states on this sequence
-    this.back = null; // how far the answer depends on each step of it
-    this.limits = null; // of the colour scales of states
-    this.scattered = null; // what the worker said of fresh sequences
-    this.surface = null; // and of other values
-    this.lengths = null; // and of other lengths
-    this.responds = null; // correlations of the cells, and the ranges of their last states, over
-    this.ranges = null; // fresh sequences
-    this.effects = null; // what cutting each cell does to the answers of the final network
-    this.chosen = null; // the cell that was picked, if any
-    this.edits = NO_EDITS; // by hand; `cells` are `cut`, `held` or `mean`, by number; `put`,
-    // {number, at}, which of the states that were taken is put after which step
-    this.asked = {}; // when, in ms
-    this.open = {}; // whether an answer is on its way
-    this.again = false; // whether the surface has changed since it was asked for
-    this.waiting = { scatter: 0, surface: 0, cells: 0, lengths: 0 }; // the latest question of each kind
+    this.back = null; // the gradient of the answer with respect to each step of it
+    this.limits = null; // limits of the colour scales of states
+    this.scattered = null; // the worker's results for fresh sequences
+    this.surface = null; // for other values at the marks
+    this.lengths = null; // for other lengths
+    this.responds = null; // correlations of the cells, and below the ranges of their last
+    this.ranges = null; // states, over fresh sequences
+    this.effects = null; // effect of cutting each cell on the final network's answers
+    this.chosen = null; // the cell that the user selected, if any
+    this.edits = NO_EDITS; // the user's; `cells` are `cut`, `held` or `mean`, by number; `put`,
+    // {number, at}: which copied state is pasted after which step
+    this.asked = {}; // times of the requests, in ms
+    this.open = {}; // whether a request is being computed
+    this.again = false; // whether the surface must be requested again
+    this.waiting = { scatter: 0, surface: 0, cells: 0, lengths: 0 }; // latest requests, by kind
     this.#build();
     this.worker = startWorker(["lstm.js", "tasks.js", "learn.js", "responses.js", "worker.js"]);
     if (this.worker) {
@@ -40,7 +40,7 @@ class RunView {
     this.ask("cells");
   }
 
-  /** Takes the run off the page. */
+  /** Removes the run from the page. */
   remove() {
     this.worker?.terminate();
     this.article.remove();
@@ -90,12 +90,12 @@ class RunView {
     return this.trace.outputs[0];
   }
 
-  /** Number of the output that the way back and the terms are of: the one that should be 1. */
+  /** Number of the output whose gradient and terms are shown: the one that should be 1. */
   get output() {
     return this.app.task.orders ? this.app.target : 0;
   }
 
-  /** The cell that is followed: the one picked, or the one that the final network needs most. */
+  /** The followed cell: the selected one, or the one whose cutting changes the answers most. */
   get followed() {
     if (this.chosen !== null) return this.chosen;
     return this.effects ? Math.max(0, this.effects.indexOf(Math.max(...this.effects))) : 0;
@@ -127,7 +127,7 @@ class RunView {
     if (what.has("moment") && !this.about.learning) this.ask("lengths");
   }
 
-  /** The network with all that was changed by hand. */
+  /** The network with the user's edits. */
   #edited(network) {
     const { cells, put, ...others } = this.edits;
     const { app } = this;
@@ -143,7 +143,7 @@ class RunView {
     return withState(edited, app.taken[put.number], put.at);
   }
 
-  /** Changes the network by hand; what is not named stays. */
+  /** Applies edits to the network; edits that are not named stay. */
   edit(changes) {
     this.edits = { ...this.edits, ...changes };
     this.app.changed("moment");
@@ -169,7 +169,7 @@ class RunView {
     for (const name of SIGNED) this.limits[name] = stateLimits(traces.map((trace) => trace[name]));
   }
 
-  /** A value beyond its scale widens it. */
+  /** Widens the scales to include the values of the trace. */
   #widenLimits() {
     for (const name of SIGNED) {
       const { limit } = stateLimits([this.trace[name]]);
@@ -186,7 +186,7 @@ class RunView {
     }
   }
 
-  /** Asks the worker; while the surface of a moment ago is on its way, once that has come. */
+  /** Sends requests to the worker; a surface waits until an earlier surface has arrived. */
   ask(kind) {
     const { app } = this;
     if (!this.worker) return;
@@ -219,8 +219,8 @@ class RunView {
     this.worker.postMessage(question);
   }
 
-  /** Shows a result, unless a newer question of its kind was asked; an unfinished one only where
-   * there is nothing better. */
+  /** Shows a result, unless there is a newer request of its kind; a partial one only while there
+   * is no complete one. */
   #answered(result) {
     const stale = result.id !== this.waiting[result.kind];
     if (stale && !(result.kind === "surface" && this.again)) return;
@@ -250,7 +250,7 @@ class RunView {
 
   // -- drawing ------------------------------------------------------------------------------------
 
-  /** Draws what a change of the sequence alone, or of anything else, has changed. */
+  /** Redraws the panels that a change affects: of the sequence alone, or of anything else. */
   draw(all) {
     this.network_.draw();
     this.answer_.draw();
@@ -288,7 +288,7 @@ function startWorker(names) {
   }
 }
 
-/** The weights of every snapshot, float32 arrays (P,), of a run as the page is told of it. */
+/** The weights of every snapshot, float32 arrays (P,), from the content that describes a run. */
 function snapshotsOf(run) {
   const numbers = decodeFloats(run.weights);
   const P = parameterCount(run);

@@ -13,7 +13,7 @@ const LOOK = [
   ...["rotate", "transform-box", "transform-origin"],
 ];
 
-/** Offers a panel, `card`, as a file; `table` gives its numbers, a head and rows. */
+/** Adds the save buttons to a panel, `card`; `table` returns its numbers, a head and rows. */
 function offerToSave(app, card, name, table) {
   const heading = card.querySelector("h2, h3");
   const menu = element("select", "", "save-as");
@@ -47,13 +47,13 @@ async function saveAs(app, card, name, kind, table) {
   canvas.toBlob((blob) => save(name, "image/png", blob));
 }
 
-/** Rows as CSV; what holds a comma or a quotation mark is quoted. */
+/** Rows as CSV; cells with a comma or a quotation mark are quoted. */
 function csvOf(rows) {
   const quoted = (text) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
   return rows.map((row) => `${row.map((one) => quoted(String(one))).join()}\n`).join("");
 }
 
-/** Gives a file to be saved. */
+/** Downloads a file. */
 function save(name, type, part) {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(new Blob([part], { type }));
@@ -87,9 +87,9 @@ function pictureOf(app, card) {
   return svg;
 }
 
-/** What is drawn on every canvas of the page, as contexts that wrote it down. */
+/** The recorded drawing of every canvas of the page. */
 function recorded(app) {
-  app.frame(); // what is still to be drawn on the page itself
+  app.frame(); // first completes pending drawing on the page
   recording = new Map();
   app.changed("drawing");
   app.frame();
@@ -151,7 +151,7 @@ function styled(drawing) {
   return group;
 }
 
-/** A canvas's context that writes down what is drawn, as SVG: as much of one as the panels use. */
+/** A canvas context that records drawing as SVG; it has the methods that the panels use. */
 class SvgContext {
   constructor() {
     this.group = node("g", {});

@@ -3,8 +3,8 @@
 /* The sequence: bars for the values, pins for the marks, a ring at the time cursor. */
 
 const ASKED_HEIGHT = 88;
-// The cursor's walk through time: how many steps, about, and ms between two; where less motion is
-// asked for, few and far between.
+// Playing the cursor through time: about how many steps, and ms between two of them; fewer and
+// slower where the user prefers reduced motion.
 const WALK = { steps: 120, every: 80 };
 const WALK_CALMLY = { steps: 12, every: 1000 };
 const RUN_COLOURS = ["network", "paper"]; // of the first run and of the second, in one plot
@@ -54,7 +54,7 @@ class SequencePanel {
     document.getElementById("fresh").addEventListener("click", () => this.app.drawSequence());
   }
 
-  /** Takes the cursor through time, from where it is or, at the end, from the start. */
+  /** Plays the cursor through time from its step, or from the start if it is at the end. */
   walk() {
     const { app } = this;
     const last = () => app.sequence.length - 1;
@@ -80,7 +80,7 @@ class SequencePanel {
     this.walker.setAttribute("aria-pressed", String(Boolean(this.walking)));
   }
 
-  /** Takes the lengths that sequences of the page's task may have. */
+  /** Sets the legal lengths of the task's sequences. */
   load() {
     this.halt();
     const { task, longest, sequence } = this.app;
@@ -192,7 +192,7 @@ class SequencePanel {
     this.canvas.setAttribute("aria-label", words);
   }
 
-  /** A row a step: what is read, and the outputs that each network would give then. */
+  /** One row per step: the input, and the outputs that each network would give there. */
   table() {
     const { sequence, runs, task } = this.app;
     const { length, values, markers } = sequence;
@@ -221,7 +221,7 @@ class SequencePanel {
     return position === 0 && this.app.task.first_mark === "hidden";
   }
 
-  /** What is read at a step, in words. */
+  /** The input at a step, in words. */
   told(position) {
     return `value ${number(this.app.sequence.values[position], 2)}`;
   }
@@ -290,7 +290,7 @@ class SequencePanel {
       const [a, b] = [x1, x2].map((x) => Number(x.toFixed(digits)));
       return number(product ? a * b : 0.5 + (a + b) / 4, 3);
     };
-    let digits = 3; // or more, until what is shown has the result that is shown
+    let digits = 3; // more where the rounded factors would not give the rounded product
     while (digits < 12 && result(digits) !== right) digits++;
     const [first, second] = [number(x1, digits), number(Math.abs(x2), digits)];
     const left = product
@@ -349,7 +349,7 @@ class AskedPanel {
     return frame([MARGIN.left, width - MARGIN.right], [ASKED_HEIGHT - 4, 4], [0, 1], ends);
   }
 
-  /** The first value from its mark on, and what is right from the second mark on. */
+  /** The first value from its mark on, and the target from the second mark on. */
   #guides(context, { edge }, y, right) {
     const { task, sequence, target, content } = this.app;
     const [early, late] = [...sequence.marks].sort((a, b) => a - b);

@@ -1,7 +1,7 @@
 "use strict";
 
-/* A guided story in seven steps. Each puts the page into a state of its own, points at a panel, and
- * leaves the page as free to be played with as ever.
+/* A guided story in seven steps. Each step sets the state of the page and highlights a
+ * panel; all controls stay usable.
  */
 
 const STORY_LENGTH = 100; // steps of the shortest sequences that its networks learn from
@@ -90,7 +90,7 @@ class Story {
   constructor(app) {
     this.app = app;
     this.step = -1; // none
-    this.learned = null; // the content with the network that has learned
+    this.learned = null; // the content of the trained network
     this.root = document.getElementById("story");
     this.texts = ["story-title", "story-text"].map((id) => document.getElementById(id));
     const buttons = ["open", "back", "next", "close"];
@@ -106,7 +106,7 @@ class Story {
     return this.app.live;
   }
 
-  /** Goes to a step; beyond the last, or before the first, the page is free. */
+  /** Goes to a step; beyond the last, or before the first, the story ends. */
   go(step) {
     this.step = step >= STORY.length ? -1 : step;
     this.root.hidden = this.step < 0;
@@ -129,7 +129,7 @@ class Story {
     told.scrollIntoView({ block: "nearest", behavior: calm ? "auto" : "smooth" });
   }
 
-  /** Says what is now shown. */
+  /** Shows the text of the step. */
   tell() {
     if (this.step < 0) return;
     const { title, tell } = STORY[this.step];
@@ -145,7 +145,7 @@ class Story {
     this.live.start(false);
   }
 
-  /** Shows the network that learns, from where it starts or, once it has, as it is; the cursor is a
+  /** Shows the network that learns, and starts its training unless it is done; the cursor is a
    * few steps before (-1) or after (1) the later mark. */
   train(side) {
     const { app, live } = this;

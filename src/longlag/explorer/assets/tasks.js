@@ -1,16 +1,16 @@
 "use strict";
 
 /* The tasks: the rules of `tasks/marked_pairs.py` and `tasks/temporal_order.py`, for sequences of one
- * length that is chosen here.
+ * length, which the user chooses.
  *
  * A marked-pair task is {kind, rules, first_mark, shortest, first_window, lengths}, with the least
  * and greatest length of the training. Here T, the least length, is chosen, and the greatest grows
  * with it. Marks are [first, second], positions from 0. All windows are those of sequences of T
- * steps; by the catalogue's rules all have T steps.
+ * steps; by the rules of `catalog` all have T steps.
  *
  * A task of temporal order is {kind, orders, symbols, distractors, windows, shortest, lengths}. Its
  * sequences have values from 0 to 1, too, of which symbols are made: X or Y at the marks, two or
- * three; distractors elsewhere. What is right is the number of the order among `orders`.
+ * three; distractors elsewhere. The target is the number of the order among `orders`.
  */
 
 /** Uniform numbers from 0 to 1, the same for the same seed (Chris Doty-Humphrey's sfc32). */
@@ -64,7 +64,7 @@ function mayStand(task, length, which, other, position) {
   return position >= low && position <= high && position !== other;
 }
 
-/** The legal position of mark `which` nearest to one that is wanted. */
+/** The legal position of mark `which` nearest to a given one. */
 function nearestLegal(task, length, which, other, wanted) {
   const [low, high] = markWindow(task, length, which, other);
   const within = Math.min(high, Math.max(low, Math.round(wanted)));
@@ -73,7 +73,7 @@ function nearestLegal(task, length, which, other, wanted) {
   return sides.find((position) => mayStand(task, length, which, other, position));
 }
 
-/** Marks as near to the given ones as the rules allow at this length. */
+/** The legal marks nearest to the given ones at this length. */
 function legalMarks(task, length, marks) {
   if (task.orders) return marks.map((mark, k) => nearestLegal(task, length, k, -1, mark));
   const first = nearestLegal(task, length, 0, -1, marks[0]);
@@ -96,7 +96,7 @@ function drawMarks(task, length, random) {
     return [first, drawWhole(random, ...markWindow(task, length, 1, first))];
   }
   const unmarked = drawWhole(random, 0, (length >> 1) - 2);
-  return [first, unmarked + (unmarked >= first ? 1 : 0)]; // step over the pair marked already
+  return [first, unmarked + (unmarked >= first ? 1 : 0)]; // skip the first mark
 }
 
 /** Fills values (at least `length`) with fresh ones. */
@@ -123,22 +123,22 @@ function setMarkers(task, length, marks, markers, values) {
   if (task.first_mark === "hidden") markers[0] = -1;
 }
 
-/** The values at the marks as they count: the first pair's is neutral; with symbols, 0 for X and 1
- * for Y. */
+/** The values at the marks that enter the target: the first pair's is neutral; with symbols, 0 for
+ * X and 1 for Y. */
 function countedValues(task, values, marks) {
   if (task.orders) return marks.map((position) => Number(values[position] >= 0.5));
   const neutral = task.kind === "multiplication" ? 1 : 0;
   return marks.map((position) => (position > 0 ? values[position] : neutral));
 }
 
-/** What is right for the values as they count: the answer, or the number of the order. */
+/** The target for these values: the answer, or the number of the order. */
 function rightAnswer(task, ...counted) {
   if (task.orders) return counted.reduce((order, kind) => 2 * order + kind, 0);
   const [x1, x2] = counted;
   return task.kind === "multiplication" ? x1 * x2 : 0.5 + (x1 + x2) / 4;
 }
 
-/** How far outputs (K,) are from what is right; the largest error of all. */
+/** The largest error of the outputs (K,). */
 function errorOf(task, outputs, right) {
   if (!task.orders) return Math.abs(outputs[0] - right);
   return outputs.reduce((most, y, k) => Math.max(most, Math.abs(y - (k === right))), 0);

@@ -1,6 +1,6 @@
 "use strict";
 
-/* A worker that trains one network and tells how far it has come, ten times a second. */
+/* A worker that trains one network and reports its progress ten times a second. */
 
 const REPORT_EVERY = 100; // ms
 

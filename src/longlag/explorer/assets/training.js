@@ -1,10 +1,10 @@
 "use strict";
 
-/* The time of the training: the slider with its player, and the curve with its cursor. */
+/* The moment of the training: the slider with its play button, and the curve with its cursor. */
 
 const CURVE_HEIGHT = 270; // px
 const PLAY_EVERY = 350; // ms
-const PLAY_CALMLY = 1000; // where less motion is asked for
+const PLAY_CALMLY = 1000; // where the user prefers reduced motion
 
 class Timeline {
   constructor(app) {
@@ -21,7 +21,7 @@ class Timeline {
     this.button.addEventListener("click", () => (this.timer ? this.stop() : this.play()));
   }
 
-  /** Takes the moments of the page's runs, and goes to the last. */
+  /** Sets the moments to those of the page's runs, and goes to the last. */
   load() {
     this.stop();
     this.moments = momentsOf(this.app.content.runs);
@@ -30,7 +30,7 @@ class Timeline {
     this.slider.value = this.moments.length - 1;
   }
 
-  /** Takes the moments of runs that have learned further; stays at the last if it was there. */
+  /** Adds the new moments of runs in training; stays at the last if it was there. */
   extend() {
     const { sequences } = this;
     const atEnd = Number(this.slider.value) >= this.moments.length - 1;
@@ -115,7 +115,7 @@ class CurvePanel {
     return Math.max(1, this.run.about.curve.last);
   }
 
-  /** Where iterations and errors stand; both axes are logarithmic, iterations from 0. */
+  /** The scales of iterations and errors; both axes are logarithmic, iterations from 0. */
   #scales(width) {
     const { batches, tests, chance, paper } = this.run.about.curve;
     const bulk = batches.map(([, y]) => y).sort((a, b) => a - b);
@@ -160,7 +160,7 @@ class CurvePanel {
     this.canvas.setAttribute("aria-label", this.#words());
   }
 
-  /** The errors of batches, thinned, their means, and those of tests. */
+  /** The errors of a subset of the batches, their means, and the errors of tests. */
   table() {
     const { batches, smooth, tests } = this.run.about.curve;
     const lines = Object.entries({ batch: batches, mean: smooth, test: tests });

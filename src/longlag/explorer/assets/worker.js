@@ -1,15 +1,15 @@
 "use strict";
 
-/* A worker for one run: answers the latest question of each kind, the most urgent first. It stops a
- * dozen milliseconds after a newer question has come, and posts what it has ten times a second.
+/* A worker for one run: computes the latest request of each kind, by priority. It looks for newer
+ * requests every dozen milliseconds and posts partial results ten times a second.
  *
- * A question is {kind, id, network, task, length} and what its kind needs.
+ * A request is {kind, id, network, task, length} and what its kind needs.
  */
 
-const SLICE = 12; // ms between two looks at the messages
-const EVERY = 100; // ms between two unfinished results
+const SLICE = 12; // ms between two checks for messages
+const EVERY = 100; // ms between two partial results
 
-const KINDS = ["surface", "scatter", "cells", "lengths"]; // by urgency
+const KINDS = ["surface", "scatter", "cells", "lengths"]; // by priority
 const jobs = {};
 let awake = false;
 
@@ -24,7 +24,7 @@ onmessage = ({ data }) => {
   }
 };
 
-/** A question as a job: what is to be done, and where its result grows. */
+/** A request as a job: its computation, and the result that it fills. */
 function begin(question, network) {
   const { kind, id, length, task, seed } = question;
   const afford = affordable(network.hidden, length, question.n, question.size);
@@ -47,7 +47,7 @@ function begin(question, network) {
   return job(surface(network, task, question.sequence, result));
 }
 
-/** Works for a slice of time on the most urgent job, then lets messages in. */
+/** Works for SLICE ms on the job of highest priority, then lets messages arrive. */
 function work() {
   const kind = KINDS.find((name) => jobs[name]);
   const job = jobs[kind];

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from longlag.networks.network import counted
 from longlag.studies.cases import Row
 from longlag.studies.page import bullets, markdown, setting
 from longlag.studies.register.measure import PRODUCT_FROM_BOTH
@@ -95,7 +96,7 @@ def remarks(content: Mapping[str, Any]) -> list[str]:
     lines = findings(content["rows"])
     for name in ("failed", "diverged"):
         if content[name]:
-            lines.append(f"{content[name]} networks {name} and are left out.")
+            lines.append(f"Left out: {counted(content[name], 'network')} that {name}.")
     if content["quick"]:
         lines.append(QUICK)
     return lines
@@ -110,7 +111,7 @@ def findings(rows: Sequence[Row]) -> list[str]:
         for T in sorted({row["T"] for row in mine}):
             of = [row["verdict"] for row in mine if row["T"] == T]
             kinds.append(f"T = {T:,}: {_count(of)} of {len(of)}")
-        lines.append(f"**{name}**, {len(mine)} networks. {'; '.join(kinds)}.")
+        lines.append(f"**{name}**, {counted(len(mine), 'network')}. {'; '.join(kinds)}.")
         able = [row for row in mine if row["verdict"] != "no product"]
         if able:
             lines += [make(able) for make in (_answer, _causes, _moment, _how)]
@@ -121,8 +122,8 @@ def _answer(rows: Sequence[Row]) -> str:
     stored = sum(row["verdict"] == "value and product" for row in rows)
     best = _median([row["readout"]["earlier_after_best_cell"] for row in rows])
     return (
-        f"**Does one cell hold x₁ and another x₁ x₂?** After the later mark, in {stored} of "
-        f"{len(rows)} networks that compute a product. The cell that then tells most about the "
+        f"**Does one cell hold x₁ and another x₁ x₂?** Of the networks that compute a product, "
+        f"in {stored} of {len(rows)} after the later mark. The cell that then tells most about the "
         f"earlier value does so with R² {best}."
     )
 
@@ -258,7 +259,7 @@ def summary(rows: Sequence[Row]) -> list[tuple[str, ...]]:
 
 
 def _size(cells: Sequence[int]) -> str:
-    return "1 cell" if len(cells) == 1 else f"{len(cells)} cells"
+    return counted(len(cells), "cell")
 
 
 def _median(values: Iterable[float], digits: int = 2) -> str:
