@@ -554,6 +554,7 @@ SENTENCES: dict[str, list[Sentence]] = {
                 *(seeds(CATALOG, "30", STRICT, c) for c in ("seeds", "95 % interval")),
             ],
         ),
+        ("shows only {} for `catalog` at T = 30", [gate("bias 1", HALF, CHANCE)]),
         (
             "and not ½: {} ({}) leave chance, after a median of {} sequences instead of {}; {} "
             "meet n_seq = 140, {} ({}) n_seq = 13.",
@@ -593,6 +594,7 @@ SENTENCES: dict[str, list[Sentence]] = {
             "sigmoid from ½): {} seeds leave chance, {} ({}) are solved strictly",
             [gate("bias 1", HALF, column) for column in (CHANCE, STRICTLY, INTERVAL)],
         ),
+        ("shows {} seeds of `catalog` that leave chance", [seeds(CATALOG, "30", CHANCE)]),
         (
             "nothing else changed): {} leave chance, and over all cells tried {}. {} "
             "({}) are solved strictly",
