@@ -39,7 +39,7 @@ def parser(words: Sequence[str] = ()) -> Parser:
     """
     root = Parser(
         "longlag",
-        "Train networks on tasks that need a long memory, and measure rates over seeds.",
+        "Train networks on tasks that need a long memory, and measure how many seeds learn.",
         FIRST_STEPS,
         member="command",
     )
@@ -74,7 +74,7 @@ def _engine(command: Parser) -> None:
 def _sequences(command: Parser) -> None:
     """What a run is judged on."""
     command.value("--n", int, "sequences", 2560)
-    command.value("--seed", int, "of the sequences: the same for every run", 0)
+    command.value("--seed", int, "seed of the sequences, which are the same for every run", 0)
     for one in settings()["task"]:
         if one.name in ("min_length", "max_length"):
             command.options([replace(one, otherwise="the run's", part="options")])
@@ -128,7 +128,7 @@ def _tasks(root: Parser, named: str) -> None:
     )
     tasks.place("task", "one of those listed, or your own module:Class", str, optional=True)
     tasks.value("--n", int, "sequences, 1 to 20", 3)
-    tasks.value("--seed", int, "of the sequences", 0)
+    tasks.value("--seed", int, "seed of the sequences", 0)
     tasks.value("--out", Path, "a PNG file to draw them in", otherwise="the terminal")
     _json(tasks)
     _, *options = settings(("--task", named))["task"]  # the first chooses the task
@@ -155,7 +155,11 @@ def _judge(root: Parser) -> None:
         "Show where runs differ, and their scores on the same sequences.",
         ("longlag compare run1 run2 run3",),
     )
-    compare.place("run", "two run directories or more; sequences are of the first", several=True)
+    compare.place(
+        "run",
+        "two run directories or more; the sequences are of the first run's task",
+        several=True,
+    )
     _sequences(compare)
     _json(compare)
 
@@ -169,7 +173,7 @@ def _draw(root: Parser) -> None:
         ("longlag figures run --out pictures",),
     )
     figures.place("run", "run directory")
-    figures.value("--out", Path, "where to", otherwise="the run directory")
+    figures.value("--out", Path, "directory of the pictures", otherwise="the run directory")
     animate = _command(
         root,
         "animate",
@@ -188,10 +192,12 @@ def _draw(root: Parser) -> None:
         root,
         "explore",
         "picture_commands:explore",
-        "Write an interactive page that shows how a network works, or two networks.",
+        "Write an interactive page that shows how one network works, or two.",
         ("longlag explore run", "longlag explore run1 run2 --out both.html"),
     )
-    explore.place("run", "one run directory or two; sequences are of the first", several=True)
+    explore.place(
+        "run", "one or two run directories; the sequences are of the first run's task", several=True
+    )
     explore.value("--out", Path, "the file", otherwise="explorer.html in the first directory")
 
 
@@ -283,8 +289,8 @@ def _ledgers(root: Parser) -> None:
         root,
         "sweep",
         "ledger_commands:sweep",
-        "Carry out a grid over any settings and seeds that a TOML file describes. Stopped and "
-        "started again it continues.",
+        "Train every combination of settings and seeds that a TOML file lists. A sweep that was "
+        "stopped continues when it is started again.",
         ("longlag sweep rates.toml --workers 4",),
     )
     sweep.place("file", "a TOML file: recipe, seeds, and the tables settings and grid")
@@ -316,7 +322,7 @@ def _ledgers(root: Parser) -> None:
     rates.value(
         "--by",
         list[str],
-        "what tells kinds apart: settings, recipe, engine, version",
+        "what distinguishes the kinds: settings, recipe, engine or version",
         otherwise="the settings that differ",
     )
     _json(rates)
@@ -327,10 +333,15 @@ def _ledgers(root: Parser) -> None:
         "setting.",
         ("longlag ledger plot study/lag --x min_length --out lag.png",),
     )
-    plot.value("--x", str, "the setting that the trials are drawn against", required=True)
-    plot.value("--y", Literal["solved", "sequences"], "what is drawn", "solved")
+    plot.value("--x", str, "setting on the horizontal axis", required=True)
     plot.value(
-        "--by", list[str], "settings that tell lines apart", otherwise="the settings that differ"
+        "--y", Literal["solved", "sequences"], "vertical axis: share solved, or sequences", "solved"
+    )
+    plot.value(
+        "--by",
+        list[str],
+        "a line for each combination of these settings",
+        otherwise="the settings that differ",
     )
     plot.value("--out", Path, "the PNG file to write", Path("ledger.png"))
     export = _ledger(
@@ -342,8 +353,8 @@ def _ledgers(root: Parser) -> None:
     export.value(
         "--format",
         Literal["csv", "markdown", "parquet"],
-        "how they are written",
-        otherwise="what the ending of --out says (.parquet, .md), else csv",
+        "format",
+        otherwise="by the ending of --out, .parquet or .md, else csv",
     )
     export.value("--out", Path, "the file to write; parquet needs one", otherwise="the screen")
 

@@ -87,7 +87,7 @@ class Minibatch(LearningRule):
     )
     batch_size: int = setting(8, "sequences in a batch", 1, 65536)
     optimizer: OptimizerName = setting(
-        "adam", "adam, sgd (plain gradient descent), or own: one that a call from Python is given"
+        "adam", "adam, sgd (plain gradient descent), or own: one given in Python"
     )
     learning_rate: float = setting(0.025, "step size of the optimiser", 0, 1e3)
     beta1: float = setting(0.9, "decay of Adam's first moment", 0, 0.999999)

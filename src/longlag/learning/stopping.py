@@ -12,7 +12,7 @@ from longlag.tasks.score import STRICT_SHARE, TOLERANCE, Score
 
 Test = tuple[int, Score]  # an iteration, and the score on fresh sequences there
 LEAST_TESTED = 256  # sequences of a test at least, before it may end as failed
-MEAN_ERROR = "and only when the mean error is below this"
+MEAN_ERROR = "stop only when the mean error is below this, too"
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ class Recent(Points):
     )
     first_stop: int = setting(140, "first stop: fewer wrong than this; 0: no first stop", 0, 10**6)
     last_stop: int = setting(13, "last stop: fewer wrong than this", 1, 10**6)
-    tolerance: float = setting(TOLERANCE, "an error above this is wrong", 0, 1e3)
+    tolerance: float = setting(TOLERANCE, "an answer is wrong if its error is above this", 0, 1e3)
     check_every: int = setting(1, "sequences between two checks of the window", 1, checks.LARGEST)
 
     def __post_init__(self) -> None:

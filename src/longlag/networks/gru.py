@@ -207,7 +207,7 @@ class GatedRecurrentUnit(Network):
     """The GRU, as a part of a recipe; weights start uniform in ± sqrt(1/H), as PyTorch's do."""
 
     hidden: int = setting(8, "units", 1, 1024)
-    output: Output = setting("linear", "the answer: linear, or its sigmoid")
+    output: Output = setting("linear", "the output: linear, or a sigmoid")
     output_bias: float = setting(0.25, "initial bias of the answer", -1e3, 1e3)
 
     @property

@@ -279,7 +279,7 @@ class ForgetGateLSTM(Network):
 
     hidden: int = setting(8, "memory cells", 1, 128)
     forget_gate: bool = setting(True, "learn the forget gate, or fix it at 1")
-    output: Output = setting("linear", "the answer: linear, or its sigmoid")
+    output: Output = setting("linear", "the output: linear, or a sigmoid")
     gate_biases: GateBiases = setting(
         "lag",
         "initial gate biases, T being the longest length: lag, log T (forget) and -log T (input); "

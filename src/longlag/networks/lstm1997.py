@@ -585,7 +585,7 @@ class BlockLSTM(Network):
         100,
     )
     input_gate_step: float = setting(
-        0.0, "added to that bias from block to block; 0: as much as itself", -100, 100
+        0.0, "added to that bias from one block to the next; 0: that bias itself", -100, 100
     )
     output_gate_bias: float = setting(
         0.0,
@@ -594,17 +594,21 @@ class BlockLSTM(Network):
         100,
     )
     initial_range: float = setting(
-        INITIAL_RANGE, "initial weights lie between minus this and this, uniformly", 0, 10
+        INITIAL_RANGE, "initial weights are uniform between -X and X", 0, 10
     )
     biases: Biases = setting("all", "units with a bias: none, gates, hidden (no outputs) or all")
     inputs_to_outputs: bool = setting(False, "whether inputs also lead straight to the outputs")
     output_gate: bool = setting(True, "whether there are output gates")
-    recurrent: bool = setting(True, "whether cells and gates receive cells and gates")
-    g: G = setting("centered", "what a cell's input is squashed to: (-2, 2), or logistic, (0, 1)")
-    h: H = setting("centered", "what a cell's state is squashed to: (-1, 1), or not, identity")
+    recurrent: bool = setting(
+        True, "whether cells and gates receive the outputs of cells and gates"
+    )
+    g: G = setting(
+        "centered", "squashing of a cell's input: centered, to (-2, 2), or logistic, to (0, 1)"
+    )
+    h: H = setting("centered", "squashing of a cell's state: centered, to (-1, 1), or identity")
     gradient: GradientTerm = setting("truncated", "the paper's truncated gradient, or the full one")
     reads: Reads = setting("previous", "the answer reads this step's or the previous step's cells")
-    output: Output = setting("sigmoid", "the answer: linear, or its sigmoid")
+    output: Output = setting("sigmoid", "the output: linear, or a sigmoid")
     output_bias: float = setting(
         0.0, "initial bias of the answer; 0: drawn like all weights", -1e3, 1e3
     )

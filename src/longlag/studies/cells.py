@@ -62,17 +62,32 @@ OPTIONS = (
     ),
     Option("task", list[str], f"tasks: {', '.join(TASKS)}", (FIRST,), shown=FIRST),
     Option("hidden", int, "units of every cell", high=1024, otherwise="the cell's own"),
-    Option("learning_rate", float, "of every cell", low=0, high=1e3, otherwise="the cell's own"),
-    Option("clip", float, "limit on the gradient's norm", low=1e-30, otherwise="the cell's own"),
+    Option(
+        "learning_rate",
+        float,
+        "learning rate of every cell",
+        low=0,
+        high=1e3,
+        otherwise="the cell's own",
+    ),
+    Option(
+        "clip",
+        float,
+        "limit on the gradient's norm, of every cell",
+        low=1e-30,
+        otherwise="the cell's own",
+    ),
     Option("device", str, "where PyTorch or JAX computes: cpu, cuda, cuda:1, mps ...", "cpu"),
     Option(
         "search",
         bool,
-        f"look for each cell's settings first: {len(RATES) * len(CLIPS)} of them, the same for "
-        f"all, on seeds from {SEARCH_SEED}; what is best goes into {TUNED_FILE}",
+        f"compare the same {len(RATES) * len(CLIPS)} settings of each cell, on seeds from "
+        f"{SEARCH_SEED}, and write the best of each into {TUNED_FILE}",
         False,
     ),
-    Option("tuned", str, f"a {TUNED_FILE} of --search, whose settings cells get", metavar="FILE"),
+    Option(
+        "tuned", str, f"train cells with the settings in a {TUNED_FILE} of --search", metavar="FILE"
+    ),
 )
 
 

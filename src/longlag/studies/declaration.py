@@ -22,7 +22,7 @@ FRAME = "longlag.studies.frame:carry_out"
 OWN = "as the study sets it"
 TRIALS = Option("trials", int, "trials of every case, a seed each", high=100_000, otherwise=OWN)
 BUDGET = Option("max_sequences", int, "training sequences of a trial at most", otherwise=OWN)
-SEED = Option("seed", int, "of the first trial", FIRST_SEED, 0, 2**63 - 1)
+SEED = Option("seed", int, "seed of the first trial", FIRST_SEED, 0, 2**63 - 1)
 LENGTHS = Option("lengths", list[int], "values of T", (), otherwise=OWN, metavar="T,T,...")
 OUT = Option("out", Path, "directory of the results", otherwise="a new one in study")
 LEDGER = Option("ledger", Path, "file that holds the trials", otherwise="ledger.sqlite in --out")

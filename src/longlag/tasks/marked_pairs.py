@@ -73,7 +73,7 @@ class MarkedPairs(Task):
     kind: Kind = "multiplication"
     rules: Rules = setting("paper", "where the marks fall")
     first_mark: FirstMark = setting(
-        "hidden", "whether a mark on the first pair, whose value is neutral, can be seen"
+        "hidden", "whether the network sees a mark on the first pair, whose value is neutral"
     )
 
     def __post_init__(self) -> None:

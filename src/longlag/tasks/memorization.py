@@ -34,7 +34,7 @@ class Memorization(Recalled):
 
     Args:
         lag, counts: see `recalled.Recalled`.
-        pattern_of: 5 `bits`, or 10 `values` of 5.
+        pattern_of: 5 `bits`, or 10 `values`, each one of 5.
 
     Raises:
         ValueError: a setting out of range.
@@ -42,7 +42,9 @@ class Memorization(Recalled):
 
     source: ClassVar[str] = "Martens & Sutskever 2011; Pascanu, Mikolov & Bengio 2013"
 
-    pattern_of: Pattern = setting("bits", "5 bits, or 10 values of 5")
+    pattern_of: Pattern = setting(
+        "bits", "what is to be remembered: 5 bits, or 10 values, each one of 5"
+    )
 
     @property
     def name(self) -> str:

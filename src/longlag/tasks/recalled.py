@@ -24,7 +24,7 @@ from longlag.settings import setting
 from longlag.tasks.task import LAG, Answered, Batch, Drawing, OwnLengths, Role, most_active, one_hot
 
 Counts = Literal["every", "recall"]
-COUNTS = "which answers count: those at every step, or the recall's alone"
+COUNTS = "which answers count: those at every step, or those of the recall alone"
 LONGEST = 100_000  # lag
 
 
