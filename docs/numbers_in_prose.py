@@ -364,7 +364,7 @@ SENTENCES: dict[str, list[Sentence]] = {
         ),
         (
             "The halved error takes {} times as many sequences as the same reading with the "
-            "factor 2, and {} trials have reached",
+            "factor 2, and {} trials reached",
             _halved(),
         ),
         (
