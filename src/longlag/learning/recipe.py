@@ -347,8 +347,17 @@ ROBUST_FOR: dict[str, dict[str, Any]] = {
     "reber": {"hidden": 16, "input_bias": 1.0},
     # More cells: patterns have several symbols, or symbols of many kinds.
     "memorization": {"hidden": 32},
-    "copy": {"hidden": 32},
     "permutation": {"hidden": 32},
+    # Ten symbols are stored, of 30 bits: many cells, gates that let them in, and a limit below the
+    # gradient's usual norm, so that no batch outweighs the others.
+    "copy": {
+        "hidden": 96,
+        "input_bias": 2.0,
+        "batch_size": 16,
+        "learning_rate": 0.02,
+        "clip": 1e-4,
+        "average_decay": 0.999,
+    },
     # One of 101 symbols comes next: answers that start near 0, input gates that start an eighth
     # open, and large steps on two sequences, since all steps of a sequence teach something.
     "long-lag": {
