@@ -198,7 +198,7 @@ TABLE3 = study(
         _very_long(1000, 100, 135_000, full=True),
         _very_long(1000, 50, 203_000, full=True),
     ),
-    WATCHED,
+    (*WATCHED, "initial_range", "recurrent"),
     10,
     ("The window's tolerance is 0.25, or 0.2 with --tolerance 0.2; the task's own is 0.2.",),
     title="Table 3: very long lags among distractors (Experiment 2c)",

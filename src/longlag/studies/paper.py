@@ -86,7 +86,7 @@ def _remarks(rows: Sequence[Row]) -> list[str]:
     return [
         f"The paper's mean lies among 95 % of the means of as many trials in {inside} of "
         f"{len(rows)} rows; ≥: the budget ended trials, and means and their interval are "
-        "restricted to it."
+        "restricted to it. docs/paper.md says what may explain the other rows."
     ]
 
 

@@ -232,6 +232,8 @@ _WORDS: dict[str, Callable[[Any], str]] = {
     "test_every": lambda value: f"tested every {value:,} sequences",
     "tolerance": lambda value: f"an error above {value:g} is wrong",
     "string_set": lambda value: f"string set {value}",
+    "initial_range": lambda value: f"initial weights in ±{value:g}",
+    "recurrent": lambda value: "recurrent connections" if value else "no recurrent connections",
 }
 
 
