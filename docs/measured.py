@@ -6,6 +6,7 @@ import csv
 import re
 import statistics
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 from longlag.statistics import bootstrap_mean, clopper_pearson
@@ -157,6 +158,29 @@ def longer_by(n_seq: str) -> tuple[str, str]:
 def table7(T: str, column: str) -> list[float]:
     """A column of our trials of table 7."""
     return [float(line[column]) for line in lines("table7/trials.csv") if line["T"] == T]
+
+
+def table_of(name: str, row: str, column: str = "solved", who: str = "here") -> str:
+    """A cell of one of the paper's tables, run again."""
+    return cell(f"paper/{name}/table.md", column, {"row": row, "who": who})
+
+
+def very_long_lags() -> list[list[str]]:
+    """Table 3: a line a lag, with solved trials and mean sequences of each reading."""
+    found = lines("paper/distractors/table.md")
+    paper = {here["row"]: below["sequences: mean"] for here, below in pairwise(found)}
+    own = {line["row"]: f"{line['solved']}, {line['sequences: mean']}" for line in found}
+    rows = [row for row in own if row.endswith("no recurrent connections")]
+    lags = [row.partition(":")[0] for row in rows if "linear" not in row]
+    columns = ("as the paper has it", "initial weights in ±0.02", "no recurrent connections")
+    return [
+        [
+            lag.removeprefix("q = p = "),
+            *(own.get(f"{lag}: {reading}", "–") for reading in columns),
+            paper[f"{lag}: no recurrent connections"],
+        ]
+        for lag in lags
+    ]
 
 
 def register(column: str, digits: int = 3, T: str = "") -> str:

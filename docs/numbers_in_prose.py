@@ -48,9 +48,11 @@ from measured import (
     seeds,
     table7,
     table8,
+    table_of,
     timed,
     times,
     variant,
+    very_long_lags,
     window,
 )
 
@@ -415,6 +417,30 @@ SENTENCES: dict[str, list[Sentence]] = {
             [f"{100 * recipe('robust').task.hidden_share:.0f}"],
         ),
     ],
+    "docs/paper.md": [
+        (
+            "3 blocks of 2 at rate 0.1, solves {} within ten times the paper's sequences",
+            [table_of("table1", "3 blocks of 2, rate 0.1")],
+        ),
+        (
+            "Here {} of 2a are solved, and {} of 2b",
+            [
+                table_of("table2", "2a: regular, p = 100"),
+                table_of("table2", "2b: no local regularities"),
+            ],
+        ),
+        (
+            "{} trials are solved at q = p = 50, and {} at 100 and at 200",
+            [
+                table_of("table3", "q = 50, p = 50"),
+                table_of("table3", "q = 100, p = 100"),
+            ],
+        ),
+        (
+            "Without these connections {} are solved at each lag",
+            [table_of("distractors", "q = p = 1000: no recurrent connections")],
+        ),
+    ],
     "docs/tutorials/seeds.md": [
         ("{} is compatible with every rate from {} up", ["3 of 3", bound(3, 3, 0)]),
     ],
@@ -719,6 +745,15 @@ TABLES: dict[str, list[Table]] = {
         (("recipe", "T", "leaves chance", "strict"), _seeds("seeds")),
         (("cell", RETENTION, *OUTPUTS), _gates()),
     ],
+    "docs/paper.md": [
+        (
+            (
+                *("q = p", "as described", "initial weights in ±0.02"),
+                *("no recurrent connections", "paper"),
+            ),
+            very_long_lags(),
+        )
+    ],
     "docs/tutorials/seeds.md": [
         (("recipe", "T", "leaves chance", RATE, "strict", RATE), _seeds("seeds", RATE))
     ],
@@ -738,6 +773,7 @@ GIVEN = (
     *("482,000", "1,273,000", "74,000", "209,000", "0.0223", "0.0139", "0.026", "0.013"),
     *("139 of 2560", "14 of 2560", "178 of 2560", "139 of 2000", "140 of 2000", "12 of 2000"),
     *("13 of the 2000", "sections 5.4 and 5.5", "rate 0.1", "U[−0.1, 0.1]"),
+    *("29 or 30 of 30", "18 of 18", "rate 0.5", "rate of 1.0", "±0.2", "±0.02", "364 to 6,064"),
     # Tolerances, targets and confidence.
     *(
         "0.04",

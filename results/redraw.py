@@ -69,6 +69,7 @@ def solved(directory: Path) -> Figure:
             label=f"T = {T}" if n_seq == 1 else f"fewer than {n_seq} wrong",
             sequences=reached,
             trials=len(own),
+            budget=budget,
             mean=sum(counted) / len(counted),
             interval=bootstrap_mean(counted),
             restricted=len(reached) < len(own),
@@ -76,7 +77,7 @@ def solved(directory: Path) -> Figure:
         )
 
     curves = [curve(*point, own) for point, own in points.items()]
-    return solved_share.draw(curves, title(directory), budget, asked[2])
+    return solved_share.draw(curves, title(directory), asked[2])
 
 
 def main() -> None:

@@ -990,33 +990,36 @@ def stopped(label: str, sequences: list[int], paper: float, budget: int) -> solv
     counted = sequences + [budget] * (4 - len(sequences))
     mean = float(np.mean(counted))
     less = len(sequences) < 4
-    return solved_share.Curve(label, sequences, 4, mean, (mean, mean), less, paper)
+    return solved_share.Curve(label, sequences, 4, budget, mean, (mean, mean), less, paper)
 
 
 @pytest.mark.parametrize(
-    ("reached", "never", "budget"),
+    ("reached", "never", "budgets"),
     [
-        ({"T = 100": [], "T = 500": []}, ["T = 100", "T = 500"], 500_000),
-        ({"T = 100": [90_000, 100_000], "T = 500": []}, ["T = 500"], 100_000),
-        ({"T = 100": [90_000] * 4, "T = 500": [300_000] * 4}, [], 500_000),
+        ({"T = 100": [], "T = 500": []}, ["T = 100", "T = 500"], (500_000, 500_000)),
+        ({"T = 100": [], "T = 500": []}, ["T = 100", "T = 500"], (700_000, 400_000)),
+        ({"T = 100": [90_000, 100_000], "T = 500": []}, ["T = 500"], (100_000, 100_000)),
+        ({"T = 100": [90_000] * 4, "T = 500": [300_000] * 4}, [], (500_000, 500_000)),
     ],
-    ids=["none", "some, in a budget below the paper's", "all"],
+    ids=["none", "none, in budgets of their own", "some, below the paper's", "all"],
 )
 def test_a_figure_of_trials_that_never_stopped_says_so(
     reached: dict[str, list[int]],
     never: list[str],
-    budget: int,
+    budgets: tuple[int, int],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     papers = (74_000, 209_000)
     every = [
-        stopped(*one, paper, budget) for one, paper in zip(reached.items(), papers, strict=True)
+        stopped(*one, paper, budget)
+        for one, paper, budget in zip(reached.items(), papers, budgets, strict=True)
     ]
     reading = stops.in_words(longlag.recipe("paper-adding").settings())
-    fig = solved_share.draw(every, "Table 7", budget, reading)
+    fig = solved_share.draw(every, "Table 7", reading)
     ax = panel(fig, "solved")
     said = [text.get_text() for text in ax.texts]
-    expected = [f"{label}: no trial stopped within {budget:,} sequences" for label in never]
+    own = dict(zip(reached, budgets, strict=True))
+    expected = [f"{label}: no trial stopped within {own[label]:,} sequences" for label in never]
     assert sorted(said) == sorted(expected)
     steps = [line for line in ax.lines if line.get_drawstyle() == "steps-post"]
     assert len(steps) == 2
@@ -1024,7 +1027,9 @@ def test_a_figure_of_trials_that_never_stopped_says_so(
     for line, curve in zip(steps, every, strict=True):
         x, share = np.asarray(line.get_xdata()), np.asarray(line.get_ydata())
         assert x[0] == start
-        assert x[-1] == (min(budget, end) if curve.restricted else end)  # as far as was looked
+        assert x[-1] == (
+            min(curve.budget, end) if curve.restricted else end
+        )  # as far as was looked
         assert share[-1] == len(curve.sequences) / 4
     assert steps[0].get_linewidth() > steps[1].get_linewidth() + 1  # seen where both are at 0
     marks = [line for line in ax.lines if line.get_marker() == "D"]

@@ -27,13 +27,15 @@ DASHES = ("-", (0, (4, 1)), (0, (1, 0.7)))  # of curves that share a colour
 class Curve:
     """Trials at one stopping point.
 
-    sequences: of those that reached it; mean and interval: of sequences, restricted to the
-    budget where some did not; paper: the paper's mean, where it has one.
+    sequences: of those that reached it; budget: of a trial, at most; mean and interval: of
+    sequences, restricted to the budget where some did not; paper: the paper's mean, where it has
+    one.
     """
 
     label: str
     sequences: Sequence[int]
     trials: int
+    budget: int
     mean: float
     interval: tuple[float, float]
     restricted: bool
@@ -41,7 +43,7 @@ class Curve:
 
 
 @style.styled
-def draw(curves: Sequence[Curve], title: str, budget: int, subtitle: str) -> Figure:
+def draw(curves: Sequence[Curve], title: str, subtitle: str) -> Figure:
     """A step a trial; a dot and a bar for our mean and its interval, a diamond for the paper's.
 
     Where no trial stopped within the budget, the curve runs along 0 to the budget, and words say
@@ -51,11 +53,11 @@ def draw(curves: Sequence[Curve], title: str, budget: int, subtitle: str) -> Fig
     fig = style.figure(HEIGHT + more, title, subtitle)
     ax = style.panel(fig, 0.72, 1.0 + more, 8.0, 3.45 + more)
     ax.set_label("solved")
-    start, end, logarithmic = _range(curves, budget)
+    start, end, logarithmic = _range(curves)
     for k, curve in enumerate(curves):
         # Where curves coincide, none hides another.
         width = 1.6 + (1.6 if len(curves) <= 3 else 0.5) * (len(curves) - 1 - k)
-        last = min(budget, end) if curve.restricted else end  # the budget ended there
+        last = min(curve.budget, end) if curve.restricted else end  # the budget ended there
         dashes = DASHES[k // len(COLOURS) % len(DASHES)]
         _curve(
             ax,
@@ -64,19 +66,20 @@ def draw(curves: Sequence[Curve], title: str, budget: int, subtitle: str) -> Fig
             (start, last),
         )
         _means(ax, curve, COLOURS[k % len(COLOURS)], -BELOW * (k + 1))
-    _unreached(ax, curves, budget, end)
+    _unreached(ax, curves, end)
     _axes(ax, (start, end), logarithmic, len(curves))
     handles, _ = ax.get_legend_handles_labels()
     style.legend(fig, 0.62, 0.08, handles=[*handles, *_marks(curves)], ncols=COLUMNS)
     return fig
 
 
-def _range(curves: Sequence[Curve], budget: int) -> tuple[float, float, bool]:
+def _range(curves: Sequence[Curve]) -> tuple[float, float, bool]:
     """Both ends of the axis, and whether it is logarithmic."""
     papers = _papers(curves)
     at = [*(s for curve in curves for s in curve.sequences), *papers]
     complete = all(len(curve.sequences) == curve.trials for curve in curves)
-    end = 1.05 * max(at) if complete else max([budget, *(1.05 * paper for paper in papers)])
+    budgets = [curve.budget for curve in curves]
+    end = 1.05 * max(at) if complete else max([*budgets, *(1.05 * paper for paper in papers)])
     logarithmic = any(paper > FAR * papers[0] for paper in papers)
     return (0.7 * min(at) if logarithmic else 0.0), end, logarithmic
 
@@ -105,11 +108,11 @@ def _means(ax: Axes, curve: Curve, colour: str, below: float) -> None:
     ax.plot((curve.paper,) * 2, (below, 1), color=style.PAPER, lw=0.9, ls=(0, (1, 1.5)), zorder=1)
 
 
-def _unreached(ax: Axes, curves: Sequence[Curve], budget: int, end: float) -> None:
+def _unreached(ax: Axes, curves: Sequence[Curve], end: float) -> None:
     """Says at which stopping points no trial arrived."""
     never = [k for k, curve in enumerate(curves) if not curve.sequences]
     for line, k in enumerate(reversed(never)):
-        words = f"{curves[k].label}: no trial stopped within {budget:,} sequences"
+        words = f"{curves[k].label}: no trial stopped within {curves[k].budget:,} sequences"
         look: dict[str, Any] = {"ha": "right", "va": "bottom", "color": COLOURS[k % len(COLOURS)]}
         box = {"facecolor": "white", "edgecolor": "none", "pad": 1}
         ax.text(end, 0.03 + 0.08 * line, words, bbox=box, **look)

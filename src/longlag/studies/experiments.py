@@ -13,7 +13,6 @@ from typing import Any
 from longlag.studies import stops
 from longlag.studies.cases import Case, Outcome, Row
 from longlag.studies.declaration import Request, Study
-from longlag.studies.stops import COLUMNS, PUBLISHED
 
 QUICK_TRIALS = 2
 PATIENCE = 10  # a trial has so many times the sequences of the paper's mean
@@ -62,8 +61,8 @@ def study(
         budget=f"{PATIENCE} times the paper's mean",
         cases=cases,
         rows=rows,
-        columns=_COLUMNS,
-        published=_PUBLISHED,
+        columns=COLUMNS,
+        published=PUBLISHED,
         notes=(*stops.NOTES, *notes),
         **more,
     )
@@ -89,11 +88,11 @@ def rows(outcome: Outcome) -> list[Row]:
 
 
 _HIDDEN = ("stop", "MSE", "RMSE")
-_COLUMNS = {
+COLUMNS = {
     "row": stops.point,
-    **{head: cell for head, cell in COLUMNS.items() if head not in _HIDDEN},
+    **{head: cell for head, cell in stops.COLUMNS.items() if head not in _HIDDEN},
 }
-_PUBLISHED = {head: cell for head, cell in PUBLISHED.items() if head not in _HIDDEN}
+PUBLISHED = {head: cell for head, cell in stops.PUBLISHED.items() if head not in _HIDDEN}
 
 
 def _share(share: float) -> float:
@@ -198,7 +197,7 @@ TABLE3 = study(
         _very_long(1000, 100, 135_000, full=True),
         _very_long(1000, 50, 203_000, full=True),
     ),
-    (*WATCHED, "initial_range", "recurrent"),
+    (*WATCHED, "recurrent"),
     10,
     ("The window's tolerance is 0.25, or 0.2 with --tolerance 0.2; the task's own is 0.2.",),
     title="Table 3: very long lags among distractors (Experiment 2c)",

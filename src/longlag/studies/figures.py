@@ -107,17 +107,13 @@ def cells(title: str, outcomes: Sequence[Outcome], rows: Sequence[Row]) -> Figur
 
 def shares(title: str, outcomes: Sequence[Outcome], rows: Sequence[Row]) -> Figure:
     """The share of trials that met the strict rule against sequences, a curve a case."""
-    budgets = [_budget(outcome) for outcome in outcomes]
-    curves = [_share(*pair) for pair in zip(outcomes, budgets, strict=True)]
-    return solved_share.draw(curves, title, max(budgets), "share of trials that met the rule")
+    curves = [_share(outcome) for outcome in outcomes]
+    return solved_share.draw(curves, title, "share of trials that met the rule")
 
 
-def _budget(outcome: Outcome) -> int:
+def _share(outcome: Outcome) -> solved_share.Curve:
     made = outcome.case.made()
-    return made.rule.budget * made.batch_size
-
-
-def _share(outcome: Outcome, budget: int) -> solved_share.Curve:
+    budget = made.rule.budget * made.batch_size
     reached = [RULES[STRICT](row) or budget for row in solved(outcome)]
     counted = [*reached, *[budget] * (outcome.n - len(reached))]
     about = outcome.case.about.items()
@@ -125,6 +121,7 @@ def _share(outcome: Outcome, budget: int) -> solved_share.Curve:
         label=", ".join(v if isinstance(v, str) else f"{k} = {v}" for k, v in about),
         sequences=reached,
         trials=outcome.n,
+        budget=budget,
         mean=sum(counted) / outcome.n,
         interval=bootstrap_mean(counted),
         restricted=len(reached) < outcome.n,
@@ -144,6 +141,7 @@ def stops(title: str, outcomes: Sequence[Outcome], rows: Sequence[Row]) -> Figur
             label=point(row),
             sequences=[stop.sequences for stop in stops if stop.reached],
             trials=len(stops),
+            budget=row["max_sequences"],
             mean=row["sequences"]["mean"],
             interval=row["sequences"]["interval"],
             restricted=row["sequences"]["restricted"],
@@ -152,4 +150,4 @@ def stops(title: str, outcomes: Sequence[Outcome], rows: Sequence[Row]) -> Figur
         for stops, row in zip(points, rows, strict=True)
     ]
     reading = in_words(outcomes[0].case.made().settings())
-    return solved_share.draw(curves, title, rows[0]["max_sequences"], reading)
+    return solved_share.draw(curves, title, reading)

@@ -50,8 +50,14 @@ def study(
         name=name,
         options=(*first, *COMMON[len(first) :], *(settings[name] for name in reading)),
         remarks=remarks,
-        lead=lambda content: (
-            f"{content['trials']} trials, each {_at_most(content)}; {in_words(content['reading'])}"
+        lead=lambda content: "; ".join(
+            filter(
+                None,
+                (
+                    f"{content['trials']} trials, each {_at_most(content)}",
+                    in_words(content["reading"]),
+                ),
+            )
         ),
         about=lambda outcomes: about(outcomes, reading),
         lines=lines,
@@ -214,7 +220,8 @@ def point(row: Mapping[str, Any]) -> str:
 
 def in_words(reading: Mapping[str, Any]) -> str:
     """The reading of the paper's details, in one line."""
-    return ", ".join(words(reading[name]) for name, words in _WORDS.items() if name in reading)
+    said = (words(reading[name]) for name, words in _WORDS.items() if name in reading)
+    return ", ".join(filter(None, said))
 
 
 def _looked(every: int) -> str:
@@ -232,8 +239,7 @@ _WORDS: dict[str, Callable[[Any], str]] = {
     "test_every": lambda value: f"tested every {value:,} sequences",
     "tolerance": lambda value: f"an error above {value:g} is wrong",
     "string_set": lambda value: f"string set {value}",
-    "initial_range": lambda value: f"initial weights in ±{value:g}",
-    "recurrent": lambda value: "recurrent connections" if value else "no recurrent connections",
+    "recurrent": lambda value: "" if value else "no recurrent connections",
 }
 
 
