@@ -440,6 +440,12 @@ SENTENCES: dict[str, list[Sentence]] = {
             "Without these connections {} are solved at each lag",
             [table_of("distractors", "q = p = 1000: no recurrent connections")],
         ),
+        (
+            "With N = 1, {} trials meet both rules, in fewer sequences than the paper's; at T = "
+            "1000, {} meet the second one.",
+            [table_of("table4", "T = 100, N = 1, ST2"), table_of("table4", "T = 1000, N = 3, ST2")],
+        ),
+        ("the paper reports all of ten, {} do", [table_of("table4", "T = 100, N = 3, ST2")]),
     ],
     "docs/tutorials/seeds.md": [
         ("{} is compatible with every rate from {} up", ["3 of 3", bound(3, 3, 0)]),

@@ -80,9 +80,14 @@ def solved(directory: Path) -> Figure:
     return solved_share.draw(curves, title(directory), asked[2])
 
 
+def stopped() -> list[Path]:
+    """The pictures of shares that are drawn here."""
+    return [HERE / "table7" / "solved.png", *(HERE / "table8").rglob("solved.png")]
+
+
 def main() -> None:
     write_bytes(HERE / "lag" / "figure.png", style.png(lag(HERE / "lag")))
-    for path in (HERE / "table7" / "solved.png", *(HERE / "table8").rglob("solved.png")):
+    for path in stopped():
         write_bytes(path, style.png(solved(path.parent)))
 
 

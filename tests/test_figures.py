@@ -1069,7 +1069,7 @@ def test_lag_scaling_is_drawn_again_from_its_trials(redraw: Any) -> None:
 
 def test_shares_of_trials_are_drawn_again_from_them(redraw: Any) -> None:
     """The means drawn are those of the table beside them."""
-    for path in redraw.HERE.rglob("solved.png"):
+    for path in redraw.stopped():
         ax = panel(redraw.solved(path.parent), "solved")
         means = [
             float(np.asarray(line.get_xdata())[0])
