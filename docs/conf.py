@@ -30,7 +30,14 @@ extensions = [
     "generated",
 ]
 root_doc = "docs/index"
-include_patterns = ["docs/**", "results/*.md", "results/*/*.md", "CHANGELOG.md", "CONTRIBUTING.md"]
+include_patterns = [
+    "docs/**",
+    "results/*.md",
+    "results/*/*.md",
+    "results/paper/*/table.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+]
 exclude_patterns = ["docs/_*", "**/.ipynb_checkpoints"]
 
 myst_enable_extensions = ["colon_fence", "fieldlist"]
