@@ -6,7 +6,6 @@ import csv
 import re
 import statistics
 from functools import cache
-from itertools import pairwise
 from pathlib import Path
 
 from longlag.statistics import bootstrap_mean, clopper_pearson
@@ -160,26 +159,28 @@ def table7(T: str, column: str) -> list[float]:
     return [float(line[column]) for line in lines("table7/trials.csv") if line["T"] == T]
 
 
-def table_of(name: str, row: str, column: str = "solved", who: str = "here") -> str:
-    """A cell of one of the paper's tables, run again."""
-    return cell(f"paper/{name}/table.md", column, {"row": row, "who": who})
+def table_of(name: str, row: str) -> str:
+    """How many trials are solved in a row of one of the paper's tables, run again."""
+    return cell(f"paper/{name}/table.md", "solved", {"row": row})
 
 
 def very_long_lags() -> list[list[str]]:
     """Table 3: a line a lag, with solved trials and mean sequences of each reading."""
     found = lines("paper/distractors/table.md")
-    paper = {here["row"]: below["sequences: mean"] for here, below in pairwise(found)}
-    own = {line["row"]: f"{line['solved']}, {line['sequences: mean']}" for line in found}
-    rows = [row for row in own if row.endswith("no recurrent connections")]
-    lags = [row.partition(":")[0] for row in rows if "linear" not in row]
-    columns = ("as the paper has it", "initial weights in ±0.02", "no recurrent connections")
+    own: dict[str, dict[str, str]] = {}  # by lag and reading
+    paper: dict[str, str] = {}
+    for here, printed in zip(found[::2], found[1::2], strict=True):  # a line of each a row
+        lag, _, reading = here["row"].partition(": ")
+        own.setdefault(lag, {})[reading] = f"{here['solved']}, {here['sequences: mean']}"
+        paper[lag] = printed["sequences: mean"]
+    readings = ("as the paper has it", "initial weights in ±0.02", "no recurrent connections")
     return [
         [
             lag.removeprefix("q = p = "),
-            *(own.get(f"{lag}: {reading}", "–") for reading in columns),
-            paper[f"{lag}: no recurrent connections"],
+            *(tried.get(reading, "–") for reading in readings),
+            paper[lag],
         ]
-        for lag in lags
+        for lag, tried in own.items()
     ]
 
 

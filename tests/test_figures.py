@@ -1027,9 +1027,8 @@ def test_a_figure_of_trials_that_never_stopped_says_so(
     for line, curve in zip(steps, every, strict=True):
         x, share = np.asarray(line.get_xdata()), np.asarray(line.get_ydata())
         assert x[0] == start
-        assert x[-1] == (
-            min(curve.budget, end) if curve.restricted else end
-        )  # as far as was looked
+        looked = min(curve.budget, end) if curve.restricted else end
+        assert x[-1] == looked
         assert share[-1] == len(curve.sequences) / 4
     assert steps[0].get_linewidth() > steps[1].get_linewidth() + 1  # seen where both are at 0
     marks = [line for line in ax.lines if line.get_marker() == "D"]

@@ -7,13 +7,9 @@ What the lines do not name is as in the first one of each lag.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
-from longlag.studies import stops
-from longlag.studies.cases import Case
-from longlag.studies.declaration import Request
-from longlag.studies.experiments import COLUMNS, PATIENCE, PUBLISHED, rows
+from longlag.studies.experiments import Line, study
 
 Settings = dict[str, Any]
 
@@ -38,38 +34,26 @@ READINGS: dict[str, Settings] = {
 ALONE = "no recurrent connections"
 FEWER = ("as the paper has it", "initial weights in ±0.02", ALONE)
 AT = {50: FEWER, 100: tuple(READINGS), 200: FEWER, 500: (ALONE,), 1000: (ALONE,)}
+SMALL = {"lag": 4, "distractors": 4, "window": 100, "max_sequences": 300}
 
-
-def cases(request: Request) -> list[Case]:
-    """A case a lag and reading."""
-    given = stops.asked(request, ())
-    return [
-        Case(
-            {"what": f"q = p = {q}: {what}"},
-            "paper-very-long-lag",
-            {"lag": q, "distractors": q, "max_sequences": PATIENCE * PAPER[q]}
-            | READINGS[what]
-            | given,
-            TRIALS,
-            published=({"solved": "", "sequences": PAPER[q]},),
-        )
-        for q, readings in AT.items()
-        for what in readings
-    ]
-
-
-STUDY = replace(
-    stops.study(
-        "distractors",
+LINES = [
+    Line(
+        f"q = p = {q}: {reading}",
         "paper-very-long-lag",
-        reading=(),
-        title="Very long lags among distractors, with other initial weights and connections",
-        help="Table 3 of the paper with other initial weights and connections",
-        budget=f"{PATIENCE} times the paper's mean",
-        cases=cases,
-        rows=rows,
-        columns=COLUMNS,
-        published=PUBLISHED,
-    ),
+        {"lag": q, "distractors": q, **READINGS[reading]},
+        ({"solved": "", "sequences": PAPER[q]},),
+        SMALL,
+    )
+    for q, readings in AT.items()
+    for reading in readings
+]
+
+STUDY = study(
+    "distractors",
+    LINES,
+    (),
+    TRIALS,
+    title="Very long lags among distractors, with other initial weights and connections",
+    help="Table 3 of the paper with other initial weights and connections",
     figure="",  # it has too many rows for one
 )

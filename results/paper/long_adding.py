@@ -7,13 +7,9 @@ What the lines do not name is as in the first one of each length.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
-from longlag.studies import stops
-from longlag.studies.cases import Case
-from longlag.studies.declaration import Request
-from longlag.studies.experiments import COLUMNS, PUBLISHED, rows
+from longlag.studies.experiments import Line, study
 from longlag.studies.table7 import PAPER
 
 Settings = dict[str, Any]
@@ -53,36 +49,27 @@ READINGS: dict[int, dict[str, Settings]] = {
         "input gates -6, -12, rate 0.1": SLOW | {"input_gate_bias": -6.0},
     },
 }
+SMALL = {"min_length": 14, "max_length": 15, "window": 100, "max_sequences": 1000}
 
-
-def cases(request: Request) -> list[Case]:
-    """A case a reading."""
-    given = stops.asked(request, ())
-    return [
-        Case(
-            {"what": f"T = {T}: {what}"},
-            "paper-adding",
-            {"min_length": T, "max_sequences": BUDGET, **MAIN, **changes, **given},
-            TRIALS,
-            published=(PAPER[T],),
-        )
-        for T, readings in READINGS.items()
-        for what, changes in readings.items()
-    ]
-
-
-STUDY = replace(
-    stops.study(
-        "long-adding",
+LINES = [
+    Line(
+        f"T = {T}: {reading}",
         "paper-adding",
-        reading=(),
-        title="The adding problem at T = 500 and 1000 under many readings",
-        help="The adding problem at T = 500 and 1000 under many readings of the paper",
-        budget=f"{BUDGET:,}",
-        cases=cases,
-        rows=rows,
-        columns=COLUMNS,
-        published=PUBLISHED,
-    ),
+        {"min_length": T, "max_sequences": BUDGET, **MAIN, **changes},
+        (PAPER[T],),
+        SMALL,
+    )
+    for T, readings in READINGS.items()
+    for reading, changes in readings.items()
+]
+
+STUDY = study(
+    "long-adding",
+    LINES,
+    (),
+    TRIALS,
+    title="The adding problem at T = 500 and 1000 under many readings",
+    help="The adding problem at T = 500 and 1000 under many readings of the paper",
+    budget=f"{BUDGET:,}",
     figure="",  # it has too many rows for one
 )

@@ -43,7 +43,7 @@ TRIALS, QUICK_TRIALS, BUDGET = 10, 2, 96_000
 LENGTH, QUICK_LENGTH = 100, 20
 SIZES = ("min_length", "lag", "max_symbols")  # which setting a task has its T in
 LEVEL = 0.05
-SIGNIFICANT = "p ≤ {:.2g} at most, by Holm's correction for {}"
+SIGNIFICANT = "p ≤ {:.2g} at most, by {}"
 
 # The search: every cell gets the same settings to choose from, on seeds apart.
 RATES, CLIPS = (0.001, 0.003, 0.01, 0.03), (0.1, 1.0)
@@ -419,12 +419,12 @@ def _differences(pairs: Sequence[tuple[Row, Row]], words: str, test: Any, name: 
                 first, second = sorted((a, b), key=lambda row: -row["rate"])
             key = first["task"], first["T"], first["cell"]
             better.setdefault(key, []).append((second["cell"], p))
+    correction = f"Holm's correction for {counted(len(pairs), 'pair')}"
     if not better:
-        correction = f"Holm's correction for {counted(len(pairs), 'pair')}"
         return [f"No two cells differ by {name} ({correction})."]
     return [
         f"{task}, T = {T}: {cell} is {words} {', '.join(other for other, _ in others)} "
-        f"({name}, {SIGNIFICANT.format(max(p for _, p in others), counted(len(pairs), 'pair'))})."
+        f"({name}, {SIGNIFICANT.format(max(p for _, p in others), correction)})."
         for (task, T, cell), others in better.items()
     ]
 

@@ -45,6 +45,7 @@ def study(
     reading: Sequence[str],
     trials: int,
     notes: Sequence[str] = (),
+    budget: str = f"{PATIENCE} times the paper's mean",
     **more: Any,
 ) -> Study:
     """A table's study: of its lines, with these settings as readings, and trials as the paper's."""
@@ -58,11 +59,11 @@ def study(
         lines[0].recipe,
         reading=reading,
         trials=trials,
-        budget=f"{PATIENCE} times the paper's mean",
+        budget=budget,
         cases=cases,
         rows=rows,
-        columns=COLUMNS,
-        published=PUBLISHED,
+        columns=_COLUMNS,
+        published=_PUBLISHED,
         notes=(*stops.NOTES, *notes),
         **more,
     )
@@ -88,11 +89,11 @@ def rows(outcome: Outcome) -> list[Row]:
 
 
 _HIDDEN = ("stop", "MSE", "RMSE")
-COLUMNS = {
+_COLUMNS = {
     "row": stops.point,
     **{head: cell for head, cell in stops.COLUMNS.items() if head not in _HIDDEN},
 }
-PUBLISHED = {head: cell for head, cell in stops.PUBLISHED.items() if head not in _HIDDEN}
+_PUBLISHED = {head: cell for head, cell in stops.PUBLISHED.items() if head not in _HIDDEN}
 
 
 def _share(share: float) -> float:

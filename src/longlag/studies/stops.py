@@ -50,21 +50,22 @@ def study(
         name=name,
         options=(*first, *COMMON[len(first) :], *(settings[name] for name in reading)),
         remarks=remarks,
-        lead=lambda content: "; ".join(
-            filter(
-                None,
-                (
-                    f"{content['trials']} trials, each {_at_most(content)}",
-                    in_words(content["reading"]),
-                ),
-            )
-        ),
+        lead=_lead,
         about=lambda outcomes: about(outcomes, reading),
         lines=lines,
-        figure="longlag.studies.figures:stops",
         picture="solved.png",
-        **{"rows": rows, "columns": COLUMNS, "published": PUBLISHED, "notes": NOTES, **more},
+        **{
+            **{"rows": rows, "columns": COLUMNS, "published": PUBLISHED, "notes": NOTES},
+            "figure": "longlag.studies.figures:stops",
+            **more,
+        },
     )
+
+
+def _lead(content: Mapping[str, Any]) -> str:
+    trials = f"{content['trials']} trials, each {_at_most(content)}"
+    reading = in_words(content["reading"])
+    return f"{trials}; {reading}" if reading else trials
 
 
 def _at_most(content: Mapping[str, Any]) -> str:

@@ -249,17 +249,15 @@ def summary(rows: Sequence[Row]) -> list[tuple[str, ...]]:
     lines = [("", *(f"{name} ({len(found)})" for name, found in able.items()))]
     for when, numbers in SUMMARY:
         sizes = [
-            _count(_size(row[when]["cells"]) for row in found) if when in found[0] else ""
+            _count(counted(len(row[when]["cells"]), "cell") for row in found)
+            if when in found[0]
+            else ""
             for found in able.values()
         ]
         lines.append((TITLES[when], *sizes))
         for what, number, digits in numbers:
             lines.append((what, *(_median(map(number, f), digits) for f in able.values())))
     return lines if able else []
-
-
-def _size(cells: Sequence[int]) -> str:
-    return counted(len(cells), "cell")
 
 
 def _median(values: Iterable[float], digits: int = 2) -> str:
