@@ -38,6 +38,7 @@ CELLS: dict[str, Settings] = {
     "lru": {"network": "lru", **PLAIN},
     "attention": {"network": "attention", **PLAIN},
 }
+PROTOCOL = ("optimizer", "beta1", "beta2", "average_decay")  # robust's, whatever it has for a task
 SHARED: Settings = {"batch_size": 16, "test_every": 100, "epsilon": 1e-8}
 TRIALS, QUICK_TRIALS, BUDGET = 10, 2, 96_000
 LENGTH, QUICK_LENGTH = 100, 20
@@ -181,7 +182,8 @@ def _case(request: Request, cell: str, own: Settings, task: str, T: int) -> Case
     changes = {**_robust(task), **SHARED, "task": task, **_sizes(task, T), **own}
     if own["network"] == "lstm":
         changes |= {name: v for name, v in _robust(task).items() if name in SHARED}
-        changes |= ROBUST_FOR.get(task, {}) | own
+        usual = ROBUST_FOR.get(task, {})
+        changes |= {name: v for name, v in usual.items() if name not in PROTOCOL} | own
     chosen = {
         "hidden": request.hidden,
         "learning_rate": request.learning_rate,
