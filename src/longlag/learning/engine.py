@@ -73,7 +73,11 @@ class Engine(Protocol):
 
 
 class NumpyEngine:
-    """The numpy reference: one trial after another."""
+    """The numpy reference: one trial after another.
+
+    Weights are float32. The gradient of a batch is computed in float64 and rounded once, so that a
+    training does not depend on the order of sums and the functions of a processor's libraries.
+    """
 
     name = "numpy"
     isa: str | None = None
@@ -102,8 +106,10 @@ class NumpyEngine:
 
 
 def _gradient(recipe: Recipe, learner: Learner, batch: Batch) -> tuple[float, np.ndarray]:
-    loss, parts = recipe.network_of(learner.weights).gradient(*batch.learned)
-    return loss, flatten(parts)
+    """The loss of a batch and its gradient (P,), computed in float64, rounded to float32."""
+    precise = recipe.network_of(learner.weights.astype(np.float64))
+    loss, parts = precise.gradient(*batch.learned)
+    return loss, flatten(parts).astype(np.float32)
 
 
 def descend(

@@ -2,8 +2,7 @@
 
 This file is the definition (Hochreiter & Schmidhuber 1997; forget gate: Gers, Schmidhuber &
 Cummins 2000): plain numpy, in the precision of its parameters, without optimisations. The native
-kernel
-is the same mathematics, fast, and is tested against this file.
+kernel is the same mathematics, fast, and is tested against this file.
 
     z_t = x_t Wx + h_{t-1} Wh + b                       (B, 4H);  of a symbol, its row of Wx
     i, f, o = sigmoid(z_i, z_f, z_o);  g = tanh(z_g)    (B, H) each
