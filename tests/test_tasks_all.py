@@ -42,6 +42,7 @@ SMALL: list[Task] = [
     LongLag(lag=2),
     LongLag(lag=7),
     LongLag(lag=7, middle="random"),
+    LongLag(lag=7, middle="random", counts="recall"),
     VeryLongLag(lag=4, distractors=3),
     TwoSequence(min_length=5, max_length=7),
     TwoSequence("b", 1, min_length=5, max_length=7),
@@ -316,4 +317,6 @@ def test_the_mean_of_a_batch_is_that_of_its_parts() -> None:
     assert data.counted.shape == (2, 4, 22)
     learned = NumpyEngine().learn(made, [learner], [data])[0]
     first = data.each(lambda a: a[0])
-    assert learned.losses[0] == made.network_of(before).gradient(*first.learned)[0]
+    assert (
+        learned.losses[0] == made.network_of(before.astype(np.float64)).gradient(*first.learned)[0]
+    )

@@ -72,6 +72,21 @@ def test_long_lag_is_judged_by_the_largest_error_where_all_can_be_told() -> None
         assert task.correct(answers, batch).tolist() == right
 
 
+@pytest.mark.parametrize("middle", ["regular", "random"])
+def test_long_lag_may_count_the_last_answer_alone(middle: Any) -> None:
+    task, rng = LongLag(lag=6, middle=middle, counts="recall"), np.random.default_rng(0)
+    batch = task.sample(3, rng)
+    assert batch.counted is not None
+    assert batch.counted.tolist() == [[False] * 5 + [True]] * 3
+    assert task.sequence(rng).counted.tolist() == batch.counted[0].tolist()
+    answers = np.full_like(batch.targets, 9.0)
+    answers[:, -1] = batch.targets[:, -1]
+    assert task.score(answers, batch).wrong == 0
+    assert task.score(answers, batch).mse == 0
+    answers[1, -1, 0] += 0.2501
+    assert task.score(answers, batch).wrong == 1
+
+
 # -- very long lag --------------------------------------------------------------------------------
 
 

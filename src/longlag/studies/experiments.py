@@ -158,14 +158,15 @@ TABLE2 = study(
             ({"solved": "18 of 18", "sequences": 5_680},),
         ),
     ),
-    WATCHED,
+    (*WATCHED, "counts"),
     18,
     (
         "Quoted from the paper, not run here, p = 100 of 2a: real-time recurrent learning and "
         "back-propagation through time, 0 %; neural sequence chunker, 33 % after 32,400 sequences. "
         "At p = 4 real-time recurrent learning, 78 % after 1,043,000.",
         "The paper adds the memory cell when the error no longer falls; here it is there from the "
-        "beginning. In 2b only the last step, at which the answer can be known, is judged.",
+        "beginning. In 2b only the last step, at which the answer can be known, is judged. Errors "
+        "are learned from at every step, or with --counts recall at the last alone.",
     ),
     title="Table 2: noise-free long lags (Experiments 2a and 2b)",
     help="Table 2 of the paper, noise-free long lags with p = 100: 2a, and 2b",

@@ -10,39 +10,37 @@ between are drawn from a1, ..., a(p-1), so that there is no local regularity. At
 last the network sees a symbol and predicts the next one; of the p + 1 outputs that of the next
 symbol has the target 1 and the others 0. `lag` is p, and is the number of steps.
 
-An answer is right where no output's error is above 0.25: at every step in 2a; in 2b at the last,
-since the symbols between cannot be told (a reading of the paper, which has 0.25 for both).
+In 2b the symbols between cannot be told. The paper leaves open whether their errors are learned
+from, too: `counts="every"`, or the last answer alone counts, `counts="recall"`.
+
+An answer is right where no output's error is above 0.25: at every step in 2a; in 2b, and with
+`counts="recall"`, at the last (a reading of the paper, which has 0.25 for both).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal
 
 import numpy as np
 
 from longlag import checks
 from longlag.settings import setting
+from longlag.tasks.recalled import COUNTS, Counts, RecallCounts, Sequence
 from longlag.tasks.task import LAG, Answered, Batch, Drawing, LagSteps, Role, last_steps, one_hot
 
 Middle = Literal["regular", "random"]
 LONGEST = 10_000
 
 
-class Sequence(NamedTuple):
-    """One sequence without its last symbol: symbols (p,), and the next ones, (p, p + 1)."""
-
-    inputs: np.ndarray
-    target: np.ndarray
-
-
 @dataclass(frozen=True)
-class LongLag(LagSteps):
+class LongLag(RecallCounts, LagSteps):
     """The task and its rules; see the module's docstring. Symbols are a1 ... a(p-1), x, y.
 
     Args:
         lag: p, 2 at least.
         middle: whether the symbols between are `regular` (2a) or `random` (2b).
+        counts: whether answers count at `every` step, or at the last alone (`recall`).
 
     Raises:
         ValueError: a setting out of range.
@@ -58,6 +56,7 @@ class LongLag(LagSteps):
     middle: Middle = setting(
         "regular", "whether the symbols between are always the same ones, or random"
     )
+    counts: Counts = setting("every", COUNTS)
 
     @property
     def name(self) -> str:
@@ -73,23 +72,23 @@ class LongLag(LagSteps):
 
     @property
     def mean_target(self) -> np.ndarray:
-        """1/p for a1 ... a(p-1), on average over the steps, and 1/(2p) for x and y."""
+        """1/p for a1 ... a(p-1), on average over the steps, and 1/(2p) for x, y; or 0 and 1/2."""
         p = self.lag
+        if self.counts == "recall":
+            return np.append(np.zeros(p - 1), [0.5, 0.5])
         return np.append(np.full(p - 1, 1 / p), [1 / (2 * p)] * 2)
-
-    @property
-    def chance_mse(self) -> float:
-        """Mean over the p + 1 outputs of m (1 - m), m being the mean target."""
-        p = self.lag
-        return ((p - 1) / p * (1 - 1 / p) + 1 / p * (1 - 1 / (2 * p))) / (p + 1)
 
     @property
     def chance_correct(self) -> float:
         """One answer at all steps is right at the last in 1/2, and at two steps never."""
-        return 0.5 if self.middle == "random" else 0.0
+        return 0.5 if self._judged_last else 0.0
+
+    @property
+    def _judged_last(self) -> bool:
+        return self.middle == "random" or self.counts == "recall"
 
     def judged(self, batch: Batch) -> np.ndarray:
-        return last_steps(batch) if self.middle == "random" else super().judged(batch)
+        return last_steps(batch) if self._judged_last else super().judged(batch)
 
     def sequence(self, rng: np.random.Generator, length: int | None = None) -> Sequence:
         """Draws one sequence.
@@ -107,7 +106,9 @@ class LongLag(LagSteps):
         if self.middle == "random":
             between = rng.integers(p - 1, size=p - 1)
         whole = np.array([first, *between, first])
-        return Sequence(whole[:-1], one_hot(whole[1:], p + 1))
+        counted = np.full(p, self.counts == "every")
+        counted[-1] = True
+        return Sequence(whole[:-1], one_hot(whole[1:], p + 1), counted)
 
     def sample(self, n: int, rng: np.random.Generator) -> Batch:
         """Draws n sequences in a few vectorised calls.
@@ -116,7 +117,8 @@ class LongLag(LagSteps):
         they are random.
 
         Returns:
-            Batch with T = p: symbols (n, T), lengths (n,), targets (n, T, p + 1).
+            Batch: symbols (n, T), lengths (n,), targets (n, T, p + 1), and counted (n, T) where not
+            all of the steps count.
         """
         checks.whole("n", n, 1)
         checks.generator("rng", rng)
@@ -127,7 +129,10 @@ class LongLag(LagSteps):
         if self.middle == "random":
             whole[:, 1:-1] = rng.integers(p - 1, size=(n, p - 1))
         inputs = np.ascontiguousarray(whole[:, :-1])
-        return Batch(inputs, np.full(n, p), one_hot(whole[:, 1:], p + 1))
+        made = Batch(inputs, np.full(n, p), one_hot(whole[:, 1:], p + 1))
+        if self.masked:
+            made.counted = last_steps(made)
+        return made
 
     @property
     def what(self) -> str:
