@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import pytest
 import longlag
 from fuzzing import inline_workers
 from longlag import cli
-from longlag.studies import STUDIES
+from longlag.studies import STUDIES, frame
 from longlag.studies.declaration import Request
 from longlag.studies.paper import _verdict as verdict
 
@@ -65,6 +65,19 @@ def test_rows_have_the_papers_settings() -> None:
     tasks = [case.made().task.settings() for case in STUDIES["table5"].cases(asked("table5"))]
     told = [(one["variant"], one["min_length"], one["first_elements"]) for one in tasks]
     assert told == [("b", 100, 3), ("b", 100, 1), ("b", 1000, 1)]
+
+
+def test_a_row_of_slow_trials_has_ten_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[int] = []
+
+    def counted(cases: Sequence[Any], *_: Any) -> Any:
+        made.extend(map(len, cases))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(frame, "gather", counted)
+    with pytest.raises(KeyboardInterrupt):
+        longlag.study("table5", trials=30)
+    assert made == [30, 30, 10]
 
 
 def test_a_reading_reaches_every_trial() -> None:

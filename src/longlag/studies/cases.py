@@ -24,9 +24,10 @@ class Case:
     """Trials that differ in their seeds alone.
 
     about: what distinguishes the case from the study's others; changes: of the registered recipe's
-    settings; trials: how many, where the user does not say; fresh: further sequences to score on;
-    engine: what computes it, where that is not the user's choice; published: a paper's values, a
-    mapping for each row of the case; refused: why it cannot be tried, in a sentence.
+    settings; trials: how many, where the user does not say; most: how many at most, whatever the
+    user says; fresh: further sequences to score on; engine: what computes it, where that is not the
+    user's choice; published: a paper's values, a mapping for each row of the case; refused: why it
+    cannot be tried, in a sentence.
     """
 
     about: Mapping[str, Any]
@@ -37,6 +38,7 @@ class Case:
     engine: str | None = None
     published: Sequence[Row] = ()
     refused: str = ""
+    most: int | None = None
 
     def made(self) -> Recipe:
         """The recipe with its changes."""

@@ -110,13 +110,14 @@ def gather(
     return out, ledger.path, [[row for row in rows if row is not None] for rows in found]
 
 
-def seeds(request: Request, trials: int) -> range:
-    """The number that the user gave, or the default.
+def seeds(request: Request, trials: int, most: int | None = None) -> range:
+    """As many as the user gave, or the default; `most` at most.
 
     Raises:
         ValueError: the last one is out of range.
     """
     n = trials if request.trials is None else request.trials
+    n = n if most is None else min(n, most)
     return range(request.seed, check_seed(request.seed + n - 1) + 1)
 
 
@@ -126,7 +127,7 @@ def _trials(case: Case, request: Request) -> Trials:
     def make(seed: int) -> Trial:
         return trial(case.recipe, seed, chosen, fresh=case.fresh, **case.changes)
 
-    return Trials(make, seeds(request, case.trials))
+    return Trials(make, seeds(request, case.trials, case.most))
 
 
 def _outcomes(

@@ -63,7 +63,8 @@ def study(
 
 
 def _lead(content: Mapping[str, Any]) -> str:
-    trials = f"{content['trials']} trials, each {_at_most(content)}"
+    counts = {row["solved"] + row["unsolved"] for row in content["rows"]}
+    trials = " or ".join(map(str, sorted(counts))) + f" trials, each {_at_most(content)}"
     reading = in_words(content["reading"])
     return f"{trials}; {reading}" if reading else trials
 
@@ -235,6 +236,7 @@ _WORDS: dict[str, Callable[[Any], str]] = {
     "gradient": lambda value: f"gradient {value}",
     "reads": lambda value: f"output reads {value} cells",
     "output": lambda value: f"output unit {value}",
+    "counts": lambda value: f"{'every' if value == 'every' else 'the last'} answer learned from",
     "first_mark": lambda value: f"first mark {value}",
     "check_every": _looked,
     "test_every": lambda value: f"tested every {value:,} sequences",
