@@ -307,11 +307,12 @@ class Task(Part, ABC):
 
     def _errors(self, answers: np.ndarray, batch: Batch) -> np.ndarray:
         """The largest absolute error of each sequence, (B,); infinite for what is no number."""
-        errors = np.abs(answers.astype(np.float64) - self.wanted(batch).astype(np.float64))
-        errors = np.where(np.isnan(errors), np.inf, errors)
-        if self.answered == "every":
-            errors = np.where(beside(self.judged(batch), errors.ndim), errors, 0)
-        return errors.reshape(len(errors), -1).max(axis=1)
+        if self.answered == "last":
+            return _largest(answers, self.wanted(batch))
+        judged = self.judged(batch)
+        errors = np.zeros(judged.shape)
+        errors[judged] = _largest(answers[judged], self.wanted(batch)[judged])
+        return errors.max(axis=1)
 
     def asked(self, batch: Batch) -> int:
         """How many numbers a batch asks for; none after a sequence's end."""
@@ -329,9 +330,8 @@ class Task(Part, ABC):
         answers, wanted = np.asarray(answers), self.wanted(batch)
         if answers.shape != wanted.shape:
             raise ValueError(f"answers must have shape {wanted.shape}, not {answers.shape}")
-        error = np.abs(answers.astype(np.float64) - wanted.astype(np.float64))
-        if self.answered == "every":
-            error = error[np.broadcast_to(beside(counted_steps(batch), error.ndim), error.shape)]
+        counted = counted_steps(batch) if self.answered == "every" else ...
+        error = absolute_errors(answers[counted], wanted[counted])
         return of_errors(error, ~self.correct(answers, batch))
 
     # -- words and pictures -------------------------------------------------------------------
@@ -448,6 +448,17 @@ class LagSteps(OwnLengths):
 
 
 # -- steps and answers ----------------------------------------------------------------------------
+
+
+def absolute_errors(answers: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """|y - t|, float64, of answers and targets of one shape."""
+    return np.abs(answers.astype(np.float64) - wanted.astype(np.float64))
+
+
+def _largest(answers: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """The largest absolute error of each answer (N, ...), (N,); infinite for what is no number."""
+    errors = absolute_errors(answers, wanted).reshape(len(answers), -1).max(axis=1)
+    return np.where(np.isnan(errors), np.inf, errors)
 
 
 def counted_steps(batch: Batch) -> np.ndarray:
