@@ -452,7 +452,9 @@ class LagSteps(OwnLengths):
 
 def absolute_errors(answers: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     """|y - t|, float64, of answers and targets of one shape."""
-    return np.abs(answers.astype(np.float64) - wanted.astype(np.float64))
+    errors = answers.astype(np.float64)
+    errors -= wanted
+    return np.abs(errors, out=errors)
 
 
 def _largest(answers: np.ndarray, wanted: np.ndarray) -> np.ndarray:
