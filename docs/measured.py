@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 import statistics
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -290,6 +291,17 @@ def iterations(sizes: tuple[str, ...] = SIZES) -> list[list[str]]:
     return table
 
 
+def fixed_cost() -> list[str]:
+    """What a step takes, × floor, and µs an iteration beside the steps, from T = 30 and 100; what
+    follows for T = 1000, × floor; and the µs again."""
+    floors = [float(timed("floor", size)["median"].replace(",", "")) for size in SIZES[:3]]
+    ours = [float(timed(OURS, size)["median"].replace(",", "")) for size in SIZES[:2]]
+    step = (ours[1] - ours[0]) / (floors[1] - floors[0])
+    beside = ours[0] - step * floors[0]
+    far = step + beside / floors[2]
+    return [f"{step:.2f}", f"{beside:.0f}", f"{far:.2f}", f"{beside:.0f}"]
+
+
 def online() -> list[list[str]]:
     """ns a step of a trial in the paper's regime, a line a contestant."""
     every = {who: line for (what, who), line in bench().items() if what.startswith("on-line, T")}
@@ -297,3 +309,44 @@ def online() -> list[list[str]]:
         [f"**{who}**" if who == OURS else who, line["median"], line["× ours"]]
         for who, line in every.items()
     ]
+
+
+def targets() -> list[list[str]]:
+    """What was aimed at and what is measured, a line a target."""
+    return [*_of_floors(), *_on_line(), *_of_commands()]
+
+
+def _of_floors() -> Iterator[list[str]]:
+    for size, most in zip(SIZES, ("1.35",) * 3 + ("1.3",) * 2, strict=True):
+        yield [f"an iteration, {size}", f"{most} × floor", f"{timed(OURS, size)['× floor']} ×"]
+    order = timed(OURS, "temporal-order, T = 100, H = 8")["× floor"]
+    yield ["temporal order, T = 100, H = 8", "2.2 × floor", f"{order} ×"]
+    test = bench()["testing, T = 10000, H = 8, 1 thread", "longlag kernel, drawn and scored"]
+    yield ["a test, T = 10,000", "1.3 × floor", f"{test['× floor']} ×"]
+
+
+def _on_line() -> Iterator[list[str]]:
+    ours, alone = (
+        float(bench()["on-line, T = 100, 93 weights, 1 thread", who]["median"])
+        for who in (OURS, "longlag kernel alone")
+    )
+    yield ["a trial-step on-line", "12 ns, 1.35 × without data", f"{ours} ns, {ours / alone:.2f} ×"]
+    far = "on-line, very-long-lag, q = p = 1000, 6064 weights, 1 thread"
+    yield ["the same, 2c, q = p = 1000", "400 ns", f"{bench()[far, OURS]['median']} ns"]
+
+
+def _of_commands() -> Iterator[list[str]]:
+    wanted = {
+        "`robust`, T = 100, to its stop": "0.1 s",
+        "`robust`, T = 1000, to its stop": "1 s",
+        "`robust`, T = 10,000, to its stop": "15 s",
+        "`longlag --help`": "0.3 s",
+        "`import longlag`": "0.15 s",
+    }
+    for line in lines("bench/versions.md"):
+        if line["what"] in wanted:
+            yield [line["what"], wanted[line["what"]], middle(line["longlag 0.2.0"])]
+        if line["what"] == "the same, by the clock":
+            faster = line["before / after"]
+            yield ["`study table8 --trials 10`, by the clock", "1.8 × as fast", f"{faster} ×"]
+    yield ["`robust`, T = 100,000, to its stop", "240 s", middle(lag("100,000", "seconds")) + " s"]

@@ -29,6 +29,7 @@ from measured import (
     cell,
     error_of_wrong,
     exponents,
+    fixed_cost,
     gate,
     iterations,
     kept,
@@ -49,6 +50,7 @@ from measured import (
     table7,
     table8,
     table_of,
+    targets,
     timed,
     times,
     variant,
@@ -283,6 +285,11 @@ SENTENCES: dict[str, list[Sentence]] = {
             [times(who, SIZES[-1]) for who in ("PyTorch eager", "JAX jit")],
         ),
         ("is but {} multiply-adds", [f"{4 * 8 * (8 + 3) * 32:,}"]),
+        (
+            "Steps that take {} times their floor, and {} µs an iteration beside them, give the "
+            "lines of T = 30 and 100, and {} times the floor at T = 1000. The {} µs are",
+            fixed_cost(),
+        ),
     ],
     "docs/explanation/strict.md": [
         (
@@ -743,6 +750,7 @@ TABLES: dict[str, list[Table]] = {
     "docs/explanation/kernel.md": [
         (("µs an iteration", *SIZES), iterations(SIZES)),
         (("", "ns a step of a trial", "theirs / ours"), online()),
+        (("what", "target", "measured"), targets()),
     ],
     "docs/explanation/strict.md": [
         _columns("table8/selection.md", "stop", "trials", "window", "fresh")
