@@ -1,7 +1,7 @@
 """longlag's native kernel on-line, 16 trials side by side, as `longlag study` uses it.
 
-A trial draws its data within the time measured.
-The variant `drawn` is the kernel alone: its data are drawn and laid out beforehand.
+A trial draws its data within the time measured. The variant `drawn` is the kernel alone: its data
+are drawn and laid out beforehand.
 """
 
 from __future__ import annotations

@@ -90,8 +90,8 @@ def judge(
         predict: a callable that takes inputs (B, T, 2) float32, with zeros after the end of a
             sequence, and lengths (B,) int64, and gives B numbers; or a PyTorch module of that
             kind (`longlag.torch` says what its `forward` takes), judged in evaluation mode.
-        task: a task, a recipe or its name, a run or its directory; that of the
-            recipe `robust` where not given.
+        task: a task, a recipe or its name, a run or its directory; that of the recipe `robust`
+            where not given.
         n: sequences; with the task and the seed, it determines every one of them.
         seed: 0 .. 2**63 - 1.
         batch_size: B, sequences that are given to the model at a time, at most.

@@ -82,10 +82,10 @@ class Sequences(torch.utils.data.IterableDataset[TorchBatch | JudgedTorchBatch])
     Reber grammar, each is a `JudgedTorchBatch` (inputs, lengths, targets, truth, counted).
 
     Batches are made already: `DataLoader(Sequences(...), batch_size=None, num_workers=...)`. A
-    loader that would collate them into batches of batches raises a ValueError.
-    Batch k depends on the task, the seed and k alone, and the workers of a loader share the
-    batches out among them, so that the same batches come in the same order whatever the number of
-    workers. Every iteration starts again at the first.
+    loader that would collate them into batches of batches raises a ValueError. Batch k depends on
+    the task, the seed and k alone, and the workers of a loader share the batches out among them, so
+    that the same batches come in the same order whatever the number of workers. Every iteration
+    starts again at the first.
 
     Args:
         task: from `longlag.task`, or a recipe or its name, whose task it is; that of `robust`

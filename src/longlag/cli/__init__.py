@@ -1,8 +1,8 @@
 """The command line, `longlag ...`.
 
 Words and progress go to standard error; standard output carries the result, with `--json` exactly
-one JSON object. Exit status: 0 done, 1 it failed, 2 bad input, 130 interrupted,
-143 terminated, 129 hung up.
+one JSON object. Exit status: 0 done, 1 it failed, 2 bad input, 130 interrupted, 143 terminated, 129
+hung up.
 
 `parser` says what the commands are and takes, `flags` how a command line is read; the commands
 themselves are functions of what was read, in modules that are imported when their turn comes.

@@ -1,9 +1,9 @@
 """A command line: what a command takes, its help, and one sentence for every mistake.
 
 `argparse` holds the arguments and converts their values. What is wrong with the words themselves (a
-flag that there is not, a value that is missing, an argument too many) is found by "
-"`Parser.read`, which
-knows all commands and can say what was meant; the help is laid out here, the same on every Python.
+flag that there is not, a value that is missing, an argument too many) is found by `Parser.read`,
+which knows all commands and can say what was meant; the help is laid out here, the same on every
+Python.
 """
 
 from __future__ import annotations

@@ -108,9 +108,9 @@ def block_size(network: Any) -> int | None:
 def colour_norm(*states: np.ndarray) -> colors.AsinhNorm:
     """The colour scale of states: symmetric about zero, up to the largest of them all.
 
-    It is linear up to about the root mean square of the last states given and logarithmic
-    beyond, so that one cell much larger than the others leaves them visible. Of `n` values none
-    exceeds √n times their root mean square: where little is to be compressed, little is.
+    It is linear up to about the root mean square of the last states given and logarithmic beyond,
+    so that one cell much larger than the others leaves them visible. Of `n` values none exceeds √n
+    times their root mean square: where little is to be compressed, little is.
     """
     largest = max(float(np.max(_finite(s), initial=0)) for s in states)
     limit = max(largest, 1e-3)

@@ -112,8 +112,7 @@ class Recent(Points):
     A trial stops for the first time when fewer than `first_stop` and for good when fewer than
     `last_stop` of the `window` most recent training sequences had errors above `tolerance`, and
     their mean absolute error is below `mean_error`. Every training sequence is new, so that these
-    are errors on fresh sequences. The error of an answer of several
-    numbers is the largest of them.
+    are errors on fresh sequences. The error of an answer of several numbers is the largest of them.
     """
 
     window: int = setting(
@@ -145,8 +144,7 @@ class Fresh(Points):
 
     After every `test_every` training sequences the network answers `test_set` fresh ones, or, of a
     task with fixed sets, every sequence of all its sets. A trial stops for the first time when
-    fewer
-    than `first_stop` of them are wrong, by the task's own rule, and for good when fewer than
+    fewer than `first_stop` of them are wrong, by the task's own rule, and for good when fewer than
     `last_stop` are and their mean absolute error is below `mean_error`. A test ends as soon as more
     are wrong.
     """

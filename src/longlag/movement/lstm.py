@@ -7,9 +7,8 @@ answer's error enters at step T (numpy adds masked zeros at the others, which is
 - The reference's order: whole arrays, one operation after the other, as numpy goes through them.
 - A fused order, as the native kernel's (kernel/bptt.cpp): a group of sequences at a time; forward
   two cells at a time, their gates summed and squashed together; tanh(c) kept, h computed again from
-  it;
-  weight gradients summed for up to 16 steps together, a few inputs of one cell at a time; clip and
-  update parameter by parameter.
+  it; weight gradients summed for up to 16 steps together, a few inputs of one cell at a time; clip
+  and update parameter by parameter.
 
 Parameters are the lists [Wx, Wh, b, Wy, by] in the shapes of `networks.lstm.Parameters`.
 Dimension legend: `tasks/marked_pairs.py`.

@@ -1,10 +1,10 @@
 """Checks of a user's model: it must answer each sequence by itself, up to the sequence's own end.
 
 A score does not show that a model takes time first, reads padding or mixes the sequences of a
-batch.
-`check_answers` shows a model a few sequences twice, the second time in another order, beside other
-sequences and with other values behind their ends, and then one of them alone and without padding.
-Three calls suffice where the answers stay the same; where they change, more calls find the reason.
+batch. `check_answers` shows a model a few sequences twice, the second time in another order, beside
+other sequences and with other values behind their ends, and then one of them alone and without
+padding. Three calls suffice where the answers stay the same; where they change, more calls find the
+reason.
 PyTorch is not used here: a model is a callable on arrays.
 """
 
@@ -73,10 +73,10 @@ def check_answers(answer: Callable[[np.ndarray, np.ndarray], np.ndarray], task: 
 
     Only models of tasks with real inputs and one number at the end are checked. A model is given at
     most eight sequences at a time, of the task's own lengths; padding is checked where the task has
-    any. Answers may change by what rounding can do: by 1e-6 and 1e-4 of the
-    largest (2**-6 where all have the precision of float16 or bfloat16) and, in a model that
-    magnifies differences, by ten times what small changes of the inputs' values do. A sequence
-    whose answer is not finite is not compared.
+    any. Answers may change by what rounding can do: by 1e-6 and 1e-4 of the largest (2**-6 where
+    all have the precision of float16 or bfloat16) and, in a model that magnifies differences, by
+    ten times what small changes of the inputs' values do. A sequence whose answer is not finite is
+    not compared.
 
     Args:
         answer: takes inputs (B, T, D) float32, which it may write into, and lengths (B,) int64;

@@ -1,10 +1,9 @@
 """The LSTM of 1997, memory cell blocks with shared gates and no forget gate: the reference.
 
-This file is the definition (Hochreiter & Schmidhuber, *Long Short-Term Memory*, Neural
-Computation 9(8), 1997; the numbers of its equations stand beside the lines): plain numpy, in "
-"the precision
-of its weights, without optimisations. The native kernel is the same mathematics, fast, and is
-tested against this file.
+This file is the definition (Hochreiter & Schmidhuber, *Long Short-Term Memory*, Neural Computation
+9(8), 1997; the numbers of its equations stand beside the lines): plain numpy, in the precision of
+its weights, without optimisations. The native kernel is the same mathematics, fast, and is tested
+against this file.
 
 B blocks of S cells each make C = B S cells, numbered block by block; all cells of a block share
 one input gate and one output gate. Every cell input and every gate receives v(t) = (the D inputs
@@ -17,10 +16,10 @@ x(t), the outputs of the C cells, the B input gates and the B output gates at st
 
 The answer is read at a sequence's last step L, or at every step, from that step's cells or, in a
 variant, from the previous step's; in another variant it is linear, without its f. What else the
-paper's experiments vary is a `Variant`. Gradients are
-those of (target - y)², eqs. 16 and 17: they carry the factor 2 that eq. 19 drops, so the rule of
-eq. 19 is this gradient at half the rate. Truncated, they leave out what flows through the inputs
-that gates and cell inputs have from units (eqs. 10 to 15).
+paper's experiments vary is a `Variant`. Gradients are those of (target - y)², eqs. 16 and 17: they
+carry the factor 2 that eq. 19 drops, so the rule of eq. 19 is this gradient at half the rate.
+Truncated, they leave out what flows through the inputs that gates and cell inputs have from units
+(eqs. 10 to 15).
 
 Dimension legend: `tasks/task.py`; here B also counts blocks where it stands beside S and C.
 """

@@ -2,8 +2,8 @@
 
 A `Network` is an architecture with its settings, a part of a recipe: it knows the shapes of its
 weights and how they start. `Network.of(weights, task)` is a `Model`, the network with weights,
-which computes answers, states, and the gradient of its error. Weights outside are one
-float32 vector (P,). Dimension legend: `tasks/task.py`.
+which computes answers, states, and the gradient of its error. Weights outside are one float32
+vector (P,). Dimension legend: `tasks/task.py`.
 """
 
 from __future__ import annotations
@@ -259,8 +259,7 @@ def check_lengths(inputs: np.ndarray, lengths: np.ndarray | None, D: int = 2) ->
 
     Raises:
         ValueError: inputs that are no array of numbers, inputs or lengths of the wrong shape, a
-            length outside 1..T, or a symbol
-            outside 0..D - 1.
+            length outside 1..T, or a symbol outside 0..D - 1.
     """
     if not isinstance(inputs, np.ndarray) or inputs.dtype.kind not in "fiu":
         kind = getattr(inputs, "dtype", type(inputs).__name__)

@@ -145,8 +145,8 @@ def check_module(module: nn.Module, task: Task) -> None:
     """Refuses a module that does not answer each sequence by itself, in evaluation mode.
 
     See `longlag.networks.checking`. Training mode is not checked: there dropout draws, and
-    BatchNorm mixes the sequences of a batch. The module's buffers and the random
-    numbers on the CPU stay as they are.
+    BatchNorm mixes the sequences of a batch. The module's buffers and the random numbers on the CPU
+    stay as they are.
 
     Raises:
         ValueError: its answers to a few sequences change, or have another shape.

@@ -14,9 +14,9 @@ from longlag.terminal import one_line
 class Result(Mapping[str, Any]):
     """A study's numbers and its table; a mapping of its content.
 
-    title: the question; content: what `--json` prints, ready for JSON; table: in words,
-    its head first; remarks: what to know to read it, in which words may be bold by Markdown; lead:
-    what was run, where the title does not say it.
+    title: the question; content: what `--json` prints, ready for JSON; table: in words, its head
+    first; remarks: what to know to read it, in which words may be bold by Markdown; lead: what was
+    run, where the title does not say it.
     """
 
     title: str

@@ -1,8 +1,8 @@
 """Measurements inside an LSTM: what can be read from its cells, and what they cause.
 
 Readout: how well a linear map, fitted on some sequences and judged on others, gives numbers from
-states. Transplant and ablation: a sequence is run to some step, states of some of its
-cells are replaced there, and it is run on to its answer.
+states. Transplant and ablation: a sequence is run to some step, states of some of its cells are
+replaced there, and it is run on to its answer.
 
 Which state? A step ends with c_t and with h_t = o_t tanh(c_t), which the next step's gates and, at
 the end, the answer see. c is what lasts; h is a function of it. So replacing c_t alone leaves one

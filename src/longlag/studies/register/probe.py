@@ -1,8 +1,8 @@
 """A trial of the study `register`: trains a network and measures its cells.
 
-It returns plain values, a row of the ledger. Sequences are drawn from a stream of their
-own, derived from the trial's seed; those on which a set of cells is found are others than those on
-which it is judged.
+It returns plain values, a row of the ledger. Sequences are drawn from a stream of their own,
+derived from the trial's seed; those on which a set of cells is found are others than those on which
+it is judged.
 """
 
 from __future__ import annotations
