@@ -119,8 +119,8 @@ def _floors() -> list[str]:
     return [f"{ratios[0]:g}", f"{ratios[-1]:g}"]
 
 
-def _belief() -> str:
-    """How many times as many answers are wrong at the second stop as the rule saw."""
+def _excess() -> str:
+    """How many times as many fresh answers are wrong at the second stop as in its window."""
     where = {"stop": "fewer than 13"}
     fresh, seen = (number(cell("table8/selection.md", name, where)) for name in ("fresh", "window"))
     return f"{fresh / seen:.1f}"
@@ -204,12 +204,12 @@ SENTENCES: dict[str, list[Sentence]] = {
             [lag(FARTHEST, "strict"), middle(lag(FARTHEST, "sequences"))],
         ),
         (
-            "| here {} reach its first stop, after {} sequences;",
+            "| {} trials reach its first stop, after {} sequences on average;",
             [table8("140", "solved"), table8("140", "sequences: mean")],
         ),
-        ("allow a mean square of {} at most |", [f"{largest_mse(14):.4f}"]),
+        ("wrong a mean square is at most {}, and 0.0139 is printed |", [f"{largest_mse(14):.4f}"]),
         (
-            "initial bias: {} leave chance, or {} |",
+            "initial bias: {} leave chance if answers start at ½, {} if at ¼,",
             [seeds(name, "30", CHANCE) for name in (CATALOG, STARTED)],
         ),
         (
@@ -296,7 +296,7 @@ SENTENCES: dict[str, list[Sentence]] = {
             "at T = 30, {} seeds meet it, {} become loose and {} strict",
             [seeds(CATALOG, "30", rule) for rule in (CHANCE, LOOSE, STRICT)],
         ),
-        ("the true rate is {} times what the rule believed", [_belief()]),
+        ("the rate on fresh sequences is {} times the rate in the window", [_excess()]),
         (
             "{} means at least {}, {} at most {}.",
             ["30 of 30", bound(30, 30, 0), "0 of 30", bound(0, 30, 1)],
