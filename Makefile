@@ -25,7 +25,7 @@ run: setup
 setup: .venv/installed
 
 .venv/installed: $(SOURCES) | .venv/bin/python
-	@echo "installing into .venv, with the native kernel where a C++ compiler is found"
+	@echo "installing into .venv, with the native kernel where a C++ compiler is found: a minute or two"
 	rm -rf build/wheels
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir build/wheels .
 	$(BIN)/python -m pip install --quiet build/wheels/*.whl

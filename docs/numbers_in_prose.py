@@ -510,7 +510,7 @@ SENTENCES: dict[str, list[Sentence]] = {
         ),
         ("a mean square is at most {}, and", [f"{largest_mse(14):.4f}"]),
         (
-            "In {} `robust` networks at T = 100 ({}) one cell alone carries",
+            "In {} `robust` networks, ten each at T = 30, 100 and 300 ({}), one cell alone carries",
             _with_interval(one_cell("between_cells")),
         ),
         (

@@ -266,7 +266,7 @@ def check_printed(calls: Iterable[str]) -> None:
     for call, (printed, status) in zip(lines, answers([c.split() for c in lines]), strict=True):
         assert status == 0, (call, printed)
         shown = [line.split("\r")[-1] for line in printed.splitlines()]
-        wide = [line for line in shown if len(line) > 80 and line != f"run in {LONG}"]
+        wide = [line for line in shown if len(line) > 80 and line != f"saved in {LONG}"]
         assert not wide, call
         assert not MARKDOWN.search("\n".join(shown)), call
 

@@ -132,7 +132,7 @@ def score_card(run: Run, directory: Path) -> str:
     parts = [
         paragraph(head),
         scores(run.recipe.task.tested, run.score),
-        f"run in {one_line(directory)}",
+        f"saved in {one_line(directory)}",
     ]
     if run.stops:
         parts.insert(1, _stop_table(run))

@@ -92,7 +92,7 @@ def _train(root: Parser, words: Sequence[str]) -> None:
         root,
         "train",
         "run_commands:train",
-        "Train a recipe into a run directory.",
+        "Train a network by a recipe, and save it in a run directory.",
         (
             "longlag train --seed 1 --save-dir run1",
             "longlag train --recipe catalog --max-iterations 8000",
@@ -152,7 +152,7 @@ def _judge(root: Parser) -> None:
         root,
         "compare",
         "run_commands:compare",
-        "Show where runs differ, and their scores on the same sequences.",
+        "Show in which settings runs differ, and their scores on the same sequences.",
         ("longlag compare run1 run2 run3",),
     )
     compare.place(
@@ -192,7 +192,7 @@ def _draw(root: Parser) -> None:
         root,
         "explore",
         "picture_commands:explore",
-        "Write an interactive page that shows how one network works, or two.",
+        "Write an interactive page that shows how one or two networks work.",
         ("longlag explore run", "longlag explore run1 run2 --out both.html"),
     )
     explore.place(

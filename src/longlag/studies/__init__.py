@@ -19,11 +19,10 @@ if TYPE_CHECKING:
     from longlag.sweeps.sweep import Progress
 
 STUDIES: Registry[Study] = Registry("study", Study)
-for _number in (1, 2, 3, 4, 5, 6, 9):
-    STUDIES.later(f"table{_number}", f"longlag.studies.experiments:TABLE{_number}")
+for _number in range(1, 10):
+    _where = f"table{_number}:STUDY" if _number in (7, 8) else f"experiments:TABLE{_number}"
+    STUDIES.later(f"table{_number}", f"longlag.studies.{_where}")
 for _name in (
-    "table7",
-    "table8",
     "seeds",
     "forget-gate",
     "lag",

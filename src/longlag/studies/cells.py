@@ -18,7 +18,7 @@ from longlag.networks.network import counted
 from longlag.settings import Option
 from longlag.studies.cases import Case, Outcome, Row, share, spread
 from longlag.studies.comparing import holm, log_rank, mcnemar, restricted_mean
-from longlag.studies.declaration import LENGTHS, WITH_LENGTHS, Request, Study
+from longlag.studies.declaration import LENGTHS, WITH_LENGTHS, Request, Study, worded
 from longlag.tasks.registry import TASKS
 from longlag.tasks.task import Task
 
@@ -442,9 +442,14 @@ def more_files(content: Mapping[str, Any]) -> dict[str, bytes]:
 STUDY = Study(
     name="cells",
     title="Cells compared by one protocol",
-    help="Any cells on any tasks and lags: seeds solved, sequences, seconds, weights",
+    help="Cells compared on any tasks and lags: seeds solved, sequences, seconds, weights",
     takes="an hour",
-    options=(*OPTIONS[:2], LENGTHS, *(o for o in WITH_LENGTHS if o is not LENGTHS), *OPTIONS[2:]),
+    options=worded(
+        (*OPTIONS[:2], LENGTHS, *(o for o in WITH_LENGTHS if o is not LENGTHS), *OPTIONS[2:]),
+        trials=f"{TRIALS}; with --search {SEARCH_TRIALS}",
+        max_sequences=f"{BUDGET}; with --search {SEARCH_BUDGET}",
+        lengths=str(LENGTH),
+    ),
     cases=cases,
     rows=rows,
     columns=columns,

@@ -5,7 +5,7 @@ outcomes.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ FIRST_SEED = 1000  # no recipe was tuned on these seeds
 FRAME = "longlag.studies.frame:carry_out"
 
 # Options that studies share, in the order of the help.
-OWN = "as the study sets it"
+OWN = "the study's own"
 TRIALS = Option("trials", int, "trials of every case, a seed each", high=100_000, otherwise=OWN)
 BUDGET = Option("max_sequences", int, "training sequences of a trial at most", otherwise=OWN)
 SEED = Option("seed", int, "seed of the first trial", FIRST_SEED, 0, 2**63 - 1)
@@ -34,10 +34,19 @@ SCHEDULER = Option(
     metavar="ADDRESS",
 )
 QUICK = Option("quick", bool, "a small form: shows in seconds that everything runs", False)
-FULL = Option("full", bool, "the study's largest form", False)
+FULL = Option("full", bool, "the largest form, where the study has one", False)
 ENGINE = Option("engine", engine.Choice, engine.CHOICE, "auto")
 COMMON = (TRIALS, BUDGET, SEED, OUT, LEDGER, WORKERS, SCHEDULER, ENGINE, QUICK, FULL)
 WITH_LENGTHS = (*COMMON[:3], LENGTHS, *COMMON[3:])
+
+
+def worded(options: Sequence[Option], **otherwise: str) -> tuple[Option, ...]:
+    """Options, of which some say, by their names, what holds where they are not given."""
+    return tuple(
+        replace(one, otherwise=otherwise[one.name]) if one.name in otherwise else one
+        for one in options
+    )
+
 
 Columns = Mapping[str, Callable[[Row], str]]  # a table's heads, and what a row has below them
 Observer = Callable[[Any], None]

@@ -10,7 +10,7 @@ import numpy as np
 
 from longlag.networks.lstm import ForgetGateLSTM
 from longlag.studies.cases import RULES, Case, Outcome, Row, reached
-from longlag.studies.declaration import WITH_LENGTHS, Request, Study
+from longlag.studies.declaration import WITH_LENGTHS, Request, Study, worded
 from longlag.studies.page import in_interval, in_share, in_spread
 from longlag.tasks.marked_pairs import MarkedPairs
 
@@ -125,10 +125,16 @@ def retention(case: Case) -> Row:
 STUDY = Study(
     name="forget-gate",
     title="The forget gate: which change lets stuck seeds learn",
-    help="Which factor lets stuck seeds learn: forget gates and outputs; --full: T = 100 too",
+    help="Which change lets stuck seeds learn: forget gates and outputs at T = 30, with --full "
+    "also at 100",
     takes="35 minutes",
     takes_full="two and a half hours",
-    options=WITH_LENGTHS,
+    options=worded(
+        WITH_LENGTHS,
+        trials=str(TRIALS),
+        max_sequences="256000",
+        lengths="30; with --full 30,100",
+    ),
     cases=cases,
     rows=rows,
     columns={

@@ -22,7 +22,7 @@ from longlag.studies.cases import (
     solved,
     spread,
 )
-from longlag.studies.declaration import WITH_LENGTHS, Columns, Request, Study
+from longlag.studies.declaration import WITH_LENGTHS, Columns, Request, Study, worded
 from longlag.studies.page import in_interval, in_share, in_spread
 
 TRIALS = {30: 30, 100: 30, 300: 30, 1000: 30, 3000: 30, 10_000: 10}
@@ -177,10 +177,15 @@ def rows(outcome: Outcome) -> list[Row]:
 STUDY = Study(
     name="lag",
     title="Lag scaling: sequences and seconds against T",
-    help="Sequences and seconds to success from T = 30 to 10,000, with --full to 100,000",
+    help="Sequences and seconds that robust needs from T = 30 to 10,000, with --full to 100,000",
     takes="20 minutes",
     takes_full="an hour",
-    options=WITH_LENGTHS,
+    options=worded(
+        WITH_LENGTHS,
+        trials="30; fewer at the longest T and of PyTorch's networks",
+        max_sequences="200000 of robust, 72000 or 96000 of the others",
+        lengths=",".join(map(str, TRIALS)),
+    ),
     cases=cases,
     rows=rows,
     columns=columns,

@@ -18,7 +18,7 @@ from longlag.studies.cases import (
     reached,
     spread,
 )
-from longlag.studies.declaration import WITH_LENGTHS, Request, Study
+from longlag.studies.declaration import WITH_LENGTHS, Request, Study, worded
 from longlag.studies.page import in_interval, in_share, in_spread
 
 LENGTHS, QUICK_LENGTHS = (30, 100), (30,)
@@ -81,9 +81,14 @@ def remarks(rows: Sequence[Row]) -> list[str]:
 STUDY = Study(
     name="seeds",
     title="Stuck seeds: catalog and robust",
-    help="Stuck seeds: catalog and robust at T = 30 and 100, by four rules",
+    help="How many seeds of catalog and robust learn at T = 30 and 100, by four rules",
     takes="15 minutes",
-    options=WITH_LENGTHS,
+    options=worded(
+        WITH_LENGTHS,
+        trials=str(TRIALS),
+        max_sequences="192000 of catalog, 200000 of robust",
+        lengths=",".join(map(str, LENGTHS)),
+    ),
     cases=cases,
     rows=rows,
     columns={

@@ -7,7 +7,7 @@ from typing import Any
 
 from longlag.learning.recipe import recipe
 from longlag.studies.cases import QUICK_FRESH, Case, Outcome, Row, share, spread
-from longlag.studies.declaration import COMMON, Request, Study
+from longlag.studies.declaration import COMMON, Request, Study, worded
 from longlag.studies.page import in_interval, in_share, in_spread
 
 TRIALS, QUICK_TRIALS = 30, 2
@@ -114,9 +114,12 @@ def remarks(rows: Sequence[Row]) -> list[str]:
 STUDY = Study(
     name="tasks",
     title="Every task by the robust recipe",
-    help="Every task by robust: seeds that meet the paper's criterion, and their sequences",
+    help="How many seeds of robust meet the paper's criterion on each task, and after how many "
+    "sequences",
     takes="40 minutes",
-    options=COMMON,
+    options=worded(
+        COMMON, trials=str(TRIALS), max_sequences=f"twice the paper's, {BUDGET} at most"
+    ),
     cases=cases,
     rows=rows,
     columns={

@@ -73,7 +73,7 @@ class MarkedPairs(Task):
     kind: Kind = "multiplication"
     rules: Rules = setting("paper", "where the marks fall")
     first_mark: FirstMark = setting(
-        "hidden", "whether the network sees a mark on the first pair, whose value is neutral"
+        "hidden", "whether the network sees a mark on the first pair, which counts as 1 (adding: 0)"
     )
 
     def __post_init__(self) -> None:

@@ -1,6 +1,6 @@
 """The study of the register: what a trained network's cells hold; `study` carries it out."""
 
-from longlag.studies.declaration import WITH_LENGTHS, Study
+from longlag.studies.declaration import WITH_LENGTHS, Study, worded
 
 STUDY = Study(
     name="register",
@@ -9,6 +9,11 @@ STUDY = Study(
     "when",
     takes="3 minutes",
     takes_full="half an hour",
-    options=WITH_LENGTHS,
+    options=worded(
+        WITH_LENGTHS,
+        trials="10; with --full 30",
+        max_sequences="200000 of robust, 192000 of catalog",
+        lengths="30,100,300; with --full also 1000",
+    ),
     function="longlag.studies.register.study:carry_out",
 )
