@@ -228,7 +228,7 @@ def test_workers_that_die_and_cannot_be_started_again_end_the_sweep(
 
 
 @pytest.mark.survives(
-    "a sweep whose working directory and home cannot be written to", "it runs as ever"
+    "a sweep whose working directory and home cannot be written to", "it runs as usual"
 )
 def test_a_sweep_needs_to_write_nowhere_but_to_its_ledger(tmp_path: Path, disk: Disk) -> None:
     disk.read_only()
@@ -241,7 +241,7 @@ def test_a_sweep_needs_to_write_nowhere_but_to_its_ledger(tmp_path: Path, disk: 
     assert done.stdout == "begun\n3\n", done.stderr
 
 
-@pytest.mark.survives("a sweep on a machine without a network", "it runs as ever")
+@pytest.mark.survives("a sweep on a machine without a network", "it runs as usual")
 def test_a_sweep_needs_no_network(tmp_path: Path) -> None:
     alone = ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
     if subprocess.run([*alone, "true"], capture_output=True, check=False).returncode:

@@ -1,4 +1,4 @@
-"""Trainings and their files: killed, crowded, without room, without this and that"""
+"""Trainings and their files: killed, several at once, on full disks, without dependencies"""
 
 from __future__ import annotations
 
