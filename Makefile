@@ -72,15 +72,17 @@ test: lint
 	$(BIN)/python -m pytest -m "not long" $(SIDE_BY_SIDE) --maxfail=10 --cov --cov-report=term --cov-fail-under=90
 
 test-long: .venv/tested | arm
-	$(BIN)/python -m pytest tests -m "long or survives" --reliability docs/reliability.md
+	$(BIN)/python -m pytest tests -m "long or survives" $(SIDE_BY_SIDE) \
+		--reliability docs/reliability.md
 
 # The core tests with the lowest version of all that pyproject.toml requires, in an environment of
-# its own with the oldest Python; without those of commands, faults, fuzz and the page, which take
-# long and hardly depend on versions. Old releases beside new ones warn that they are deprecated.
+# its own with the oldest Python; without those of commands, faults, fuzz, pages and of the parts in
+# combination, which take long and hardly depend on versions. Old releases beside new ones warn that
+# they are deprecated.
 OLDEST_PYTHON ?= $(shell command -v python3.11 || echo $(PYTHON))
 LOWEST = build/lowest/bin/python -m
-APART = documented_commands explorer explorer_learning explorer_symbols faults fuzz_commands fuzz_files \
-	published silence
+APART = combinations docs_site documented_commands ending explorer explorer_learning \
+	explorer_symbols faults fuzz_commands fuzz_files published silence terminal
 
 test-lowest: build/lowest/installed | chromium
 	$(LOWEST) ruff check .

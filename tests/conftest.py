@@ -41,7 +41,9 @@ def pytest_configure(config: pytest.Config) -> None:
     # Behind `nohup` and `&` these are ignored, and so they would be in what the tests start.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    record = Record(config.getoption("--reliability"))
+    # Of several processes the one that reports come to writes the table.
+    writes = not hasattr(config, "workerinput")
+    record = Record(config.getoption("--reliability") if writes else None)
     config.stash[RECORD] = record
     config.pluginmanager.register(record)
 

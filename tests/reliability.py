@@ -13,7 +13,6 @@ import sys
 from collections.abc import Generator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -26,6 +25,9 @@ Written by `make test-long` on {date}: longlag {version}, Python {python}, numpy
 {system}, {cores} cores. Seconds include what the tests themselves do to compare; other work may
 have run on the machine beside them.
 """
+
+
+SURVIVED = "survived"  # a property of a test's report: what `Record._add` takes
 
 
 @dataclass
@@ -69,22 +71,36 @@ class Record:
         report = yield
         marker = item.get_closest_marker("survives")
         if marker is not None and (report.when == "call" or not report.passed):
-            self._add(item, marker, report)
+            section = item.module.__doc__.strip().splitlines()[0].rstrip(".")  # type: ignore[attr-defined]
+            seen = (section, *marker.args, self.tally.times, [*self.tally.notes])
+            report.user_properties.append((SURVIVED, seen))
         if report.when == "teardown":
             self.tally.times = 0
             self.tally.notes.clear()
         return report
 
-    def _add(self, item: Any, marker: pytest.Mark, report: pytest.TestReport) -> None:
-        what, outcome = marker.args
-        section = item.module.__doc__.strip().splitlines()[0].rstrip(".")
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Adds a test to the table, in the process that reports come to."""
+        for name, seen in report.user_properties:
+            if name == SURVIVED:
+                self._add(report, *seen)  # type: ignore[misc]
+
+    def _add(
+        self,
+        report: pytest.TestReport,
+        section: str,
+        what: str,
+        outcome: str,
+        times: int,
+        notes: list[str],
+    ) -> None:
         line = self.sections.setdefault(section, {}).setdefault((what, outcome), Line())
-        self.notes.setdefault(what, []).extend(self.tally.notes)
+        self.notes.setdefault(what, []).extend(notes)
         line.seconds += report.duration
         if report.skipped:
             line.skipped.append(report.longrepr[2] if report.longrepr else "")  # type: ignore[index]
         else:
-            line.times += self.tally.times or 1
+            line.times += times or 1
             line.failed += report.failed
         if self.path is not None:  # at once: a run that is cut short leaves what it had
             self.path.write_text(self.page())
@@ -101,7 +117,7 @@ class Record:
                 cores=len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count(),
             )
         ]
-        for section, lines in self.sections.items():
+        for section, lines in sorted(self.sections.items()):
             parts.append(f"\n## {section}\n\n| what | times | what came of it | seconds |")
             parts.append("|---|--:|---|--:|")
             for (what, outcome), line in lines.items():

@@ -451,7 +451,7 @@ class LagSteps(OwnLengths):
 
 
 def absolute_errors(answers: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """|y - t|, float64, of answers and targets of one shape."""
+    """The absolute errors of answers, float64; both arrays have one shape."""
     errors = answers.astype(np.float64)
     errors -= wanted
     return np.abs(errors, out=errors)
