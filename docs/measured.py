@@ -160,9 +160,10 @@ def table7(T: str, column: str) -> list[float]:
     return [float(line[column]) for line in lines("table7/trials.csv") if line["T"] == T]
 
 
-def table_of(name: str, row: str) -> str:
-    """How many trials are solved in a row of one of the paper's tables, run again."""
-    return cell(f"paper/{name}/table.md", "solved", {"row": row})
+def table_of(name: str, row: str, column: str = "solved") -> str:
+    """Of a row of one of the paper's tables, run again: how many trials are solved, or another
+    column."""
+    return cell(f"paper/{name}/table.md", column, {"row": row})
 
 
 def very_long_lags() -> list[list[str]]:

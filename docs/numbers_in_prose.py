@@ -76,6 +76,8 @@ OUTPUTS = (HALF, QUARTER, LINEAR_HALF, LINEAR_QUARTER)
 STRICTLY, INTERVAL = "strict", "95 % interval (strict)"  # columns of the study of the forget gate
 RETENTION = "σ(b)^lag"
 RATE = "95 % interval"
+MEAN = "sequences: mean"  # a column of the paper's tables
+ORDER_3 = "6b: three symbols"
 
 
 # -- sentences ------------------------------------------------------------------------------------
@@ -105,6 +107,16 @@ def _solved(name: str, *lengths: str) -> list[str]:
 def _rate(T: str, name: str = "robust") -> list[str]:
     """How many trials a recipe of the lag study solves, and the interval."""
     return [lag(T, column, name) for column in ("strict", RATE)]
+
+
+def _first(table: str, column: str, row: str) -> list[str]:
+    """Of a row of one of the paper's tables: solved trials, their mean and its interval."""
+    where = {column: row}
+    return [cell(f"paper/{table}/table.md", name, where) for name in ("solved", MEAN, RATE)]
+
+
+def _second_stop() -> str:
+    return cell("paper/table8/table.md", "solved", {"stop": "fewer than 13 wrong"})
 
 
 def _with_interval(share: str) -> list[str]:
@@ -453,6 +465,31 @@ SENTENCES: dict[str, list[Sentence]] = {
             [table_of("table4", "T = 100, N = 1, ST2"), table_of("table4", "T = 1000, N = 3, ST2")],
         ),
         ("the paper reports all of ten, {} do", [table_of("table4", "T = 100, N = 3, ST2")]),
+        (
+            "All {} trials of both rows are solved, after {} sequences on average with N = 3 and "
+            "{} with N = 1;",
+            [
+                _common([table_of("table6", f"T = 100, N = {n}") for n in (3, 1)]),
+                *(table_of("table6", f"T = 100, N = {n}", MEAN) for n in (3, 1)),
+            ],
+        ),
+        (
+            "at the stop has {} wrong of 2560 further",
+            [middle(table_of("table6", "T = 100, N = 1", "wrong of 2560 (range)"))],
+        ),
+        (
+            "{} trials reach the first stop, after {} sequences on average ({}; paper 482,000), "
+            "and {} the second within the budget",
+            [*_first("table8", "stop", "fewer than 140 wrong"), _second_stop()],
+        ),
+        (
+            "{} trials of 6a are solved, after {} sequences on average ({}; paper 31,390).",
+            _first("table9", "row", "6a: two symbols"),
+        ),
+        (
+            "Of 6b {} are, half of all after {} sequences;",
+            [table_of("table9", ORDER_3), table_of("table9", ORDER_3, "median")],
+        ),
     ],
     "docs/tutorials/seeds.md": [
         ("{} is compatible with every rate from {} up", ["3 of 3", bound(3, 3, 0)]),
@@ -787,6 +824,7 @@ GIVEN = (
     *("482,000", "1,273,000", "74,000", "209,000", "0.0223", "0.0139", "0.026", "0.013"),
     *("139 of 2560", "14 of 2560", "178 of 2560", "139 of 2000", "140 of 2000", "12 of 2000"),
     *("13 of the 2000", "sections 5.4 and 5.5", "rate 0.1", "U[−0.1, 0.1]"),
+    *("269,650", "565,640", "paper's 11.3", "paper 31,390", "paper's mean of 571,100"),
     *("29 or 30 of 30", "18 of 18", "rate 0.5", "rate of 1.0", "±0.2", "±0.02", "364 to 6,064"),
     # Tolerances, targets and confidence.
     *(
