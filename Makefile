@@ -8,8 +8,7 @@ SOURCES := pyproject.toml CMakeLists.txt $(wildcard kernel/* benchmarks/*.py) $(
 .PHONY: run setup test test-lowest test-long lint chromium arm docs docs-links sanitize clean
 
 run: setup
-	$(BIN)/longlag train --recipe robust --save-dir demo --overwrite
-	@echo
+	$(BIN)/longlag train --recipe robust --save-dir demo --overwrite > build/trained.txt
 	@echo "drawing what it learned"
 	@$(BIN)/longlag figures demo >/dev/null
 	@$(BIN)/longlag animate demo >/dev/null
@@ -21,6 +20,8 @@ run: setup
 	@echo "           demo/pred_vs_target.png    its answers to 256 sequences"
 	@echo "           demo/animation.gif         all of it, in motion"
 	@echo "           demo/explorer.html         a page to try it on: drag a value, see a cell carry it"
+	@echo
+	@cat build/trained.txt
 
 setup: .venv/installed
 

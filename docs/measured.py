@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+import numpy as np
+
 from longlag.statistics import bootstrap_mean, clopper_pearson
 
 RESULTS = Path(__file__).parent.parent / "results"
@@ -84,6 +86,25 @@ def lag(T: str, column: str, recipe: str = "robust") -> str:
 def exponents() -> list[str]:
     """Of T: how robust's sequences and its seconds grow."""
     return re.findall(r"T to the power (\d\.\d+)", read("lag/table.md"))
+
+
+def exponent_intervals(resamples: int = 2000) -> list[str]:
+    """95 % bootstrap intervals of the two exponents: the seeds of each T drawn anew, and the line
+    through the medians fitted to them."""
+    found: dict[int, list[tuple[float, float]]] = {}
+    for line in lines("lag/trials.csv"):
+        if line["recipe"] == "robust" and line["status"] == "target":
+            took = float(line["sequences"]), float(line["seconds"])
+            found.setdefault(int(line["T"]), []).append(took)
+    rng, x = np.random.default_rng(0), np.log(list(found))
+    seeds = [np.array(every) for every in found.values()]
+    slopes = []
+    for _ in range(resamples):
+        drawn = (every[rng.integers(len(every), size=len(every))] for every in seeds)
+        medians = np.log([np.median(one, axis=0) for one in drawn])  # (lengths, 2)
+        slopes.append(np.polyfit(x, medians, 1)[0])
+    low, high = np.percentile(slopes, [2.5, 97.5], axis=0)
+    return [f"{a:.2f} to {b:.2f}" for a, b in zip(low, high, strict=True)]
 
 
 def seeds(recipe: str, T: str, rule: str, column: str = "seeds") -> str:

@@ -28,6 +28,7 @@ from measured import (
     catalog_rmse,
     cell,
     error_of_wrong,
+    exponent_intervals,
     exponents,
     fixed_cost,
     gate,
@@ -503,7 +504,10 @@ SENTENCES: dict[str, list[Sentence]] = {
             "At T = 100,000 it solves {} ({}), after {} sequences.",
             [*_rate(FARTHEST), middle(lag(FARTHEST, "sequences"))],
         ),
-        ("grow as T to the power {}, and its seconds as T to the power {}.", exponents()),
+        (
+            "grow as T to the power {} ({}), and its seconds as T to the power {} ({}).",
+            [x for pair in zip(exponents(), exponent_intervals(), strict=True) for x in pair],
+        ),
         (
             "a forget bias of log T alone solves {} at T = 100 ({}).",
             _rate("100", "forget bias log T"),
