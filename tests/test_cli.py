@@ -460,7 +460,7 @@ def test_version(capsys) -> None:
         (["study", "sed"], "unknown study 'sed'; did you mean 'seeds'?"),
         (
             ["study", "xyz"],
-            "table7, table8, seeds, forget-gate, lag, tasks, cells, register, movement",
+            "table7, table8, table9, seeds, forget-gate, lag, tasks, cells, register, movement",
         ),
         (["study", "--trials", "3", "lag"], "--trials must come after the study: longlag study"),
         (["ledger", "shw"], "unknown ledger command 'shw'; did you mean 'show'?"),
