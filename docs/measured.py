@@ -83,6 +83,29 @@ def lag(T: str, column: str, recipe: str = "robust") -> str:
     return cell("lag/table.md", column, {"recipe": recipe, "T": T})
 
 
+def of_task(task: str, *columns: str) -> list[str]:
+    """Of the study of all tasks: columns, without ranges."""
+    return [middle(cell("tasks/table.md", column, {"task": task})) for column in columns]
+
+
+def papers_rows() -> list[str]:
+    """In how many rows of the paper's experiments robust solves all seeds from fewer sequences than
+    the paper's network, of how many."""
+    (found,) = re.findall(r"In (\d+) of (\d+) rows all seeds", read("tasks/table.md"))
+    return [*found]
+
+
+def solved_everywhere() -> list[str]:
+    """How many seeds of each of the paper's experiments robust solves, and the interval.
+
+    Raises:
+        ValueError: the experiments differ in this.
+    """
+    every = (line for line in lines("tasks/table.md") if line["paper"] != "–")
+    (found,) = {(line["solved"], line["95 % interval"]) for line in every}
+    return [*found]
+
+
 def exponents() -> list[str]:
     """Of T: how robust's sequences and its seconds grow."""
     return re.findall(r"T to the power (\d\.\d+)", read("lag/table.md"))

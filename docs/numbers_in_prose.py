@@ -42,12 +42,15 @@ from measured import (
     middle,
     movement,
     number,
+    of_task,
     one_cell,
     online,
+    papers_rows,
     printed_over_measured,
     read,
     register,
     seeds,
+    solved_everywhere,
     table7,
     table8,
     table_of,
@@ -108,6 +111,19 @@ def _solved(name: str, *lengths: str) -> list[str]:
 def _rate(T: str, name: str = "robust") -> list[str]:
     """How many trials a recipe of the lag study solves, and the interval."""
     return [lag(T, column, name) for column in ("strict", RATE)]
+
+
+OTHERS = (
+    *("exclusive or, T = 100", "permutation, T = 100", "memorization of 5 bits, lag 100"),
+    "copy of 10 symbols, lag 100",
+)
+
+
+def _spread(task: str) -> list[str]:
+    """The median of a task's sequences, and their range."""
+    (found,) = of_task(task, "sequences")
+    text = cell("tasks/table.md", "sequences", {"task": task})
+    return [found, around(text)]
 
 
 def _first(table: str, column: str, row: str) -> list[str]:
@@ -209,13 +225,11 @@ SENTENCES: dict[str, list[Sentence]] = {
     ],
     "README.md": [
         (
-            "| {} are strict, after a median of {} sequences |",
-            [lag("100", "strict"), middle(lag("100", "sequences"))],
+            "| at T = 100 {} are strict, after a median of {} sequences; at T = 100,000 {}, after "
+            "{} |",
+            [x for T in ("100", FARTHEST) for x in (lag(T, "strict"), middle(lag(T, "sequences")))],
         ),
-        (
-            "| {}, after {} sequences |",
-            [lag(FARTHEST, "strict"), middle(lag(FARTHEST, "sequences"))],
-        ),
+        ("| {} seeds of every experiment, each from fewer", solved_everywhere()[:1]),
         (
             "| {} trials reach its first stop, after {} sequences on average;",
             [table8("140", "solved"), table8("140", "sequences: mean")],
@@ -495,7 +509,33 @@ SENTENCES: dict[str, list[Sentence]] = {
     "docs/tutorials/seeds.md": [
         ("{} is compatible with every rate from {} up", ["3 of 3", bound(3, 3, 0)]),
     ],
+    "results/tasks/README.md": [
+        (
+            "in {} of {} rows every seed is solved, {} ({}), and",
+            [*papers_rows(), *solved_everywhere()],
+        ),
+        (
+            "symbols of distractors {} sequences, where the paper's network needed {};",
+            of_task("q = p = 1000", "sequences", "paper"),
+        ),
+        (
+            "at T = 1000 takes {} ({}; paper {}), adding at T = 1000 {} (paper {}).",
+            [
+                *_spread("T = 1000, N = 3"),
+                *of_task("T = 1000, N = 3", "paper"),
+                *of_task("adding, T = 1000", "sequences", "paper"),
+            ],
+        ),
+        (
+            "exclusive or {}, permutation {}, memorization {} and copy {}, within 200,000",
+            [of_task(name, "solved")[0] for name in OTHERS],
+        ),
+    ],
     "results/README.md": [
+        (
+            "`robust` solves {} seeds ({}) in each of {} rows of the paper's experiments",
+            [*solved_everywhere(), papers_rows()[0]],
+        ),
         (
             "At T = 100 `robust` solves {} seeds strictly ({}), after a median of {} training",
             [*_rate("100"), middle(lag("100", "sequences"))],
@@ -513,7 +553,7 @@ SENTENCES: dict[str, list[Sentence]] = {
             _rate("100", "forget bias log T"),
         ),
         (
-            "GRU of 8 units solves {} at T = 30 ({}), and {} at T = 100 ({}).",
+            "GRU of 8 units solves {} at T = 30 ({}), and {} at T = 100 ({});",
             [*_rate("30", "GRU"), *_rate("100", "GRU")],
         ),
         ("the identity solves {} at T = 100 ({}).", _rate("100", "ReLU, identity")),
@@ -828,6 +868,7 @@ GIVEN = (
     *("482,000", "1,273,000", "74,000", "209,000", "0.0223", "0.0139", "0.026", "0.013"),
     *("139 of 2560", "14 of 2560", "178 of 2560", "139 of 2000", "140 of 2000", "12 of 2000"),
     *("13 of the 2000", "sections 5.4 and 5.5", "rate 0.1", "U[−0.1, 0.1]"),
+    *("within 200,000 sequences",),
     *("269,650", "565,640", "paper's 11.3", "paper 31,390", "paper's mean of 571,100"),
     *("29 or 30 of 30", "18 of 18", "rate 0.5", "rate of 1.0", "±0.2", "±0.02", "364 to 6,064"),
     # Tolerances, targets and confidence.
