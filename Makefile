@@ -8,6 +8,7 @@ SOURCES := pyproject.toml CMakeLists.txt $(wildcard kernel/* benchmarks/*.py) $(
 .PHONY: run setup test test-lowest test-long lint chromium arm docs docs-links sanitize clean
 
 run: setup
+	@mkdir -p build
 	$(BIN)/longlag train --recipe robust --save-dir demo --overwrite > build/trained.txt
 	@echo "drawing what it learned"
 	@$(BIN)/longlag figures demo >/dev/null

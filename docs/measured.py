@@ -339,8 +339,8 @@ def iterations(sizes: tuple[str, ...] = SIZES) -> list[list[str]]:
 def fixed_cost() -> list[str]:
     """What a step takes, × floor, and µs an iteration beside the steps, from T = 30 and 100; what
     follows for T = 1000, × floor; and the µs again."""
-    floors = [float(timed("floor", size)["median"].replace(",", "")) for size in SIZES[:3]]
-    ours = [float(timed(OURS, size)["median"].replace(",", "")) for size in SIZES[:2]]
+    floors = [number(timed("floor", size)["median"]) for size in SIZES[:3]]
+    ours = [number(timed(OURS, size)["median"]) for size in SIZES[:2]]
     step = (ours[1] - ours[0]) / (floors[1] - floors[0])
     beside = ours[0] - step * floors[0]
     far = step + beside / floors[2]

@@ -52,8 +52,15 @@ def score(predictions: np.ndarray, targets: np.ndarray) -> Score:
             "predictions and targets must be two vectors of one length, "
             f"not of shapes {predictions.shape} and {targets.shape}"
         )
-    error = np.abs(predictions.astype(np.float64) - targets.astype(np.float64))
+    error = absolute_errors(predictions, targets)
     return of_errors(error, ~(error <= TOLERANCE))  # a NaN is wrong
+
+
+def absolute_errors(answers: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """The absolute errors of answers, float64; both arrays have one shape."""
+    errors = answers.astype(np.float64)
+    errors -= wanted
+    return np.abs(errors, out=errors)
 
 
 def of_errors(error: np.ndarray, wrong: np.ndarray) -> Score:

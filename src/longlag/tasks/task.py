@@ -24,7 +24,7 @@ import numpy as np
 
 from longlag import checks
 from longlag.settings import Part, setting
-from longlag.tasks.score import TOLERANCE, Score, of_errors
+from longlag.tasks.score import TOLERANCE, Score, absolute_errors, of_errors
 
 Answered = Literal["last", "every"]
 LAG = "steps over which something must be remembered"  # the setting of that name
@@ -448,13 +448,6 @@ class LagSteps(OwnLengths):
 
 
 # -- steps and answers ----------------------------------------------------------------------------
-
-
-def absolute_errors(answers: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """The absolute errors of answers, float64; both arrays have one shape."""
-    errors = answers.astype(np.float64)
-    errors -= wanted
-    return np.abs(errors, out=errors)
 
 
 def _largest(answers: np.ndarray, wanted: np.ndarray) -> np.ndarray:
