@@ -57,6 +57,10 @@ CASES = {  # what is timed: the words that Python gets, and whether they print w
     "`robust`, T = 100, to its stop": (trainings('"robust", min_length=100', 10), True),
     "`robust`, T = 1000, to its stop": (trainings('"robust", min_length=1000', 10), True),
     "`robust`, T = 10,000, to its stop": (trainings('"robust", min_length=10_000', 1), True),
+    "`robust`, T = 100,000, 100 iterations and a test": (
+        trainings('"robust", min_length=100_000, max_iterations=100', 1),
+        True,
+    ),
     "a test of 2560 sequences, T = 10,000": (("-c", TEST), True),
     STUDY: (
         ("-m", "longlag.cli", "study", "table8", "--trials", "10", "--out", "table8"),

@@ -7,6 +7,7 @@ import os
 import resource
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 from longlag.sweeps.ledger import Ledger
 from reliability import Tally
 from test_cluster import DASK, Starter, add_worker, scheduler, start
+from test_executor import wait_for
 from test_silence import Sweep, child_of
 from test_sweeps import around, quick, small_disk, sweep, table
 
@@ -60,16 +62,25 @@ def same_as_undisturbed(place: Path, count: int) -> None:
     "a scheduler that is killed and started again at once",
     "one sentence; the same command continues with it to the same table",
 )
-def test_a_scheduler_that_restarts(tmp_path: Path, start: Starter, scheduler) -> None:
+@pytest.mark.parametrize("suspended", [False, True])
+def test_a_scheduler_that_restarts(
+    tmp_path: Path, start: Starter, scheduler, suspended: bool, tally: Tally
+) -> None:
+    """Where the sweep is suspended meanwhile, it finds a scheduler at once."""
     address, process = scheduler
     add_worker(start, address)
     sweeping = Sweep(tmp_path, 200, address, constants={}, sleep=0.05)
     sweeping.has(20)
+    if suspended:
+        sweeping.process.send_signal(signal.SIGSTOP)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    port = address.rpartition(":")[2]
-    start("scheduler", "--host", "127.0.0.1", "--port", port, "--no-dashboard")
+    host, _, port = address.removeprefix("tcp://").partition(":")
+    start("scheduler", "--host", host, "--port", port, "--no-dashboard")
+    wait_for(lambda: _listens(host, int(port)))
+    sweeping.process.send_signal(signal.SIGCONT)
     assert sweeping.end() == (1, "")
+    tally.add()
     sentence = sweeping.said().splitlines()[-1]
     assert "the Dask scheduler is gone; what was finished is in the ledger" in sentence
     add_worker(start, address)
@@ -77,6 +88,11 @@ def test_a_scheduler_that_restarts(tmp_path: Path, start: Starter, scheduler) ->
     status, out = sweeping.end()
     assert (status, sum(json.loads(out))) == (0, 200), sweeping.said()
     same_as_undisturbed(tmp_path, 200)
+
+
+def _listens(host: str, port: int) -> bool:
+    with socket.socket() as asking:
+        return asking.connect_ex((host, port)) == 0
 
 
 @pytest.mark.survives(

@@ -178,9 +178,12 @@ class Link:
 
     async def _look(self) -> None:
         async with self._opening as self._cluster:
+            first = None
             while True:
                 found = await self._client.scheduler.identity()
-                if self._client.status != "running":
+                first = first or found["id"]
+                # Dask connects again, also to another scheduler at this address, without a word.
+                if self._client.status != "running" or found["id"] != first:
                     raise ConnectionError
                 self._cluster.check()
                 self._events.put(Seen(found["workers"]))
