@@ -199,11 +199,6 @@ def longer_by(n_seq: str) -> tuple[str, str]:
     return thousands(statistics.mean(more)), f"{low} to {high}"
 
 
-def table7(T: str, column: str) -> list[float]:
-    """A column of our trials of table 7."""
-    return [float(line[column]) for line in lines("table7/trials.csv") if line["T"] == T]
-
-
 def table_of(name: str, row: str, column: str = "solved") -> str:
     """Of a row of one of the paper's tables, run again: how many trials are solved, or another
     column."""

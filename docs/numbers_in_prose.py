@@ -51,7 +51,6 @@ from measured import (
     register,
     seeds,
     solved_everywhere,
-    table7,
     table8,
     table_of,
     targets,
@@ -170,10 +169,13 @@ def _within() -> str:
     return max(_percents(ROOT_MEAN_SQUARE), key=int)
 
 
+WHERE_WRONG = "paper/table7/where_wrong.md"
+
+
 def _wrong_share(*bands: str) -> str:
     """The greatest share of table 7's targets in these bands that are answered wrongly."""
     where = {"reading": "main reading"}
-    shares = (cell("table7/where_wrong.md", f"wrong, target {band}", where) for band in bands)
+    shares = (cell(WHERE_WRONG, f"wrong, target {band}", where) for band in bands)
     return max(shares, key=lambda share: float(share.removesuffix(" %"))).removesuffix(" %")
 
 
@@ -181,10 +183,6 @@ def _every_gate(output: str) -> str:
     """In how many trials of all cells with that output chance is left."""
     counts = [gate(name, output, CHANCE).split(" of ") for name in GATES]
     return " of ".join(str(sum(map(int, own))) for own in zip(*counts, strict=True))
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
 
 
 def _halved() -> list[str]:
@@ -404,24 +402,12 @@ SENTENCES: dict[str, list[Sentence]] = {
             _halved(),
         ),
         (
-            "at T = 100 {} trials stopped, at T = 500 {}. The paper's",
-            [cell("table7/table.md", "solved", {"stop": f"T = {T}"}) for T in ("100", "500")],
+            "at T = 100 {} trials stop, after {} sequences on average, at T = 500 {}, after {}.",
+            [x for T in ("100", "500") for x in _first("table7", "stop", f"T = {T}")[:2]],
         ),
         (
-            "(a mean absolute error of {}, and {} of 2560 wrong, on fresh sequences at the end; "
-            "the worst trial has {},",
-            [
-                f"{_mean(table7('100', 'fresh_mae')):.4f}",
-                f"{_mean(table7('100', 'fresh_wrong')):.0f}",
-                f"{max(table7('100', 'fresh_wrong')):.0f}",
-            ],
-        ),
-        (
-            "at an RMSE of {} (chance is {})",
-            [
-                f"{_mean(table7('500', 'fresh_rmse')):.2f}",
-                f"{recipe('paper-adding', min_length=500).task.chance_mse ** 0.5:.2f}",
-            ],
+            "with it {} trials stop within these",
+            [cell(WHERE_WRONG, "stopped", {"reading": "linear output"})],
         ),
         (
             "answer at most {} % of the targets between 0.1 and 0.9 wrongly, but {} % of those "
@@ -491,6 +477,11 @@ SENTENCES: dict[str, list[Sentence]] = {
         (
             "at the stop has {} wrong of 2560 further",
             [middle(table_of("table6", "T = 100, N = 1", "wrong of 2560 (range)"))],
+        ),
+        (
+            "{} trials stop at T = 100, after {} sequences on average ({}; paper 74,000), and {} "
+            "at T = 500, after {} ({}; paper 209,000;",
+            [x for T in ("100", "500") for x in _first("table7", "stop", f"T = {T}")],
         ),
         (
             "{} trials reach the first stop, after {} sequences on average ({}; paper 482,000), "
