@@ -12,7 +12,7 @@ import pytest
 import longlag
 from longlag import words
 from longlag.learning import engine as engines
-from longlag.learning.judging import measure
+from longlag.learning.judging import PIECE, measure
 from longlag.learning.recipe import RECIPES, recipe
 from longlag.learning.side_by_side import side_by_side
 from longlag.learning.stopping import Fresh, Recent
@@ -116,6 +116,22 @@ def test_a_stop_is_the_first_test_that_is_good_enough() -> None:
     assert last.window_mae == met[last.sequences][2]
     assert one.score == last.fresh
     assert last.fresh.n == 40
+
+
+def test_a_test_ends_soon_after_it_has_failed() -> None:
+    rule, task, answered = Fresh(last_stop=5), recipe("paper-two-sequence").task, 0
+
+    def predict(inputs: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        nonlocal answered
+        answered += len(lengths)
+        return np.zeros(len(lengths))  # half of them wrong
+
+    own = (predict, task, rule.test_set, np.random.default_rng(0))
+    part = measure(*own, failed=rule.failed, soon=True)
+    assert rule.failed(part)
+    assert answered == part.n == PIECE < rule.test_set
+    answered = 0
+    assert measure(*own, failed=lambda score: False, soon=True).n == answered == rule.test_set
 
 
 def test_tests_are_no_training() -> None:

@@ -4,7 +4,7 @@
 
 The readings: the output unit logistic or linear, it reads this step's or the previous step's
 cells, the error is that of eq. 16 or half of it, as eq. 19 has it. Runs `longlag study` for each,
-with one ledger in `readings/`, so that what is there already is not run again. Writes
+with the ledger of all the paper's trials, so that what is there already is not run again. Writes
 `readings.md`, and every trial to `readings.csv`.
 """
 
@@ -51,7 +51,7 @@ def study(table: str, reading: tuple[str, ...], trials: int, workers: int | None
     out = WORK / "-".join((table, *reading))
     words = [sys.executable, "-m", "longlag.cli", "study", table, "--json"]
     words += ["--output", output, "--reads", reads, "--error", error, "--trials", str(trials)]
-    words += ["--out", str(out), "--ledger", str(WORK / "ledger.sqlite")]
+    words += ["--out", str(out), "--ledger", str(HERE / "ledger.sqlite")]
     words += [] if workers is None else ["--workers", str(workers)]
     content = json.loads(subprocess.run(words, check=True, stdout=subprocess.PIPE).stdout)
     with (out / "trials.csv").open(encoding="utf-8") as file:

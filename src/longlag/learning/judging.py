@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -16,7 +16,7 @@ Observer = Callable[[int], None]  # called with how many sequences are answered
 Failed = Callable[[Score], bool]
 Predict = Callable[[np.ndarray, np.ndarray], np.ndarray]  # inputs and lengths to answers
 
-PIECE = 32  # sequences of a fixed set between two calls of `failed`
+PIECE = 32  # sequences between two calls of `failed`, where a test shall end soon
 PREDICTION_VALUES = 2**20  # about so many steps, or targets, are held at once while predicting
 PARTS = 1024  # scores of chunks that are kept before they are joined
 LANES = 16  # sequences that the widest kernel predicts in the time of one
@@ -44,28 +44,32 @@ def measure(
     in_order: bool = False,
     observe: Observer = ignore,
     failed: Failed | None = None,
+    soon: bool = False,
 ) -> Score:
     """Scores answers to n fresh sequences, drawn and answered in chunks of bounded memory.
 
     in_order draws them one after another, of one common length (the catalogue's order). failed is
-    asked about the score so far, now and then: where it is true, the test ends early.
+    asked about the score so far, after every LEAST_TESTED sequences, or after every PIECE, if
+    soon: where it is true, the test ends early.
     """
     chunk = n if in_order else max(LANES, PREDICTION_VALUES // task.most_values)
     if failed is not None and not in_order:
         chunk = min(chunk, LEAST_TESTED)
     draw = task.sample_in_order if in_order else task.draw
     drawn = (draw(min(chunk, n - start), rng) for start in range(0, n, chunk))
-    return _together(predict, task, drawn, observe, failed)
+    return _together(predict, task, _pieces(drawn) if soon else drawn, observe, failed)
 
 
 def on_sets(predict: Predict, task: Task, sets: Sequence[Batch], failed: Failed) -> Score:
     """Scores answers to every sequence of some fixed sets, together; `failed` as of `measure`."""
-    pieces = (
-        known.each(lambda a, start=start: a[start : start + PIECE])
-        for known in sets
-        for start in range(0, len(known.lengths), PIECE)
-    )
-    return _together(predict, task, pieces, ignore, failed)
+    return _together(predict, task, _pieces(sets), ignore, failed)
+
+
+def _pieces(batches: Iterable[Batch]) -> Iterator[Batch]:
+    """Their sequences, PIECE at a time."""
+    for batch in batches:
+        for start in range(0, len(batch.lengths), PIECE):
+            yield batch.each(lambda a, start=start: a[start : start + PIECE])
 
 
 def _together(

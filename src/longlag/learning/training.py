@@ -329,9 +329,8 @@ class Training:
         if task.fixed_sets:
             score = on_sets(predict, task, task.fixed_sets, rule.failed)
         else:
-            score = measure(
-                predict, task, rule.test_set, learner.deciding_stream(), failed=rule.failed
-            )
+            own = learner.deciding_stream()
+            score = measure(predict, task, rule.test_set, own, failed=rule.failed, soon=True)
         for s, met in enumerate(rule.met(score)):
             if met and learner.stops[s] < 0:
                 learner.stop_here(s, score.mse, score.mae)
