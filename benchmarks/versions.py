@@ -4,7 +4,7 @@ BEFORE and AFTER are the Python programs of two environments, each with a versio
 case runs in both in turn, three times: a whole command, or trainings that time themselves. Seconds
 are of processor time, over all threads and processes, since other work on the machine disturbs
 them least; all but the study take one thread. The table is printed, and written as Markdown with
-`--out FILE`.
+`--out FILE`. `--only TEXT` takes the cases with this text in their names.
 """
 
 from __future__ import annotations
@@ -143,6 +143,7 @@ def main() -> None:
     parser.add_argument("before", help="a Python program that has longlag")
     parser.add_argument("after", help="another one")
     parser.add_argument("--out", type=Path, help="a Markdown file to write")
+    parser.add_argument("--only", default="", metavar="TEXT", help="cases with it in their names")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as compiled:
         versions = [
@@ -159,11 +160,13 @@ def main() -> None:
             "|---|---|---|---|",
         ]
         print(*lines, sep="\n")
-        for name in CASES:
+        for name in filter(lambda name: asked.only in name, CASES):
             new = [f"| {' | '.join(row)} |" for row in rows(name, versions)]
             lines += new
             print(*new, sep="\n", flush=True)
-    lines.append("\nCommand: `python -m longlag.benchmarks.versions BEFORE AFTER --out FILE`")
+    only = f" --only {asked.only}" if asked.only else ""
+    words = f"python -m longlag.benchmarks.versions BEFORE AFTER{only} --out FILE"
+    lines.append(f"\nCommand: `{words}`")
     if asked.out:
         files.write_bytes(asked.out, "\n".join([*lines, ""]).encode())
 

@@ -375,6 +375,15 @@ def _on_line() -> Iterator[list[str]]:
     yield ["the same, 2c, q = p = 1000", "400 ns", f"{bench()[far, OURS]['median']} ns"]
 
 
+def without_avx512(what: str) -> list[str]:
+    """Seconds of today's version and of the one before, on a processor that has only AVX2."""
+    where = {"what": what}
+    found = (
+        cell("bench/versions_avx2.md", f"longlag {name}", where) for name in ("0.2.0", "0.1.0")
+    )
+    return [middle(seconds).removesuffix(" s") for seconds in found]
+
+
 def _of_commands() -> Iterator[list[str]]:
     wanted = {
         "`robust`, T = 100, to its stop": "0.1 s",
