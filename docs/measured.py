@@ -83,6 +83,11 @@ def lag(T: str, column: str, recipe: str = "robust") -> str:
     return cell("lag/table.md", column, {"recipe": recipe, "T": T})
 
 
+def longest(column: str) -> str:
+    """Of ten seeds at T = 100,000."""
+    return cell("lag/long/table.md", column, {"T": "100,000"})
+
+
 def of_task(task: str, *columns: str) -> list[str]:
     """Of the study of all tasks: columns, without ranges."""
     return [middle(cell("tasks/table.md", column, {"task": task})) for column in columns]

@@ -61,8 +61,8 @@ def test_the_published_table_is_the_one_that_is_tested() -> None:
 
 
 def test_what_is_said_of_all_seeds_is_true_of_all() -> None:
-    """'robust solves every seed', in results/lag."""
-    for T in prose.LENGTHS:
+    """'robust solves every seed up to T = 10,000', in results/lag."""
+    for T in prose.LENGTHS[: prose.LENGTHS.index(prose.FAR) + 1]:
         solved, n = measured.lag(T, "strict").split(" of ")
         assert solved == n, T
 
