@@ -85,7 +85,7 @@ def lag(T: str, column: str, recipe: str = "robust") -> str:
 
 def longest(column: str) -> str:
     """Of ten seeds at T = 100,000."""
-    return cell("lag/long/table.md", column, {"T": "100,000"})
+    return cell("longest_lag/table.md", column, {"T": "100,000"})
 
 
 def of_task(task: str, *columns: str) -> list[str]:

@@ -171,7 +171,7 @@ def _within() -> str:
     return max(_percents(ROOT_MEAN_SQUARE), key=int)
 
 
-WHERE_WRONG = "paper/table7/where_wrong.md"
+WHERE_WRONG = "paper/where_wrong.md"
 
 
 def _wrong_share(*bands: str) -> str:

@@ -1,6 +1,6 @@
 """Where the adding problem's wrong answers lie: by target, after 200,000 training sequences.
 
-    .venv/bin/python results/paper/table7/where_wrong.py
+    .venv/bin/python results/paper/where_wrong.py
 
 Sixteen trials a reading at T = 100; 20,000 fresh sequences answered by each trial's network. Writes
 where_wrong.md beside itself.
@@ -69,7 +69,7 @@ def main() -> None:
         f"# Where the wrong answers of the adding problem lie\n\n{TRIALS} trials a reading at "
         f"T = 100 after {SEQUENCES:,} training sequences; shares are of {FRESH:,} fresh sequences, "
         f"over all trials. What a line does not name is as in the main reading.\n\n{table}\n\n"
-        f"Command: `python results/paper/table7/where_wrong.py`  \nlonglag {env['longlag']}, Python "
+        f"Command: `python results/paper/where_wrong.py`  \nlonglag {env['longlag']}, Python "
         f"{env['python']}, numpy {env['numpy']}, {env['machine']}\n"
     )
     write_bytes(HERE / "where_wrong.md", page.encode())
