@@ -69,9 +69,10 @@ lint: .venv/tested
 
 # Two processes, a file of tests each at a time.
 SIDE_BY_SIDE = -n 2 --dist loadfile
+SHORT = -m "not long and not survives" $(SIDE_BY_SIDE)
 
 test: lint
-	$(BIN)/python -m pytest -m "not long and not survives" $(SIDE_BY_SIDE) --maxfail=10 --cov --cov-report=term --cov-fail-under=90
+	$(BIN)/python -m pytest $(SHORT) --maxfail=10 --cov --cov-report=term --cov-fail-under=90
 
 test-long: .venv/tested | arm
 	$(BIN)/python -m pytest tests -m "long or survives" $(SIDE_BY_SIDE) \
@@ -88,7 +89,7 @@ APART = combinations docs_site documented_commands ending explorer explorer_lear
 
 test-lowest: build/lowest/installed | chromium
 	$(LOWEST) ruff check .
-	$(LOWEST) pytest -m "not long and not survives" $(SIDE_BY_SIDE) -W default::DeprecationWarning \
+	$(LOWEST) pytest $(SHORT) -W default::DeprecationWarning \
 		$(APART:%=--ignore=tests/test_%.py)
 
 build/lowest/installed: $(SOURCES) tests/lowest.py

@@ -330,6 +330,7 @@ SENTENCES: dict[str, list[Sentence]] = {
                 *without_avx512("`robust`, T = 10,000, to its stop"),
             ],
         ),
+        ("beside other load, those that are solved take {} s", [middle(longest("seconds"))]),
     ],
     "docs/explanation/strict.md": [
         (
