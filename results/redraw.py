@@ -1,6 +1,6 @@
 """Draws figures of studies again from what lies beside them; no trial is run.
 
-python results/redraw.py    # lag/figure.png, table7/solved.png, table8/**/solved.png
+python results/redraw.py    # lag/figure.png, paper/table7/solved.png, table8/**/solved.png
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def solved(directory: Path) -> Figure:
 
 def stopped() -> list[Path]:
     """The pictures of shares that are drawn here."""
-    return [HERE / "table7" / "solved.png", *(HERE / "table8").rglob("solved.png")]
+    return [HERE / "paper" / "table7" / "solved.png", *(HERE / "table8").rglob("solved.png")]
 
 
 def main() -> None:
