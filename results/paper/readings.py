@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import datetime
 import io
 import itertools
 import json
@@ -24,8 +23,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from longlag import machine
 from longlag.files import write_bytes
+from longlag.studies.page import written_by
 
 HERE = Path(__file__).resolve().parent
 WORK = HERE / "readings"
@@ -149,7 +148,6 @@ def page(tried: dict[tuple[str, ...], list[Any]], trials: int) -> str:
         f"- {name}: {in_words(min(tried, key=lambda reading: factors(tried[reading])[k]))}."
         for k, name in enumerate(names)
     ]
-    about = machine.environment()
     return (
         "# Tables 7, 8 and 9 under eight readings\n\n"
         f"{trials} trials a row and reading, of table 9 {_trials('table9', trials)}. A cell has "
@@ -163,9 +161,8 @@ def page(tried: dict[tuple[str, ...], list[Any]], trials: int) -> str:
         + "\n".join("| " + " | ".join(line) + " |" for line in lines)
         + "\n\nThe nearest reading for each row alone:\n\n"
         + "\n".join(nearest)
-        + f"\n\nCommand: `python results/paper/readings.py --trials {trials}`  \n"
-        f"longlag {about['longlag']}, Python {about['python']}, numpy {about['numpy']}, "
-        f"{about['machine']}, {about['cores']} cores, {datetime.date.today()}\n"
+        + "\n\n"
+        + written_by(f"python results/paper/readings.py --trials {trials}")
     )
 
 

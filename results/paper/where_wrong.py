@@ -18,7 +18,7 @@ import numpy as np
 import longlag
 from longlag.files import write_bytes
 from longlag.learning.side_by_side import Trials
-from longlag.machine import environment
+from longlag.studies.page import written_by
 from longlag.tasks.score import TOLERANCE
 
 HERE = Path(__file__).resolve().parent
@@ -64,13 +64,11 @@ def main() -> None:
     head += [f"wrong, target {band}" for band in bands]
     rows = [head, ["---"] * len(head), *(row(*reading) for reading in READINGS.items())]
     table = "\n".join("| " + " | ".join(cells) + " |" for cells in rows)
-    env = environment()
     page = (
         f"# Where the wrong answers of the adding problem lie\n\n{TRIALS} trials a reading at "
         f"T = 100 after {SEQUENCES:,} training sequences; shares are of {FRESH:,} fresh sequences, "
         f"over all trials. What a line does not name is as in the main reading.\n\n{table}\n\n"
-        f"Command: `python results/paper/where_wrong.py`  \nlonglag {env['longlag']}, Python "
-        f"{env['python']}, numpy {env['numpy']}, {env['machine']}\n"
+        + written_by("python results/paper/where_wrong.py")
     )
     write_bytes(HERE / "where_wrong.md", page.encode())
     print(table)

@@ -11,13 +11,12 @@ the logarithms gives what goes with the paper's 139 and 14. Writes mse_column.md
 from __future__ import annotations
 
 import csv
-import datetime
 from pathlib import Path
 
 import numpy as np
 
-from longlag import machine
 from longlag.files import write_bytes
+from longlag.studies.page import written_by
 
 HERE = Path(__file__).resolve().parent
 N, TOLERANCE = 2560, 0.04
@@ -70,14 +69,11 @@ def main() -> None:
             ends = f"{low:.5f}", f"{high:.5f}"
             rows.append((f"{n_seq}: {wrong} wrong", name, *ends, here, f"{printed}{possible}"))
     body = "\n".join(f"| {' | '.join(row)} |" for row in rows)
-    about = machine.environment()
     page = (
         "# What the paper's \"MSE\" column can be\n\nPossible: with the paper's number of wrong "
         "answers of 2560, for any errors whatever. Measured here: at that number of wrong answers, "
         f"on a line through the {len(lines)} stops of all trials of all readings, with its 95 % "
-        f"bootstrap interval.\n\n{body}\n\nCommand: `python results/table8/mse_column.py`  \n"
-        f"longlag {about['longlag']}, Python {about['python']}, numpy {about['numpy']}, "
-        f"{datetime.date.today()}\n"
+        f"bootstrap interval.\n\n{body}\n\n" + written_by("python results/table8/mse_column.py")
     )
     write_bytes(HERE / "mse_column.md", page.encode())
     print(page)

@@ -19,7 +19,6 @@ Writes selection.md and selection.csv beside itself.
 from __future__ import annotations
 
 import csv
-import datetime
 import io
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from longlag import machine, recipe
+from longlag import recipe
 from longlag.files import write_bytes
 from longlag.learning.engine import Engine
 from longlag.learning.recipe import Recipe
@@ -35,6 +34,7 @@ from longlag.learning.side_by_side import Trials
 from longlag.learning.stopping import Recent
 from longlag.learning.training import Training
 from longlag.statistics import bootstrap_mean
+from longlag.studies.page import written_by
 from longlag.sweeps import slices
 from longlag.sweeps.ledger import Ledger
 from longlag.tasks.task import Batch
@@ -146,16 +146,13 @@ def main() -> None:
             cells.append(f"{np.mean(values):.1f} ({low:.1f} to {high:.1f})")
         rows.append(tuple(cells))
     differing = max(abs(line["study"] - line["study in float64"]) for line in lines)
-    about = machine.environment()
     body = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     page = (
         "# Errors at the stop, counted in several ways\n\nErrors above 0.04 per 2560 sequences; "
         "means over trials with their 95 % bootstrap intervals. What the columns are stands in "
         f"`selection.py`. The paper has 139 and 14.\n\n{body}\n\nThe float64 reference's counts "
         f"on the study's fresh sequences differ from the kernel's by at most {differing:.0f}.\n\n"
-        f"Command: `python results/table8/selection.py`  \nlonglag {about['longlag']}, Python "
-        f"{about['python']}, numpy {about['numpy']}, {about['machine']}, "
-        f"{datetime.date.today()}\n"
+        + written_by("python results/table8/selection.py")
     )
     write_bytes(HERE / "selection.md", page.encode())
     print(page)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import datetime
 import io
 import json
 import subprocess
@@ -18,8 +17,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from longlag import machine
 from longlag.files import write_bytes
+from longlag.studies.page import written_by
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -114,16 +113,13 @@ def main() -> None:
     write_bytes(HERE / "variants.csv", text.getvalue().encode())
     cells = [HEAD, ["---"] * len(HEAD), *([row[c] for c in HEAD] for row in rows)]
     body = "\n".join("| " + " | ".join(str(cell) for cell in row) + " |" for row in cells)
-    about = machine.environment()
     page = (
         "# Table 8 under every reading of the paper's details\n\nWhat a line does not name is "
         "as in the first. The paper has 482,000 and 1,273,000 sequences, and 139 and 14 wrong of "
         '2560. "≥": trials that did not stop within 3,000,000 sequences count with these. "Of 10 '
         f'trials": 95 % of the means of ten, resampled {RESAMPLES:,} times from these trials; '
         '"paper inside": whether its mean of ten lies there.\n\n'
-        f"{body}\n\nCommand: `python results/table8/variants.py --trials {args.trials}`  \n"
-        f"longlag {about['longlag']}, Python {about['python']}, numpy {about['numpy']}, "
-        f"{about['machine']}, {about['cores']} cores, {datetime.date.today()}\n"
+        f"{body}\n\n" + written_by(f"python results/table8/variants.py --trials {args.trials}")
     )
     write_bytes(HERE / "variants.md", page.encode())
     print(body)

@@ -65,6 +65,12 @@ def page(
     )
 
 
+def written_by(command: str) -> str:
+    """The last lines of a page of results: the command that writes it, versions, date."""
+    version = machine.environment()["longlag"]
+    return f"Command: `{command}`  \nlonglag {version}, {setting()}\n"
+
+
 def setting(*more: str) -> str:
     """Versions, `more` of them, machine and date, in one line."""
     about = machine.environment()
