@@ -1,7 +1,7 @@
 # Two commands: `make run` trains and shows, `make test` checks.
 
 PYTHON ?= python3
-TEST_EXTRAS ?= test,oracles,cluster,interop,docs
+TEST_EXTRAS ?= test,oracles,cluster,interop,jax,parquet,docs
 BIN := .venv/bin
 SOURCES := pyproject.toml CMakeLists.txt $(wildcard kernel/* benchmarks/*.py) $(shell find src -name '*.py' -o -name '*.pyi' -o -path '*/assets/*')
 
