@@ -15,6 +15,7 @@ from fuzzing import inline_workers
 from longlag import cli
 from longlag.studies import STUDIES, frame
 from longlag.studies.declaration import Request
+from longlag.studies.paper import _remarks as remarks
 from longlag.studies.paper import _verdict as verdict
 
 # The cases of a table in its common and in its full form, trials of each, and weights of each.
@@ -145,6 +146,19 @@ def test_what_the_paper_has_of_other_algorithms_is_quoted(tmp_path: Path) -> Non
 )
 def test_where_the_papers_mean_lies(paper: float, restricted: bool, said: str) -> None:
     assert verdict(paper, 10, 20, restricted).startswith(said)
+
+
+def test_tables_with_a_row_outside_are_explained() -> None:
+    row = {"min_length": 100, "n_seq": 1, "solved": 1, "unsolved": 0, "paper": {"sequences": 5}}
+    inside = {"mean": 5.0, "means": (4.0, 6.0), "restricted": False}
+    rows = [
+        {**row, "table": "table4", "sequences": inside},
+        {**row, "table": "table3", "sequences": {**inside, "means": (6.0, 7.0)}},
+        {**row, "table": "table3", "sequences": inside},
+    ]
+    first, *others = remarks(rows)
+    assert "in 2 of 3 rows" in first
+    assert [line.partition(":")[0] for line in others] == ["Outside, table 3"]
 
 
 def test_all_tables_make_one_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
