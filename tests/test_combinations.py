@@ -81,7 +81,7 @@ def assert_same(one: Training, other: Training) -> None:
 
 
 def assert_goes_on(r: Recipe, who: str) -> None:
-    """A training continues to the same bits from the state at any of its steps."""
+    """A training continues to the same bits from its first states, some, and the last."""
     engine = choose(who, recipe=r)
     whole, states = Training(r, 5, engine), []
     while whole.stopped_by is None:
@@ -89,7 +89,7 @@ def assert_goes_on(r: Recipe, who: str) -> None:
         whole.advance()
     states.append(through_a_file(whole.state()))
     assert len(states) > 2
-    for state in states:
+    for state in [*states[:4], *states[4::7], states[-1]]:
         resumed = Training(r, 5, engine)
         resumed.restore(state)
         assert_same(finish(resumed), whole)
@@ -125,7 +125,7 @@ def test_what_fits_trains_and_comes_back_from_its_settings(fit: dict[str, str]) 
 
 
 @pytest.mark.parametrize("fit", FIT, ids=words)
-def test_what_fits_goes_on_to_the_same_bits_from_any_step(fit: dict[str, str]) -> None:
+def test_what_fits_goes_on_to_the_same_bits(fit: dict[str, str]) -> None:
     assert_goes_on(combined(fit), "numpy")
 
 
