@@ -51,6 +51,7 @@ from measured import (
     read,
     register,
     seeds,
+    sequences,
     solved_everywhere,
     table8,
     table_of,
@@ -82,6 +83,7 @@ STRICTLY, INTERVAL = "strict", "95 % interval (strict)"  # columns of the study 
 RETENTION = "σ(b)^lag"
 RATE = "95 % interval"
 MEAN = "sequences: mean"  # a column of the paper's tables
+REBER = "paper/table1-readings.md"
 ORDER_3 = "6b: three symbols"
 
 
@@ -131,6 +133,12 @@ def _first(table: str, column: str, row: str) -> list[str]:
     """Of a row of one of the paper's tables: solved trials, their mean and its interval."""
     where = {column: row}
     return [cell(f"paper/{table}/table.md", name, where) for name in ("solved", MEAN, RATE)]
+
+
+def _solved_by(*readings: str) -> str:
+    """Of readings of table 1: the fewest and the most of 30 that are solved."""
+    found = [cell(REBER, "solved", {"reading": reading}) for reading in readings]
+    return " to ".join(sorted((text.removesuffix(" of 30") for text in found), key=int))
 
 
 def _second_stop() -> str:
@@ -188,17 +196,26 @@ def _every_gate(output: str) -> str:
 
 
 def _halved() -> list[str]:
-    """How much longer the halved error takes, and in how many trials it gets to the second stop."""
+    """How much longer the halved error takes to the first stop, on the same seeds, and in how many
+    trials it gets to the second."""
     slow, usual = (
-        number(variant(reading, "140", "mean sequences"))
-        for reading in ("(**halved**)", "**current** step's cells")
+        sequences(f"table8/variants/{name}/trials.csv", "140")
+        for name in ("current-halved", "current")
     )
-    return [f"{slow / usual:.1f}", _of_variant("(**halved**)", "13")]
+    ratio = sum(slow.values()) / sum(usual[seed] for seed in slow)
+    return [f"{ratio:.1f}", _of_variant("(**halved**)", "13")]
 
 
 def _of_variant(reading: str, n_seq: str) -> str:
     solved, trials = (variant(reading, n_seq, column) for column in ("solved", "trials"))
     return f"{solved} of {trials}"
+
+
+FEWER_WITH_BIAS_2 = "bias 2 has even fewer ({}) than bias 1 ({})"
+
+
+def _fewer_with_bias_2() -> list[str]:
+    return [gate(name, LINEAR_QUARTER, STRICTLY) for name in ("bias 2", "bias 1")]
 
 
 def _two_seeds() -> str:
@@ -232,16 +249,25 @@ SENTENCES: dict[str, list[Sentence]] = {
                 *(longest("strict"), middle(longest("sequences"))),
             ],
         ),
-        ("every seed tried learns 10,000 steps, and {} seeds learn 100,000", [longest("strict")]),
-        ("| {} seeds of every experiment, each from fewer", solved_everywhere()[:1]),
+        (
+            "{} seeds learn 10,000 steps, and {} learn 100,000.",
+            [lag(FAR, "strict"), longest("strict")],
+        ),
+        (
+            "| {} seeds in {} rows of its experiments, each from fewer",
+            [solved_everywhere()[0], papers_rows()[0]],
+        ),
         (
             "| {} trials reach its first stop, after {} sequences on average;",
             [table8("140", "solved"), table8("140", "sequences: mean")],
         ),
-        ("wrong a mean square is at most {}, and 0.0139 is printed |", [f"{largest_mse(14):.4f}"]),
         (
-            "initial bias: {} leave chance if answers start at ½, {} if at ¼,",
-            [seeds(name, "30", CHANCE) for name in (CATALOG, STARTED)],
+            "wrong that is at most {} for answers between 0 and 1, and 0.0139 is printed;",
+            [f"{largest_mse(14):.4f}"],
+        ),
+        (
+            "initial bias matters: {} are strict if answers start at ½, {} if at ¼,",
+            [seeds(name, "30", STRICT) for name in (CATALOG, STARTED)],
         ),
         (
             "| {} times as fast as PyTorch at 8 cells, {} times at 128 |",
@@ -371,6 +397,7 @@ SENTENCES: dict[str, list[Sentence]] = {
         ("(its slope at 2 is {})", [f"{1 - math.tanh(2) ** 2:.2f}"]),
         ("bias 2 on, which keeps {} % over the lag,", [kept("bias 2")]),
         ("starts right, the {} % of bias 1 is enough", [kept("bias 1")]),
+        (FEWER_WITH_BIAS_2, _fewer_with_bias_2()),
     ],
     "docs/table8.md": [
         (
@@ -413,8 +440,8 @@ SENTENCES: dict[str, list[Sentence]] = {
             ],
         ),
         (
-            "The halved error takes {} times as many sequences as the same reading with the "
-            "factor 2, and {} trials reached",
+            "The halved error takes {} times as many sequences to the first stop as the same "
+            "reading with the factor 2 on the same seeds, and {} trials reached",
             _halved(),
         ),
         (
@@ -459,6 +486,25 @@ SENTENCES: dict[str, list[Sentence]] = {
             [table_of("table1", "3 blocks of 2, rate 0.1")],
         ),
         (
+            "{} of the 256 strings are wrong somewhere, {} at the last step but one, where the "
+            "symbol that must be kept counts, and {} at that step alone.",
+            [
+                cell(
+                    REBER,
+                    column,
+                    {"reading": "512 different strings; weights change after a string; eq. 16"},
+                )
+                for column in ("wrong strings of 256", "last but one wrong", "it alone wrong")
+            ],
+        ),
+        (
+            "with 6 blocks of 2, {} of 30 trials are solved, and {} with 4 blocks of 2,",
+            [
+                _solved_by("A, 6 blocks of 2", "B, 6 blocks of 2, 512 different strings"),
+                _solved_by("B, 4 blocks of 2, as they have", "B, 4 blocks of 2, rate 0.2"),
+            ],
+        ),
+        (
             "Here {} of 2a are solved, and {} of 2b",
             [
                 table_of("table2", "2a: regular, p = 100"),
@@ -478,16 +524,16 @@ SENTENCES: dict[str, list[Sentence]] = {
         ),
         (
             "With N = 1, {} trials meet both rules, in fewer sequences than the paper's; at T = "
-            "1000, {} meet the second one.",
+            "1000, {} meet the second one,",
             [table_of("table4", "T = 100, N = 1, ST2"), table_of("table4", "T = 1000, N = 3, ST2")],
         ),
         ("the paper reports all of ten, {} do", [table_of("table4", "T = 100, N = 3, ST2")]),
         (
             "All {} trials of both rows of T = 100 meet both rules, after {} sequences on average "
-            "with N = 3 and {} with N = 1;",
+            "({}) with N = 3 and {} ({}) with N = 1;",
             [
                 _common([table_of("table5", f"T = 100, N = {n}, ST2") for n in (3, 1)]),
-                *(table_of("table5", f"T = 100, N = {n}, ST2", MEAN) for n in (3, 1)),
+                *(x for n in (3, 1) for x in _first("table5", "row", f"T = 100, N = {n}, ST2")[1:]),
             ],
         ),
         (
@@ -495,11 +541,11 @@ SENTENCES: dict[str, list[Sentence]] = {
             _first("table5", "row", "T = 1000, N = 1, ST2"),
         ),
         (
-            "All {} trials of both rows are solved, after {} sequences on average with N = 3 and "
-            "{} with N = 1;",
+            "All {} trials of both rows are solved, after {} sequences on average ({}) with N = 3 "
+            "and {} ({}) with N = 1;",
             [
                 _common([table_of("table6", f"T = 100, N = {n}") for n in (3, 1)]),
-                *(table_of("table6", f"T = 100, N = {n}", MEAN) for n in (3, 1)),
+                *(x for n in (3, 1) for x in _first("table6", "row", f"T = 100, N = {n}")[1:]),
             ],
         ),
         (
@@ -507,7 +553,8 @@ SENTENCES: dict[str, list[Sentence]] = {
             [middle(table_of("table6", "T = 100, N = 1", "wrong of 2560 (range)"))],
         ),
         (
-            "{} trials stop at T = 100, after {} sequences on average ({}; paper 74,000), and {} "
+            "{} trials stop at T = 100, none of them within ten times the paper's mean, after {} "
+            "sequences on average ({}; paper 74,000), and {} "
             "at T = 500, after {} ({}; paper 209,000;",
             [x for T in ("100", "500") for x in _first("table7", "stop", f"T = {T}")],
         ),
@@ -517,12 +564,16 @@ SENTENCES: dict[str, list[Sentence]] = {
             [*_first("table8", "stop", "fewer than 140 wrong"), _second_stop()],
         ),
         (
-            "{} trials of 6a are solved, after {} sequences on average ({}; paper 31,390).",
+            "{} trials of 6a are solved, after {} sequences on average ({}; paper 31,390, ",
             _first("table9", "row", "6a: two symbols"),
         ),
         (
             "Of 6b {} are, half of all after {} sequences;",
             [table_of("table9", ORDER_3), table_of("table9", ORDER_3, "median")],
+        ),
+        (
+            "with their whole budgets the mean is at least {} ({};",
+            [mean.removeprefix("≥ ") for mean in _first("table9", "row", ORDER_3)[1:]],
         ),
     ],
     "docs/tutorials/seeds.md": [
@@ -608,7 +659,7 @@ SENTENCES: dict[str, list[Sentence]] = {
             "({});",
             [table8("140", column) for column in ("solved", "sequences: mean", RATE)],
         ),
-        ("a mean square is at most {}, and", [f"{largest_mse(14):.4f}"]),
+        ("that is at most {} for answers between 0 and 1, and", [f"{largest_mse(14):.4f}"]),
         (
             "In {} `robust` networks, ten each at T = 30, 100 and 300 ({}), one cell alone carries",
             _with_interval(one_cell("between_cells")),
@@ -639,9 +690,12 @@ SENTENCES: dict[str, list[Sentence]] = {
             [longest("strict"), longest(RATE), around(longest("sequences"))],
         ),
         (
-            "the median goes from {} at T = 30 to {} at T = 10,000, and to {} at T = 100,000; as "
-            "T to the power {}.",
-            [*(middle(lag(T, "sequences")) for T in ("30", FAR, FARTHEST)), exponents()[0]],
+            "the median goes from {} at T = 30 to {} at T = 10,000, {} at T = 30,000 (three seeds) "
+            "and {} at T = 100,000; as T to the power {},",
+            [
+                *(middle(lag(T, "sequences")) for T in ("30", FAR, "30,000", FARTHEST)),
+                exponents()[0],
+            ],
         ),
         (
             "(T to the power {}): a training step costs {} ns at T = 30 and {} ns at T = 100,000,",
@@ -724,6 +778,7 @@ SENTENCES: dict[str, list[Sentence]] = {
         ),
     ],
     "results/forget_gate/README.md": [
+        (FEWER_WITH_BIAS_2, _fewer_with_bias_2()),
         (
             "sigmoid from ½): {} seeds leave chance, {} ({}) are solved strictly",
             [gate("bias 1", HALF, column) for column in (CHANCE, STRICTLY, INTERVAL)],
@@ -913,8 +968,9 @@ GIVEN = (
         "T = 10,000",
         "T = 100,000",
         "T = 30 to 10,000",
-        *("learns 10,000 steps", "seeds learn 100,000", "budget of 200,000"),
+        *("seeds learn 10,000 steps", "learn 100,000", "budget of 200,000"),
     ),
+    *("after 40,000 strings", "T = 30,000", "4.5 times as late", "(paper 853,000)", "30 of the 32"),
     *("10,000 further sequences", "after 200,000 sequences", "between 0.1 and 0.9"),
     *("below 0.1 and", "above 0.9"),
     # What has been calculated in the text around it, or on the page it is linked to.
@@ -924,7 +980,7 @@ GIVEN = (
 )
 BY_COMMANDS = (  # pages that are written as they are by the commands on them
     *("docs/reliability.md", "results/movement/README.md", "results/explorer/README.md"),
-    "results/cluster/README.md",
+    *("results/cluster/README.md", "results/paper/README.md"),
 )
 LOOKS_MEASURED = re.compile(
     r"(?<![\w.,−-])(?:\d+\s+of\s+(?:the\s+)?\d+|\d{1,3}(?:,\d{3})+|\d+\.\d+|\d+\s+%)"

@@ -226,13 +226,25 @@ def _two_stops(first: int, last: int, share: float) -> tuple[Row, Row]:
     return {"sequences": first}, {"sequences": last, "wrong": _share(share)}
 
 
-TABLE4 = study(
-    "table4",
-    (
+TWO_SEQUENCE = {  # rows of tables 4 to 6
+    4: (
         _two_sequence("a", 100, 3, *_two_stops(27_380, 39_850, 0.000195)),
         _two_sequence("a", 100, 1, *_two_stops(58_370, 64_330, 0.000117)),
         _two_sequence("a", 1000, 3, *_two_stops(446_850, 452_460, 0.000078)),
     ),
+    5: (
+        _two_sequence("b", 100, 3, *_two_stops(41_740, 43_250, 0.00828)),
+        _two_sequence("b", 100, 1, *_two_stops(74_950, 78_430, 0.01500)),
+        replace(_two_sequence("b", 1000, 1, *_two_stops(481_060, 485_080, 0.01207)), slow=True),
+    ),
+    6: (
+        _two_sequence("c", 100, 3, {"sequences": 269_650, "wrong": _share(0.00558), "mae": 0.014}),
+        _two_sequence("c", 100, 1, {"sequences": 565_640, "wrong": _share(0.00441), "mae": 0.012}),
+    ),
+}
+TABLE4 = study(
+    "table4",
+    TWO_SEQUENCE[4],
     TESTED,
     10,
     title="Table 4: the two-sequence problem (Experiment 3a)",
@@ -241,11 +253,7 @@ TABLE4 = study(
 )
 TABLE5 = study(
     "table5",
-    (
-        _two_sequence("b", 100, 3, *_two_stops(41_740, 43_250, 0.00828)),
-        _two_sequence("b", 100, 1, *_two_stops(74_950, 78_430, 0.01500)),
-        replace(_two_sequence("b", 1000, 1, *_two_stops(481_060, 485_080, 0.01207)), slow=True),
-    ),
+    TWO_SEQUENCE[5],
     TESTED,
     10,
     (
@@ -258,10 +266,7 @@ TABLE5 = study(
 )
 TABLE6 = study(
     "table6",
-    (
-        _two_sequence("c", 100, 3, {"sequences": 269_650, "wrong": _share(0.00558), "mae": 0.014}),
-        _two_sequence("c", 100, 1, {"sequences": 565_640, "wrong": _share(0.00441), "mae": 0.012}),
-    ),
+    TWO_SEQUENCE[6],
     TESTED,
     10,
     title="Table 6: the two-sequence problem with noisy targets (Experiment 3c)",
