@@ -222,7 +222,7 @@ def very_long_lags() -> list[list[str]]:
     readings = ("as the paper has it", "initial weights in ±0.02", "no recurrent connections")
     return [
         [
-            lag.removeprefix("q = p = "),
+            lag.replace("q = ", "").replace("p = ", ""),
             *(tried.get(reading, "–") for reading in readings),
             paper[lag],
         ]

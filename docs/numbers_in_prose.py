@@ -520,7 +520,7 @@ SENTENCES: dict[str, list[Sentence]] = {
         ),
         (
             "Without these connections {} are solved at each lag",
-            [table_of("distractors", "q = p = 1000: no recurrent connections")],
+            [table_of("distractors", "q = 1000, p = 1000: no recurrent connections")],
         ),
         (
             "With N = 1, {} trials meet both rules, in fewer sequences than the paper's; at T = "
@@ -912,7 +912,7 @@ TABLES: dict[str, list[Table]] = {
     "docs/paper.md": [
         (
             (
-                *("q = p", "as described", "initial weights in ±0.02"),
+                *("q, p", "as described", "initial weights in ±0.02"),
                 *("no recurrent connections", "paper"),
             ),
             very_long_lags(),
