@@ -135,6 +135,11 @@ def _first(table: str, column: str, row: str) -> list[str]:
     return [cell(f"paper/{table}/table.md", name, where) for name in ("solved", MEAN, RATE)]
 
 
+def _at_least(texts: Sequence[str]) -> list[str]:
+    """Without the sign that a mean is restricted."""
+    return [text.removeprefix("≥ ") for text in texts]
+
+
 def _solved_by(*readings: str) -> str:
     """Of readings of table 1: the fewest and the most of 30 that are solved."""
     found = [cell(REBER, "solved", {"reading": reading}) for reading in readings]
@@ -529,6 +534,25 @@ SENTENCES: dict[str, list[Sentence]] = {
         ),
         ("the paper reports all of ten, {} do", [table_of("table4", "T = 100, N = 3, ST2")]),
         (
+            "halves the gradient, {} do, after {} sequences on average ({}; paper 39,850), and "
+            "with a quarter of the rate {}, after {} ",
+            [
+                *_at_least(_first("two_sequence", "row", "4: T = 100, N = 3, eq. 19, ST2")),
+                *_first("two_sequence", "row", "4: T = 100, N = 3, rate 0.25, ST2")[:2],
+            ],
+        ),
+        (
+            "With the error of eq. 19, {} and {} sequences are needed",
+            [table_of("two_sequence", f"6: T = 100, N = {n}, eq. 19", MEAN) for n in (3, 1)],
+        ),
+        (
+            "at the stop have {} and {} wrong of 2560 further sequences, and the paper's 21 and 38",
+            [
+                f"{float(middle(table_of('table5', row, 'wrong of 2560 (range)'))):.0f}"
+                for row in ("T = 100, N = 3, ST2", "T = 100, N = 1, ST2")
+            ],
+        ),
+        (
             "All {} trials of both rows of T = 100 meet both rules, after {} sequences on average "
             "({}) with N = 3 and {} ({}) with N = 1;",
             [
@@ -573,7 +597,7 @@ SENTENCES: dict[str, list[Sentence]] = {
         ),
         (
             "with their whole budgets the mean is at least {} ({};",
-            [mean.removeprefix("≥ ") for mean in _first("table9", "row", ORDER_3)[1:]],
+            _at_least(_first("table9", "row", ORDER_3)[1:]),
         ),
     ],
     "docs/tutorials/seeds.md": [
@@ -970,7 +994,14 @@ GIVEN = (
         "T = 30 to 10,000",
         *("seeds learn 10,000 steps", "learn 100,000", "budget of 200,000"),
     ),
-    *("after 40,000 strings", "T = 30,000", "4.5 times as late", "(paper 853,000)", "30 of the 32"),
+    *(
+        "after 40,000 strings",
+        "T = 30,000",
+        "4.5 times as late",
+        "paper 39,850",
+        "(paper 853,000)",
+        "30 of the 32",
+    ),
     *("10,000 further sequences", "after 200,000 sequences", "between 0.1 and 0.9"),
     *("below 0.1 and", "above 0.9"),
     # What has been calculated in the text around it, or on the page it is linked to.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import torch
 from torch import nn
 
 
@@ -42,6 +43,31 @@ class AtTheEnd(Mine):
 class Mixes(Mine):
     def forward(self, inputs: Any, lengths: Any) -> Any:
         return super().forward(inputs - inputs.mean(0), lengths)
+
+
+class MixesInTraining(Mine):
+    def forward(self, inputs: Any, lengths: Any) -> Any:
+        given = inputs - inputs.mean(0) if self.training else inputs
+        return super().forward(given, lengths)
+
+
+class Complex(Mine):
+    def __init__(self, D: int, K: int, size: int) -> None:
+        super().__init__(D, K, size)
+        self.turned = nn.Parameter(torch.zeros(size, dtype=torch.complex64))
+
+
+class Empty(nn.Module):
+    def __init__(self, D: int, K: int, size: int) -> None:
+        super().__init__()
+
+    def forward(self, inputs: Any, lengths: Any) -> Any:
+        return inputs[:, :, 0]
+
+
+class Exits(Mine):
+    def __init__(self, D: int, K: int, size: int) -> None:
+        raise SystemExit(3)
 
 
 class Pads(Mine):

@@ -70,6 +70,103 @@ def test_what_pytorch_exports_to_onnx(tmp_path: Path) -> None:
     check(path, own)
 
 
+def exported(tmp_path: Path) -> Any:
+    """The graph that PyTorch exports, to be changed."""
+    onnx = pytest.importorskip("onnx")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        path = tmp_path / "own.onnx"
+        torch.onnx.export(module().eval(), (torch.rand(1, 12, 2),), str(path), dynamo=False)
+    return onnx.load(path)
+
+
+def _squashed(graph: Any, onnx: Any) -> None:
+    end = graph.output[0].name
+    graph.node[-1].output[0] = "before"
+    graph.node.append(onnx.helper.make_node("Sigmoid", ["before"], [end]))
+
+
+def _reversed(graph: Any, onnx: Any) -> None:
+    _set(graph, onnx, "LSTM", "direction", "reverse")
+
+
+def _tripled(graph: Any, onnx: Any) -> None:
+    _set(graph, onnx, "Gemm", "alpha", 3.0)
+
+
+def _started(graph: Any, onnx: Any) -> None:
+    (unit,) = (node for node in graph.node if node.op_type == "LSTM")
+    state = np.ones((1, 1, 5), np.float32)
+    graph.initializer.append(onnx.numpy_helper.from_array(state, "elsewhere"))
+    unit.input[5] = "elsewhere"
+
+
+def _said(graph: Any, onnx: Any) -> None:
+    """What is so anyway."""
+    usual = {"activations": ["Sigmoid", "Tanh", "Tanh"], "layout": 0, "input_forget": 0}
+    for name, value in {**usual, "direction": "forward"}.items():
+        _set(graph, onnx, "LSTM", name, value)
+
+
+def _set(graph: Any, onnx: Any, kind: str, name: str, value: Any) -> None:
+    for node in graph.node:
+        if node.op_type == kind:
+            others = [one for one in node.attribute if one.name != name]
+            del node.attribute[:]
+            node.attribute.extend([*others, onnx.helper.make_attribute(name, value)])
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (_squashed, "does not answer as its LSTM and its linear layer alone"),
+        (_reversed, "its LSTM operator has direction 'reverse'"),
+        (_tripled, "does not answer as its LSTM and its linear layer alone"),
+        (_started, "does not answer as its LSTM and its linear layer alone"),
+        (_said, ""),
+    ],
+)
+def test_a_graph_that_does_more_is_refused(tmp_path: Path, change: Any, says: str) -> None:
+    model = exported(tmp_path)
+    change(model.graph, pytest.importorskip("onnx"))
+    (tmp_path / "own.onnx").write_bytes(model.SerializeToString())
+    if says:
+        with pytest.raises(DamagedFile, match=says):
+            plain.read(tmp_path / "own.onnx", SHORT)
+    else:
+        check(tmp_path / "own.onnx", module())
+
+
+@pytest.mark.parametrize("task", ["long-lag", "adding"])
+def test_it_has_a_forget_gate_and_a_linear_answer_whatever_the_task(
+    tmp_path: Path, task: str
+) -> None:
+    made = recipe("robust", task=task)
+    own = module(D=made.task.inputs, K=made.task.outputs)
+    torch.save(own.state_dict(), tmp_path / "own.pt")
+    settings = plain.read(tmp_path / "own.pt", made).recipe.settings()
+    assert settings["forget_gate"] is True
+    assert settings["output"] == "linear"
+
+
+def test_biases_go_with_their_own_weights(tmp_path: Path) -> None:
+    class Named(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.gate_bias = nn.Parameter(torch.tensor([7.0]))
+            self.rnn = nn.LSTM(2, 5, batch_first=True)
+            self.out = nn.Linear(5, 1)
+
+    own = Named()
+    torch.save(own.state_dict(), tmp_path / "own.pt")
+    with pytest.raises(DamagedFile, match="it also holds gate_bias, which an LSTM and a linear"):
+        plain.read(tmp_path / "own.pt", SHORT)
+    del own.gate_bias
+    torch.save(own.state_dict(), tmp_path / "own.pt")
+    by = dict(plain.read(tmp_path / "own.pt", SHORT).weights)["by"]
+    np.testing.assert_array_equal(by, own.out.bias.detach().numpy())
+
+
 def keras(own: Own) -> list[np.ndarray]:
     """The arrays that Keras' get_weights() gives of the same network."""
     p = {name: parameter.detach().numpy() for name, parameter in own.named_parameters()}
@@ -97,6 +194,11 @@ def test_keras_weights(tmp_path: Path) -> None:
     check(tmp_path / "own.weights.h5", own)
 
 
+class Nested(nn.Module):
+    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        return {"epoch": 3, "model": module().state_dict()}
+
+
 @pytest.mark.parametrize(
     ("make", "says"),
     [
@@ -107,6 +209,7 @@ def test_keras_weights(tmp_path: Path) -> None:
         (lambda: nn.ModuleList([nn.GRU(2, 5), nn.Linear(5, 1)]), "those of a GRU"),
         (lambda: nn.ModuleList([module(), nn.Linear(5, 1)]), "one LSTM and one linear layer"),
         (lambda: nn.Linear(2, 1), "one LSTM and one linear layer"),
+        (lambda: Nested(), "its state_dict is within 'model': save that alone"),
     ],
 )
 def test_what_cannot_be_expressed_is_refused_with_the_reason(
@@ -128,6 +231,13 @@ def test_the_command_makes_a_run_that_is_judged_drawn_and_explored(
     assert cli.main(["evaluate", run, "--n", "50"]) == 0
     assert cli.main(["figures", run]) == 0
     assert cli.main(["explore", run]) == 0
+    torch.save(Own().state_dict(), tmp_path / "other.pt")
+    other = [*words[:1], str(tmp_path / "other.pt"), *words[2:], "--min-length", "12", "--out", run]
+    assert cli.main([*words, "--min-length", "12", "--out", run]) == 0  # the same once more
+    capsys.readouterr()
+    assert cli.main(other) == 2
+    assert "holds a network with other weights" in capsys.readouterr().err
+    assert cli.main([*other, "--overwrite"]) == 0
     capsys.readouterr()
     assert cli.main(["import", str(tmp_path / "own.pt"), "--task", "adding", "--out", run]) == 2
     assert "--task and lengths need --as lstm" in capsys.readouterr().err

@@ -66,6 +66,12 @@ def test_all_cells_share_one_protocol() -> None:
     }
 
 
+def test_settings_of_a_search_are_of_all_cells(tmp_path: Path) -> None:
+    (tmp_path / "tuned.json").write_text(json.dumps({"cells": {"gru": {"clip": 0.1}}}))
+    with pytest.raises(ValueError, match=r"tuned.json has no settings for lstm, rnn: search with"):
+        study.cases(request(cell=["lstm", "gru", "rnn"], tuned=str(tmp_path / "tuned.json")))
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [
@@ -76,6 +82,10 @@ def test_all_cells_share_one_protocol() -> None:
         ({"task": ["adding"], "lengths": [2]}, "task adding cannot have T = 2"),
         ({"tuned": "nowhere.json"}, "there is no nowhere.json"),
         ({"cell": ["x=nowhere:X"]}, "Cell x is left out: network 'nowhere:X' cannot be had"),
+        ({"lengths": [20, 30, 20]}, "lengths must be different ones, not 20,30,20"),
+        ({"task": ["adding", "adding"]}, "task must be different ones, not adding,adding"),
+        ({"search": True, "clip": 0.5}, "--search chooses .*: leave --clip out"),
+        ({"search": True, "tuned": "tuned.json"}, "--search chooses .*: leave --tuned out"),
     ],
 )
 def test_what_cannot_be_asked_is_refused_before_any_work(
@@ -94,7 +104,7 @@ def test_the_command_goes_on_and_bad_cells_leave_the_others_alone(
 ) -> None:
     cells = {"lstm": "lstm", "mine": "mycells:Mine", "made": "mycells:made", "nan": "mycells:NaN"}
     bad = {"mixes": "Mixes", "pads": "Pads", "other": "OtherArguments", "no": "NOTHING"}
-    bad |= {"remembers": "Remembers", "missing": "Missing"}
+    bad |= {"remembers": "Remembers", "missing": "Missing", "exits": "Exits"}
     words = [f"{name}={where}" if ":" in where else name for name, where in cells.items()]
     words += [f"{name}=mycells:{where}" for name, where in bad.items()]
     command = [
@@ -114,6 +124,7 @@ def test_the_command_goes_on_and_bad_cells_leave_the_others_alone(
         "no": "must be a network, a PyTorch module class",
         "remembers": "it changes norm.running_mean while it is trained",
         "missing": "has no attribute 'Missing'",
+        "exits": "SystemExit: 3",
     }.items():
         (sentence,) = (s for s in content["refused"] if s.startswith(f"Cell {name} is left out"))
         assert re.search(says, sentence), sentence

@@ -231,6 +231,9 @@ def test_what_makes_no_sense_is_refused_in_one_sentence(given: dict[str, Any], s
     ("cell", "says"),
     [
         ("Mixes", "mixes sequences"),
+        ("MixesInTraining", "mixes the sequences of a batch while it is trained"),
+        ("Complex", "module has complex parameters"),
+        ("Empty", "module has no parameters that can be trained"),
         ("Pads", "reads padding"),
         ("Remembers", "changes norm.running_mean while it is trained"),
         ("OtherArguments", r"must be made by OtherArguments\(D, K, size\)"),
@@ -266,6 +269,27 @@ def test_another_module_seed_or_size_is_no_resumption(tmp_path: Path) -> None:
     for module, seed, more, says in cases:
         with pytest.raises(ValueError, match=says):
             train_torch(module, short(), seed, directory=tmp_path, resume=True, **more)
+
+
+def test_another_optimiser_or_schedule_is_no_resumption(tmp_path: Path) -> None:
+    how = {"optimizer": adamw, "schedule": halved}
+    with pytest.raises(Ended):
+        train_torch(changing(), short(), 3, directory=tmp_path, callback=ctrl_c, **how)
+    was = r"AdamW\(lr=0.01, .*amsgrad=True.*\), StepLR, not "
+    cases = {
+        "SGD": {"optimizer": lambda p: torch.optim.SGD(p, lr=0.01), "schedule": halved},
+        r"AdamW\(lr=99, ": {"optimizer": lambda p: torch.optim.AdamW(p, 99), "schedule": halved},
+        r"AdamW\(lr=0.01, [^ ]*": {"optimizer": adamw},
+    }
+    for given, other in cases.items():
+        with pytest.raises(ValueError, match=was + given):
+            train_torch(changing(), short(), 3, directory=tmp_path, resume=True, **other)
+
+
+def test_an_optimiser_of_the_modules_own_parameters_is_refused() -> None:
+    module = changing()
+    with pytest.raises(ValueError, match="must be made of the parameters that it is given"):
+        train_torch(module, short(), optimizer=lambda p: torch.optim.SGD(module.parameters(), 0.1))
 
 
 # -- a run directory ------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ import numpy as np
 
 from longlag import checks
 from longlag.learning.recipe import Recipe, as_recipe
-from longlag.learning.rules import Minibatch
+from longlag.learning.rules import MADE, Minibatch
 from longlag.learning.streams import stream
 from longlag.learning.training import Run, Training, begin, ignore
 from longlag.networks.network import views
@@ -167,6 +167,13 @@ class Descent:
                 "optimizer must make an optimiser of torch.optim that needs no closure, as lambda "
                 f"params: torch.optim.AdamW(params) does, not {checks.shown(own)}"
             )
+        held = {id(parameter) for parameter in self._parameters}
+        groups = own.param_groups
+        if not all(id(parameter) in held for group in groups for parameter in group["params"]):
+            raise ValueError(
+                "optimizer must be made of the parameters that it is given, as lambda params: "
+                "torch.optim.AdamW(params) does, not of the module's: they are copied"
+            )
         planned = None if schedule is None else schedule(own)
         kinds = torch.optim.lr_scheduler
         if planned is not None and (
@@ -178,6 +185,7 @@ class Descent:
                 f"a metric, not {checks.shown(planned)}"
             )
         self._parts = [own] if planned is None else [own, planned]
+        self._made = ", ".join(map(_in_words, self._parts))
 
     def update(self, parameters: np.ndarray, gradient: np.ndarray, rate: float) -> None:
         """Takes a step, of the optimiser's own size."""
@@ -201,7 +209,8 @@ class Descent:
         """Their state_dicts: tensors as arrays, the rest as JSON."""
         arrays: list[np.ndarray] = []
         packed = [_packed(part.state_dict(), arrays) for part in self._parts]
-        return {f"{OWN}{k}": array for k, array in enumerate(arrays)} | {OWN: packed}
+        numbered = {f"{OWN}{k}": array for k, array in enumerate(arrays)}
+        return numbered | {OWN: packed, MADE: self._made}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Puts back what `state` gave.
@@ -214,6 +223,13 @@ class Descent:
 
 
 OWN = "optimizer_"  # before the names of an optimiser's arrays, in a state
+
+
+def _in_words(part: Any) -> str:
+    """An optimiser with its settings at the start; of a schedule its kind."""
+    settings = getattr(part, "defaults", {}).items()
+    given = ", ".join(f"{k}={v!r}" for k, v in settings if v is not None and v is not False)
+    return f"{type(part).__name__}({given})" if given else type(part).__name__
 
 
 def _packed(value: Any, arrays: list[np.ndarray]) -> Any:

@@ -28,7 +28,7 @@ from longlag.interop import MissingExtra, recognise
 from longlag.learning.judging import on_fresh
 from longlag.learning.recipe import Recipe
 from longlag.learning.training import History, Run
-from longlag.networks.network import flatten
+from longlag.networks.network import flatten, sigmoid
 
 SCORED = 2560  # fresh sequences that an imported network is scored on
 OURS = "ifog"
@@ -81,6 +81,7 @@ def _run(plain: Plain, recipe: Recipe) -> Run:
     """
     H, task = len(plain.Wy), recipe.task
     made = recipe.with_settings({"network": "lstm", "hidden": H})
+    made = made.with_settings({"forget_gate": True, "output": "linear"})
     for name, shape in made.network.shapes(task).items():
         array = getattr(plain, name)
         if array.shape != shape:
@@ -141,6 +142,8 @@ def _of_torch(data: bytes) -> Plain:
     state = torch_file._load(data)
     if not isinstance(state, Mapping):
         raise ValueError("it holds no state_dict: save module.state_dict()")
+    if nested := [name for name, value in state.items() if isinstance(value, Mapping)]:
+        raise ValueError(f"its state_dict is within {nested[0]!r}: save that alone")
     return _of_state(
         {str(k): v.detach().float().numpy() for k, v in state.items() if hasattr(v, "detach")}
     )
@@ -151,7 +154,8 @@ def _of_safetensors(data: bytes) -> Plain:
 
 
 def _of_state(state: Mapping[str, np.ndarray]) -> Plain:
-    """Of a state_dict's arrays, by the ends of their names."""
+    """Of a state_dict's arrays, by the ends of their names; the bias of the linear layer is the one
+    beside its weight."""
     for ending, what in (
         ("_reverse", "a bidirectional layer, which reads sequences backwards as well"),
         ("weight_hr_l0", "a projection, which our LSTM does not have"),
@@ -159,22 +163,28 @@ def _of_state(state: Mapping[str, np.ndarray]) -> Plain:
     ):
         if any(name.endswith(ending) for name in state):
             raise ValueError(f"its LSTM has {what}")
-    found = {end: _only(state, end) for end in ("weight_ih_l0", "weight_hh_l0")}
-    Wx, Wh = found["weight_ih_l0"].T, found["weight_hh_l0"].T
+    Wx, Wh = (state[_name_of(state, end)].T for end in OF_LAYER[:2])
     if Wx.shape[1] != 4 * len(Wh):
         kind = {3: "a GRU", 1: "a plain recurrent network"}.get(Wx.shape[1] // len(Wh), "no LSTM")
         raise ValueError(f"its weights are those of {kind}, and --as lstm takes an nn.LSTM")
     zero = np.zeros(Wx.shape[1], np.float32)
-    biases = [a for n, a in state.items() if n.endswith(("bias_ih_l0", "bias_hh_l0"))]
-    rest = {n: a for n, a in state.items() if not n.rpartition(".")[2].endswith("_l0")}
-    Wy = _only(rest, "weight").T
-    by = next((a for n, a in rest.items() if n.endswith("bias")), np.zeros(Wy.shape[1], "f4"))
-    b = sum(biases, zero)
+    layer = _name_of(state, "weight_ih_l0").removesuffix("weight_ih_l0")
+    rest = {n: a for n, a in state.items() if n not in {layer + own for own in OF_LAYER}}
+    b = sum((state[layer + n] for n in OF_LAYER[2:] if layer + n in state), zero)
+    answer = _name_of(rest, "weight")
+    beside = answer.removesuffix("weight") + "bias"
+    Wy = rest[answer].T
+    by = rest.get(beside, np.zeros(Wy.shape[-1], np.float32))
+    if more := ", ".join(rest.keys() - {answer, beside}):
+        raise ValueError(f"it also holds {more}, which an LSTM and a linear layer do not have")
     return Plain(_turned(Wx, TORCH), _turned(Wh, TORCH), _turned(b, TORCH), Wy, by)
 
 
-def _only(state: Mapping[str, np.ndarray], ending: str) -> np.ndarray:
-    """The one array with a name of that ending."""
+OF_LAYER = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
+
+
+def _name_of(state: Mapping[str, np.ndarray], ending: str) -> str:
+    """The one name of that ending."""
     found = [name for name in state if name.endswith(ending)]
     if len(found) != 1:
         held = ", ".join(state) or "nothing"
@@ -182,7 +192,7 @@ def _only(state: Mapping[str, np.ndarray], ending: str) -> np.ndarray:
             f"it must hold one LSTM and one linear layer; of {ending!r} it has {len(found)} "
             f"({held:.200})"
         )
-    return state[found[0]]
+    return found[0]
 
 
 # -- ONNX -----------------------------------------------------------------------------------------
@@ -191,9 +201,10 @@ def _only(state: Mapping[str, np.ndarray], ending: str) -> np.ndarray:
 def _of_onnx(data: bytes) -> Plain:
     onnx = _needed("onnx", "an ONNX file")
     try:
-        graph = onnx.load_model_from_string(data).graph
+        model = onnx.load_model_from_string(data)
     except Exception as error:  # of protobuf
         raise ValueError("it is no ONNX model, or cut short") from error
+    graph = model.graph
     held = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
     for node in graph.node:
         if node.op_type == "Constant":
@@ -203,8 +214,10 @@ def _of_onnx(data: bytes) -> Plain:
         raise ValueError(f"its graph has {len(units)} LSTM operators, and must have one")
     (unit,) = units
     for attribute in unit.attribute:
-        if attribute.name not in ("hidden_size", "direction") or attribute.s == b"bidirectional":
-            raise ValueError(f"its LSTM operator has {attribute.name}, which ours does not have")
+        value = onnx.helper.get_attribute_value(attribute)
+        if value != USUAL.get(attribute.name, value) or attribute.name == "clip":
+            shown = f"{attribute.name} {value!r}".replace("b'", "'")
+            raise ValueError(f"its LSTM operator has {shown}, which ours does not have")
     if len(unit.input) > 7 and unit.input[7]:
         raise ValueError("its LSTM operator has peepholes, which ours does not have")
     W, R = (held[unit.input[k]][0].T for k in (1, 2))
@@ -215,7 +228,55 @@ def _of_onnx(data: bytes) -> Plain:
     )
     b = np.sum(np.split(b.astype(np.float32), 2), axis=0)
     Wy, by = _onnx_answer(onnx, graph, held)
-    return Plain(_turned(W, ONNX), _turned(R, ONNX), _turned(b, ONNX), Wy, by)
+    plain = Plain(_turned(W, ONNX), _turned(R, ONNX), _turned(b, ONNX), Wy, by)
+    _check_graph(onnx, model, plain, {*held})
+    return plain
+
+
+USUAL = {  # attributes of ONNX's LSTM operator that say nothing new
+    **{"direction": b"forward", "layout": 0, "input_forget": 0},
+    "activations": [b"Sigmoid", b"Tanh", b"Tanh"],
+}
+
+
+def _check_graph(onnx: Any, model: Any, plain: Plain, held: set[str]) -> None:
+    """Compares the graph's answers to a few sequences with those of the weights taken from it.
+
+    Raises:
+        ValueError: it has more inputs than sequences, cannot be evaluated here, or answers
+            otherwise: it has another first state, say, or something behind the linear layer.
+    """
+    given = [one for one in model.graph.input if one.name not in held]
+    if len(given) != 1 or len(shape := given[0].type.tensor_type.shape.dim) != 3:
+        raise ValueError("its graph must have one input, sequences (B, T, D)")
+    sizes = [dim.dim_value or size for dim, size in zip(shape, (2, 5, len(plain.Wx)), strict=True)]
+    x = np.random.default_rng(0).standard_normal(sizes).astype(np.float32)
+    evaluator = importlib.import_module("onnx.reference").ReferenceEvaluator
+    try:
+        answers = np.asarray(evaluator(model).run(None, {given[0].name: x})[0]).ravel()
+    except Exception as error:  # whatever an operator raises
+        raise ValueError(f"its graph cannot be evaluated: {checks.shown(str(error))}") from error
+    possible = (_answers(plain, x), _answers(plain, x.swapaxes(0, 1)).swapaxes(0, 1))  # T first
+    wanted = (possible[0], possible[0][:, -1], possible[1], possible[1][-1])
+    if not any(
+        answers.shape == want.ravel().shape
+        and np.allclose(answers, want.ravel(), rtol=1e-4, atol=1e-5)
+        for want in wanted
+    ):
+        raise ValueError("its graph does not answer as its LSTM and its linear layer alone would")
+
+
+def _answers(plain: Plain, x: np.ndarray) -> np.ndarray:
+    """Of an LSTM with a linear layer, (B, T, D) to (B, T, K)."""
+    h = c = np.zeros((len(x), len(plain.Wh)), np.float32)
+    answers = []
+    for step in x.swapaxes(0, 1):
+        z = step @ plain.Wx + h @ plain.Wh + plain.b
+        i, f, o, g = np.split(z, 4, axis=1)
+        c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+        h = sigmoid(o) * np.tanh(c)
+        answers.append(h @ plain.Wy + plain.by)
+    return np.stack(answers, axis=1)
 
 
 def _onnx_answer(

@@ -30,6 +30,7 @@ TEST_SEED_OFFSET = 1_000_003  # the catalogue's second stream of test data
 BLOCK_VALUES = 2**20  # at most so many steps are drawn in one block of training data
 ONLINE_BLOCK = 1024  # sequences in a block of one on-line trial, at most
 ONLINE_BLOCK_VALUES = 2**17  # and steps
+MADE = "optimizer_made"  # in a state: the user's own optimiser, in words
 
 ShareObserver = Callable[[float], None]  # called with the share of a piece of data that is learned
 

@@ -167,6 +167,17 @@ def check_module(module: nn.Module, task: Task) -> None:
                 setattr(part, name, buffer)
 
 
+def check_parameters(module: nn.Module) -> None:
+    """Raises a ValueError where a module has nothing that can be trained, or in another form."""
+    own = trainable(module).values()
+    if any(isinstance(p, nn.parameter.UninitializedParameter) for p in own):
+        raise ValueError("module has lazy parameters: call it once on a batch before training")
+    if any(p.is_complex() for p in own):
+        raise ValueError("module has complex parameters: keep their two parts as real ones")
+    if not own:
+        raise ValueError("module has no parameters that can be trained")
+
+
 def awake(module: nn.Module) -> nn.Module:
     """A copy whose trained tensors are not all zeros.
 
@@ -324,13 +335,7 @@ class TorchModule(TorchNetwork):
         if not isinstance(self.module, nn.Module):
             raise ValueError(f"module must be a PyTorch module, not {checks.shown(self.module)}")
         object.__setattr__(self, "module", copy.deepcopy(self.module))
-        own = trainable(self.module).values()
-        if any(isinstance(p, nn.parameter.UninitializedParameter) for p in own):
-            raise ValueError("module has lazy parameters: call it once on a batch before training")
-        if any(p.is_complex() for p in own):
-            raise ValueError("module has complex parameters: keep their two parts as real ones")
-        if not own:
-            raise ValueError("module has no parameters that can be trained")
+        check_parameters(self.module)
 
     @property
     def name(self) -> str:

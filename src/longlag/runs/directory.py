@@ -83,7 +83,7 @@ def put(run: Run, directory: str | os.PathLike[str], *, overwrite: bool = False)
     """Saves a run in a directory, which is made where it is missing and must be free for it.
 
     A run of the same training is replaced, as in `claim`, but not one that has snapshots by one
-    that has none, such as an imported one.
+    that has none, nor a network by one from elsewhere that has other weights.
 
     Args:
         overwrite: replace any run, and discard an unfinished training, in the directory.
@@ -103,6 +103,14 @@ def put(run: Run, directory: str | os.PathLike[str], *, overwrite: bool = False)
                 f"{directory} holds this run with its snapshots, which would be lost; "
                 "choose another directory, or replace it with --overwrite"
             )
+        if run.iterations == 0 and (directory / HISTORY).exists() and not overwrite:
+            held = load(directory).weights
+            same = (np.array_equal(array, held[name]) for name, array in run.weights.items())
+            if held.keys() != run.weights.keys() or not all(same):
+                raise Refused(
+                    f"{directory} holds a network with other weights; choose another directory, "
+                    "or replace it with --overwrite"
+                )
         save(run, directory)
         (directory / CHECKPOINT).unlink(missing_ok=True)
 

@@ -13,6 +13,7 @@ from typing import Any
 from longlag import checks
 from longlag.kernel import load_kernel
 from longlag.learning.recipe import recipe
+from longlag.learning.rules import MADE
 from longlag.learning.training import LEARNER, Observer, Run, Training, begin, ignore
 from longlag.runs import checkpoint as checkpoints
 from longlag.runs import directory as runs
@@ -129,6 +130,12 @@ def resume_into(
     held, own = checkpoint.state[f"{LEARNER}weights"].shape, training.learner.weights.shape
     if held != own:
         raise ValueError(f"{directory} trains weights of shape {held}, and what is given has {own}")
+    was, given = (state.get(f"{LEARNER}{MADE}") for state in (checkpoint.state, training.state()))
+    if was != given:
+        raise ValueError(
+            f"{directory} was started with {was}, not {given}: resume it with the same, or discard "
+            "it with overwrite=True"
+        )
     return _go_on(training, checkpoint, directory, observe, callback)
 
 

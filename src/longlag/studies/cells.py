@@ -98,8 +98,19 @@ OPTIONS = (
 def cases(request: Request) -> list[Case]:
     """A case a cell, task and T; with --search also for each setting."""
     cells = _cells(request.cell)
+    if request.search:
+        _check_search(request)
     tuned = _tuned(request.tuned)
+    if request.tuned and (left := [name for name in cells if name not in tuned]):
+        raise ValueError(
+            f"{request.tuned} has no settings for {', '.join(left)}: search with them, or leave "
+            "them out of --cell"
+        )
     lengths = request.lengths or (QUICK_LENGTH if request.quick else LENGTH,)
+    for option, given in (("lengths", lengths), ("task", request.task)):
+        if len({*given}) < len(given):
+            shown = ",".join(map(str, given))
+            raise ValueError(f"{option} must be different ones, not {shown}")
     for name in request.task:
         for T in lengths:
             task_at(name, T)  # refused before any work
@@ -117,6 +128,16 @@ def cases(request: Request) -> list[Case]:
     if all(case.refused for case in found):
         raise ValueError(found[0].refused)
     return found
+
+
+def _check_search(request: Request) -> None:
+    """Raises a ValueError for what a search chooses itself."""
+    for name in ("learning_rate", "clip", "tuned"):
+        if getattr(request, name) is not None:
+            option = name.replace("_", "-")
+            raise ValueError(
+                f"--search chooses the learning rate and the clip: leave --{option} out"
+            )
 
 
 def _cells(given: Sequence[str]) -> dict[str, Settings]:
@@ -240,7 +261,7 @@ def _refusal(cell: str, network: str, task: str, T: int, hidden: int) -> str:
     return ""
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: BaseException) -> str:
     kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
     return (kind + " ".join(str(error).split())).rstrip(".")
 
@@ -256,7 +277,7 @@ def _fault(network: str, hidden: int) -> str:
         made: Any = NETWORKS[network].with_settings({"hidden": hidden})
         if ":" in network:
             made.check_itself(adding)
-    except Exception as error:  # whatever a class of the user's raises
+    except (Exception, SystemExit) as error:  # whatever a class of the user's raises
         return _reason(error)
     return ""
 
@@ -269,7 +290,7 @@ def _fault_on(network: str, hidden: int, task: str, T: int) -> str:
         rng = np.random.default_rng(0)
         batch = asked.sample(2, rng)
         made.of(made.start(asked, rng), asked).predict(batch.inputs, batch.lengths)
-    except Exception as error:  # the same
+    except (Exception, SystemExit) as error:  # the same
         return _reason(error)
     return ""
 

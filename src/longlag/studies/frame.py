@@ -169,7 +169,8 @@ def _outcome(case: Case, rows: Sequence[Row], ledger: Path) -> Outcome:
         for row in good:
             stops_of(row)
     if not good:
-        raise AllFailed(0, f"every trial of a case failed: {rows[0]['error']}", str(ledger))
+        reason = " ".join(rows[0]["error"].split())
+        raise AllFailed(0, f"every trial of a case failed: {reason}", str(ledger))
     return Outcome(case, good, len(rows) - len(good))
 
 

@@ -129,6 +129,7 @@ def outcome(run: training.Run, fresh: int = 0) -> dict[str, Any]:
     return {
         "status": run.stopped_by,
         "sequences": run.sequences,
+        "seconds": run.history.elapsed_sec,  # without what a process's first trial imports
         "score": run.score.as_dict(),
         "fresh": None if judged is None else judged.as_dict(),
         "curve": [[iteration, test.mse, test.wrong] for iteration, test in run.history.tests],

@@ -16,7 +16,16 @@ import numpy as np
 
 from longlag import checks
 from longlag.networks.checking import in_form
-from longlag.networks.torch import Tensor, TorchCell, apart, awake, check_module, nn, torch
+from longlag.networks.torch import (
+    Tensor,
+    TorchCell,
+    apart,
+    awake,
+    check_module,
+    check_parameters,
+    nn,
+    torch,
+)
 from longlag.settings import imported
 from longlag.tasks.task import Task
 
@@ -83,12 +92,14 @@ class OwnCell(TorchCell):
         """Refuses a cell whose answer to a sequence depends on others, before or beside it.
 
         Raises:
-            ValueError: it mixes sequences, reads padding, answers otherwise than is asked, or
-                changes a buffer while it is trained.
+            ValueError: it mixes sequences, while it is trained or later, reads padding, answers
+                otherwise than is asked, changes a buffer while it is trained, or has no parameters
+                that can be.
         """
         with apart():
             torch.default_generator.manual_seed(0)
             module = self.built(task)
+        check_parameters(module)
         check_module(awake(module), task)
         before = {name: buffer.clone() for name, buffer in module.named_buffers()}
         batch = task.sample(4, np.random.default_rng(0))
@@ -100,3 +111,17 @@ class OwnCell(TorchCell):
                     f"it changes {name.removeprefix('cell.')} while it is trained, which a trial "
                     "does not keep: use LayerNorm in the place of BatchNorm"
                 )
+        _check_apart_in_training(module, *map(torch.from_numpy, batch[:2]))
+
+
+def _check_apart_in_training(module: nn.Module, inputs: Tensor, lengths: Tensor) -> None:
+    """Raises a ValueError where the first answer changes with the other sequences."""
+    others = inputs.clone()
+    others[1:] = inputs[1:].flip(1)
+    first = []
+    for batch in (inputs, others):
+        with apart(), torch.no_grad():
+            torch.default_generator.manual_seed(0)  # the same dropout
+            first.append(module.train()(batch, lengths)[0])
+    if not torch.allclose(*first, rtol=1e-4, atol=1e-5, equal_nan=True):
+        raise ValueError("it mixes the sequences of a batch while it is trained")
