@@ -78,6 +78,7 @@ def test_settings_of_a_search_are_of_all_cells(tmp_path: Path) -> None:
         ({"cell": ["lstn"]}, r"cell must be one of lstm, .*did you mean 'lstm'"),
         ({"cell": ["mine=mycells"]}, "or your own as name=module:Class, not 'mine=mycells'"),
         ({"cell": ["gru", "gru=mycells:Mine"]}, "the name 'gru' twice"),
+        ({"cell": ["gru=lstm"]}, "'gru' is a cell that comes with longlag: name lstm otherwise"),
         ({"task": ["addin"]}, "unknown task 'addin'"),
         ({"task": ["adding"], "lengths": [2]}, "task adding cannot have T = 2"),
         ({"tuned": "nowhere.json"}, "there is no nowhere.json"),

@@ -92,7 +92,9 @@ def check(texts: Metadata, *gate_orders: str) -> None:
     """
     found = texts.get("format")
     if found is None:
-        raise ValueError("its metadata names no longlag format")
+        raise ValueError(
+            "its metadata names no longlag format; a plain LSTM is taken with --as lstm"
+        )
     if found != FORMAT:
         raise ValueError(f"its format is {found!r}, this version reads {FORMAT!r}")
     for name in KEYS:

@@ -160,6 +160,8 @@ def _cells(given: Sequence[str]) -> dict[str, Settings]:
             )
         if name in found:
             raise ValueError(f"cell has the name {name!r} twice: give one of them another")
+        if name in CELLS and where != name:
+            raise ValueError(f"{name!r} is a cell that comes with longlag: name {where} otherwise")
         found[name] = CELLS.get(where, {"network": where, **PLAIN})
     return found
 
