@@ -83,6 +83,7 @@ def test_settings_of_a_search_are_of_all_cells(tmp_path: Path) -> None:
         ({"task": ["adding"], "lengths": [2]}, "task adding cannot have T = 2"),
         ({"tuned": "nowhere.json"}, "there is no nowhere.json"),
         ({"cell": ["x=nowhere:X"]}, "Cell x is left out: network 'nowhere:X' cannot be had"),
+        ({"cell": ["gru"], "device": "cuda:77"}, "Cell gru is left out .*has no device 'cuda:77'"),
         ({"lengths": [20, 30, 20]}, "lengths must be different ones, not 20,30,20"),
         ({"task": ["adding", "adding"]}, "task must be different ones, not adding,adding"),
         ({"search": True, "clip": 0.5}, "--search chooses .*: leave --clip out"),

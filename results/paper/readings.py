@@ -1,6 +1,6 @@
 """Tables 7, 8 and 9 under eight readings of the paper, and which of them fits best.
 
-    python results/paper/readings.py [--trials 30] [--workers N]
+    python results/paper/readings.py [--tables 7,8,9] [--trials 30] [--workers N]
 
 The readings: the output unit logistic or linear, it reads this step's or the previous step's
 cells, the error is that of eq. 16 or half of it, as eq. 19 has it. Runs `longlag study` for each,
@@ -28,7 +28,7 @@ from longlag.studies.page import written_by
 
 HERE = Path(__file__).resolve().parent
 WORK = HERE / "readings"
-TABLES = ("table7", "table8", "table9")
+TABLES = ("7", "8", "9")
 READINGS = tuple(
     itertools.product(("sigmoid", "linear"), ("current", "previous"), ("squared", "halved"))
 )
@@ -37,7 +37,7 @@ WORDS = {
     **{"squared": "eq. 16", "halved": "eq. 19"},
 }
 PAPERS_TRIALS = 10
-AT_MOST = {"table9": 10}  # trials of a row, where one that does not stop takes minutes
+AT_MOST = {"9": 10}  # trials of a row, where one that does not stop takes minutes
 RESAMPLES, DRAWS = 20_000, 2_000
 TRIED = ("reading", "table", "row")  # columns before those of a study's trials
 
@@ -48,8 +48,8 @@ TRIED = ("reading", "table", "row")  # columns before those of a study's trials
 def study(table: str, reading: tuple[str, ...], trials: int, workers: int | None) -> Any:
     """A study's JSON, each of its rows with its trials."""
     output, reads, error = reading
-    out = WORK / "-".join((table, *reading))
-    words = [sys.executable, "-m", "longlag.cli", "study", table, "--json"]
+    out = WORK / "-".join((f"table{table}", *reading))
+    words = [sys.executable, "-m", "longlag.cli", "study", f"table{table}", "--json"]
     words += ["--output", output, "--reads", reads, "--error", error, "--trials", str(trials)]
     words += ["--out", str(out), "--ledger", str(HERE / "ledger.sqlite")]
     words += [] if workers is None else ["--workers", str(workers)]
@@ -69,9 +69,9 @@ def _trials(table: str, asked: int) -> int:
 
 
 def _name(table: str, row: dict[str, Any]) -> str:
-    if table == "table7":
-        return f"7: T = {row['min_length']}"
-    return f"8: n_seq = {row['n_seq']}" if table == "table8" else f"9: {row['what'].split(':')[0]}"
+    if table == "9":
+        return f"9: {row['what'].split(':')[0]}"
+    return f"7: T = {row['min_length']}" if table == "7" else f"8: n_seq = {row['n_seq']}"
 
 
 def _is_of(line: dict[str, str], row: dict[str, Any]) -> bool:
@@ -126,7 +126,7 @@ def of_row(row: dict[str, Any]) -> str:
     return f"{f'**{mean}**' if fits else mean} ({row['solved']} of {trials}; {wrong})"
 
 
-def page(tried: dict[tuple[str, ...], list[Any]], trials: int) -> str:
+def page(tried: dict[tuple[str, ...], list[Any]], tables: list[str], trials: int) -> str:
     """`readings.md`."""
     first = next(iter(tried.values()))
     names = [row["name"] for row in first]
@@ -148,11 +148,13 @@ def page(tried: dict[tuple[str, ...], list[Any]], trials: int) -> str:
         f"- {name}: {in_words(min(tried, key=lambda reading: factors(tried[reading])[k]))}."
         for k, name in enumerate(names)
     ]
+    numbers = f"{trials} trials a row and reading"
+    fewer = [f"{_trials(table, trials)} of table {table}" for table in tables if table in AT_MOST]
+    numbers = ", ".join((numbers, *fewer))
     return (
-        "# Tables 7, 8 and 9 under eight readings\n\n"
-        f"{trials} trials a row and reading, of table 9 {_trials('table9', trials)}. A cell has "
-        "the mean of training sequences in thousands (restricted to the budget where trials did "
-        "not stop, marked ≥), in bold where the paper's mean lies within 95 % of our means of "
+        f"# Tables {', '.join(tables)} under eight readings\n\n{numbers}. A cell has the mean of "
+        "training sequences in thousands (restricted to the budget where trials did not stop, "
+        "marked ≥), in bold where the paper's mean lies within 95 % of our means of "
         f"{PAPERS_TRIALS}; then the trials solved, and the mean number of wrong answers of "
         "2560.\n\n"
         "*Factor*: by which our means and the paper's differ, the geometric mean over the rows; a "
@@ -162,7 +164,9 @@ def page(tried: dict[tuple[str, ...], list[Any]], trials: int) -> str:
         + "\n\nThe nearest reading for each row alone:\n\n"
         + "\n".join(nearest)
         + "\n\n"
-        + written_by(f"python results/paper/readings.py --trials {trials}")
+        + written_by(
+            f"python results/paper/readings.py --tables {','.join(tables)} --trials {trials}"
+        )
     )
 
 
@@ -170,12 +174,16 @@ def main() -> None:
     flags = argparse.ArgumentParser(
         description="Tables 7, 8 and 9 under eight readings of the paper."
     )
+    flags.add_argument("--tables", default=",".join(TABLES), help="some of 7,8,9")
     flags.add_argument("--trials", type=int, default=30)
     flags.add_argument("--workers", type=int)
     args = flags.parse_args()
+    tables = args.tables.split(",")
+    if not {*tables} <= {*TABLES}:
+        flags.error(f"--tables must be some of {','.join(TABLES)}, not {args.tables}")
     tried: dict[tuple[str, ...], list[Any]] = {reading: [] for reading in READINGS}
     data: list[dict[str, Any]] = []
-    for table, reading in itertools.product(TABLES, READINGS):
+    for table, reading in itertools.product(tables, READINGS):
         content = study(table, reading, _trials(table, args.trials), args.workers)
         for row in content["rows"]:
             row["reached"] = np.array([line["reached"] == "1" for line in row["lines"]])
@@ -184,14 +192,14 @@ def main() -> None:
             named = dict(zip(TRIED, (in_words(reading), table, row["name"]), strict=True))
             data += [named | line for line in row["lines"]]
         tried[reading] += content["rows"]
-        print(f"{table}, {in_words(reading)}: done", file=sys.stderr)
+        print(f"table {table}, {in_words(reading)}: done", file=sys.stderr)
     columns = list(dict.fromkeys(itertools.chain.from_iterable(data)))
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows(data)
     write_bytes(HERE / "readings.csv", text.getvalue().encode())
-    write_bytes(HERE / "readings.md", page(tried, args.trials).encode())
+    write_bytes(HERE / "readings.md", page(tried, tables, args.trials).encode())
 
 
 if __name__ == "__main__":

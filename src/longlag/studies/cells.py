@@ -228,7 +228,8 @@ def _case(request: Request, cell: str, own: Settings, task: str, T: int) -> Case
     about: Settings = {"cell": cell, "task": task, "T": T}
     if request.search:
         about |= {"learning_rate": changes["learning_rate"], "clip": changes["clip"]}
-    reason = _refusal(cell, own["network"], task, T, changes["hidden"])
+    asked = {name: changes[name] for name in ("hidden", "device") if name in changes}
+    reason = _refusal(cell, own["network"], task, T, tuple(asked.items()))
     engine = None if own["network"] == "lstm" else "numpy"
     return Case(about, "robust", changes, trials, engine=engine, refused=reason)
 
@@ -251,14 +252,17 @@ def _sizes(task: str, T: int) -> Settings:
 # -- a cell that will not do ----------------------------------------------------------------------
 
 
-def _refusal(cell: str, network: str, task: str, T: int, hidden: int) -> str:
+Asked = tuple[tuple[str, Any], ...]  # a network's settings: its units, and its device
+
+
+def _refusal(cell: str, network: str, task: str, T: int, asked: Asked) -> str:
     """Why a cell cannot be tried on a task, in one sentence; empty where it can. The other cells
 
     are still tried.
     """
-    if reason := _fault(network, hidden):
+    if reason := _fault(network, asked):
         return f"Cell {cell} is left out: {reason}."
-    if ":" in network and (reason := _fault_on(network, hidden, task, T)):
+    if (":" in network or len(asked) > 1) and (reason := _fault_on(network, asked, task, T)):
         return f"Cell {cell} is left out on {task}, T = {T}: {reason}."
     return ""
 
@@ -269,14 +273,14 @@ def _reason(error: BaseException) -> str:
 
 
 @functools.lru_cache(maxsize=64)
-def _fault(network: str, hidden: int) -> str:
+def _fault(network: str, asked: Asked) -> str:
     """What is wrong with a cell on any task: a user's cell may mix sequences or read padding. The
 
     adding problem shows it, as the values behind the end of a sequence can be changed there.
     """
     adding = TASKS["adding"].with_settings({"min_length": 20, "max_length": 24})
     try:
-        made: Any = NETWORKS[network].with_settings({"hidden": hidden})
+        made: Any = NETWORKS[network].with_settings(dict(asked))
         if ":" in network:
             made.check_itself(adding)
     except (Exception, SystemExit) as error:  # whatever a class of the user's raises
@@ -285,13 +289,13 @@ def _fault(network: str, hidden: int) -> str:
 
 
 @functools.lru_cache(maxsize=256)
-def _fault_on(network: str, hidden: int, task: str, T: int) -> str:
-    """What is wrong with a cell's answers to one task."""
+def _fault_on(network: str, asked: Asked, task: str, T: int) -> str:
+    """What is wrong with a cell's answers to one task, or with its device."""
     try:
-        made, asked = NETWORKS[network].with_settings({"hidden": hidden}), task_at(task, T)
+        made, one = NETWORKS[network].with_settings(dict(asked)), task_at(task, T)
         rng = np.random.default_rng(0)
-        batch = asked.sample(2, rng)
-        made.of(made.start(asked, rng), asked).predict(batch.inputs, batch.lengths)
+        batch = one.sample(2, rng)
+        made.of(made.start(one, rng), one).predict(batch.inputs, batch.lengths)
     except (Exception, SystemExit) as error:  # the same
         return _reason(error)
     return ""
