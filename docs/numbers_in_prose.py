@@ -1047,6 +1047,7 @@ GIVEN = (
         "after 40,000 strings",
         "T = 30,000",
         "4.5 times as late",
+        "1.3 to at least 3.4 times",
         "paper 39,850",
         "(paper 853,000)",
         "30 of the 32",
