@@ -40,15 +40,15 @@ class Point:
 
 
 @style.styled
-def draw(points: Sequence[Point], title: str) -> Figure:
-    """A panel a task, a line a cell; below them the map."""
+def draw(points: Sequence[Point], title: str, of: str = "") -> Figure:
+    """A panel a task, a line a cell; below them the map; `of` says what was chosen, if anything."""
     cells, tasks = (list(dict.fromkeys(getattr(p, n) for p in points)) for n in ("cell", "task"))
     lines = list(dict.fromkeys((p.task, p.T) for p in points))
     rows = -(-len(tasks) // ACROSS)
     keys = -(-len(cells) // 5)  # rows of the legend
     below = 0.35 + ROW * len(lines) + 0.35  # the map, and the names of the cells above it
     height = 0.75 + rows * (PANEL + 0.62) + 0.22 * keys + 0.2 + below
-    subtitle = "share of seeds that meet the strict rule, with exact 95 % intervals"
+    subtitle = f"{of}share of seeds that meet the strict rule, with exact 95 % intervals"
     fig = style.figure(height, title, subtitle)
     top = height - 0.9
     edges = style.place(fig, 0.62, top - rows * PANEL - (rows - 1) * 0.62, 8.1, top)

@@ -102,7 +102,8 @@ def cells(title: str, outcomes: Sequence[Outcome], rows: Sequence[Row]) -> Figur
         cells_compared.Point(*key, row["solved"], row["trials"], row["interval"])
         for key, row in kept.items()
     ]
-    return cells_compared.draw(points, title)
+    best = "the best of each cell's settings: " if "learning_rate" in rows[0] else ""
+    return cells_compared.draw(points, title, best)
 
 
 def shares(title: str, outcomes: Sequence[Outcome], rows: Sequence[Row]) -> Figure:
