@@ -164,11 +164,6 @@ def _solved_of(text: str) -> str:
     return around(text).partition(";")[0]
 
 
-def _at_least(texts: Sequence[str]) -> list[str]:
-    """Without the sign that a mean is restricted."""
-    return [text.removeprefix("≥ ") for text in texts]
-
-
 def _solved_by(*readings: str) -> str:
     """Of readings of table 1: the fewest and the most of 30 that are solved."""
     found = [cell(REBER, "solved", {"reading": reading}) for reading in readings]
@@ -578,7 +573,7 @@ SENTENCES: dict[str, list[Sentence]] = {
             "halves the gradient, {} do, after {} sequences on average ({}; paper 39,850), and "
             "with a quarter of the rate {}, after {} ",
             [
-                *_at_least(_first("two_sequence", "row", "4: T = 100, N = 3, eq. 19, ST2")),
+                *map(middle, _first("two_sequence", "row", "4: T = 100, N = 3, eq. 19, ST2")),
                 *_first("two_sequence", "row", "4: T = 100, N = 3, rate 0.25, ST2")[:2],
             ],
         ),
@@ -646,7 +641,7 @@ SENTENCES: dict[str, list[Sentence]] = {
         ),
         (
             "with their whole budgets the mean is at least {} ({};",
-            _at_least(_first("table9", "row", ORDER_3)[1:]),
+            [*map(middle, _first("table9", "row", ORDER_3)[1:])],
         ),
     ],
     "docs/tutorials/seeds.md": [

@@ -80,8 +80,8 @@ def _run(plain: Plain, recipe: Recipe) -> Run:
         ValueError: sizes that do not fit together or the task, or numbers that are not finite.
     """
     H, task = len(plain.Wy), recipe.task
-    made = recipe.with_settings({"network": "lstm", "hidden": H})
-    made = made.with_settings({"forget_gate": True, "output": "linear"})
+    form = {"network": "lstm", "hidden": H, "forget_gate": True, "output": "linear"}
+    made = recipe.with_settings(form)
     for name, shape in made.network.shapes(task).items():
         array = getattr(plain, name)
         if array.shape != shape:
@@ -163,12 +163,13 @@ def _of_state(state: Mapping[str, np.ndarray]) -> Plain:
     ):
         if any(name.endswith(ending) for name in state):
             raise ValueError(f"its LSTM has {what}")
-    Wx, Wh = (state[_name_of(state, end)].T for end in OF_LAYER[:2])
+    names = [_name_of(state, end) for end in OF_LAYER[:2]]
+    Wx, Wh = (state[name].T for name in names)
     if Wx.shape[1] != 4 * len(Wh):
         kind = {3: "a GRU", 1: "a plain recurrent network"}.get(Wx.shape[1] // len(Wh), "no LSTM")
         raise ValueError(f"its weights are those of {kind}, and --as lstm takes an nn.LSTM")
     zero = np.zeros(Wx.shape[1], np.float32)
-    layer = _name_of(state, "weight_ih_l0").removesuffix("weight_ih_l0")
+    layer = names[0].removesuffix(OF_LAYER[0])
     rest = {n: a for n, a in state.items() if n not in {layer + own for own in OF_LAYER}}
     b = sum((state[layer + n] for n in OF_LAYER[2:] if layer + n in state), zero)
     answer = _name_of(rest, "weight")
