@@ -92,10 +92,10 @@ class Process:
         try:
             yield
         except BrokenProcessPool:
-            self._process.join(1)
+            self._pool.shutdown()  # it waits for the process; a second wait may find no status
             self._gone = f"its process ended with status {self._process.exitcode}"
         except TimeoutError:
-            self._process.kill()
+            self.close()
             self._gone = f"took longer than {seconds:g} s"
         if self._gone:
             raise Failed(self._gone)
