@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from longlag.networks.cells.scan import constant_scan
+from longlag.networks.cells.scan import scan
 from longlag.networks.torch import Tensor, TorchRecurrent, nn, torch
 from longlag.settings import setting
 
@@ -46,7 +46,7 @@ class LRULayer(nn.Module):
     def forward(self, u: Tensor) -> Tensor:
         B, C = torch.view_as_complex(self.B), torch.view_as_complex(self.C)
         taken = (u.to(B.dtype) @ B.T) * self.log_gamma.exp()
-        states = constant_scan(self.coefficients(), taken)
+        states = scan(self.coefficients(), taken)
         return (states @ C.T).real + self.D * u
 
 

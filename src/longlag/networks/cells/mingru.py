@@ -4,22 +4,22 @@ https://arxiv.org/abs/2410.01201:
 
     z_t = sigmoid(W_z x_t),   h~_t = g(W_h x_t),   h_t = (1 - z_t) h_{t-1} + z_t h~_t
 
-It is their parallel form in log space (appendix B), in which candidates are made positive by
-g(x) = x + 0.5 for x >= 0, and sigmoid(x) below; h_0 = 0.
+With g(x) = x + 0.5 for x >= 0 and sigmoid(x) below, it is the form that they compute in log space
+(appendix B); h_0 = 0.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from longlag.networks.cells.scan import log_scan
+from longlag.networks.cells.scan import scan
 from longlag.networks.cells.stacked import Stacked
 from longlag.networks.torch import Tensor, nn, torch
 
 
-def log_g(x: Tensor) -> Tensor:
-    """log g(x), of the candidates."""
-    return torch.where(x >= 0, (nn.functional.relu(x) + 0.5).log(), -nn.functional.softplus(-x))
+def g(x: Tensor) -> Tensor:
+    """The candidates' activation, which is positive."""
+    return torch.where(x >= 0, x + 0.5, x.sigmoid())
 
 
 class MinGRULayer(nn.Module):
@@ -33,9 +33,8 @@ class MinGRULayer(nn.Module):
         self.gate, self.candidate = nn.Linear(inputs, hidden), nn.Linear(inputs, hidden)
 
     def forward(self, x: Tensor) -> Tensor:
-        z = self.gate(x)
-        log_keep, log_take = -nn.functional.softplus(z), -nn.functional.softplus(-z)
-        return log_scan(log_keep, log_take + log_g(self.candidate(x)))
+        z = self.gate(x).sigmoid()
+        return scan(1 - z, z * g(self.candidate(x)))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,15 +5,15 @@ https://arxiv.org/abs/2410.01201:
     f_t, i_t = sigmoid(W_f x_t), sigmoid(W_i x_t),   f'_t, i'_t = f_t, i_t over (f_t + i_t)
     h_t = f'_t h_{t-1} + i'_t g(W_h x_t)
 
-It is their parallel form in log space (appendix B), with g as in `mingru`; h_0 = 0.
+With g as in `mingru`, it is the form that they compute in log space (appendix B); h_0 = 0.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from longlag.networks.cells.mingru import log_g
-from longlag.networks.cells.scan import log_scan
+from longlag.networks.cells.mingru import g
+from longlag.networks.cells.scan import scan
 from longlag.networks.cells.stacked import Stacked
 from longlag.networks.torch import Tensor, nn
 
@@ -31,9 +31,9 @@ class MinLSTMLayer(nn.Module):
         self.candidate = nn.Linear(inputs, hidden)
 
     def forward(self, x: Tensor) -> Tensor:
-        softplus = nn.functional.softplus
-        ratio = softplus(-self.forget(x)) - softplus(-self.input(x))  # log(i / f)
-        return log_scan(-softplus(ratio), -softplus(-ratio) + log_g(self.candidate(x)))
+        logarithm = nn.functional.logsigmoid
+        share = (logarithm(self.forget(x)) - logarithm(self.input(x))).sigmoid()  # f / (f + i)
+        return scan(share, (1 - share) * g(self.candidate(x)))
 
 
 @dataclass(frozen=True, kw_only=True)

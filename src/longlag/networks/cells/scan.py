@@ -1,39 +1,64 @@
-"""Linear recurrences in parallel over time: h_t = a_t h_{t-1} + b_t with h_0 = 0."""
+"""The linear recurrence h_t = a_t h_{t-1} + b_t with h_0 = 0, and its gradient."""
 
 from __future__ import annotations
+
+import math
+from typing import Any
 
 from longlag.networks.torch import Tensor, nn, torch
 
 
-def log_scan(log_a: Tensor, log_b: Tensor) -> Tensor:
-    """States of a recurrence with positive coefficients, from logarithms (Heinsen 2023).
-
-    https://arxiv.org/abs/2311.06281. With A_t = a_1 ... a_t, h_t = A_t sum_s b_s / A_s.
+def scan(a: Tensor, b: Tensor) -> Tensor:
+    """States of h_t = a_t h_{t-1} + b_t, with h_0 = 0, in about 2 √T operations.
 
     Args:
-        log_a, log_b: (B, T, H).
+        a: coefficients, in a shape that broadcasts to b's.
+        b: (B, T, H); both may be complex.
 
     Returns:
         (B, T, H).
     """
-    log_A = log_a.cumsum(dim=1)
-    return torch.exp(log_A + torch.logcumsumexp(log_b - log_A, dim=1))
+    a, b = torch.broadcast_tensors(a, b)
+    states: Any = _Scan.apply(a.transpose(0, 1), b.transpose(0, 1))
+    return states.transpose(0, 1)
 
 
-def constant_scan(a: Tensor, b: Tensor) -> Tensor:
-    """The same with coefficients that are the same at every step, in log2 T doublings.
+class _Scan(torch.autograd.Function):
+    """The states and their gradient; time comes first here: (T, B, H)."""
 
-    After k of them a state is the sum over the latest 2^k steps (Hillis & Steele 1986).
+    @staticmethod
+    def forward(ctx: Any, a: Tensor, b: Tensor) -> Tensor:
+        h = _states(a, b)
+        ctx.save_for_backward(a, h)
+        return h
 
-    Args:
-        a: (H,); b: (B, T, H); both may be complex.
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad_h: Tensor) -> tuple[Tensor, Tensor]:
+        a, h = ctx.saved_tensors
+        # dL/db is the same recurrence back in time: g_t = conj(a_{t+1}) g_{t+1} + dL/dh_t.
+        grad_b = _states(a.conj().roll(-1, 0).flip(0), grad_h.flip(0)).flip(0)
+        grad_a = torch.zeros_like(h)
+        torch.mul(grad_b[1:], h[:-1].conj(), out=grad_a[1:])
+        return grad_a, grad_b
 
-    Returns:
-        (B, T, H).
+
+def _states(a: Tensor, b: Tensor) -> Tensor:
+    """The states, √T blocks of √T steps: all blocks at once, each from 0; then one after another,
+
+    with what the state before a block adds.
     """
-    states, reach = b, 1
-    while reach < b.shape[1]:
-        earlier = nn.functional.pad(states[:, :-reach], (0, 0, reach, 0))
-        states, a = states + a * earlier, a * a
-        reach *= 2
-    return states
+    T = len(b)
+    steps = math.isqrt(T - 1) + 1
+    blocks = -(-T // steps)
+    padding = (0, 0) * (b.ndim - 1) + (0, blocks * steps - T)
+    shape = (blocks, steps, *b.shape[1:])
+    a, b = (nn.functional.pad(x, padding).view(shape) for x in (a, b))
+    h, decay = torch.empty_like(b), torch.empty_like(b)
+    h[:, 0], decay[:, 0] = b[:, 0], a[:, 0]
+    for t in range(1, steps):
+        torch.addcmul(b[:, t], a[:, t], h[:, t - 1], out=h[:, t])
+        torch.mul(a[:, t], decay[:, t - 1], out=decay[:, t])
+    for block in range(1, blocks):
+        h[block].addcmul_(decay[block], h[block - 1, -1])
+    return h.flatten(0, 1)[:T]
