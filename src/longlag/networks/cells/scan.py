@@ -34,7 +34,9 @@ class _Scan(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, grad_h: Tensor) -> tuple[Tensor, Tensor]:
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]  # the decorator hides names
+        ctx: Any, grad_h: Tensor
+    ) -> tuple[Tensor, Tensor]:
         a, h = ctx.saved_tensors
         # dL/db is the same recurrence back in time: g_t = conj(a_{t+1}) g_{t+1} + dL/dh_t.
         grad_b = _states(a.conj().roll(-1, 0).flip(0), grad_h.flip(0)).flip(0)
