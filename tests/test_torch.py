@@ -30,7 +30,8 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence  # noqa
 from torch.utils.data import DataLoader, default_collate  # noqa: E402
 
 from longlag.learning.streams import stream  # noqa: E402
-from longlag.networks.torch import check_module  # noqa: E402
+from longlag.networks.registry import NETWORKS  # noqa: E402
+from longlag.networks.torch import answers, check_module  # noqa: E402
 from longlag.torch import DATASET_STREAM, JudgedTorchBatch, Sequences, TorchBatch, train_torch  # noqa: E402
 
 KINDS = ("LSTM", "GRU", "RNN")
@@ -665,3 +666,21 @@ def test_the_worked_example_of_the_manual(capsys: Any) -> None:
     out = capsys.readouterr().out
     assert out.count("this network") == 2
     assert names["run"].stopped_by == "target"
+
+
+def test_models_of_a_network_share_no_weights() -> None:
+    """They share the module that computes, but not the one that is given away."""
+    task = longlag.task("adding", min_length=20, max_length=22)
+    network, rng = NETWORKS["torch-rnn"], np.random.default_rng(0)
+    batch = task.sample(3, rng)
+    first, second = (network.of(network.start(task, rng), task) for _ in range(2))
+    wanted = [model.predict(batch.inputs, batch.lengths) for model in (first, second)]
+    assert not np.allclose(*wanted)
+    modules = [model.module for model in (first, second)]
+    with torch.no_grad():
+        for parameter in modules[1].parameters():
+            parameter.fill_(7)
+    for model, want in zip((first, second), wanted, strict=True):
+        np.testing.assert_array_equal(model.predict(batch.inputs, batch.lengths), want)
+    assert first.module is modules[0]
+    np.testing.assert_array_equal(answers(modules[0], batch.inputs, batch.lengths, task), wanted[0])

@@ -56,11 +56,17 @@ def apart() -> Iterator[None]:
 
 
 class TorchModel(Offered):
-    """A module with weights (P,) of all that can be trained, in the module's order."""
+    """A module with weights (P,) of all that can be trained, in the module's order.
 
-    def __init__(self, module: nn.Module, weights: np.ndarray, task: Task) -> None:
+    Args:
+        shared: the module computes for other models too, one after another.
+    """
+
+    def __init__(
+        self, module: nn.Module, weights: np.ndarray, task: Task, shared: bool = False
+    ) -> None:
         self._module, self._weights, self._task = module, weights, task
-        self._trainable = trainable(module)
+        self._shared, self._trainable = shared, trainable(module)
 
     @property
     def parameters(self) -> tuple[np.ndarray, ...]:
@@ -69,7 +75,14 @@ class TorchModel(Offered):
 
     @property
     def module(self) -> nn.Module:
-        """The module, with the weights put in."""
+        """The module, with the weights put in; no other model's."""
+        if self._shared:
+            self._module, self._shared = copy.deepcopy(self._module), False
+            self._trainable = trainable(self._module)
+        return self._filled()
+
+    def _filled(self) -> nn.Module:
+        """The module, shared or not, with the weights put in."""
         with torch.no_grad():
             for parameter, part in zip(self._trainable.values(), self.parameters, strict=True):
                 parameter.copy_(torch.from_numpy(part))
@@ -82,7 +95,7 @@ class TorchModel(Offered):
 
     def found(self, inputs: np.ndarray, lengths: np.ndarray) -> dict[str, np.ndarray]:
         """The states that the module offers, in evaluation mode."""
-        with at_rest(self.module) as module:
+        with at_rest(self._filled()) as module:
             offered: Any = module
             states = offered.states(*as_tensors(module, inputs, lengths))
         return {name: states[name].cpu().numpy() for name in self.titles}
@@ -90,7 +103,7 @@ class TorchModel(Offered):
     def predict(self, inputs: np.ndarray, lengths: np.ndarray | None = None) -> np.ndarray:
         """Answers, in evaluation mode and without gradients."""
         given = np.full(len(inputs), inputs.shape[1]) if lengths is None else lengths
-        return answers(self.module, inputs, given, self._task)
+        return answers(self._filled(), inputs, given, self._task)
 
     def gradient(
         self,
@@ -100,7 +113,7 @@ class TorchModel(Offered):
         counted: np.ndarray | None = None,
     ) -> tuple[float, list[np.ndarray]]:
         """The mean squared error of a batch and its gradient, by autograd, in training mode."""
-        module = self.module.train()
+        module = self._filled().train()
         given = forward(module, inputs, lengths, self._task)
         if not given.requires_grad:
             raise ValueError("module must give answers with a gradient, not detached ones")
@@ -300,7 +313,12 @@ class TorchNetwork(Network):
             return vector(trainable(self.built(task)).values())
 
     def of(self, weights: np.ndarray, task: Task) -> TorchModel:
-        return TorchModel(copy.deepcopy(_prototype(self, task)), weights, task)
+        module = _in_use(self, task, threading.get_ident())
+        return TorchModel(module, weights, task, shared=True)
+
+    def placed(self, module: nn.Module) -> nn.Module:
+        """A new module, where it will compute."""
+        return module
 
     def inside(self, seed: int) -> Inside:
         return TorchInside(seed, {})
@@ -311,6 +329,14 @@ def _prototype(network: TorchNetwork, task: Task) -> nn.Module:
     """A module of this form, whose weights do not matter; PyTorch's stream stays as it is."""
     with apart():
         return network.built(task)
+
+
+@functools.lru_cache(maxsize=64)
+def _in_use(network: TorchNetwork, task: Task, thread: int) -> nn.Module:
+    """The module that computes for all models of this form in a thread: a copy takes as long as a
+    small step.
+    """
+    return network.placed(copy.deepcopy(_prototype(network, task)))
 
 
 def vector(parts: Iterable[Tensor]) -> np.ndarray:
@@ -413,14 +439,12 @@ class TorchCell(TorchNetwork):
     def words(self) -> str:
         return counted(self.hidden, "unit")
 
-    def of(self, weights: np.ndarray, task: Task) -> TorchModel:
-        model = super().of(weights, task)
+    def placed(self, module: nn.Module) -> nn.Module:
         try:
-            model.module.to(self.device)  # in place
+            return module.to(self.device)
         except (RuntimeError, AssertionError) as error:
             reason = str(error).partition("\n")[0]
             raise ValueError(f"PyTorch has no device {self.device!r} here: {reason}") from error
-        return model
 
 
 @dataclass(frozen=True, kw_only=True)

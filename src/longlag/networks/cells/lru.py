@@ -44,10 +44,11 @@ class LRULayer(nn.Module):
         return torch.exp(torch.complex(-self.log_nu.exp(), self.log_theta.exp()))
 
     def forward(self, u: Tensor) -> Tensor:
-        B, C = torch.view_as_complex(self.B), torch.view_as_complex(self.C)
-        taken = (u.to(B.dtype) @ B.T) * self.log_gamma.exp()
-        states = scan(self.coefficients(), taken)
-        return (states @ C.T).real + self.D * u
+        # u and y are real, so that real products with both parts of B and C will do.
+        taken = nn.functional.linear(u, self.B.mT.flatten(0, 1)).unflatten(-1, (-1, 2))
+        states = scan(self.coefficients(), torch.view_as_complex(taken) * self.log_gamma.exp())
+        C = (self.C * self.C.new_tensor([1, -1])).flatten(1)
+        return nn.functional.linear(torch.view_as_real(states).flatten(-2), C) + self.D * u
 
 
 class LRUBlock(nn.Module):
