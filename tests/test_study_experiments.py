@@ -170,6 +170,7 @@ def test_all_tables_make_one_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert found["trials"] == 6
     page = (tmp_path / "README.md").read_text()
     assert "## [Table 4: the two-sequence problem (Experiment 3a)](table4/table.md)" in page
+    assert page.count(" on one core.\n") == 3
     assert "| 8 | fewer than 13 wrong | 0 of 2 | ≥ 40 | 40 to 40 | 1,273,000 | not known" in page
     assert {path.name for path in tmp_path.iterdir()} >= {"table2", "table4", "table8"}
     monkeypatch.setattr("longlag.sweeps.slices.perform_slice", None)  # nothing is done again

@@ -17,7 +17,7 @@ from longlag.studies import STUDIES, page
 from longlag.studies.cases import Row
 from longlag.studies.declaration import BUDGET, COMMON, SEED, TRIALS, Request, Study, run
 from longlag.studies.result import Result
-from longlag.studies.stops import in_words, point
+from longlag.studies.stops import N_TRIALS, in_words, point
 from longlag.sweeps.sweep import Observer
 from longlag.words import seconds
 
@@ -122,9 +122,11 @@ def _page(
     remarks = page.bullets(_remarks(content["rows"]))
     parts = [f"# {request.study.title}", page.markdown(table), remarks]
     for name, found in results.items():
+        took = seconds(N_TRIALS * found.content["trial_sec"])
         parts += [
             f"## [{found.title}]({name}/table.md)",
-            f"{in_words(found.content['reading']).capitalize()}.",
+            f"{in_words(found.content['reading']).capitalize()}. {N_TRIALS} trials of each row "
+            f"learn for {took} on one core.",
             page.markdown(found.table),
         ]
     parts.append(

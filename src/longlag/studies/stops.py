@@ -173,13 +173,17 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def about(outcomes: Sequence[Outcome], reading: Sequence[str] = READING) -> Row:
-    """What the JSON has besides: trials of a case, their budget, and the reading."""
+    """What the JSON has besides: trials of a case, their budget, the reading, and how long one
+
+    trial of each case learned, on average.
+    """
     made = outcomes[0].case.made()
     settings = made.settings()
     return {
         "recipe": made.name,
         "trials": outcomes[0].n,
         "max_sequences": made.rule.budget,
+        "trial_sec": sum(float(np.mean([row["seconds"] for row in o.rows])) for o in outcomes),
         "reading": {name: settings[name] for name in reading},
     }
 
