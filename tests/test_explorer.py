@@ -1277,6 +1277,16 @@ def test_a_run_without_snapshots_says_so(browser, variants, tmp_path: Path) -> N
         assert_consistent(page, bare.network)
 
 
+def test_an_imported_network_has_no_curve(browser, variants, tmp_path: Path) -> None:
+    own = replace(variants["robust"], snapshots={}, stopped_by="imported")
+    pair = {"own": own, "trained": variants["robust"]}
+    with opened(browser, explorer.write_page(pair, tmp_path / "own.html")) as page:
+        assert page.locator(".card.curve").count() == 1
+        words = page.locator(".run .moment").first.text_content()
+        assert words == "This network was imported: how it learned is not known."
+        assert_consistent(page, own.network)
+
+
 @pytest.mark.parametrize("scale", [1e30, np.nan])
 def test_a_diverged_run_is_shown(browser, variants, tmp_path: Path, scale: float) -> None:
     run = variants["robust"]

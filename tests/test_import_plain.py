@@ -10,10 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from longlag import cli
+from longlag import cli, figures, interop, notebook
+from longlag.explorer import content
+from longlag.figures import pred_vs_target
 from longlag.files import DamagedFile
 from longlag.interop import MissingExtra, plain
 from longlag.learning.recipe import recipe
+from longlag.runs import directory as runs
 
 torch = pytest.importorskip("torch")
 
@@ -228,6 +231,7 @@ def test_the_command_makes_a_run_that_is_judged_drawn_and_explored(
     run = str(tmp_path / "run")
     words = ("import", str(tmp_path / "own.pt"), "--as", "lstm", "--task", "adding")
     assert cli.main([*words, "--min-length", "12", "--out", run]) == 0
+    assert "imported, 5 cells: trained elsewhere" in capsys.readouterr().out
     assert cli.main(["evaluate", run, "--n", "50"]) == 0
     assert cli.main(["figures", run]) == 0
     assert cli.main(["explore", run]) == 0
@@ -241,6 +245,31 @@ def test_the_command_makes_a_run_that_is_judged_drawn_and_explored(
     capsys.readouterr()
     assert cli.main(["import", str(tmp_path / "own.pt"), "--task", "adding", "--out", run]) == 2
     assert "--task and lengths need --as lstm" in capsys.readouterr().err
+
+
+def test_no_training_is_claimed_of_an_imported_network(tmp_path: Path, capsys: Any) -> None:
+    torch.save(module().state_dict(), tmp_path / "own.pt")
+    run = plain.read(tmp_path / "own.pt", SHORT)
+    interop.write(run, tmp_path / "own.safetensors", "safetensors")
+    runs.put(run, tmp_path / "run")
+    for same in (run, interop.read(tmp_path / "own.safetensors"), runs.load(tmp_path / "run")):
+        assert repr(same).startswith("Run(imported, 5 cells, RMSE ")
+        written = {path.name for path in figures.write_figures(same, tmp_path / "figures")}
+        assert written == {"sample_sequences.png", "cell_state.png", "pred_vs_target.png"}
+        card = notebook.run(same)
+        assert "trained elsewhere" in card
+        assert "training sequences" not in card
+        (shown,) = content.of({"own": same})["runs"]
+        assert shown["curve"] is None
+        assert shown["about"].endswith("trained elsewhere")
+        assert shown["notes"] == ["This network was imported: how it learned is not known."]
+        drawn = pred_vs_target.draw(same)
+        assert not any("trained on" in text.get_text() for text in drawn.texts)
+    path = str(tmp_path / "run")
+    assert cli.main(["compare", path, path, "--n", "20"]) == 0
+    out = capsys.readouterr().out
+    assert "not known" in out
+    assert "learning_rate" not in out
 
 
 def test_keras_weights_without_h5py_name_it(tmp_path: Path, monkeypatch: Any) -> None:

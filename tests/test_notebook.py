@@ -130,7 +130,7 @@ numbers = st.one_of(
 @given(
     losses=st.lists(numbers, max_size=400),
     tests=st.lists(st.tuples(st.integers(1, 10**6), numbers), max_size=90),
-    ending=st.sampled_from(["target", "max_iterations", "diverged"]),
+    ending=st.sampled_from(["target", "max_iterations", "diverged", "imported"]),
 )
 def test_any_history_can_be_shown(run: Run, losses, tests, ending) -> None:
     scores = [(k, dataclasses.replace(run.score, mse=mse)) for k, mse in sorted(tests)]

@@ -27,6 +27,7 @@ ENDS = {
     "target": ("target reached", "good"),
     "max_iterations": ("budget used up", "plain"),
     "diverged": ("diverged", "bad"),
+    "imported": ("trained elsewhere", "plain"),
 }
 
 STYLE = """
@@ -78,7 +79,7 @@ def run(run: Run) -> str:
     """A run: what was trained, how it ended, how well it answers, and its curve."""
     words, kind = ENDS[run.stopped_by]
     head = (
-        f'<div class="head">{_text(run.recipe.name)}, seed {run.seed}'
+        f'<div class="head">{_text(run.words)}'
         f'<span class="end {kind}">{words}</span></div>'
         f'<div class="mute">{_text(_setting(run))}</div>'
     )
@@ -86,6 +87,8 @@ def run(run: Run) -> str:
         *_errors(run.score, _task(run).wrong_means),
         ("chance RMSE", _short(_task(run).chance_mse ** 0.5)),
     ]
+    if run.imported:
+        return _card(f'{head}<div class="body">{_facts(rows)}</div>')
     rows += [("training sequences", f"{run.sequences:,}")]
     rows += [("seconds", _short(run.history.elapsed_sec))]
     return _card(f'{head}<div class="body">{_facts(rows)}{_curve(run)}</div>')

@@ -124,11 +124,12 @@ def score_card(run: Run, directory: Path) -> str:
         "diverged": "the loss was no longer finite",
     }
     updates = "an update each" if run.stops else f"{run.iterations:,} iterations"
-    head = (
-        f"{run.recipe.name}, seed {run.seed}: {reasons[run.stopped_by]} after "
-        f"{run.sequences:,} sequences ({updates}, "
-        f"{seconds(run.history.elapsed_sec)}, {_by_whom(run.engine, run.isa)})"
-    )
+    head = f"{run.words}: trained elsewhere"
+    if not run.imported:
+        head = (
+            f"{run.words}: {reasons[run.stopped_by]} after {run.sequences:,} sequences "
+            f"({updates}, {seconds(run.history.elapsed_sec)}, {_by_whom(run.engine, run.isa)})"
+        )
     parts = [
         paragraph(head),
         scores(run.recipe.task.tested, run.score),
@@ -164,7 +165,7 @@ def _by_whom(engine: str, isa: str | None) -> str:
 
 def evaluation(run: Run, task: Task, judged: Score) -> str:
     """What `evaluate` prints."""
-    return f"{run.recipe.name}, seed {run.seed}\n\n{scores(task, judged)}"
+    return f"{run.words}\n\n{scores(task, judged)}"
 
 
 def scores(task: Task, judged: Score) -> str:
@@ -212,7 +213,8 @@ def comparison(
     """A table with a column a run: settings that differ, then scores."""
     rows: list[list[Any]] = [["", *names]]
     rows += [[name, *values] for name, values in _differences(loaded).items()]
-    rows.append(["sequences seen", *(f"{run.sequences:,}" for run in loaded)])
+    seen = ("not known" if run.imported else f"{run.sequences:,}" for run in loaded)
+    rows.append(["sequences seen", *seen])
     rows.append(["stopped by", *(run.stopped_by for run in loaded)])
     for name in ("mse", "rmse", "mae", "max_error"):
         rows.append([name, *(f"{getattr(judged, name):.5f}" for judged in scores)])
@@ -225,9 +227,7 @@ def comparison(
 
 
 def _differences(loaded: Sequence[Run]) -> dict[str, list[Any]]:
-    settings = [
-        {"recipe": run.recipe.name, "seed": run.seed, **run.recipe.settings()} for run in loaded
-    ]
+    settings = [_settings(run) for run in loaded]
     names = dict.fromkeys(name for s in settings for name in s)
     values = {
         name: [s.get(name) for s in settings] for name in names
@@ -314,3 +314,12 @@ def _pairs(pairs: Pairs) -> str:
         mean = f"{np.mean(pairs.gains):,.0f} ({low:,.0f} to {high:,.0f})"
         lines.append(f"sequences saved by the first where both solved: mean {mean}")
     return "\n".join(lines)
+
+
+def _settings(run: Run) -> dict[str, Any]:
+    """What a run is of; of an imported network its form and task alone are known."""
+    recipe = run.recipe
+    if run.imported:
+        known = {"task", "network", *recipe.task.settings(), *recipe.network.settings()}
+        return {name: value for name, value in recipe.settings().items() if name in known}
+    return {"recipe": recipe.name, "seed": run.seed, **recipe.settings()}

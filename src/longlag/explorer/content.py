@@ -87,7 +87,7 @@ def _run(name: str, run: Run, task: MarkedPairs | TemporalOrder, most_bytes: int
         "iterations": list(moments),
         "weights": base64.b64encode(weights.tobytes()).decode(),
         "notes": list(_notes(run, task, len(moments))),
-        "curve": _curve(run),
+        "curve": None if run.imported else _curve(run),
     }
 
 
@@ -129,7 +129,9 @@ def _in_order(network: LSTM | LSTM1997) -> np.ndarray:
 
 def _notes(run: Run, task: MarkedPairs | TemporalOrder, moments: int) -> Iterable[str]:
     """What a reader of the page must know about this run."""
-    if not run.snapshots:
+    if run.imported:
+        yield "This network was imported: how it learned is not known."
+    elif not run.snapshots:
         yield (
             "This run has no snapshots (its snapshots.npz is missing): "
             "the page shows the trained network alone."

@@ -21,8 +21,9 @@ from longlag.learning.training import Run, check_run
 
 __all__ = ["check_animation", "write_animation", "write_figures"]
 
+CURVE = "training_curve"
 PICTURES = {
-    "training_curve": training_curve.draw,
+    CURVE: training_curve.draw,
     "sample_sequences": sample_sequences.draw,
     "cell_state": cell_state.draw,
     "pred_vs_target": pred_vs_target.draw,
@@ -32,10 +33,11 @@ PICTURES = {
 def write_figures(run: Run, out: Path) -> list[Path]:
     """Writes the four pictures of a run, and its curves as CSV, into the folder `out`.
 
-    `out` is made where it does not exist; each file is written whole or not at all.
+    An imported network has no curves. `out` is made where it does not exist; each file is written
+    whole or not at all.
 
     Returns:
-        The files written: four .png and training_curve.csv.
+        The files written: four .png and training_curve.csv, or without curves three .png.
 
     Raises:
         ValueError: no run, or no path.
@@ -45,10 +47,13 @@ def write_figures(run: Run, out: Path) -> list[Path]:
     out.mkdir(parents=True, exist_ok=True)
     written = []
     for name, draw in PICTURES.items():
+        if name == CURVE and run.imported:
+            continue
         written.append(out / f"{name}.png")
         write_bytes(written[-1], style.png(draw(run)))
-    written.append(out / "training_curve.csv")
-    write_bytes(written[-1], curves.csv(run).encode())
+    if not run.imported:
+        written.append(out / f"{CURVE}.csv")
+        write_bytes(written[-1], curves.csv(run).encode())
     return written
 
 

@@ -138,13 +138,14 @@ def heat_colours() -> Colormap:
 
 def describe_setting(run: Run) -> str:
     """What was trained, in one line."""
-    recipe = run.recipe
-    return f"recipe {recipe.name}, seed {run.seed}   ·   {rules(run)}   ·   {recipe.network.words}"
+    about = f"{rules(run)}   ·   {run.recipe.network.words}"
+    return about if run.imported else f"recipe {run.words}   ·   {about}"
 
 
 def describe(run: Run) -> str:
     """Which run this is, in one line."""
-    return f"{describe_setting(run)}   ·   trained on {run.sequences:,} sequences"
+    trained = "trained elsewhere" if run.imported else f"trained on {run.sequences:,} sequences"
+    return f"{describe_setting(run)}   ·   {trained}"
 
 
 def rules(run: Run) -> str:

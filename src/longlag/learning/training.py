@@ -27,7 +27,7 @@ from longlag.learning.streams import check_seed
 from longlag.tasks.score import Score
 from longlag.tasks.task import Batch, Task
 
-StoppedBy = Literal["target", "max_iterations", "diverged"]
+StoppedBy = Literal["target", "max_iterations", "diverged", "imported"]
 Observer = Callable[["Training"], None]
 SMOOTHED = 50  # losses in a mean; where it falls to FALL of the lowest, there is one more snapshot
 FALL = 0.9
@@ -56,7 +56,7 @@ class History:
 
 @dataclass(frozen=True)
 class Run:
-    """A finished training.
+    """A finished training, or (`stopped_by` is "imported") a network that was trained elsewhere.
 
     An iteration is an update: of a batch, or on-line of one sequence.
 
@@ -82,10 +82,21 @@ class Run:
 
     def __repr__(self) -> str:
         judged = f"RMSE {self.score.rmse:.4f}, {self.score.wrong} of {self.score.n} wrong"
-        return (
-            f"Run({self.recipe.name}, seed {self.seed}: {self.stopped_by} after "
-            f"{self.sequences:,} sequences, {judged})"
-        )
+        if self.imported:
+            return f"Run({self.words}, {judged})"
+        return f"Run({self.words}: {self.stopped_by} after {self.sequences:,} sequences, {judged})"
+
+    @property
+    def imported(self) -> bool:
+        """Whether the network was trained elsewhere, so that there is no history."""
+        return self.stopped_by == "imported"
+
+    @property
+    def words(self) -> str:
+        """Which run this is: 'robust, seed 0', or 'imported, 8 cells'."""
+        if self.imported:
+            return f"imported, {self.recipe.network.words}"
+        return f"{self.recipe.name}, seed {self.seed}"
 
     @property
     def sequences(self) -> int:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from longlag import checks, machine
 from longlag.learning.recipe import Recipe
 from longlag.learning.stopping import Points, Stop
 from longlag.learning.streams import check_seed
-from longlag.learning.training import History, Run
+from longlag.learning.training import History, Run, StoppedBy
 from longlag.networks.network import GIVEN, Unbuilt
 from longlag.networks.registry import given
 from longlag.tasks.score import Score
@@ -75,7 +75,7 @@ def described(content: Any) -> dict[str, Any]:
         elapsed_sec=_number(content["elapsed_sec"]),
     )
     stopped_by, engine, isa = content["stopped_by"], content["engine"], content["isa"]
-    if stopped_by not in ("target", "max_iterations", "diverged"):
+    if stopped_by not in get_args(StoppedBy):
         raise ValueError(f"stopped_by is {stopped_by!r}")
     if engine not in ("native", "numpy") or not isinstance(isa, str | None):
         raise ValueError(f"engine is {engine!r} on {isa!r}")

@@ -64,8 +64,14 @@ class RunView {
     this.surface_ = new (orders ? OrdersPanel : SurfacePanel)(find("surface"), this);
     this.scatter_ = new (orders ? OrderScatterPanel : ScatterPanel)(find("scatter"), this);
     this.lengths_ = new LengthsPanel(find("lengths"), this);
-    this.curve_ = new CurvePanel(find("curve"), this);
-    for (const kind of ["network", "answer", "surface", "scatter", "lengths", "curve"]) {
+    const kinds = ["network", "answer", "surface", "scatter", "lengths"];
+    if (about.curve) {
+      this.curve_ = new CurvePanel(find("curve"), this);
+      kinds.push("curve");
+    } else {
+      find("curve").remove(); // of a network that was trained elsewhere
+    }
+    for (const kind of kinds) {
       const table = () => this[`${kind}_`].table();
       offerToSave(app, find(kind), () => `${about.name}-${kind}`, table);
     }
@@ -261,9 +267,10 @@ class RunView {
     }
     const sequences = number(this.iteration * this.about.batch_size);
     const moment = `Shown: after ${number(this.iteration)} iterations (${sequences} sequences).`;
-    this.momentText.textContent = [moment, ...this.about.notes].join(" ");
+    const words = this.about.curve ? [moment, ...this.about.notes] : this.about.notes;
+    this.momentText.textContent = words.join(" ");
     this.drawResults();
-    this.curve_.draw();
+    this.curve_?.draw();
   }
 
   drawResults() {
