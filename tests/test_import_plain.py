@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import json
 import sys
 import warnings
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +65,31 @@ def test_a_state_dict_as_safetensors(tmp_path: Path) -> None:
     own = module(bias=False)
     save(own.state_dict(), tmp_path / "own.safetensors")
     check(tmp_path / "own.safetensors", own)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_other_widths_are_widened_exactly(tmp_path: Path, dtype: Any) -> None:
+    save = pytest.importorskip("safetensors.torch").save_file
+    own = module().to(dtype)
+    save(own.state_dict(), tmp_path / "own.safetensors")
+    check(tmp_path / "own.safetensors", own.float())
+    if dtype == torch.bfloat16:
+        with pytest.raises(
+            DamagedFile, match="numbers of type 'BF16', which no export has; .* --as"
+        ):
+            interop.read(tmp_path / "own.safetensors")
+    torch.save(own.to(dtype).state_dict(), tmp_path / "own.pt")
+    for name in ("own.safetensors", "own.pt"):
+        by = plain.read(tmp_path / name, SHORT).weights["by"]
+        np.testing.assert_array_equal(by, own.head.bias.detach().float().numpy())
+
+
+def test_tensors_of_whole_numbers_are_refused(tmp_path: Path) -> None:
+    save = pytest.importorskip("safetensors.torch").save_file
+    state = module().state_dict() | {"head.bias": torch.zeros(1, dtype=torch.int8)}
+    save(state, tmp_path / "own.safetensors")
+    with pytest.raises(DamagedFile, match=r"its head\.bias holds I8, and F32, F64, F16 and BF16"):
+        plain.read(tmp_path / "own.safetensors", SHORT)
 
 
 def test_what_pytorch_exports_to_onnx(tmp_path: Path) -> None:
@@ -197,6 +225,73 @@ def test_keras_weights(tmp_path: Path) -> None:
     check(tmp_path / "own.weights.h5", own)
 
 
+def saved_by_keras_2(path: Path, own: Own, place: str = "", config: str = "") -> Path:
+    """The layout of `model.save_weights`, or in model_weights and with a config of `model.save`."""
+    h5py = pytest.importorskip("h5py")
+    of = {"lstm": ("lstm_cell/kernel:0", "lstm_cell/recurrent_kernel:0", "lstm_cell/bias:0")}
+    arrays = iter(keras(own))
+    with h5py.File(path, "w") as file:
+        group = file.require_group(place) if place else file
+        group.attrs["layer_names"] = np.array([b"input", b"lstm", b"dense"])
+        for layer in ("input", "lstm", "dense"):
+            names = {**of, "dense": ("kernel:0", "bias:0")}.get(layer, ())
+            part = group.create_group(layer)
+            part.attrs["weight_names"] = [f"{layer}/{name}".encode() for name in names]
+            for name in names:
+                part[f"{layer}/{name}"] = next(arrays)
+        if config:
+            file.attrs["model_config"] = config
+            file["optimizer_weights/Adam/m:0"] = np.zeros(3)
+    return path
+
+
+def test_keras_2_weights_and_models(tmp_path: Path) -> None:
+    own = module()
+    check(saved_by_keras_2(tmp_path / "own.h5", own), own)
+    dense: dict[str, Any] = {"class_name": "Dense", "config": {"activation": "linear"}}
+    options = {"activation": "tanh", "recurrent_activation": "sigmoid", "units": 5}
+    lstm: dict[str, Any] = {"class_name": "LSTM", "config": options}
+    model = {"class_name": "Sequential", "config": {"name": "own", "layers": [lstm, dense]}}
+    path = tmp_path / "model.h5"
+    check(saved_by_keras_2(path, own, "model_weights", json.dumps(model)), own)
+    options["recurrent_activation"] = "hard_sigmoid"
+    saved_by_keras_2(path, own, "model_weights", json.dumps(model))
+    says = "its LSTM layer has recurrent_activation 'hard_sigmoid', and ours has 'sigmoid'"
+    with pytest.raises(DamagedFile, match=says):
+        plain.read(path, SHORT)
+
+
+def files_of_all_kinds(tmp_path: Path) -> dict[str, bytes]:
+    """A network in each of the formats."""
+    own = module()
+    torch.save(own.state_dict(), tmp_path / "own.pt")
+    pytest.importorskip("safetensors.torch").save_file(own.state_dict(), tmp_path / "own.st")
+    np.savez(tmp_path / "own.npz", *keras(own))
+    saved_by_keras_2(tmp_path / "own.h5", own)
+    (tmp_path / "own.onnx").write_bytes(exported(tmp_path).SerializeToString())
+    return {
+        end: (tmp_path / f"own.{end}").read_bytes() for end in ("pt", "st", "npz", "h5", "onnx")
+    }
+
+
+def test_files_that_are_cut_short_or_something_else_are_refused_in_one_sentence(
+    tmp_path: Path,
+) -> None:
+    keras_3 = io.BytesIO()
+    with zipfile.ZipFile(keras_3, "w") as archive:
+        archive.writestr("model.weights.h5", b"")
+    given = {"a picture": b"\x89PNG\r\n", "text": b"hello", "brace": b"\x10" + 7 * b"\0" + b"{}"}
+    given["a .keras archive"] = keras_3.getvalue()
+    for end, data in files_of_all_kinds(tmp_path).items():
+        sizes = (0, 1, 4, 10, 60, len(data) // 2, len(data) - 1)
+        given |= {f"{n} bytes of .{end}": data[:n] for n in sizes}
+    for what, data in given.items():
+        (tmp_path / "cut").write_bytes(data)
+        with pytest.raises(DamagedFile, match="cut cannot be taken as an LSTM: it is") as caught:
+            plain.read(tmp_path / "cut", SHORT)
+        assert "\n" not in str(caught.value), what
+
+
 class Nested(nn.Module):
     def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         return {"epoch": 3, "model": module().state_dict()}
@@ -211,6 +306,10 @@ class Nested(nn.Module):
         (lambda: module(D=3), r"Wx has shape \(3, 20\), and task adding needs \(2, 20\)"),
         (lambda: nn.ModuleList([nn.GRU(2, 5), nn.Linear(5, 1)]), "those of a GRU"),
         (lambda: nn.ModuleList([module(), nn.Linear(5, 1)]), "one LSTM and one linear layer"),
+        (
+            lambda: nn.ModuleList([nn.LSTMCell(2, 5), nn.Linear(5, 1)]),
+            "it holds 0.weight_ih, as nn.LSTMCell does, .* under the names weight_ih_l0, ",
+        ),
         (lambda: nn.Linear(2, 1), "one LSTM and one linear layer"),
         (lambda: Nested(), "its state_dict is within 'model': save that alone"),
     ],

@@ -4,8 +4,9 @@
                             called: gates input, forget, candidate, output; both biases are summed
     ONNX                    a graph with one LSTM operator and one Gemm or MatMul behind it: gates
                             input, output, forget, candidate
-    Keras                   a .weights.h5, or an .npz of `numpy.savez(file, *model.get_weights())`:
-                            gates input, forget, candidate, output
+    Keras                   a .weights.h5, an .h5 as Keras 2 writes it, or an .npz of
+                            `numpy.savez(file, *model.get_weights())`: gates input, forget,
+                            candidate, output
 
 What one layer of that form cannot express is refused with the reason.
 """
@@ -16,9 +17,10 @@ from __future__ import annotations
 
 import importlib
 import io
+import json
 import os
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -113,10 +115,22 @@ def _reader(data: bytes) -> Callable[[bytes], Plain]:
     if data.startswith(b"\x89HDF"):
         return _of_h5
     if data.startswith(b"PK\x03\x04"):
+        return _reader_of_zip(data)
+    try:
+        return {"safetensors": _of_safetensors, "onnx": _of_onnx}[recognise(data)]
+    except ValueError as error:
+        raise ValueError(f"{error}, and with --as lstm Keras' .h5 and .npz") from error
+
+
+def _reader_of_zip(data: bytes) -> Callable[[bytes], Plain]:
+    try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            arrays = all(name.endswith(".npy") for name in archive.namelist())
-        return _of_npz if arrays else _of_torch
-    return {"safetensors": _of_safetensors, "onnx": _of_onnx, "torch": _of_torch}[recognise(data)]
+            names = archive.namelist()
+    except zipfile.BadZipFile as error:
+        raise ValueError("it is a PyTorch file or an .npz that is cut short") from error
+    if "model.weights.h5" in names:
+        raise ValueError('it is a .keras archive: save model.save_weights("own.weights.h5")')
+    return _of_npz if all(name.endswith(".npy") for name in names) else _of_torch
 
 
 def _turned(array: np.ndarray, order: str) -> np.ndarray:
@@ -150,7 +164,23 @@ def _of_torch(data: bytes) -> Plain:
 
 
 def _of_safetensors(data: bytes) -> Plain:
-    return _of_state(_needed("safetensors.numpy", "a safetensors file").load(data))
+    safetensors = _needed("safetensors", "a safetensors file")
+    try:
+        held = safetensors.deserialize(data)
+    except safetensors.SafetensorError as error:
+        raise ValueError("it is no safetensors file, or cut short") from error
+    return _of_state({name: _widened(name, **tensor) for name, tensor in held})
+
+
+def _widened(name: str, dtype: str, shape: list[int], data: bytes) -> np.ndarray:
+    """A tensor of a safetensors file, float32; numpy has no bfloat16, the upper half of one."""
+    if dtype == "BF16":
+        numbers = (np.frombuffer(data, "<u2").astype(np.uint32) << 16).view(np.float32)
+    elif dtype in ("F16", "F32", "F64"):
+        numbers = np.frombuffer(data, f"<f{int(dtype[1:]) // 8}").astype(np.float32)
+    else:
+        raise ValueError(f"its {name} holds {dtype}, and F32, F64, F16 and BF16 are read")
+    return numbers.reshape(shape)
 
 
 def _of_state(state: Mapping[str, np.ndarray]) -> Plain:
@@ -163,6 +193,11 @@ def _of_state(state: Mapping[str, np.ndarray]) -> Plain:
     ):
         if any(name.endswith(ending) for name in state):
             raise ValueError(f"its LSTM has {what}")
+    if cells := [name for name in state if name.endswith("weight_ih")]:
+        raise ValueError(
+            f"it holds {cells[0]}, as nn.LSTMCell does, and --as lstm takes an nn.LSTM: one of one "
+            f"layer has the same weights under the names {', '.join(OF_LAYER)}"
+        )
     names = [_name_of(state, end) for end in OF_LAYER[:2]]
     Wx, Wh = (state[name].T for name in names)
     if Wx.shape[1] != 4 * len(Wh):
@@ -307,17 +342,65 @@ def _of_npz(data: bytes) -> Plain:
 
 
 def _of_h5(data: bytes) -> Plain:
-    h5py = _needed("h5py", "a Keras .weights.h5 file")
+    h5py = _needed("h5py", "a Keras .h5 file")
+    try:
+        with h5py.File(io.BytesIO(data), "r") as file:
+            group = file.get("model_weights", file)
+            if "layer_names" not in group.attrs:
+                return _of_keras(_of_variables(file, h5py.Dataset))
+            _check_layers(json.loads(file.attrs.get("model_config", "{}")))
+            return _of_keras(_of_layers(group))
+    except OSError as error:
+        raise ValueError("it is no HDF5 file, or cut short") from error
+
+
+def _of_variables(file: Any, kind: type) -> list[np.ndarray]:
+    """The arrays in the layout of Keras 3, where they have numbers for names."""
     found: dict[str, list[np.ndarray]] = {"lstm": [], "answer": []}
 
     def visit(name: str, item: Any) -> None:
-        if isinstance(item, h5py.Dataset) and "/vars/" in f"/{name}" and "optimizer" not in name:
+        if isinstance(item, kind) and "/vars/" in f"/{name}" and "optimizer" not in name:
             found["lstm" if "/cell/" in name else "answer"].append(np.asarray(item))
 
-    with h5py.File(io.BytesIO(data), "r") as file:
-        file.visititems(visit)
-    arrays = [a for a in found["answer"] if a.dtype.kind == "f"]
-    return _of_keras([*found["lstm"], *arrays])
+    file.visititems(visit)
+    return [*found["lstm"], *(a for a in found["answer"] if a.dtype.kind == "f")]
+
+
+def _of_layers(group: Any) -> list[np.ndarray]:
+    """The arrays in the layout of Keras 2, whose names and order attributes tell."""
+    layers = [group[_text(name)] for name in group.attrs["layer_names"]]
+    return [np.asarray(part[_text(n)]) for part in layers for n in part.attrs["weight_names"]]
+
+
+def _text(name: bytes | str) -> str:
+    return name.decode() if isinstance(name, bytes) else name
+
+
+def _check_layers(config: Any) -> None:
+    """Raises a ValueError where a layer of a saved model computes what ours does not."""
+    for layer, options in _layers(config):
+        for name, usual in USUAL_LAYERS.get(layer, {}).items():
+            if options.get(name, usual) != usual:
+                raise ValueError(
+                    f"its {layer} layer has {name} {options[name]!r}, and ours has {usual!r}"
+                )
+
+
+USUAL_LAYERS: dict[str, dict[str, Any]] = {
+    "LSTM": {"activation": "tanh", "recurrent_activation": "sigmoid", "go_backwards": False},
+    "Dense": {"activation": "linear"},
+}
+
+
+def _layers(config: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The kinds and options of all layers in a model's configuration, however it nests them."""
+    if isinstance(config, dict):
+        if isinstance(config.get("config"), dict):
+            yield str(config.get("class_name")), config["config"]
+        config = list(config.values())
+    if isinstance(config, list):
+        for part in config:
+            yield from _layers(part)
 
 
 def _of_keras(arrays: list[np.ndarray]) -> Plain:

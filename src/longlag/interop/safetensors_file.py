@@ -41,6 +41,11 @@ def decode(data: bytes) -> Run:
         weights = load(data)
     except SafetensorError as error:
         raise ValueError(f"safetensors cannot read it ({error})") from error
+    except KeyError as error:  # a type that numpy does not have
+        raise ValueError(
+            f"it holds numbers of type {error}, which no export has; a plain LSTM is taken with "
+            "--as lstm"
+        ) from error
     size = int.from_bytes(data[:8], "little")
     texts = json.loads(data[8 : 8 + size]).get("__metadata__", {})
     metadata.check(texts, *GATE_ORDERS.values(), OWN_ORDER)
