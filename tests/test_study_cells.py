@@ -79,6 +79,10 @@ def test_settings_of_a_search_are_of_all_cells(tmp_path: Path) -> None:
         ({"cell": ["mine=mycells"]}, "or your own as name=module:Class, not 'mine=mycells'"),
         ({"cell": ["gru", "gru=mycells:Mine"]}, "the name 'gru' twice"),
         ({"cell": ["gru=lstm"]}, "'gru' is a cell that comes with longlag: name lstm otherwise"),
+        ({"cell": ["=gru"]}, "the name of a cell must be printable .* without , = .*, not ''"),
+        ({"cell": ["a=b=gru"]}, "the name of a cell must be printable .*, not 'a=b'"),
+        ({"cell": ["a:b=gru"]}, "the name of a cell must be printable .*, not 'a:b'"),
+        ({"cell": ["mine=__main__:X"]}, "cell mine=__main__:X cannot be imported by workers, si"),
         ({"task": ["addin"]}, "unknown task 'addin'"),
         ({"task": ["adding"], "lengths": [2]}, "task adding cannot have T = 2"),
         ({"tuned": "nowhere.json"}, "there is no nowhere.json"),
@@ -217,8 +221,30 @@ def test_a_class_that_workers_cannot_import_is_named() -> None:
     class Local(mycells.Mine):
         pass
 
-    with pytest.raises(ValueError, match=r"cell mine \(.*Local\) cannot be imported by workers"):
-        longlag.compare({"mine": Local})
+    class InScript(mycells.Mine):
+        pass
+
+    InScript.__module__, InScript.__qualname__ = "__main__", "InScript"
+    for cell, why in (
+        (Local, r"\(.*Local\) .* since it is defined inside a function"),
+        (InScript, r"\(InScript\) .* since it is defined in the script that is run"),
+        (mycells.Mine(2, 1, 3), r"\(Mine.*\) .* since it is no class or function that a module"),
+    ):
+        with pytest.raises(ValueError, match=rf"cell mine {why}") as caught:
+            longlag.compare({"mine": cell})
+        assert "\n" not in str(caught.value)
+
+
+def test_cells_in_a_list_are_names() -> None:
+    with pytest.raises(ValueError, match="must be names of cells; give others as a dict by name"):
+        longlag.compare(["gru", mycells.Mine])  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize("name", ["", " gru", "a,b", "a=b", "a:b", "a|b", "a\nb", None, 3])
+def test_names_that_a_table_cannot_have_are_refused(name: Any) -> None:
+    with pytest.raises(ValueError, match="the name of a cell must be printable char") as caught:
+        longlag.compare({name: "gru"})
+    assert "\n" not in str(caught.value)
 
 
 # -- what differences mean ------------------------------------------------------------------------

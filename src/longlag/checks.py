@@ -61,6 +61,21 @@ def one_of(name: str, value: Any, allowed: Collection[str]) -> str:
     raise ValueError(f"{name} must be one of {', '.join(allowed)}, not {shown(value)}")
 
 
+def label(name: str, value: Any) -> str:
+    """`value`, which must be a name that a list, a table and a line of text can hold.
+
+    Raises:
+        ValueError: it is none; the message names it, its value and what is allowed.
+    """
+    text = value if isinstance(value, str) else ""
+    if text and text.isprintable() and text == text.strip() and not set(text) & set(",=:|"):
+        return text
+    raise ValueError(
+        f"{name} must be printable characters without , = : | or spaces around them, "
+        f"not {shown(value)}"
+    )
+
+
 def near(name: Any, known: Collection[str]) -> str | None:
     """The known name that a misspelt one is close to, or the beginning of; None: there is none."""
     close = difflib.get_close_matches(str(name), known, n=1, cutoff=0.6)

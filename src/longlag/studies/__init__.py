@@ -104,8 +104,16 @@ def compare(
         raise ValueError(
             f"cells must be names of cells, or cells by name, not {checks.shown(cells)}"
         )
-    named = cells if isinstance(cells, Mapping) else {str(name): str(name) for name in cells}
-    words = [f"{name}={_place(name, cell)}" for name, cell in named.items()]
+    if isinstance(cells, Mapping):
+        names = [checks.label("the name of a cell", name) for name in cells]
+        words = [f"{name}={_place(name, cells[name])}" for name in names]
+    elif others := [cell for cell in cells if not isinstance(cell, str)]:
+        raise ValueError(
+            "cells in a list must be names of cells; give others as a dict by name, "
+            f'{{"mine": Mine}}, not {checks.shown(others[0])} in a list'
+        )
+    else:
+        words = list(cells)
     return study("cells", cell=words, task=tasks, lengths=lengths, trials=trials, **options)
 
 
@@ -117,15 +125,20 @@ def _place(name: str, cell: Any) -> str:
     """
     if isinstance(cell, str):
         return cell
-    where = f"{getattr(cell, '__module__', '')}:{getattr(cell, '__qualname__', '')}"
+    inside = getattr(cell, "__qualname__", "")
+    where = f"{getattr(cell, '__module__', '')}:{inside}"
     try:
         found = None if where.startswith("__main__") else imported(where)
     except (ImportError, AttributeError, ValueError):
         found = None
-    if found is not cell:
-        shown = getattr(cell, "__qualname__", checks.shown(cell))
-        raise ValueError(
-            f"cell {name} ({shown}) cannot be imported by workers: put it into a file of its own, "
-            f"such as mycell.py, and import it, or give its name as 'mycell:{name}'"
-        )
-    return where
+    if found is cell:
+        return where
+    why = "it is no class or function that a module holds"
+    if "." in inside:
+        why = "it is defined inside a function or a class"
+    elif inside and where.startswith("__main__"):
+        why = "it is defined in the script that is run"
+    raise ValueError(
+        f"cell {name} ({inside or checks.shown(cell)}) cannot be imported by workers, since {why}: "
+        "put it into a file of its own, such as mycell.py, and import it from there"
+    )

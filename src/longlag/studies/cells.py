@@ -144,14 +144,20 @@ def _cells(given: Sequence[str]) -> dict[str, Settings]:
     """The cells by the names that the table has.
 
     Raises:
-        ValueError: an unknown name (the nearest is suggested), or a name given twice.
+        ValueError: an unknown name (the nearest is suggested), a name given twice, or one that a
+            table cannot have.
     """
     found: dict[str, Settings] = {}
     for word in given:
-        name, _, where = word.partition("=")
-        if ":" in name:
-            name, where = name.partition(":")[2], name
+        name, _, where = word.rpartition("=")
         where = where or name
+        name = name if "=" in word else where.rpartition(":")[2]
+        checks.label("the name of a cell", name)
+        if where.startswith("__main__:"):
+            raise ValueError(
+                f"cell {word} cannot be imported by workers, since __main__ is the script that is "
+                "run: put it into a file of its own, such as mycell.py, and name that"
+            )
         if ":" not in where and where not in CELLS:
             hint = checks.nearest(where, CELLS)
             raise ValueError(
