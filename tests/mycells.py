@@ -84,6 +84,18 @@ class Remembers(Mine):
         return self.norm(super().forward(inputs, lengths).transpose(1, 2)).transpose(1, 2)
 
 
+class Carries(Mine):
+    """Goes on from where the batch before ended."""
+
+    h: Any = None
+
+    def forward(self, inputs: Any, lengths: Any) -> Any:
+        known = self.h is not None and self.h.shape[1] == len(inputs)
+        states, h = self.cells(inputs, self.h if known else None)
+        self.h = h.detach()
+        return self.read(states)
+
+
 class OtherArguments(Mine):
     def __init__(self, width: int) -> None:
         super().__init__(2, 1, width)

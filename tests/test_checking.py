@@ -139,6 +139,19 @@ class Stateful:
         return read(h)
 
 
+class Carries:
+    """Begins where the batch before ended, as a stateful layer does, if that had as many rows."""
+
+    def __init__(self, keep: float = 0.3) -> None:
+        self.keep, self.h = keep, np.zeros((1, 6), "f")
+
+    def __call__(self, x: np.ndarray, n: np.ndarray) -> np.ndarray:
+        begun = self.h if len(self.h) == len(x) else np.zeros((len(x), 6), "f")
+        fading = np.float32(self.keep) ** n[:, None].astype("f")
+        self.h = own(states(x), n) + fading * begun
+        return read(self.h)
+
+
 TRAPS: list[tuple[Model, str]] = [
     (time_first, "takes time first"),
     (time_first_to_the_last_step, "takes time first"),
@@ -156,6 +169,7 @@ TRAPS: list[tuple[Model, str]] = [
     (shifted, "depend on the order of the batch: they come"),
     (Noisy(), "not deterministic in evaluation mode"),
     (Stateful(), "not deterministic in evaluation mode"),
+    (Carries(), "keep no state from call to call"),
 ]
 
 
@@ -266,7 +280,9 @@ def test_a_model_that_fails_fails_with_its_own_error() -> None:
 
 
 @pytest.mark.parametrize("task", [*TASKS.values(), MarkedPairs(min_length=50, max_length=50)])
-def test_it_takes_three_calls_and_shows_what_the_task_gives(task: MarkedPairs) -> None:
+def test_it_takes_six_calls_and_shows_what_the_task_gives(
+    task: MarkedPairs,
+) -> None:
     seen: list[tuple[np.ndarray, np.ndarray]] = []
 
     def answer(x: np.ndarray, n: np.ndarray) -> np.ndarray:
@@ -274,6 +290,9 @@ def test_it_takes_three_calls_and_shows_what_the_task_gives(task: MarkedPairs) -
         return right(x, n)
 
     check_answers(answer, task)
+    for x, n in seen[:3]:
+        assert (x.shape, set(n)) == ((4, 2, 2), {2})
+    del seen[:3]
     assert [len(n) for _, n in seen] == [4, 8, 1]
     (first, its), (changed, all_lengths), (alone, (length,)) = seen
     for x, n in zip(first, its, strict=True):

@@ -235,6 +235,7 @@ def test_what_makes_no_sense_is_refused_in_one_sentence(given: dict[str, Any], s
         ("Complex", "module has complex parameters"),
         ("Empty", "module has no parameters that can be trained"),
         ("Pads", "reads padding"),
+        ("Carries", "it must draw no random numbers and keep no state from call to call"),
         ("Remembers", "changes norm.running_mean while it is trained"),
         ("OtherArguments", r"must be made by OtherArguments\(D, K, size\)"),
         ("Missing", "has no attribute 'Missing'"),

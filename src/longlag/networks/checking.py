@@ -1,10 +1,11 @@
 """Checks of a user's model: it must answer each sequence by itself, up to the sequence's own end.
 
 A score does not show that a model takes time first, reads padding or mixes the sequences of a
-batch. `check_answers` shows a model a few sequences twice, the second time in another order, beside
-other sequences and with other values behind their ends, and then one of them alone and without
-padding. Three calls suffice where the answers stay the same; where they change, more calls find the
-reason.
+batch, or keeps a state from one batch to the next. `check_answers` shows a model the first steps of
+a few sequences before and after others; then a few sequences twice, the second time in another
+order, beside other sequences and with other values behind their ends, and then one of them alone
+and without padding. Six calls suffice where the answers stay the same, three of them short; where
+they change, more calls find the reason.
 PyTorch is not used here: a model is a callable on arrays.
 """
 
@@ -23,6 +24,7 @@ SHOWN = 4  # sequences whose answers are compared; fewer than the steps of the s
 ORDER = [4, 7, 0, 2, 1, 6, 5, 3]  # of eight lengths from short to long: those shown, then others
 SHORTEST = [ORDER.index(0)]  # the shown sequence with most padding
 BESIDE = [4, 5, *SHORTEST, 6]  # where it stands, among others
+BEGUN = 2  # steps of a sequence that is only begun: behind more of them a state may have faded
 BACKWARDS = slice(None, None, -1)
 
 ABSOLUTE, RELATIVE = 1e-6, 1e-4  # usual changes of answers by rounding in float32
@@ -72,11 +74,11 @@ def check_answers(answer: Callable[[np.ndarray, np.ndarray], np.ndarray], task: 
     """Refuses a model whose answer to a sequence depends on more than that sequence.
 
     Only models of tasks with real inputs and one number at the end are checked. A model is given at
-    most eight sequences at a time, of the task's own lengths; padding is checked where the task has
-    any. Answers may change by what rounding can do: by 1e-6 and 1e-4 of the largest (2**-6 where
-    all have the precision of float16 or bfloat16) and, in a model that magnifies differences, by
-    ten times what small changes of the inputs' values do. A sequence whose answer is not finite is
-    not compared.
+    most eight sequences at a time, of the task's own lengths or, where it takes these, of two
+    steps; padding is checked where the task has any. Answers may change by what rounding can do: by
+    1e-6 and 1e-4 of the largest (2**-6 where all have the precision of float16 or bfloat16) and, in
+    a model that magnifies differences, by ten times what small changes of the inputs' values do. A
+    sequence whose answer is not finite is not compared.
 
     Args:
         answer: takes inputs (B, T, D) float32, which it may write into, and lengths (B,) int64;
@@ -93,6 +95,8 @@ def check_answers(answer: Callable[[np.ndarray, np.ndarray], np.ndarray], task: 
     def ask(batch: _Shown) -> np.ndarray:
         return answer(batch.inputs.copy(), batch.lengths.copy())
 
+    if _remembers(ask, drawn):
+        raise ValueError(NOT_DETERMINISTIC)
     want = ask(drawn.rows(slice(SHOWN)))
     changed = ask(drawn.rows(BACKWARDS).filled())[BACKWARDS][:SHOWN]
     tolerance = _rounding(want)
@@ -103,6 +107,24 @@ def check_answers(answer: Callable[[np.ndarray, np.ndarray], np.ndarray], task: 
     trap = _trap(ask, drawn, want)
     if trap is not None:
         raise ValueError(trap)
+
+
+def _remembers(ask: Callable[[_Shown], np.ndarray], drawn: _Shown) -> bool:
+    """Whether answers change with the sequences asked before, by sequences that are only begun or,
+    of a model that takes the task's lengths alone, by whole ones."""
+    try:
+        return _changed_by_others(ask, drawn.begun())
+    except Exception:
+        return _changed_by_others(ask, drawn)
+
+
+def _changed_by_others(ask: Callable[[_Shown], np.ndarray], asked: _Shown) -> bool:
+    """Whether the same are answered otherwise after others, all in batches of one shape: a state
+    may be dropped where the shape changes."""
+    shown, others = asked.rows(slice(SHOWN)), asked.rows(slice(SHOWN, None))
+    first = ask(shown)
+    ask(others)
+    return _change(ask(shown), first) > _rounding(first)
 
 
 def _trap(ask: Callable[[_Shown], np.ndarray], drawn: _Shown, want: np.ndarray) -> str | None:
@@ -144,6 +166,10 @@ class _Shown(NamedTuple):
     def cut(self) -> _Shown:
         """Without the padding that all of them have."""
         return _Shown(self.inputs[:, : self.lengths.max()], self.lengths)
+
+    def begun(self) -> _Shown:
+        """The first steps alone."""
+        return _Shown(self.inputs[:, :BEGUN], np.minimum(self.lengths, BEGUN))
 
     def filled(self) -> _Shown:
         """With other values behind the ends."""
