@@ -218,6 +218,13 @@ def test_what_a_directory_cannot_build_is_refused(tmp_path: Path, capsys: Any) -
         (3, {}, r"must be a pair \(apply, parameters\), or a name, not 3"),
         ((3, {}), {}, "apply must be a function, not 3"),
         ((print, {}), {}, "must make parameters, and it makes none"),
+        (
+            (print, {"f": jax.nn.relu}),
+            {},
+            r"of real arrays, and \['f'\] is <.*>: keep it out .* eqx\.partition",
+        ),
+        ((print, {"rate": 0.5}), {}, r"of real arrays, and \['rate'\] is 0\.5: keep it out"),
+        ((print, {"n": np.arange(2)}), {}, r"real arrays, and \['n'\] is of int64: keep it out"),
         ("lstm", {}, "cell must be a JAX cell, not network lstm"),
         ("jaxcells:MIXES", {}, "mixes sequences"),
         (RNN, {"optimizer": 3}, "optimizer must be a transformation of optax's, not 3"),
@@ -226,6 +233,22 @@ def test_what_a_directory_cannot_build_is_refused(tmp_path: Path, capsys: Any) -
 def test_what_cannot_be_trained_is_refused(cell: Any, more: dict[str, Any], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         longlag.train_jax(cell, plain(), **more)
+
+
+def test_an_equinox_module_that_holds_a_function_is_refused_with_the_way_out() -> None:
+    eqx = pytest.importorskip("equinox")
+    layer = eqx.nn.MLP(2, 1, 3, depth=1, key=jax.random.PRNGKey(0))
+
+    def apply(own: Any, inputs: Any, lengths: Any) -> Any:
+        return jax.vmap(jax.vmap(eqx.combine(own, fixed)))(inputs)
+
+    with pytest.raises(
+        ValueError, match=r"and \.activation is .* by eqx\.field\(static=True\)"
+    ) as e:
+        longlag.train_jax((apply, layer), plain())
+    assert "\n" not in str(e.value)
+    own, fixed = eqx.partition(layer, eqx.is_inexact_array)
+    assert longlag.train_jax((apply, own), plain(max_iterations=5)).iterations == 5
 
 
 def test_states_that_a_function_offers_are_drawn(tmp_path: Path) -> None:

@@ -52,15 +52,20 @@ class Form:
         """The form of a tree of real arrays.
 
         Raises:
-            ValueError: it has none, or others than real numbers.
+            ValueError: it has none, or what is no real array, such as a function or a number.
         """
         leaves, tree = jax.tree_util.tree_flatten_with_path(parameters)
         if not leaves:
             raise ValueError("a JAX cell's init must make parameters, and it makes none")
         for path, leaf in leaves:
-            if not jnp.issubdtype(jnp.result_type(leaf), jnp.floating):
-                name, kind = jax.tree_util.keystr(path), jnp.result_type(leaf)
-                raise ValueError(f"a JAX cell's parameters must be real, and {name} is {kind}")
+            array = isinstance(leaf, jax.Array | np.ndarray)
+            if not array or not jnp.issubdtype(leaf.dtype, jnp.floating):
+                kind = f"of {leaf.dtype}" if array else checks.shown(leaf)
+                raise ValueError(
+                    "a JAX cell's parameters must be a tree of real arrays, and "
+                    f"{jax.tree_util.keystr(path)} is {kind}: keep it out of the tree, in Equinox "
+                    "by eqx.field(static=True) or eqx.partition(module, eqx.is_inexact_array)"
+                )
         return cls({jax.tree_util.keystr(path): np.shape(leaf) for path, leaf in leaves}, tree)
 
     def parameters(self, weights: np.ndarray) -> Any:
