@@ -244,9 +244,9 @@ def test_an_equinox_module_that_holds_a_function_is_refused_with_the_way_out() -
 
     with pytest.raises(
         ValueError, match=r"and \.activation is .* by eqx\.field\(static=True\)"
-    ) as e:
+    ) as caught:
         longlag.train_jax((apply, layer), plain())
-    assert "\n" not in str(e.value)
+    assert "\n" not in str(caught.value)
     own, fixed = eqx.partition(layer, eqx.is_inexact_array)
     assert longlag.train_jax((apply, own), plain(max_iterations=5)).iterations == 5
 
