@@ -258,20 +258,24 @@ def test_the_reference_names_what_json_holds(
 
 def test_a_wide_table_stands_in_parts_on_a_terminal(capsys, monkeypatch) -> None:
     rows = [("case", "T", *(f"column {k}" for k in range(9))), ("a", 30, *range(9))]
+    rows.append(("b", 40, *range(9, 18)))
     whole = report.table(rows)
     assert report.table(rows, keys=2) == whole, "not for a terminal"
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
     monkeypatch.setenv("COLUMNS", "40")
     parts = [part.splitlines() for part in report.table(rows, keys=2).split("\n\n")]
-    assert [len(part) for part in parts] == [2, 2, 2]
+    assert [len(part) for part in parts] == [3, 3, 3]
     assert max(len(line) for part in parts for line in part) <= 40
-    assert [line.split()[:2] for line in (*parts[0], *parts[2])] == [["case", "T"], ["a", "30"]] * 2
-    shown = [cell for _, line in parts for cell in line.split()[2:]]
+    lines = [line.split()[:2] for line in (*parts[0], *parts[2])]
+    assert lines == [["case", "T"], ["a", "30"], ["b", "40"]] * 2
+    shown = [cell for _, line, _ in parts for cell in line.split()[2:]]
     assert shown == [str(k) for k in range(9)]
     monkeypatch.setenv("COLUMNS", "14")
     parts = [part.splitlines() for part in report.table(rows, keys=2).split("\n\n")]
-    assert parts[0] == ["   case  T", "1  a     30"], "the keys leave no room: lines have numbers"
-    assert parts[1] == ["   column 0", "1  0"]
+    assert parts[0] == ["   case  T", "1  a     30", "2  b     40"], (
+        "the keys leave no room: lines have numbers"
+    )
+    assert parts[1] == ["   column 0", "1  0", "2  9"]
     monkeypatch.setenv("COLUMNS", "3")
     assert len(report.table(rows, keys=2).split("\n\n")) == 11, "a part has a column at least"
 
@@ -287,6 +291,45 @@ def test_a_cell_that_is_too_wide_for_a_terminal_takes_several_lines(monkeypatch)
     assert [line[:1] for line in lines[1:]] == ["a", " ", "b"]
 
 
+def test_what_every_line_of_a_wide_table_has_stands_above_it(monkeypatch) -> None:
+    rows = [("case", "task", "rate", "solved"), ("a", "copy", 1, "none"), ("b", "copy", 2, "none")]
+    monkeypatch.setenv("COLUMNS", "24")
+    assert "in every line" not in report.table(rows, keys=3)
+    monkeypatch.setenv("COLUMNS", "23")
+    said, table = report.table(rows, keys=3).split("\n\n")
+    assert said == "in every line: task copy"
+    assert table.splitlines() == ["case  rate  solved", "a     1     none", "b     2     none"]
+    said, table = report.table(rows[:2], keys=1).split("\n\n")
+    assert said == "in every line: case a"
+    assert table.splitlines() == ["task  rate  solved", "copy  1     none"], "no key: the result"
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_long_keys_of_a_wide_table_lose_their_middle(terminal: bool, monkeypatch) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal, raising=False)
+    monkeypatch.setenv("COLUMNS", "30")
+    rows = [
+        ("cell", "solved"),
+        ("a_rather_long_name_of_a_cell", 1),
+        ("another_long_name_of_one", 2),
+    ]
+    assert report.table(rows, keys=1).splitlines() == [
+        *("cell                    solved", "a_rather_lo…_of_a_cell  1"),
+        "another_lon…ame_of_one  2",
+    ]
+    assert rows[1][0] in report.table(rows), "no keys: all of it"
+    alike = [("cell", "solved"), *((f"the_same_beginning_{k}_and_the_same_end", k) for k in "xy")]
+    shown = report.table(alike, keys=1)
+    assert "…" not in shown
+    assert (max(map(len, shown.splitlines())) <= 30) == terminal
+
+
+def test_a_table_of_keys_alone_is_shown_on_a_terminal(monkeypatch) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    assert report.table([("a",), ("1",)], keys=1) == "a\n1"
+    assert report.table([("a", "b"), ("1", "2")], keys=4) == "a  b\n1  2"
+
+
 def test_bold_words_of_a_remark_are_plain_on_the_screen() -> None:
     result = Result("A title", {"out": "here", "rows": []}, [("a",), ("1",)], ("**Found**: b",))
     assert "\nFound: b\n" in str(result)
@@ -298,8 +341,14 @@ def test_each_part_of_a_studys_table_says_what_its_lines_are_about(monkeypatch) 
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
     monkeypatch.setenv("COLUMNS", "24")
     lines = str(result).splitlines()
-    assert [line for line in lines if line.startswith("a")].count("a       30  x     1") == 1
-    assert "a       30  y     2" in lines
+    assert lines[0] == "in every line: recipe a"
+    assert lines[2:5] == ["T   rule  seeds  rate", "30  x     1      2", "30  y     1      2"]
+    monkeypatch.setenv("COLUMNS", "10")
+    lines = str(result).splitlines()
+    assert [line.split() for line in lines if line.startswith(("x", "y"))] == [
+        ["x", "2"],
+        ["y", "2"],
+    ]
 
 
 @pytest.mark.parametrize(

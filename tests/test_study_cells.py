@@ -171,17 +171,42 @@ def test_a_framework_that_is_missing_leaves_its_cells_out() -> None:
     assert "mine is left out" in lines["mine"]
 
 
-def test_the_table_has_eighty_columns_at_most() -> None:
-    numbers = {"median": 96_000.0, "min": 96_000, "max": 96_000}
-    more = {"seconds": numbers, "sequences": numbers, "weights": 25_601, "interval": (0.12, 0.34)}
-    wide = row("torch-lstm", dict.fromkeys(map(str, range(30)), 96_000), **more)
-    result = longlag.studies.Result(
-        "cells",
-        {"out": "out", "rows": [wide]},
-        study.STUDY.table([{**wide, "task": "temporal-order", "T": 1000}]),
-        [],
-    )
-    assert max(map(len, str(result).splitlines())) <= 80
+def printed(rows: list[dict[str, Any]]) -> str:
+    """What the command prints of such rows."""
+    table = study.STUDY.table(rows)
+    return str(longlag.studies.Result("cells", {"out": "out", "rows": rows}, table, []))
+
+
+NUMBERS = {"median": 96_000.0, "min": 96_000, "max": 96_000}
+MORE = {"seconds": NUMBERS, "sequences": NUMBERS, "weights": 25_601, "interval": (0.12, 0.34)}
+MORE |= {"mse": {"median": 0.01234}, "task": "temporal-order", "T": 1000}
+SEARCHED = [{"learning_rate": rate, "clip": clip} for rate in study.RATES for clip in study.CLIPS]
+
+
+@pytest.mark.parametrize("settings", [[{}], SEARCHED], ids=["compared", "searched"])
+@pytest.mark.parametrize(
+    "names", [["torch-lstm", "gru"], ["a_rather_long_name_of_a_cell", "a_rather_long_name_of_one"]]
+)
+def test_the_table_has_eighty_columns_at_most(
+    settings: list[dict[str, float]], names: list[str], monkeypatch: Any
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    seeds = dict.fromkeys(map(str, range(30)), 96_000)
+    rows = [row(name, seeds, **MORE, **one) for name in names for one in settings]
+    for own in (rows, rows[:1]):
+        text = printed(own)
+        assert max(map(len, text.splitlines())) <= 80
+        assert len([line for line in text.splitlines() if "30/30" in line]) in (1, len(own))
+    assert {line[0] for line in study.STUDY.table(rows)[1:]} == {*names}, "whole in the files"
+
+
+def test_the_parts_of_a_searchs_table_tell_its_lines_apart(monkeypatch: Any) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "40")
+    rows = [row("gru", {"1": 5}, **MORE, **one) for one in SEARCHED]
+    for part in printed(rows).split("\n\n"):
+        lines = part.splitlines()
+        assert len({*lines}) == len(lines), part
 
 
 def test_a_search_gives_every_cell_the_same_settings_and_its_best_are_used(tmp_path: Path) -> None:

@@ -21,21 +21,29 @@ from longlag.tasks.task import Task
 from longlag.terminal import one_line
 
 LEAST = 24  # columns of a terminal that a cell is given
+SHORT = 16  # characters that a key keeps at least
 
 
 def table(rows: Iterable[Iterable[Any]], keys: int = 0) -> str:
-    """Rows of cells in aligned columns.
+    """Rows of cells in aligned columns, the head first.
 
-    Where a table has keys, its first columns, and is wider than the terminal that it is for, its
-    other columns stand below each other in several parts, each beside the keys, or beside the
-    lines' numbers where the keys leave no room. A cell that is too wide even so takes several
-    lines.
+    Where a table has keys, its first columns, and is wider than the terminal (80 columns without
+    one), so many columns as are the same in every line stand above it, and long keys lose their
+    middle. On a terminal, what is still too wide stands below each other in several parts, each
+    beside the keys, or beside the lines' numbers where the keys leave no room. A cell that is too
+    wide even so takes several lines.
     """
     columns = list(zip(*([_cell(value) for value in row] for row in rows), strict=True))
-    if not (keys and sys.stdout.isatty()):
+    keys = min(keys, len(columns) - 1)
+    if not keys:
         return _aligned(columns)
     room = shutil.get_terminal_size().columns
-    return "\n\n".join(_aligned(_folded(part, room)) for part in _parts(columns, keys, room))
+    above, columns, keys = _common(columns, keys, room)
+    columns = _shortened(columns, keys, room)
+    if not sys.stdout.isatty():
+        return "\n\n".join([*above, _aligned(columns)])
+    parts = (_aligned(_folded(part, room)) for part in _parts(columns, keys, room))
+    return "\n\n".join([*above, *parts])
 
 
 def paragraph(text: str) -> str:
@@ -50,6 +58,46 @@ def _wrapped(text: str, room: int) -> list[str]:
 
 
 Columns = list[tuple[str, ...]]
+
+
+def _common(columns: Columns, keys: int, room: int) -> tuple[list[str], Columns, int]:
+    """A sentence with what every line has, the columns left, and how many of them are keys.
+
+    Of a table of one line these are keys alone.
+    """
+    common: list[str] = []
+    left: Columns = []
+    for k, column in enumerate(columns[:-1]):
+        head, *cells = column
+        is_key = len(left) < keys
+        same = len({*cells}) == 1 and (len(cells) > 1 or is_key)
+        if same and _width([*left, *columns[k:]]) > room:
+            common.append(f"{head} {cells[0]}")
+            keys -= is_key
+        else:
+            left.append(column)
+    above = [paragraph(f"in every line: {', '.join(common)}")] if common else []
+    return above, [*left, columns[-1]], keys
+
+
+def _shortened(columns: Columns, keys: int, room: int) -> Columns:
+    """The columns, keys without their middle where that makes room and they stay different."""
+    found = list(columns)
+    for k, column in enumerate(columns[:keys]):
+        wide = _width([column])
+        length = max(SHORT, wide - max(0, _width(found) - room))
+        shorter = tuple(_middle_out(cell, length) for cell in column)
+        if len({*shorter}) == len({*column}):
+            found[k] = shorter
+    return found
+
+
+def _middle_out(text: str, length: int) -> str:
+    """At most so many characters of a text, its beginning and its end."""
+    if len(text) <= length:
+        return text
+    end = (length - 1) // 2
+    return f"{text[: length - 1 - end]}…{text[-end:]}"
 
 
 def _parts(columns: Columns, keys: int, room: int) -> list[Columns]:

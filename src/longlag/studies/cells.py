@@ -337,7 +337,10 @@ def _number(value: float | None) -> float:
 
 
 def columns(rows: Sequence[Row]) -> dict[str, Any]:
-    """At most 80 columns wide; a search has its settings in the place of intervals."""
+    """At most 80 columns wide; a search has its settings and the error in the place of intervals
+
+    and of weights, which no setting changes.
+    """
     searched = "learning_rate" in rows[0]
     about = {"cell": lambda row: row["cell"], "task": lambda row: row["task"]}
     about |= {"T": lambda row: str(row["T"])}
@@ -349,6 +352,7 @@ def columns(rows: Sequence[Row]) -> dict[str, Any]:
     solved = {"solved": lambda row: f"{row['solved']}/{row['trials']}"}
     interval = {} if searched else {"95 %": _interval}
     error = {"MSE": lambda row: _short(row["mse"]["median"])} if searched else {}
+    weights = {} if searched else {"weights": lambda row: f"{row['weights']:,}"}
     return {
         **about,
         **solved,
@@ -356,7 +360,7 @@ def columns(rows: Sequence[Row]) -> dict[str, Any]:
         **error,
         "sequences": lambda row: _median(row["sequences"], "{:,.0f}"),
         "seconds": lambda row: _median(row["seconds"], "{:.3g}"),
-        "weights": lambda row: f"{row['weights']:,}",
+        **weights,
     }
 
 

@@ -50,6 +50,6 @@ class Result(Mapping[str, Any]):
 
 
 def _keys(table: Sequence[tuple[str, ...]]) -> int:
-    """How many of the first columns tell a table's lines apart; four at most."""
+    """How many of the first columns tell a table's lines apart; five at most."""
     lines = table[1:]
-    return next((k for k in (1, 2, 3) if len({line[:k] for line in lines}) == len(lines)), 4)
+    return next((k for k in (1, 2, 3, 4, 5) if len({line[:k] for line in lines}) == len(lines)), 4)
