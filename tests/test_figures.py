@@ -39,6 +39,7 @@ from longlag.figures import (
     write_animation,
     write_figures,
 )
+from longlag.figures import cells as cells_compared
 from longlag.learning import streams
 from longlag.learning.recipe import Recipe
 from longlag.learning.training import History, Run
@@ -1089,3 +1090,59 @@ def test_pictures_of_another_run_are_not_replaced(tmp_path: Path, capsys: Any) -
     assert "b is the directory of another run, with its own pictures" in capsys.readouterr().err
     assert not list((tmp_path / "b").glob("*.png"))
     assert cli.main(["figures", str(tmp_path / "a"), "--out", str(tmp_path / "b/../a")]) == 0
+
+
+# -- cells compared ----------------------------------------------------------------------------
+
+
+def compared(names: list[str], T: tuple[int, ...] = (100, 1000)) -> Figure:
+    """Cells that are all solved on half of their seeds."""
+    points = [cells_compared.Point(name, "copy", t, 5, 10, (0.2, 0.8)) for name in names for t in T]
+    fig = cells_compared.draw(points, "Cells")
+    fig.canvas.draw()
+    return fig
+
+
+@pytest.mark.parametrize("n", [1, 2, 10])
+def test_cells_lie_side_by_side_around_their_tick(n: int) -> None:
+    fig = compared([f"cell{k}" for k in range(n)])
+    ax = fig.axes[0]
+    markers = [line for line in ax.get_lines() if line.get_marker() != "None"]
+    at = np.array([line.get_transform().transform(line.get_xydata()) for line in markers])
+    ticks = ax.transData.transform([(100, 0.5), (1000, 0.5)])
+    np.testing.assert_allclose(at.mean(axis=0), ticks, atol=0.01)
+    assert len({*at[:, 0, 0].round(2)}) == n
+    left, right = ax.get_window_extent().x0, ax.get_window_extent().x1
+    assert left < at[..., 0].min() < at[..., 0].max() < right
+
+
+LONG = "a_rather_long_name_of_a_cell"
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        [LONG, "lstm", f"{LONG}_of_mine", f"another_{LONG}", "AnotherOneInCamelCaseWithoutBreaks"],
+        [*(f"my_new_cell_with_gates{k}" for k in range(11))],
+        ["lstm"],
+    ],
+    ids=["long", "many", "one"],
+)
+def test_names_of_cells_do_not_overlap(names: list[str]) -> None:
+    fig = compared(names)
+    ax = fig.axes[-1]
+    assert ax.get_label() == "map"
+    labels = ax.get_xticklabels()
+    assert [label.get_text().replace("\n", "") for label in labels] == names
+    boxes = [label.get_window_extent() for label in labels]
+    assert all(a.x1 <= b.x0 + 1 for a, b in pairwise(boxes))
+    legend = fig.legends[0].get_window_extent()
+    assert max(box.y1 for box in boxes) < legend.y0
+    assert max(legend.x1, boxes[-1].x1) < fig.bbox.width
+    assert legend.y1 < fig.axes[0].xaxis.label.get_window_extent().y0
+
+
+def test_a_name_is_broken_where_its_parts_end() -> None:
+    assert style.wrapped("a_rather_long-name.of:a cell", 10) == "a_rather_\nlong-name.\nof:a cell"
+    assert style.wrapped("abcdefghijkl", 8) == "abcdefg\nhijkl"
+    assert style.wrapped("lstm", 4) == "lstm"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -20,7 +21,10 @@ COLOURS = (
 MARKERS = "osD^vPX<>*"
 ACROSS = 3  # panels beside each other
 PANEL, ROW = 1.5, 0.27  # inches
-DODGE = 0.05  # between the first and the last cell at a T, in its logarithm's range
+LEFT, RIGHT, WIDE = 2.1, 8.1, 0.86  # inches: the map, and a column of it at most
+LINE, KEY = 0.125, 0.19  # inches: a line of a cell's name, a row of the legend
+APART, UP = 6.0, 1.3  # points between the markers of two lines, and between equal lines, at most
+UP_IN_ALL = 4.5  # points between the first and the last of equal lines
 
 
 @dataclass(frozen=True)
@@ -45,29 +49,33 @@ def draw(points: Sequence[Point], title: str, of: str = "") -> Figure:
     cells, tasks = (list(dict.fromkeys(getattr(p, n) for p in points)) for n in ("cell", "task"))
     lines = list(dict.fromkeys((p.task, p.T) for p in points))
     rows = -(-len(tasks) // ACROSS)
-    keys = -(-len(cells) // 5)  # rows of the legend
-    below = 0.35 + ROW * len(lines) + 0.35  # the map, and the names of the cells above it
-    height = 0.75 + rows * (PANEL + 0.62) + 0.22 * keys + 0.2 + below
+    across = style.legend_columns(cells)
+    wide = min(WIDE, (RIGHT - LEFT) / len(cells))
+    names = [style.wrapped(cell, int(style.POINTS * wide / style.LETTER)) for cell in cells]
+    upper = 0.3 + ROW * len(lines)  # edge of the map
+    below = upper + 0.2 + LINE * max(1 + name.count("\n") for name in names)
+    height = 0.95 + rows * (PANEL + 0.62) + KEY * -(-len(cells) // across) + below
     subtitle = f"{of}share of seeds that meet the strict rule, with exact 95 % intervals"
     fig = style.figure(height, title, subtitle)
     top = height - 0.9
     edges = style.place(fig, 0.62, top - rows * PANEL - (rows - 1) * 0.62, 8.1, top)
-    across = min(ACROSS, len(tasks))
-    grid = fig.add_gridspec(rows, across, wspace=0.2, hspace=0.62 / PANEL, **edges)
+    columns = min(ACROSS, len(tasks))
+    grid = fig.add_gridspec(rows, columns, wspace=0.2, hspace=0.62 / PANEL, **edges)
     looks = {
         cell: (COLOURS[k % len(COLOURS)], MARKERS[k % len(MARKERS)]) for k, cell in enumerate(cells)
     }
     for k, task in enumerate(tasks):
-        ax = fig.add_subplot(grid[k // across, k % across])
+        ax = fig.add_subplot(grid[k // columns, k % columns])
         _rates(ax, task, [p for p in points if p.task == task], looks)
-        ax.tick_params(labelleft=k % across == 0)
+        ax.tick_params(labelleft=k % columns == 0)
     handles = [
         Line2D([], [], color=colour, marker=marker, ms=4.5, lw=1.4)
         for colour, marker in looks.values()
     ]
-    style.legend(fig, 0.55, below + 0.1, handles=handles, labels=cells, ncols=min(5, len(cells)))
-    left, right = 2.1, min(8.1, 2.1 + 0.72 * len(cells))
-    _map(style.panel(fig, left, 0.3, right, 0.3 + ROW * len(lines)), points, cells, lines)
+    style.legend(fig, 0.55, below + 0.1, handles=handles, labels=cells, ncols=across)
+    ax = style.panel(fig, LEFT, 0.3, LEFT + wide * len(cells), upper)
+    _map(ax, points, cells, lines)
+    ax.set_xticks([k + 0.5 for k in range(len(cells))], names)
     return fig
 
 
@@ -76,16 +84,15 @@ def _rates(
 ) -> None:
     ax.set_title(task)
     lengths = sorted({p.T for p in points})
-    for k, (cell, (colour, marker)) in enumerate(looks.items()):
-        own = sorted((p for p in points if p.cell == cell), key=lambda p: p.T)
-        aside = 1 + DODGE * (2 * k / max(1, len(looks) - 1) - 1)
-        x = [p.T * aside for p in own]
-        for at, p in zip(x, own, strict=True):
-            ax.plot((at, at), p.interval, color=colour, lw=1, alpha=0.45)
-        look = {"color": colour, "marker": marker, "ms": 4.5, "lw": 1.4, "clip_on": False}
-        ax.plot(x, [p.rate for p in own], **look)
     ax.set_xscale("log")
-    ax.set_xlim(lengths[0] / 1.3, lengths[-1] * 1.3)
+    margin = max(1.3, (lengths[-1] / lengths[0]) ** 0.17)
+    ax.set_xlim(lengths[0] / margin, lengths[-1] * margin)
+    room = 0.17 * style.POINTS * style.WIDTH * ax.get_position().width
+    for k, (cell, (colour, marker)) in enumerate(looks.items()):
+        own = sorted((p.T, p.rate, *p.interval) for p in points if p.cell == cell)
+        if own:
+            look = {"color": colour, "marker": marker, "ms": 4.5}
+            line(ax, own, look, (k, len(looks)), room)
     ax.xaxis.set_major_locator(FixedLocator(lengths))
     ax.xaxis.set_minor_locator(NullLocator())
     ax.set_xticks(lengths, [f"{T:,}" for T in lengths])
@@ -93,6 +100,32 @@ def _rates(
     ax.set_ylim(-0.03, 1.03)
     ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     ax.grid(axis="y")
+
+
+def line(
+    ax: Axes,
+    points: Sequence[tuple[float, ...]],
+    look: Mapping[str, Any],
+    place: tuple[int, int],
+    room: float,
+) -> None:
+    """Dots with bars, joined: the k-th of n lines that may be equal, of which all are to be seen.
+
+    Dots and bars stand at their true heights, side by side around x in so many points of room; what
+    joins them lies a little above or below.
+
+    Args:
+        points: x, y, and both ends of y's bar.
+        look: of the dots.
+        place: k and n.
+    """
+    (k, n), (x, y, low, high) = place, zip(*points, strict=True)
+    from_middle = k - (n - 1) / 2
+    right, up = from_middle * min(APART, room / n), from_middle * min(UP, UP_IN_ALL / n)
+    where, colour = style.aside(ax, right), look["color"]
+    ax.plot(x, y, color=colour, lw=1.3, transform=style.aside(ax, right, up), clip_on=False)
+    ax.vlines(x, low, high, color=colour, lw=1, alpha=0.45, transform=where)
+    ax.plot(x, y, ls="", transform=where, clip_on=False, **look)
 
 
 def _map(
@@ -111,7 +144,6 @@ def _map(
         )
     ax.set_xlim(0, len(cells))
     ax.set_ylim(len(lines), 0)
-    ax.set_xticks([k + 0.5 for k in range(len(cells))], cells, rotation=20, ha="left")
     ax.set_yticks([k + 0.5 for k in range(len(lines))], [f"{task}, T = {T:,}" for task, T in lines])
     ax.tick_params(length=0, labeltop=True, labelbottom=False)
     ax.tick_params(axis="x", pad=1)

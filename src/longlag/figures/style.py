@@ -9,7 +9,8 @@ apart; a figure is 8.3 inches wide, 830 pixels in a README.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from typing import Any, ParamSpec, TypeVar
 
 import matplotlib as mpl
@@ -19,11 +20,14 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Colormap
 from matplotlib.figure import Figure
+from matplotlib.transforms import ScaledTranslation, Transform
 
 from longlag.learning.training import Run
 
 WIDTH = 8.3  # inches
 PNG_DPI = 200  # twice the README's pixels, for sharp screens
+
+UNDATED = {"png": ("Software",), "pdf": ("CreationDate", "Producer", "Creator"), "svg": ("Date",)}
 
 INK = "#1a1a1a"  # text, sentinels
 MUTED = "#5c5c5c"  # secondary text, the chance level
@@ -37,6 +41,9 @@ TEST = "#e69f00"
 PEER = "#009e73"  # networks that are not ours
 
 SMALL, NORMAL, LARGE = 7.5, 8.5, 12.0  # points; 10, 12 and 17 pixels in a README
+
+LETTER = 0.57 * SMALL  # points: the mean width of a small letter, about
+POINTS = 72.0  # in an inch
 
 RC: dict[str, Any] = {
     "font.family": "DejaVu Sans",
@@ -123,12 +130,44 @@ def legend(fig: Figure, x: float, y: float, **look: Any) -> None:
     fig.legend(loc="lower left", bbox_to_anchor=point(fig, x, y), **look)
 
 
+def legend_columns(labels: Iterable[str]) -> int:
+    """How many entries of a legend have room beside each other; five at most."""
+    widest = LETTER * max(map(len, labels)) + 5 * SMALL  # with its handle, and the space between
+    return max(1, min(5, int(POINTS * (WIDTH - 0.7) / widest)))
+
+
+def wrapped(name: str, letters: int) -> str:
+    """A name in lines of so many letters at most, broken behind `_`, `-` and the like where that
+
+    is possible.
+    """
+    lines = [""]
+    for part in re.findall(rf"[^_\-:. ]{{1,{letters - 1}}}[_\-:. ]*|[_\-:. ]+", name):
+        if len(lines[-1]) + len(part.rstrip()) > letters:
+            lines.append("")
+        lines[-1] += part
+    return "\n".join(line.strip() for line in lines if line)
+
+
+def aside(ax: Axes, right: float, up: float = 0.0) -> Transform:
+    """Data coordinates, moved by so many points: what would coincide is drawn side by side."""
+    fig = ax.get_figure(root=True)
+    assert fig is not None
+    return ax.transData + ScaledTranslation(right / POINTS, up / POINTS, fig.dpi_scale_trans)
+
+
 @styled
-def png(fig: Figure) -> bytes:
-    """The figure as a PNG; the same figure gives the same bytes."""
+def picture(fig: Figure, form: str) -> bytes:
+    """The figure as `png`, `pdf` or `svg`; the same figure gives the same bytes."""
     buffer = io.BytesIO()
-    fig.savefig(buffer, format="png", dpi=PNG_DPI, metadata={"Software": None})
+    with mpl.rc_context({"svg.hashsalt": "longlag"}):
+        fig.savefig(buffer, format=form, dpi=PNG_DPI, metadata=dict.fromkeys(UNDATED[form]))
     return buffer.getvalue()
+
+
+def png(fig: Figure) -> bytes:
+    """The figure as a PNG."""
+    return picture(fig, "png")
 
 
 def heat_colours() -> Colormap:
