@@ -244,7 +244,7 @@ def test_the_same_as_processes(furnished: Path, tally: Tally) -> None:
     ("words", "said"),
     [
         (["animate", "run", "--out", "other/../run/weights.npz"], "is the input itself"),
-        (["ledger", "export", LEDGER, "--out", LEDGER], "is the input itself"),
+        (["ledger", "export", LEDGER, "--format", "csv", "--out", LEDGER], "is the input itself"),
         (["evaluate", "a\nb"], r"a\nb is not a run directory"),
         (["evaluate", "\x1b[31m"], r"\x1b[31m is not a run directory"),
         (["figures", "run", "--out", "\udcff"], r"an argument must be UTF-8, not '\udcff'"),

@@ -172,6 +172,7 @@ def test_an_export_does_not_replace_the_ledger_of_a_directory(
     (tmp_path / "study").mkdir()
     path = book.rename(tmp_path / "study" / "ledger.sqlite")
     held = path.read_bytes()
-    assert cli.main(["ledger", "export", str(path.parent), "--out", str(path)]) == 2
+    command = ["ledger", "export", str(path.parent)]
+    assert cli.main([*command, "--format", "csv", "--out", str(path)]) == 2
     assert "is the input itself: choose another --out" in capsys.readouterr().err
     assert path.read_bytes() == held

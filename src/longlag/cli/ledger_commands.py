@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from longlag import checks, files, progress, words
-from longlag.cli.outputs import output
+from longlag.cli.outputs import form, output
 from longlag.figures import groups as figure
 from longlag.figures import style
 from longlag.sweeps import grid, ledger
@@ -65,6 +65,7 @@ def sweep(args: Namespace) -> int:
     return 0
 
 
+PICTURES = {".png": "png", ".pdf": "pdf", ".svg": "svg"}
 SUBTITLES = {
     "solved": "share of trials solved, with exact 95 % intervals",
     "sequences": "training sequences of the trials solved: median and range",
@@ -72,7 +73,7 @@ SUBTITLES = {
 
 
 def plot(args: Namespace) -> int:
-    path = ledger.find(args.file)
+    path, kind = ledger.find(args.file), form(args.out, PICTURES)
     output(args.out, path)
     with Ledger.read(path) as book:
         rows = list(book.outcomes())
@@ -88,7 +89,7 @@ def plot(args: Namespace) -> int:
     if not lines:
         raise ValueError(f"{path} holds nothing to draw: no trial has {args.y} and {args.x}")
     drawn = figure.draw(lines, f"{args.y} by {args.x}", SUBTITLES[args.y], (args.x, args.y))
-    files.write_bytes(args.out, style.png(drawn))
+    files.write_bytes(args.out, style.picture(drawn, kind))
     print(one_line(args.out))
     return 0
 
@@ -104,17 +105,16 @@ def _point(group: groups.Group, x: str, y: str) -> figure.Point | None:
 
 
 def export(args: Namespace) -> int:
-    path = ledger.find(args.file)
+    path, kind = ledger.find(args.file), _format(args.out, args.format)
     if args.out is not None:
         output(args.out, path)
-    form = args.format or ENDINGS.get(Path(args.out or "").suffix, "csv")
-    if form == "parquet" and args.out is None:
+    if kind == "parquet" and args.out is None:
         raise ValueError("--format parquet needs a file: give --out FILE")
     with Ledger.read(path) as book:
         if args.out is None and sys.stdout.isatty():
             _page(book)
             return 0
-        data = ledger.parquet(book) if form == "parquet" else ledger.export(book, form).encode()
+        data = ledger.parquet(book) if kind == "parquet" else ledger.export(book, kind).encode()
     if args.out is None:
         print(data.decode(), end="")
     else:
@@ -122,7 +122,24 @@ def export(args: Namespace) -> int:
     return 0
 
 
-ENDINGS = {".parquet": "parquet", ".md": "markdown"}
+ENDINGS = {".csv": "csv", ".md": "markdown", ".parquet": "parquet"}
+
+
+def _format(out: Path | None, given: str | None) -> str:
+    """What to write: what is given, or what the file's name says.
+
+    Raises:
+        ValueError: a name that says nothing, or another format than the one given.
+    """
+    if out is None:
+        return given or "csv"
+    if given is None:
+        return form(out, ENDINGS, "; with another ending, give --format")
+    if ENDINGS.get(out.suffix.lower(), given) != given:
+        raise ValueError(f"--out {out} must end as --format {given} does, or leave --format out")
+    return given
+
+
 PAGE = 20  # trials that a terminal is shown
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from longlag.runs import directory as runs
@@ -17,6 +18,23 @@ def output(path: Path, *inputs: Path) -> Path:
         raise ValueError(f"{path} is the input itself: choose another --out")
     runs.writable(path.parent)
     return path
+
+
+def form(path: Path, endings: Mapping[str, str], otherwise: str = "") -> str:
+    """The format that a file's name says.
+
+    Args:
+        endings: the formats that there are, by ending.
+        otherwise: what else the user can do, as a sentence's end.
+
+    Raises:
+        ValueError: another ending.
+    """
+    if (ending := path.suffix.lower()) not in endings:
+        *others, last = endings
+        known = f"{', '.join(others)} or {last}"
+        raise ValueError(f"--out must end with {known}, not be {path}{otherwise}")
+    return endings[ending]
 
 
 def files_of(run: Path) -> list[Path]:

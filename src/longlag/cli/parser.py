@@ -343,7 +343,7 @@ def _ledgers(root: Parser) -> None:
         "a line for each combination of these settings",
         otherwise="the settings that differ",
     )
-    plot.value("--out", Path, "the PNG file to write", Path("ledger.png"))
+    plot.value("--out", Path, "the file to write: .png, .pdf or .svg", Path("ledger.png"))
     export = _ledger(
         group,
         "export",
@@ -354,7 +354,7 @@ def _ledgers(root: Parser) -> None:
         "--format",
         Literal["csv", "markdown", "parquet"],
         "format",
-        otherwise="by the ending of --out, .parquet or .md, else csv",
+        otherwise="by the ending of --out: .csv, .md or .parquet",
     )
     export.value("--out", Path, "the file to write; parquet needs one", otherwise="the screen")
 
