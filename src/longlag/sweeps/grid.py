@@ -55,8 +55,8 @@ def read(path: Path) -> Grid:
     """The grid of a file, every combination checked.
 
     Raises:
-        ValueError: no such file, no TOML, an unknown name (the nearest is suggested), or a value
-            that is not allowed; the message names the file.
+        ValueError: no such file, no TOML, an empty one, an unknown name (the nearest is suggested),
+            or a value that is not allowed or given twice; the message names the file.
     """
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -71,6 +71,8 @@ def read(path: Path) -> Grid:
 
 
 def _grid(content: Mapping[str, Any]) -> Grid:
+    if all(value == {} for value in content.values()):
+        raise ValueError(f"a sweep must say at least one of {', '.join(KEYS)}, not nothing")
     for name in content:
         if name not in KEYS:
             raise ValueError(f"unknown name {name!r}{checks.nearest(name, KEYS)}")
@@ -83,6 +85,9 @@ def _grid(content: Mapping[str, Any]) -> Grid:
         if not isinstance(values, list) or not values:
             shown = checks.shown(values)
             raise ValueError(f"grid must give a list of values of {setting}, not {shown}")
+        if again := [value for k, value in enumerate(values) if value in values[:k]]:
+            shown = checks.shown(again[0])
+            raise ValueError(f"grid must give each value of {setting} once, not {shown} twice")
     if twice := set(fixed) & set(grid):
         raise ValueError(f"{min(twice)} is in settings and in grid: give it in one of them")
     made = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
