@@ -22,6 +22,8 @@ from longlag.networks.network import flatten
 from longlag.networks.registry import NETWORKS
 from test_training import through_a_file
 
+pytestmark = pytest.mark.long  # every pair of parts, some hundreds
+
 HAS_TORCH = importlib.util.find_spec("torch") is not None
 needs_kernel = pytest.mark.skipif(load_kernel() is None, reason="no native kernel")
 ENGINES = ["numpy", pytest.param("native", marks=needs_kernel)]

@@ -75,6 +75,7 @@ def extras() -> set[str]:
     return {re.split(r"[^\w-]", need)[0] for need in needs}
 
 
+@pytest.mark.long
 def test_it_builds_where_no_extra_is_installed(tmp_path: Path) -> None:
     assert {"torch", "safetensors", "onnx"} <= extras()
     hide = tmp_path / "path"

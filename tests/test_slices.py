@@ -58,6 +58,7 @@ def plain(row: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.long
 def test_slices_end_where_a_whole_trial_does(engine: str) -> None:
     made = small()
     rows, count = carried_on(made, engine, [None] * 3)
@@ -73,6 +74,7 @@ def test_slices_end_where_a_whole_trial_does(engine: str) -> None:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.long
 def test_a_larger_budget_goes_on_from_a_smaller_one(engine: str) -> None:
     short, _ = carried_on(small(max_sequences=300, test_size=30), engine, [None] * 3)
     assert "max_iterations" in {row["status"] for row in short}
