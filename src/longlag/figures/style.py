@@ -151,9 +151,8 @@ def wrapped(name: str, letters: int) -> str:
 
 def aside(ax: Axes, right: float, up: float = 0.0) -> Transform:
     """Data coordinates, moved by so many points: what would coincide is drawn side by side."""
-    fig = ax.get_figure(root=True)
-    assert fig is not None
-    return ax.transData + ScaledTranslation(right / POINTS, up / POINTS, fig.dpi_scale_trans)
+    inches = ax.figure.dpi_scale_trans
+    return ax.transData + ScaledTranslation(right / POINTS, up / POINTS, inches)
 
 
 @styled
