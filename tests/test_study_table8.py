@@ -124,6 +124,7 @@ def test_the_json_has_the_contracts_shape(tmp_path: Path, capsys) -> None:
         "gradient": "truncated",
         "reads": "previous",
         "output": "sigmoid",
+        "biases": "all",
     }
     assert content["reading"] == reading | {"first_mark": "hidden", "check_every": 1}
     assert [row["n_seq"] for row in content["rows"]] == [140, 13]
@@ -184,7 +185,7 @@ def test_variants_reach_the_recipe_and_have_directories_of_their_own(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     variant = {"error": "halved", "gradient": "full", "reads": "current", "first_mark": "shown"}
-    variant |= {"output": "linear"}
+    variant |= {"output": "linear", "biases": "gates"}
     flags = [w for k, v in variant.items() for w in (f"--{k.replace('_', '-')}", v)]
     words = ("study", "table8", *TINY, *flags, "--check-every", "2000", "--json")
     status, out, err = call(capsys, *words)

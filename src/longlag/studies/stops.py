@@ -21,7 +21,9 @@ from longlag.studies.cases import Case, Outcome, Row
 from longlag.studies.declaration import BUDGET, COMMON, SEED, TRIALS, Request, Study
 from longlag.sweeps.trial import stops_of
 
-READING = ("error", "gradient", "reads", "output", "first_mark", "check_every")  # of the paper
+READING = (  # of the paper
+    *("error", "gradient", "reads", "output", "biases", "first_mark", "check_every"),
+)
 QUICK_TRIALS, N_TRIALS = 4, 10
 
 
@@ -235,11 +237,18 @@ def _looked(every: int) -> str:
     return f"rule looked at {when}"
 
 
+_BIASED = {
+    "all": "",
+    "hidden": "no bias of the output",
+    "gates": "biases of gates alone",
+    "none": "no biases",
+}
 _WORDS: dict[str, Callable[[Any], str]] = {
     "error": lambda value: f"error {value}",
     "gradient": lambda value: f"gradient {value}",
     "reads": lambda value: f"output reads {value} cells",
     "output": lambda value: f"output unit {value}",
+    "biases": lambda value: _BIASED[value],
     "counts": lambda value: f"{'every' if value == 'every' else 'the last'} answer learned from",
     "first_mark": lambda value: f"first mark {value}",
     "check_every": _looked,
