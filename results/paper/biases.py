@@ -2,8 +2,9 @@
 
     PYTHONPATH=results/paper longlag study biases:STUDY --out results/paper/biases
 
-The output unit is logistic or, in tables 7 and 8, linear too, and it reads this step's or the
-previous step's cells. At T = 500 there are also biases of cells and gates, not of the output.
+The output unit reads this step's or the previous step's cells. In tables 7 and 8 it is linear, or
+up to T = 500 logistic; in table 9 it is logistic. At T = 500 there are also biases of cells and
+gates, not of the output.
 """
 
 from __future__ import annotations
@@ -17,15 +18,19 @@ from longlag.studies.experiments import TEMPORAL_ORDER, Line, study
 
 TRIALS, BUDGET = 10, 3_000_000
 OUTPUTS = {"logistic": "sigmoid", "linear": "linear"}
+BOTH = tuple(OUTPUTS)
 READS = {"this": "current", "previous": "previous"}
 SMALL = {"min_length": 14, "max_length": 15, "window": 100, "max_sequences": 1000}
 
 
 def _readings(
-    what: str, recipe: str, paper: Sequence[Mapping[str, Any]], changes: Mapping[str, Any]
+    what: str,
+    recipe: str,
+    paper: Sequence[Mapping[str, Any]],
+    outputs: Sequence[str],
+    **changes: Any,
 ) -> list[Line]:
     """A row each output unit, and each step whose cells it reads."""
-    outputs = ("logistic",) if recipe.startswith("paper-temporal") else OUTPUTS
     found = []
     for output, reads in itertools.product(outputs, READS):
         own = {"output": OUTPUTS[output], "reads": READS[reads]}
@@ -34,25 +39,33 @@ def _readings(
     return found
 
 
-def _lines() -> list[Line]:
-    lines = []
-    for T, printed in table7.PAPER.items():
-        changes = {"min_length": T, "max_sequences": BUDGET}
-        lines += _readings(f"7, T = {T}", "paper-adding", (printed,), changes)
-    hidden = {"min_length": 500, "max_sequences": BUDGET, "biases": "hidden"}
-    lines += _readings(
-        "7, T = 500, cells with biases", "paper-adding", (table7.PAPER[500],), hidden
-    )
-    lines += _readings("8", "paper", table8.PAPER, {"max_sequences": BUDGET})
-    for line in TEMPORAL_ORDER:
-        what = f"9, {line.what.partition(':')[0]}"
-        lines += _readings(what, line.recipe, line.paper, line.changes)
-    return lines
+def _adding(T: int, what: str, outputs: Sequence[str], **changes: Any) -> list[Line]:
+    changes = {"min_length": T, "max_sequences": BUDGET, **changes}
+    return _readings(f"7, T = {T}{what}", "paper-adding", (table7.PAPER[T],), outputs, **changes)
 
+
+LINES = [
+    *_adding(100, "", BOTH),
+    *_adding(500, "", BOTH),
+    *_adding(1000, "", ["linear"]),
+    *_adding(500, ", cells with biases", ["linear"], biases="hidden"),
+    *_readings("8", "paper", table8.PAPER, BOTH, max_sequences=BUDGET),
+    *(
+        reading
+        for line in TEMPORAL_ORDER
+        for reading in _readings(
+            f"9, {line.what.partition(':')[0]}",
+            line.recipe,
+            line.paper,
+            ["logistic"],
+            **line.changes,
+        )
+    ),
+]
 
 STUDY = study(
     "biases",
-    _lines(),
+    LINES,
     (),
     TRIALS,
     title="Tables 7, 8 and 9 with biases of the gates alone",

@@ -34,8 +34,8 @@ READINGS: dict[int, dict[str, Settings]] = {
         "input gates -6, -12, rate 0.1": SLOW | {"input_gate_bias": -6.0},
         "input gates -5, -6": {"input_gate_bias": -5.0, "input_gate_step": -1.0},
         "input gates drawn": {"input_gate_bias": 0.0},
-        "cells without biases": {"biases": "gates"},
-        "cells without biases, rate 0.1": SLOW | {"biases": "gates"},
+        "biases of the gates alone": {"biases": "gates"},
+        "biases of the gates alone, rate 0.1": SLOW | {"biases": "gates"},
         "initial weights in ±0.01": {"initial_range": 0.01},
         "initial weights in ±0.2": {"initial_range": 0.2},
         "output starts at 0.5": {"output_bias": 0.5},
@@ -45,7 +45,7 @@ READINGS: dict[int, dict[str, Settings]] = {
     1000: {
         "linear output of this step's cells, rate 0.5": {},
         "rate 0.1": SLOW,
-        "cells without biases, rate 0.1": SLOW | {"biases": "gates"},
+        "biases of the gates alone, rate 0.1": SLOW | {"biases": "gates"},
         "input gates -6, -12, rate 0.1": SLOW | {"input_gate_bias": -6.0},
     },
 }
