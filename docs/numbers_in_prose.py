@@ -65,6 +65,7 @@ from measured import (
 )
 
 from longlag.learning.recipe import recipe
+from longlag.studies import table7
 from longlag.tasks.score import LOOSE_SHARE, STRICT_SHARE
 
 ROOT = Path(__file__).parent.parent
@@ -149,6 +150,37 @@ def _thousands(row: str, output: str = "") -> str:
     """The smallest and the largest mean of sequences."""
     means = [middle(text.replace("**", "")) for text in readings(row, output)]
     return " to ".join(sorted(means, key=number)[:: len(means) - 1])
+
+
+def _mean_in(table: str, row: str) -> str:
+    """A mean of sequences, in thousands."""
+    mean = cell(f"paper/{table}/table.md", MEAN, {"row": row})
+    return f"{'≥ ' if mean.startswith('≥') else ''}{number(mean) / 1000:,.0f}"
+
+
+def _without_biases() -> list[list[str]]:
+    """Table 7 with a linear output of this step's cells: a line a T, in thousands."""
+    usual = {
+        T: middle(_fits(f"7: T = {T}", NEAREST.replace("logistic", "linear"))[0])
+        for T in (100, 500)
+    }
+    usual[1000] = _mean_in("long_adding", "T = 1000: linear output of this step's cells, rate 0.5")
+    return [
+        [
+            str(T),
+            usual[T],
+            _mean_in("biases", f"T = {T}: linear, this"),
+            f"{printed['sequences'] // 1000}",
+        ]
+        for T, printed in table7.PAPER.items()
+    ]
+
+
+def _fewest(but: str) -> str:
+    """The smallest mean of the readings of T = 500, in thousands, without those of this name."""
+    found = lines("paper/long_adding/table.md")
+    rows = [r for r in found if r["row"].startswith("T = 500") and but not in r["row"]]
+    return f"{min(number(row[MEAN]) for row in rows) / 1000:,.0f}"
 
 
 def _fits(column: str, *readings: str) -> list[str]:
@@ -514,8 +546,23 @@ SENTENCES: dict[str, list[Sentence]] = {
             [_common([_solved_of(text) for text in readings("9: 6b", "linear")])],
         ),
         (
-            "comes near its 209,000: the eight readings need {} thousand.",
+            "At T = 500 the eight readings need {} thousand sequences, and the paper 209.",
             [_thousands("7: T = 500")],
+        ),
+        (
+            "a constant length or another initial output, {} thousand or more are needed",
+            [_fewest("gates alone")],
+        ),
+        (
+            "without that of the output alone, {} stop at T = 500, after {} thousand.",
+            [
+                table_of("biases", "T = 500, cells with biases: linear, this"),
+                _mean_in("biases", "T = 500, cells with biases: linear, this"),
+            ],
+        ),
+        (
+            "biases of the gates alone change little: {} thousand at T = 100.",
+            [_mean_in("biases", "T = 100: logistic, this")],
         ),
         (
             "answer at most {} % of the targets between 0.1 and 0.9 wrongly, but {} % of those "
@@ -635,6 +682,11 @@ SENTENCES: dict[str, list[Sentence]] = {
         (
             "at the stop has {} wrong of 2560 further",
             [middle(table_of("table6", "T = 100, N = 1", "wrong of 2560 (range)"))],
+        ),
+        (
+            "about as early as the paper's at T = 100 and earlier at 500 and 1000, after {}, {} and "
+            "{} thousand",
+            [_mean_in("biases", f"T = {T}: linear, this") for T in (100, 500, 1000)],
         ),
         (
             "{} trials stop at T = 100, none of them within ten times the paper's mean, after {} "
@@ -1014,6 +1066,7 @@ TABLES: dict[str, list[Table]] = {
         (("recipe", "T", "leaves chance", RATE, "strict", RATE), _seeds("seeds", RATE))
     ],
     "docs/table8.md": [
+        (("T", "all biases", "biases of the gates alone", "paper"), _without_biases()),
         _columns("table8/table.md"),
         _columns("table8/mse_column.md"),
         _columns("table8/variants.md"),

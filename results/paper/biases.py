@@ -1,20 +1,18 @@
-"""Tables 7, 8 and 9 with biases of the gates alone: neither cells nor the output have one.
+"""Table 7 with biases of the gates alone: neither cells nor the output have one.
 
     PYTHONPATH=results/paper longlag study biases:STUDY --out results/paper/biases
 
-The output unit reads this step's or the previous step's cells. In tables 7 and 8 it is linear, or
-up to T = 500 logistic; in table 9 it is logistic. At T = 500 there are also biases of cells and
-gates, not of the output.
+The output unit is linear, or up to T = 500 logistic, and reads this step's or the previous step's
+cells. At T = 500 there are also biases of cells and gates, not of the output.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from longlag.studies import table7, table8
-from longlag.studies.experiments import TEMPORAL_ORDER, Line, study
+from longlag.studies.experiments import Line, study
+from longlag.studies.table7 import PAPER
 
 TRIALS, BUDGET = 10, 3_000_000
 OUTPUTS = {"logistic": "sigmoid", "linear": "linear"}
@@ -23,44 +21,28 @@ READS = {"this": "current", "previous": "previous"}
 SMALL = {"min_length": 14, "max_length": 15, "window": 100, "max_sequences": 1000}
 
 
-def _readings(
-    what: str,
-    recipe: str,
-    paper: Sequence[Mapping[str, Any]],
-    outputs: Sequence[str],
-    **changes: Any,
-) -> list[Line]:
+def _readings(T: int, what: str, outputs: Sequence[str], biases: str) -> list[Line]:
     """A row each output unit, and each step whose cells it reads."""
-    found = []
-    for output, reads in itertools.product(outputs, READS):
-        own = {"output": OUTPUTS[output], "reads": READS[reads]}
-        row = f"{what}: {output}, {reads}"
-        found.append(Line(row, recipe, {"biases": "gates", **changes, **own}, paper, SMALL))
-    return found
-
-
-def _adding(T: int, what: str, outputs: Sequence[str], **changes: Any) -> list[Line]:
-    changes = {"min_length": T, "max_sequences": BUDGET, **changes}
-    return _readings(f"7, T = {T}{what}", "paper-adding", (table7.PAPER[T],), outputs, **changes)
+    return [
+        Line(
+            f"{what}: {output}, {reads}",
+            "paper-adding",
+            {
+                **{"min_length": T, "max_sequences": BUDGET, "biases": biases},
+                **{"output": OUTPUTS[output], "reads": READS[reads]},
+            },
+            (PAPER[T],),
+            SMALL,
+        )
+        for output, reads in itertools.product(outputs, READS)
+    ]
 
 
 LINES = [
-    *_adding(100, "", BOTH),
-    *_adding(500, "", BOTH),
-    *_adding(1000, "", ["linear"]),
-    *_adding(500, ", cells with biases", ["linear"], biases="hidden"),
-    *_readings("8", "paper", table8.PAPER, BOTH, max_sequences=BUDGET),
-    *(
-        reading
-        for line in TEMPORAL_ORDER
-        for reading in _readings(
-            f"9, {line.what.partition(':')[0]}",
-            line.recipe,
-            line.paper,
-            ["logistic"],
-            **line.changes,
-        )
-    ),
+    *_readings(100, "T = 100", BOTH, "gates"),
+    *_readings(500, "T = 500", BOTH, "gates"),
+    *_readings(1000, "T = 1000", ["linear"], "gates"),
+    *_readings(500, "T = 500, cells with biases", ["linear"], "hidden"),
 ]
 
 STUDY = study(
@@ -68,8 +50,8 @@ STUDY = study(
     LINES,
     (),
     TRIALS,
-    title="Tables 7, 8 and 9 with biases of the gates alone",
-    help="Tables 7, 8 and 9 of the paper with biases of the gates alone",
-    budget=f"{BUDGET:,}, in table 9 ten times the paper's mean",
+    title="Table 7 with biases of the gates alone",
+    help="Table 7 of the paper with biases of the gates alone",
+    budget=f"{BUDGET:,}",
     figure="",  # it has too many rows for one
 )

@@ -276,24 +276,23 @@ TABLE6 = study(
 
 # -- Experiment 6 ---------------------------------------------------------------------------------
 
-TEMPORAL_ORDER = (
-    Line(
-        "6a: two symbols",
-        "paper-temporal-order",
-        {},
-        ({"sequences": 31_390, "wrong": 1},),
-        {"min_length": 10, "window": 60, "max_sequences": 1500},
-    ),
-    Line(
-        "6b: three symbols",
-        "paper-temporal-order-b",
-        {},
-        ({"sequences": 571_100, "wrong": 2},),
-    ),
-)
 TABLE9 = study(
     "table9",
-    TEMPORAL_ORDER,
+    (
+        Line(
+            "6a: two symbols",
+            "paper-temporal-order",
+            {},
+            ({"sequences": 31_390, "wrong": 1},),
+            {"min_length": 10, "window": 60, "max_sequences": 1500},
+        ),
+        Line(
+            "6b: three symbols",
+            "paper-temporal-order-b",
+            {},
+            ({"sequences": 571_100, "wrong": 2},),
+        ),
+    ),
     WATCHED,
     10,
     ("The error of a sequence, in the window and its mean, is the largest of its outputs.",),
