@@ -684,8 +684,12 @@ SENTENCES: dict[str, list[Sentence]] = {
             [middle(table_of("table6", "T = 100, N = 1", "wrong of 2560 (range)"))],
         ),
         (
-            "about as early as the paper's at T = 100 and earlier at 500 and 1000, after {}, {} and "
-            "{} thousand",
+            "At T = 1000, {} stop within the budget (paper 853,000).",
+            [_first("table7", "stop", "T = 1000")[0]],
+        ),
+        (
+            "about as early as the paper's at T = 100 and earlier at 500 and 1000, after {}, {} "
+            "and {} thousand",
             [_mean_in("biases", f"T = {T}: linear, this") for T in (100, 500, 1000)],
         ),
         (
