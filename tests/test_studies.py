@@ -243,8 +243,7 @@ def test_ledger_show(book: Path, capsys) -> None:
     status, out, _ = call(capsys, "ledger", "show", book.parent, "--last", "2")
     assert status == 0
     assert out.splitlines()[1].split()[:2] == ["robust", "6"]
-    assert "in every line: recipe robust" in out.splitlines()
-    assert len(out.split("\n\n")[-1].splitlines()) == 3
+    assert len(out.splitlines()) == 6
     status, out, _ = call(capsys, "ledger", "show", book, "--json")
     content = json.loads(out)
     assert sum(content["trials"]["robust"].values()) == len(content["rows"]) == 6

@@ -190,6 +190,7 @@ SEARCHED = [{"learning_rate": rate, "clip": clip} for rate in study.RATES for cl
 def test_the_table_has_eighty_columns_at_most(
     settings: list[dict[str, float]], names: list[str], monkeypatch: Any
 ) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
     monkeypatch.setenv("COLUMNS", "80")
     seeds = dict.fromkeys(map(str, range(30)), 96_000)
     rows = [row(name, seeds, **MORE, **one) for name in names for one in settings]

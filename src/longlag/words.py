@@ -27,21 +27,19 @@ SHORT = 16  # characters that a key keeps at least
 def table(rows: Iterable[Iterable[Any]], keys: int = 0) -> str:
     """Rows of cells in aligned columns, the head first.
 
-    Where a table has keys, its first columns, and is wider than the terminal (80 columns without
-    one), so many columns as are the same in every line stand above it, and long keys lose their
-    middle. On a terminal, what is still too wide stands below each other in several parts, each
-    beside the keys, or beside the lines' numbers where the keys leave no room. A cell that is too
-    wide even so takes several lines.
+    Where a table has keys, its first columns, and is wider than the terminal that it is for, so
+    many columns as are the same in every line stand above it, and long keys lose their middle. What
+    is still too wide stands below each other in several parts, each beside the keys, or beside the
+    lines' numbers where the keys leave no room. A cell that is too wide even so takes several
+    lines.
     """
     columns = list(zip(*([_cell(value) for value in row] for row in rows), strict=True))
     keys = min(keys, len(columns) - 1)
-    if not keys:
+    if not (keys and sys.stdout.isatty()):
         return _aligned(columns)
     room = shutil.get_terminal_size().columns
     above, columns, keys = _common(columns, keys, room)
     columns = _shortened(columns, keys, room)
-    if not sys.stdout.isatty():
-        return "\n\n".join([*above, _aligned(columns)])
     parts = (_aligned(_folded(part, room)) for part in _parts(columns, keys, room))
     return "\n\n".join([*above, *parts])
 
