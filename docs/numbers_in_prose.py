@@ -160,10 +160,7 @@ def _mean_in(table: str, row: str) -> str:
 
 def _without_biases() -> list[list[str]]:
     """Table 7 with a linear output of this step's cells: a line a T, in thousands."""
-    usual = {
-        T: middle(_fits(f"7: T = {T}", NEAREST.replace("logistic", "linear"))[0])
-        for T in (100, 500)
-    }
+    usual = {T: middle(_fits(f"7: T = {T}", "linear, this, eq. 16")[0]) for T in (100, 500)}
     usual[1000] = _mean_in("long_adding", "T = 1000: linear output of this step's cells, rate 0.5")
     return [
         [

@@ -11,28 +11,24 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
-from longlag.studies.experiments import Line, study
-from longlag.studies.table7 import PAPER
+from long_adding import line, of_adding
+
+from longlag.studies.experiments import Line
 
 TRIALS, BUDGET = 10, 3_000_000
 OUTPUTS = {"logistic": "sigmoid", "linear": "linear"}
 BOTH = tuple(OUTPUTS)
 READS = {"this": "current", "previous": "previous"}
-SMALL = {"min_length": 14, "max_length": 15, "window": 100, "max_sequences": 1000}
 
 
 def _readings(T: int, what: str, outputs: Sequence[str], biases: str) -> list[Line]:
     """A row each output unit, and each step whose cells it reads."""
     return [
-        Line(
+        line(
+            T,
             f"{what}: {output}, {reads}",
-            "paper-adding",
-            {
-                **{"min_length": T, "max_sequences": BUDGET, "biases": biases},
-                **{"output": OUTPUTS[output], "reads": READS[reads]},
-            },
-            (PAPER[T],),
-            SMALL,
+            BUDGET,
+            {"biases": biases, "output": OUTPUTS[output], "reads": READS[reads]},
         )
         for output, reads in itertools.product(outputs, READS)
     ]
@@ -45,13 +41,4 @@ LINES = [
     *_readings(500, "T = 500, cells with biases", ["linear"], "hidden"),
 ]
 
-STUDY = study(
-    "biases",
-    LINES,
-    (),
-    TRIALS,
-    title="Table 7 with biases of the gates alone",
-    help="Table 7 of the paper with biases of the gates alone",
-    budget=f"{BUDGET:,}",
-    figure="",  # it has too many rows for one
-)
+STUDY = of_adding("biases", "Table 7 with biases of the gates alone", LINES, TRIALS, BUDGET)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from longlag.studies.declaration import Study
 from longlag.studies.experiments import Line, study
 from longlag.studies.table7 import PAPER
 
@@ -51,25 +52,29 @@ READINGS: dict[int, dict[str, Settings]] = {
 }
 SMALL = {"min_length": 14, "max_length": 15, "window": 100, "max_sequences": 1000}
 
+
+def line(T: int, what: str, budget: int, changes: Settings) -> Line:
+    """A row of the adding problem at a T of table 7."""
+    settings = {"min_length": T, "max_sequences": budget, **changes}
+    return Line(what, "paper-adding", settings, (PAPER[T],), SMALL)
+
+
+def of_adding(name: str, title: str, lines: list[Line], trials: int, budget: int) -> Study:
+    """A study of such rows, which has too many of them for a figure."""
+    said = f"{budget:,}"
+    return study(name, lines, (), trials, title=title, help=title, budget=said, figure="")
+
+
 LINES = [
-    Line(
-        f"T = {T}: {reading}",
-        "paper-adding",
-        {"min_length": T, "max_sequences": BUDGET, **MAIN, **changes},
-        (PAPER[T],),
-        SMALL,
-    )
+    line(T, f"T = {T}: {reading}", BUDGET, {**MAIN, **changes})
     for T, readings in READINGS.items()
     for reading, changes in readings.items()
 ]
 
-STUDY = study(
+STUDY = of_adding(
     "long-adding",
+    "The adding problem at T = 500 and 1000 under many readings",
     LINES,
-    (),
     TRIALS,
-    title="The adding problem at T = 500 and 1000 under many readings",
-    help="The adding problem at T = 500 and 1000 under many readings of the paper",
-    budget=f"{BUDGET:,}",
-    figure="",  # it has too many rows for one
+    BUDGET,
 )

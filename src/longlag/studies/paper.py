@@ -143,7 +143,7 @@ STUDY = Study(
     name="paper",
     title="The paper's tables 1 to 9, run again",
     help="All tables of the paper's experiments, 1 to 9, one after another, and one page",
-    takes="an hour",
+    takes="two hours",
     options=(
         replace(
             TRIALS, text="trials of every row, a seed each", otherwise="as many as the paper's"

@@ -185,7 +185,7 @@ def about(outcomes: Sequence[Outcome], reading: Sequence[str] = READING) -> Row:
         "recipe": made.name,
         "trials": outcomes[0].n,
         "max_sequences": made.rule.budget,
-        "trial_sec": sum(float(np.mean([row["seconds"] for row in o.rows])) for o in outcomes),
+        "trial_sec": sum(sum(r["seconds"] for r in o.rows) / max(1, o.n) for o in outcomes),
         "reading": {name: settings[name] for name in reading},
     }
 

@@ -26,6 +26,6 @@ STUDY = stops.study(
     "paper-adding",
     title="Table 7: the adding problem (Experiment 4)",
     help="Table 7 of the paper, the adding problem: T = 100, 500 and 1000",
-    takes="6 minutes",
+    takes="15 minutes",
     cases=cases,
 )
