@@ -142,7 +142,7 @@ def test_before_the_first_test_progress_tells_of_the_iteration(
         pytest.skip("no native kernel")
     monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal, raising=False)
     monkeypatch.setattr(progress, "LOG_SECONDS", -1.0)
-    one = ("--hidden", "128", "--batch-size", "512", "--min-length", "100")
+    one = ("--hidden", "128", "--batch-size", "512", "--min-length", "400")
     few = ("--max-iterations", "1", "--test-size", "1", "--save-dir", tmp_path)
     status, _, err = call(capsys, "train", *one, *few)
     assert status == 0
