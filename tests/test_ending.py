@@ -17,6 +17,7 @@ import pytest
 
 import longlag
 from longlag import signals
+from longlag.cli.exit import exit_status
 from longlag.learning import judging
 from longlag.runs import directory as runs
 
@@ -99,6 +100,27 @@ def test_handlers_are_put_back() -> None:
             signal.raise_signal(signal.SIGHUP)
         assert ended.value.number == signal.SIGHUP
     assert [signal.getsignal(number) for number in signals.ENDING] == before
+
+
+def test_a_signal_during_a_finalizer_ends_the_command_too() -> None:
+    """Python ignores what is raised there."""
+
+    class Finalized:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGINT)
+
+    def waits() -> int:
+        Finalized()
+        time.sleep(60)
+        return 0
+
+    def ends() -> int:
+        Finalized()
+        return 0
+
+    started = time.monotonic()
+    assert [exit_status("longlag", command) for command in (waits, ends)] == [130, 130]
+    assert time.monotonic() - started < 30
 
 
 # -- nobody reads ---------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ ENDING: tuple[signal.Signals, ...] = (
 )
 
 GRACE = 0.5  # seconds that a step may still take after a signal
+AGAIN = 0.01  # seconds until an `Ended` that Python ignored is raised again
 
 
 class Ended(KeyboardInterrupt):
@@ -101,12 +103,44 @@ def _raise(number: int, frame: FrameType | None) -> None:
 @contextmanager
 def _handled(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
     """Handles the signals that are not ignored (as nohup has it), in the main thread alone."""
-    before: dict[signal.Signals, Any] = {}
-    if threading.current_thread() is threading.main_thread():
-        caught = [s for s in ENDING if signal.getsignal(s) != signal.SIG_IGN]
-        before = {s: signal.signal(s, handler) for s in caught}
-    try:
+    if threading.current_thread() is not threading.main_thread():
         yield
+        return
+    caught = [s for s in ENDING if signal.getsignal(s) != signal.SIG_IGN]
+    before = {s: signal.signal(s, handler) for s in caught}
+    try:
+        with _none_ignored():
+            yield
     finally:
         for number, was in before.items():
             signal.signal(number, was)
+
+
+@contextmanager
+def _none_ignored() -> Iterator[None]:
+    """Sends a signal again where Python ignored its exception, as it does in a finalizer."""
+    hook, timers = sys.unraisablehook, list[threading.Timer]()
+
+    def again(unraisable: sys.UnraisableHookArgs) -> None:
+        if not isinstance(unraisable.exc_value, Ended):
+            hook(unraisable)
+            return
+        timers.append(threading.Timer(AGAIN, _send, [unraisable.exc_value.number]))
+        timers[-1].start()
+
+    sys.unraisablehook = again
+    try:
+        yield
+        for timer in timers:
+            timer.join()
+    finally:
+        sys.unraisablehook = hook
+
+
+def _send(number: int) -> None:
+    """A signal to the main thread, which ends its waiting where the system can."""
+    main = threading.main_thread().ident
+    if hasattr(signal, "pthread_kill") and main is not None:
+        signal.pthread_kill(main, number)
+    else:
+        signal.raise_signal(number)

@@ -27,7 +27,11 @@ from longlag.learning.training import Run
 WIDTH = 8.3  # inches
 PNG_DPI = 200  # twice the README's pixels, for sharp screens
 
-UNDATED = {"png": ("Software",), "pdf": ("CreationDate", "Producer", "Creator"), "svg": ("Date",)}
+UNDATED: dict[str, tuple[str, ...]] = {
+    "png": ("Software",),
+    "pdf": ("CreationDate", "Producer", "Creator"),
+    "svg": ("Date",),
+}
 
 INK = "#1a1a1a"  # text, sentinels
 MUTED = "#5c5c5c"  # secondary text, the chance level

@@ -269,7 +269,7 @@ def _of_onnx(data: bytes) -> Plain:
     return plain
 
 
-USUAL = {  # attributes of ONNX's LSTM operator that say nothing new
+USUAL: dict[str, Any] = {  # attributes of ONNX's LSTM operator that say nothing new
     **{"direction": b"forward", "layout": 0, "input_forget": 0},
     "activations": [b"Sigmoid", b"Tanh", b"Tanh"],
 }

@@ -226,7 +226,7 @@ def _two_stops(first: int, last: int, share: float) -> tuple[Row, Row]:
     return {"sequences": first}, {"sequences": last, "wrong": _share(share)}
 
 
-TWO_SEQUENCE = {  # rows of tables 4 to 6
+TWO_SEQUENCE: dict[int, tuple[Line, ...]] = {  # rows of tables 4 to 6
     4: (
         _two_sequence("a", 100, 3, *_two_stops(27_380, 39_850, 0.000195)),
         _two_sequence("a", 100, 1, *_two_stops(58_370, 64_330, 0.000117)),
