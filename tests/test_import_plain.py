@@ -367,6 +367,8 @@ def test_no_training_is_claimed_of_an_imported_network(tmp_path: Path, capsys: A
     out = capsys.readouterr().out
     assert "not known" in out
     assert "learning_rate" not in out
+    assert cli.main(["evaluate", path, "--n", "20", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["stopped_by"] == "imported"
 
 
 def test_keras_weights_without_h5py_name_it(tmp_path: Path, monkeypatch: Any) -> None:

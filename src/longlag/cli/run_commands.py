@@ -80,6 +80,7 @@ def evaluate(args: Namespace) -> int:
     content = {
         "recipe": run.recipe.name,
         "run_seed": run.seed,
+        "stopped_by": run.stopped_by,
         "seed": args.seed,
         "engine": chosen.name,
         "isa": chosen.isa,
