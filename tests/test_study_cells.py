@@ -227,6 +227,10 @@ def test_a_search_gives_every_cell_the_same_settings_and_its_best_are_used(tmp_p
         assert {name: settings[name] for name in ("learning_rate", "clip")} == best[
             case.about["cell"]
         ]
+    seeds = {int(seed) for one in found.rows for seed in one["seeds"]}
+    assert request(**options).seed not in seeds
+    assert min(seeds) == request(**options, search=True).seed == study.SEARCH_SEED
+    assert request(**options, search=True, seed=7).seed == 7
 
 
 # -- Python ---------------------------------------------------------------------------------------

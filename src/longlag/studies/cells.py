@@ -7,6 +7,7 @@ import itertools
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,15 @@ from longlag.networks.network import counted
 from longlag.settings import Option
 from longlag.studies.cases import Case, Outcome, Row, share, spread
 from longlag.studies.comparing import holm, log_rank, mcnemar, restricted_mean
-from longlag.studies.declaration import LENGTHS, WITH_LENGTHS, Request, Study, worded
+from longlag.studies.declaration import (
+    COMMON,
+    FIRST_SEED,
+    LENGTHS,
+    SEED,
+    Request,
+    Study,
+    worded,
+)
 from longlag.tasks.registry import TASKS
 from longlag.tasks.task import Task
 
@@ -49,6 +58,7 @@ SIGNIFICANT = "p ≤ {:.2g} at most, by {}"
 # The search: every cell gets the same settings to choose from, on seeds apart.
 RATES, CLIPS = (0.001, 0.003, 0.01, 0.03), (0.1, 1.0)
 SEARCH_SEED, SEARCH_TRIALS, SEARCH_BUDGET = 500, 3, 32_000
+SEED_APART = replace(SEED, default=None)
 TUNED_FILE = "tuned.json"
 
 FIRST = next(iter(TASKS))
@@ -382,6 +392,11 @@ def _short(value: float) -> str:
 
 def remarks(rows: Sequence[Row]) -> list[str]:
     """Which cells differ beyond chance, seed by seed; of a search, which settings are best."""
+    most = " or ".join(f"{n:,}" for n in sorted({row["max_sequences"] for row in rows}))
+    return [*_found(rows), f"A trial has {most} sequences at most."]
+
+
+def _found(rows: Sequence[Row]) -> list[str]:
     lines = []
     for cell in dict.fromkeys(row["cell"] for row in rows):
         own = [row for row in rows if row["cell"] == cell]
@@ -482,7 +497,8 @@ STUDY = Study(
     help="Cells compared on any tasks and lags: seeds solved, sequences, seconds, weights",
     takes="an hour",
     options=worded(
-        (*OPTIONS[:2], LENGTHS, *(o for o in WITH_LENGTHS if o is not LENGTHS), *OPTIONS[2:]),
+        (*OPTIONS[:2], LENGTHS, *COMMON[:2], SEED_APART, *COMMON[3:], *OPTIONS[2:]),
+        seed=f"{FIRST_SEED}; with --search {SEARCH_SEED}",
         trials=f"{TRIALS}; with --search {SEARCH_TRIALS}",
         max_sequences=f"{BUDGET}; with --search {SEARCH_BUDGET}",
         lengths=str(LENGTH),
@@ -503,13 +519,13 @@ STUDY = Study(
         "favours lstm.",
         "mingru, minlstm, lru and attention have two layers, since their gates see the input alone "
         "and not the state.",
-        f"A trial has {BUDGET:,} sequences, or --max-sequences. Rates have exact (Clopper-Pearson) "
-        "95 % intervals; sequences are the median of the seeds solved, seconds of all, on one core "
-        "of a shared machine, testing included.",
+        "Rates have exact (Clopper-Pearson) 95 % intervals; sequences are the median of the seeds "
+        "solved, seconds of all, on one core of a shared machine, testing included.",
         "A cell of your own may be a PyTorch module class, a function that makes a module, or a "
         "pair of JAX functions (docs/howto/cells.md).",
     ),
     figure="longlag.studies.figures:cells",
     partial=True,
     more_files=more_files,
+    seed=lambda values: SEARCH_SEED if values["search"] else FIRST_SEED,
 )

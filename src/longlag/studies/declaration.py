@@ -75,6 +75,7 @@ class Study:
     figure: the `module:function` that draws it from title, outcomes and rows, and picture, its file
     partial: whether a case that is refused, or whose trials all failed, is left out in a sentence
     more_files: what it writes besides, by name, made from what the JSON has
+    seed: of the first trial, from the other options, where its option has no default
     function: the `module:function` of (request, observe) that carries it all out
     """
 
@@ -97,6 +98,7 @@ class Study:
     picture: str = "figure.png"
     partial: bool = False
     more_files: Callable[[Mapping[str, Any]], Mapping[str, bytes]] = lambda content: {}
+    seed: Callable[[Mapping[str, Any]], int] = lambda values: FIRST_SEED
     function: str = FRAME
 
     @property
@@ -120,9 +122,16 @@ class Study:
                 hint = checks.nearest(name, sorted(known))
                 raise ValueError(f"study {self.name} has no option {name!r}{hint}")
         values = {name: one.checked(given.get(name)) for name, one in known.items()}
+        if "seed" in values and values["seed"] is None:
+            values["seed"] = self.usual_seed(values)
         if values.get("quick") and values.get("full"):
             raise ValueError("--quick and --full exclude each other: give one of them")
         return Request(self, values, command)
+
+    def usual_seed(self, values: Mapping[str, Any]) -> int:
+        """The seed of the first trial where none is given, from the values of the other options."""
+        (own,) = (one for one in self.options if one.name == "seed")
+        return self.seed(values) if own.default is None else own.default
 
     def table(self, rows: Sequence[Row]) -> list[tuple[str, ...]]:
         """The table in words, its head first; below a row with a `paper`, what that has."""
@@ -163,7 +172,7 @@ class Request:
                 parts.append(f"{one.name}-{value}")
         if self.quick:
             parts.append("quick")
-        if any(one.name == "seed" and one.default != self.seed for one in self.study.options):
+        if "seed" in self.options and self.seed != self.study.usual_seed(self.options):
             parts.append(f"seed-{self.seed}")
         return self.out or Path("study") / "_".join(parts)
 
