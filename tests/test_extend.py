@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -25,8 +26,10 @@ ADDED = {
 }
 
 
-def longlag(*words: str, cwd: Path, allowed: str = "") -> subprocess.CompletedProcess[str]:
-    path = os.pathsep.join([str(EXAMPLES), *sys.path])
+def longlag(
+    *words: str, cwd: Path, allowed: str = "", beside: Path = EXAMPLES
+) -> subprocess.CompletedProcess[str]:
+    path = os.pathsep.join([str(beside), *sys.path])
     environment = {**os.environ, "PYTHONPATH": path, "LONGLAG_PARTS": allowed}
     command = [sys.executable, "-m", "longlag", *words]
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
@@ -100,8 +103,20 @@ def test_a_study_of_ones_own_is_a_command(tmp_path: Path) -> None:
     assert {row["trials"] for row in content["rows"]} == {1}
     files = {path.name for path in (tmp_path / "out").iterdir()}
     assert {"figure.png", "table.md", "trials.csv", "ledger.sqlite"} <= files
+    page = (tmp_path / "out" / "table.md").read_text()
+    assert "\nCommand: `longlag study own_study:STUDY --quick" in page
     told = longlag(*STUDY[:2], "--help", cwd=tmp_path)
     assert "--sizes N,N,...         cells of the networks (default: 4,8)" in told.stdout
+
+
+def test_the_command_of_a_study_in_another_directory_names_that(tmp_path: Path) -> None:
+    (tmp_path / "own").mkdir()
+    shutil.copy(EXAMPLES / "own_study.py", tmp_path / "own")
+    words = (*STUDY, "--trials", "1", "--out", "out")
+    done = longlag(*words, cwd=tmp_path, beside=tmp_path / "own")
+    assert done.returncode == 0, done.stderr
+    page = (tmp_path / "out" / "table.md").read_text()
+    assert "\nCommand: `PYTHONPATH=own longlag study own_study:STUDY --quick" in page
 
 
 @pytest.mark.parametrize(

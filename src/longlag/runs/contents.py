@@ -205,8 +205,8 @@ def built(recipe: Recipe, module: Any, directory: Path) -> Recipe:
         raise Refused(
             f"{directory} is of {held.name}, which was given in Python and which its files cannot "
             f"build: give it again, longlag.load(directory, {again}) or longlag.{train}({again}, "
-            "..., resume=True); what is trained by its name, --network module:name, needs no more "
-            "than its directory"
+            "..., resume=True); what is trained by its name, --network module:name, needs its "
+            "directory and LONGLAG_PARTS=module alone"
         )
     network = given(module)
     if network.name != held.name:

@@ -47,6 +47,8 @@ def page(content: Mapping[str, Any], results: Any, command: str) -> str:
     quick = "\nQuick form, on short sequences: it shows that everything runs, no more.\n"
     return (
         "# Data movement in the training of an LSTM\n\n"
+        "The data movement distance counts, for every byte that is read, the square root of how "
+        "many bytes were used more recently. The variant is "
         f"{content['variant']}: only reads cost, ⌈√⌉ of the depth on one LRU stack, byte by byte "
         "(`longlag.movement`). Costs are of scalars of 4 bytes where nothing else is said.\n"
         f"{quick if content['quick'] else ''}\n"
