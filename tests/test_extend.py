@@ -90,6 +90,12 @@ def test_settings_of_ones_own_class_are_flags(tmp_path: Path) -> None:
         2,
         "longlag: train has another flag --seed: seed needs a name of its own\n",
     )
+    (tmp_path / "noisy.py").write_text(NOISY.format(setting="function"))
+    refused = longlag(*words, cwd=tmp_path)
+    assert refused.stderr == ("longlag: function cannot be the name of a setting: choose another\n")
+    (tmp_path / "noisy.py").write_text(NOISY.format(setting="noise"))
+    shown = longlag("tasks", "--n", "1", "noisy:Noisy", "--noise", "0.5", cwd=tmp_path)
+    assert shown.returncode == 0, shown.stderr
 
 
 STUDY = ("study", "own_study:STUDY", "--quick", "--sizes", "2,3,4", "--lengths", "12")

@@ -59,6 +59,8 @@ def test_the_command_goes_on_from_its_ledger(file: Path, capsys: Any) -> None:
         ("seed = 3", "unknown name 'seed'; did you mean 'seeds'"),
         ("seeds = 0", "seeds must be"),
         ("grid = 3", "grid must be a table, not 3"),
+        ("[settings]\nname = 'x'", "unknown setting 'name'"),
+        ("[grid]\nname = ['x']", "unknown setting 'name'"),
         ("[grid]\nhidden = 3", "grid must give a list of values of hidden, not 3"),
         ("[grid]\nhiden = [3]", "unknown setting 'hiden'; did you mean 'hidden'"),
         ("[grid]\nhidden = [3]\n[settings]\nhidden = 2", "hidden is in settings and in grid"),

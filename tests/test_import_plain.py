@@ -130,6 +130,13 @@ def _started(graph: Any, onnx: Any) -> None:
     unit.input[5] = "elsewhere"
 
 
+def _elsewhere(graph: Any, onnx: Any) -> None:
+    tensor = graph.initializer[0]
+    tensor.ClearField("raw_data")
+    tensor.external_data.add(key="location", value="secret")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+
+
 def _said(graph: Any, onnx: Any) -> None:
     """What is so anyway."""
     usual = {"activations": ["Sigmoid", "Tanh", "Tanh"], "layout": 0, "input_forget": 0}
@@ -152,6 +159,7 @@ def _set(graph: Any, onnx: Any, kind: str, name: str, value: Any) -> None:
         (_reversed, "its LSTM operator has direction 'reverse'"),
         (_tripled, "does not answer as its LSTM and its linear layer alone"),
         (_started, "does not answer as its LSTM and its linear layer alone"),
+        (_elsewhere, "lies in another file"),
         (_said, ""),
     ],
 )
@@ -369,6 +377,18 @@ def test_no_training_is_claimed_of_an_imported_network(tmp_path: Path, capsys: A
     assert "learning_rate" not in out
     assert cli.main(["evaluate", path, "--n", "20", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["stopped_by"] == "imported"
+
+
+def test_longlags_own_files_are_not_taken_as_anothers(tmp_path: Path) -> None:
+    """The gates of weights.npz stand in another order than Keras' do."""
+    torch.save(module().state_dict(), tmp_path / "plain.pt")
+    run = plain.read(tmp_path / "plain.pt", SHORT)
+    runs.put(run, tmp_path / "run")
+    interop.write(run, tmp_path / "own.pt", "torch")
+    with pytest.raises(DamagedFile, match="it holds Wx, Wh, b, Wy, by, and must hold Keras' weig"):
+        plain.read(tmp_path / "run" / "weights.npz", SHORT)
+    with pytest.raises(DamagedFile, match="longlag export wrote it: import it without --as"):
+        plain.read(tmp_path / "own.pt", SHORT)
 
 
 def test_keras_weights_without_h5py_name_it(tmp_path: Path, monkeypatch: Any) -> None:

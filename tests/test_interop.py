@@ -561,6 +561,7 @@ def test_a_missing_library_is_named(format, tmp_path: Path, monkeypatch, capsys)
         text = capsys.readouterr().err
         assert f"needs {format}" in text
         assert "pip install 'longlag[interop]'" in text
+        assert "damaged" not in text
         assert text.count("\n") == 1
     assert not (tmp_path / "new").exists()
 

@@ -47,6 +47,27 @@ def test_a_ledger_is_drawn_against_a_setting(book: Path, capsys: Any) -> None:
     assert "did you mean 'learning_rate'" in capsys.readouterr().err
 
 
+def test_recipes_that_their_name_alone_tells_apart_have_a_line_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And what is not at its end counts for nothing."""
+    with Ledger.open(tmp_path / "ledger.sqlite") as ledger:
+        for name, status in (("robust", "target"), ("catalog", "max_iterations")):
+            for length in (12, 14):
+                one = trial("robust", 0, "numpy", **{**SHORT, "min_length": length})
+                row = perform(vars(one)) | {"recipe": name, "status": status}
+                ledger.record([{**row, "key": f"{name} {length}"}])
+        one = trial("paper", 0, "numpy", min_length=12, max_sequences=2)
+        ledger.record([{**perform(vars(one)), "key": "paper", "status": "unfinished"}])
+    drawn: list[Any] = []
+    monkeypatch.setattr("longlag.figures.groups.draw", lambda *all: drawn.append(all) or Figure())
+    words = ("ledger", "plot", str(tmp_path), "--x", "min_length", "--out", str(tmp_path / "a.png"))
+    assert cli.main([*words]) == 0
+    ((lines, *_),) = drawn
+    rates = {name: [point.y for point in points] for name, points in lines.items()}
+    assert rates == {"recipe robust": [1.0, 1.0], "recipe catalog": [0.0, 0.0]}
+
+
 def test_a_line_a_kind_and_words_in_their_order() -> None:
     lines = {"hidden 2": [Point("b", 0.5, (0, 1)), Point("a", 1, (0.4, 1))]}
     fig = draw({**lines, "hidden 3": lines["hidden 2"]}, "t", "s", ("x", "y"))

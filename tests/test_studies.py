@@ -182,6 +182,26 @@ def test_lag_baselines_change_the_gates_alone() -> None:
         assert one.with_settings({**back, "min_length": 100}) == robust
 
 
+def test_a_budget_that_is_given_is_every_studys_own() -> None:
+    for name in ("seeds", "forget-gate", "lag", "tasks", "cells"):
+        for quick in (False, True):
+            for case in grid(REGISTERED[name], quick=quick, max_sequences=640):
+                made = recipe(case.recipe, **case.changes)
+                assert made.rule.budget == 640 // made.batch_size, (name, quick, case.about)
+    (most,) = {
+        made.rule.budget * made.batch_size
+        for case in grid(REGISTERED["tasks"], max_sequences=1_000_000)
+        for made in [recipe(case.recipe, **case.changes)]
+    }
+    assert most == 1_000_000
+
+
+def test_forms_of_a_study_have_directories_of_their_own() -> None:
+    asked = ({}, {"full": True}, {"quick": True}, {"search": True}, {"seed": 3})
+    found = {REGISTERED["cells"].request(one).directory for one in asked}
+    assert len(found) == len(asked)
+
+
 @pytest.mark.parametrize("installed", [True, False])
 def test_pytorchs_networks_are_in_the_lag_study_where_pytorch_is(
     installed: bool, monkeypatch: pytest.MonkeyPatch

@@ -16,10 +16,13 @@ import pytest
 import longlag
 from fuzzing import inline_workers
 from longlag import cli
+from longlag.learning import training
 from longlag.learning.recipe import recipe
 from longlag.sweeps.ledger import Ledger
 
 pytest.importorskip("torch")
+
+import torch
 
 import mycells
 from longlag.studies import cells as study
@@ -70,6 +73,14 @@ def test_settings_of_a_search_are_of_all_cells(tmp_path: Path) -> None:
     (tmp_path / "tuned.json").write_text(json.dumps({"cells": {"gru": {"clip": 0.1}}}))
     with pytest.raises(ValueError, match=r"tuned.json has no settings for lstm, rnn: search with"):
         study.cases(request(cell=["lstm", "gru", "rnn"], tuned=str(tmp_path / "tuned.json")))
+
+
+@pytest.mark.parametrize("own", [{"network": "mycells:Mine"}, {"name": "x"}, 5])
+def test_a_file_of_settings_chooses_nothing_else(own: Any, tmp_path: Path) -> None:
+    """Least of all a module to import."""
+    (tmp_path / "tuned.json").write_text(json.dumps({"cells": {"gru": own}}))
+    with pytest.raises(ValueError, match="must hold learning_rate and clip of cells and nothing"):
+        study.cases(request(cell=["gru"], tuned=str(tmp_path / "tuned.json")))
 
 
 @pytest.mark.parametrize(
@@ -227,6 +238,9 @@ def test_a_search_gives_every_cell_the_same_settings_and_its_best_are_used(tmp_p
         assert {name: settings[name] for name in ("learning_rate", "clip")} == best[
             case.about["cell"]
         ]
+    page = (tmp_path / "search" / "table.md").read_text()
+    assert "- A trial has 64 sequences at most." in page
+    assert ", numpy engine, " in page
     seeds = {int(seed) for one in found.rows for seed in one["seeds"]}
     assert request(**options).seed not in seeds
     assert min(seeds) == request(**options, search=True).seed == study.SEARCH_SEED
@@ -244,7 +258,15 @@ def test_compare_takes_classes_and_names(tmp_path: Path) -> None:
     assert [one["cell"] for one in found.rows] == ["gru", "mine", "end"]
     scores = [one["mse"] for one in found.rows]
     assert scores[1] == scores[2]  # the same network, read by us and by itself
+    both = longlag.study("cells", cell=["gru", "lstm"], lengths=[12], out=tmp_path / "two", **TINY)
+    assert both["engine"] in ("native and numpy", "numpy")
     assert "<table" in found._repr_html_()  # type: ignore[attr-defined]
+
+
+def test_checking_a_cell_leaves_pytorchs_random_numbers(tmp_path: Path) -> None:
+    stream = torch.get_rng_state()
+    training.begin(recipe("robust", network="mycells:Drops", min_length=12))
+    assert torch.equal(stream, torch.get_rng_state())
 
 
 def test_a_class_that_workers_cannot_import_is_named() -> None:

@@ -156,7 +156,8 @@ def test_tables_with_a_row_outside_are_explained() -> None:
         {**row, "table": "table3", "sequences": {**inside, "means": (6.0, 7.0)}},
         {**row, "table": "table3", "sequences": inside},
     ]
-    first, *others = remarks(rows)
+    assert remarks(rows, True) == ["Quick form: it shows that everything runs, no more."]
+    first, *others = remarks(rows, False)
     assert "in 2 of 3 rows" in first
     assert [line.partition(":")[0] for line in others] == ["Outside, table 3"]
 

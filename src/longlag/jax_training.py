@@ -97,7 +97,8 @@ def train_jax(
             as the recipe's network.
         recipe, seed, directory, resume, overwrite: as in `longlag.train_torch`; the run is read by
             `longlag.load(directory, (apply, parameters))`.
-        optimizer: a transformation of optax's, its schedule included:
+        optimizer: a transformation of optax's, its schedule included (resumed, the same again: only
+            the form of its state can be checked):
             `optax.adamw(optax.cosine_decay_schedule(1e-3, 1000))`. The recipe's learning rate
             plays no part then, its limit on the gradient's norm does.
         progress, callback: as in `longlag.train`.

@@ -22,6 +22,7 @@ from longlag.settings import Option
 HELP = ("-h", "--help")
 WIDEST = 100  # columns of a help text
 REQUIRED, PLACES = "required", "arguments"
+TAKEN = ("function", "name", "settings", "command")  # what else a command line is read into
 
 # What a value must be, and how the help calls it.
 KINDS: dict[Any, tuple[str, str]] = {
@@ -187,6 +188,8 @@ class Parser(argparse.ArgumentParser):
             ValueError: another flag has that name.
         """
         for one in options:
+            if one.name in TAKEN:
+                raise ValueError(f"{one.name} cannot be the name of a setting: choose another")
             if flag(one.name) in self.flags:
                 other = f"{self._name()} has another flag {flag(one.name)}"
                 raise ValueError(f"{other}: {one.name} needs a name of its own")
@@ -298,7 +301,9 @@ class Parser(argparse.ArgumentParser):
         if not first.startswith("-"):
             hint = checks.nearest(first, names)
             raise ValueError(f"unknown {self.member} {checks.shown(first)}{hint}")
-        name = _parted(first)[0]
+        name, value = _parted(first)
+        if name in self.flags and value is not None:
+            raise ValueError(f"{name} takes no value, not {checks.shown(value)}")
         if any(name in leaf.flags for leaf in self.leaves()):
             place = f"{self.prog} {self._member()} {name}"
             raise ValueError(f"{name} must come after the {self.member}: {place}")

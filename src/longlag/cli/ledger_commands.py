@@ -17,6 +17,7 @@ from longlag.sweeps import grid, ledger
 from longlag.sweeps import rates as groups
 from longlag.sweeps import sweep as sweeps
 from longlag.sweeps.ledger import Ledger
+from longlag.sweeps.trial import UNFINISHED
 from longlag.terminal import one_line, say
 
 
@@ -76,8 +77,9 @@ def plot(args: Namespace) -> int:
     path, kind = ledger.find(args.file), form(args.out, PICTURES)
     output(args.out, path)
     with Ledger.read(path) as book:
-        rows = list(book.outcomes())
-    by = args.by or [name for name in groups.telling(rows) if name not in (args.x, "recipe")]
+        rows = [row for row in book.outcomes() if row["status"] != UNFINISHED]
+    alone = {args.x, "recipe"} if len({row["recipe"] for row in rows}) == 1 else {args.x}
+    by = args.by or [name for name in groups.telling(rows) if name not in alone]
     found = groups.groups(rows, list(dict.fromkeys([args.x, *by])))
     lines: dict[str, list[figure.Point]] = {}
     for group in found:

@@ -12,8 +12,11 @@ def output(path: Path, *inputs: Path) -> Path:
     """A file to write, whose directory is made.
 
     Raises:
-        ValueError: it is one of the files that are read, or its directory cannot be written to.
+        ValueError: it is a directory or one of the files that are read, or its directory cannot be
+            written to.
     """
+    if path.is_dir():
+        raise ValueError(f"--out must be a file, and {path} is a directory")
     if path.resolve() in [given.resolve() for given in inputs]:
         raise ValueError(f"{path} is the input itself: choose another --out")
     runs.writable(path.parent)
@@ -32,7 +35,7 @@ def form(path: Path, endings: Mapping[str, str], otherwise: str = "") -> str:
     """
     if (ending := path.suffix.lower()) not in endings:
         *others, last = endings
-        known = f"{', '.join(others)} or {last}"
+        known = f"{', '.join(others)} or {last}" if others else last
         raise ValueError(f"--out must end with {known}, not be {path}{otherwise}")
     return endings[ending]
 

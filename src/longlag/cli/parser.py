@@ -18,6 +18,7 @@ from longlag.learning import engine
 from longlag.learning.recipe import RECIPES
 from longlag.studies import STUDIES
 from longlag.studies.declaration import LEDGER, SCHEDULER, WORKERS
+from longlag.tasks.registry import TASKS
 from longlag.version import __version__
 
 FIRST_STEPS = (
@@ -45,7 +46,7 @@ def parser(words: Sequence[str] = ()) -> Parser:
     )
     root.version(f"longlag {__version__}")
     _train(root, words if "train" in words[:1] else ())
-    _tasks(root, words[1] if "tasks" in words[:1] and words[1:] else "")
+    _tasks(root, next(filter(_is_task, words), "") if "tasks" in words[:1] else "")
     _judge(root)
     _draw(root)
     _studies(root)
@@ -53,6 +54,10 @@ def parser(words: Sequence[str] = ()) -> Parser:
     _files(root)
     _machine(root)
     return root
+
+
+def _is_task(word: str) -> bool:
+    return word in TASKS or (":" in word and not word.startswith("-"))
 
 
 def _command(

@@ -38,8 +38,6 @@ def explore(args: Namespace) -> int:
     if len(loaded) < len(args.runs):
         raise ValueError(f"explore sets two runs side by side, not {args.runs[0]} twice")
     out = args.out or args.runs[0] / runs.EXPLORER
-    if out.is_dir():
-        raise ValueError(f"--out must be a file, and {out} is a directory")
     output(out, *(file for path in args.runs for file in files_of(path)))
     print(one_line(explorer.write_page(loaded, out)))
     return 0

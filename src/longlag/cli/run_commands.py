@@ -66,7 +66,7 @@ def _interrupted(training: Training) -> dict[str, Any]:
 def evaluate(args: Namespace) -> int:
     run = runs.load(args.run)
     task = _task(run, args)
-    chosen = engines.choose(args.engine, args.threads)
+    chosen = engines.choose(args.engine, args.threads, run.recipe)
     with progress.of_sequences(args.n) as observe:
         judged = judging.evaluate(
             run,

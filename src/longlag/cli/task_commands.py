@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from longlag import checks, files, words
-from longlag.cli.outputs import output
+from longlag.cli.outputs import form, output
 from longlag.figures import task_sequences
 from longlag.tasks.registry import TASKS
 from longlag.tasks.task import Drawing, Task
@@ -75,14 +75,14 @@ def _show(task: Task, args: Namespace) -> int:
         raise ValueError(
             f"tasks shows sequences of at most {LONGEST:,} steps, not {task.max_length:,}"
         )
-    if args.out and args.out.is_dir():
-        raise ValueError(f"--out must be a file, and {args.out} is a directory")
+    if args.out:
+        form(args.out, {".png": "png"})
+        output(args.out)
     rng = np.random.default_rng(checks.whole("--seed", args.seed, 0, 2**63 - 1))
     sequences = [task.sequence(rng) for _ in range(args.n)]
     told = [task.explain(one) for one in sequences]
     if args.out:
-        out = output(args.out)
-        files.write_bytes(out, task_sequences.png(task, sequences))
+        files.write_bytes(args.out, task_sequences.png(task, sequences))
     if args.json:
         print(files.to_json({**_about(task), "sequences": told}))
         return 0

@@ -79,7 +79,8 @@ def read(path: str | os.PathLike[str]) -> Run:
         raise ValueError(f"there is no file {path}")
     data = path.read_bytes()
     with files.damage_named(path):
-        codec = _codec(recognise(data))
+        format = recognise(data)
+    codec = _codec(format)
     with files.damage_named(path):
         return codec.decode(data)
 

@@ -57,12 +57,12 @@ def decode(data: bytes) -> Run:
         raise ValueError("it is no ONNX model, or cut short") from error
     texts = {entry.key: entry.value for entry in model.metadata_props}
     metadata.check(texts, GATE_ORDER)
-    arrays = {tensor.name: _array(tensor) for tensor in model.graph.initializer}
+    arrays = {tensor.name: array(tensor) for tensor in model.graph.initializer}
     W, R, B, Wy, by = (arrays[name] for name in NAMES)
     weights = {
-        "Wx": _back(W[0]).T,
-        "Wh": _back(R[0]).T,
-        "b": _back(B[0, : B.shape[1] // 2]),
+        "Wx": _reordered(W[0]).T,
+        "Wh": _reordered(R[0]).T,
+        "b": _reordered(B[0, : B.shape[1] // 2]),
         "Wy": Wy,
         "by": by,
     }
@@ -115,7 +115,12 @@ def _graph(network: LSTM) -> onnx.GraphProto:
     )
 
 
-def _array(tensor: TensorProto) -> np.ndarray:
+def array(tensor: TensorProto) -> np.ndarray:
+    """The numbers of a tensor.
+
+    Raises:
+        ValueError: they lie in another file.
+    """
     if tensor.data_location == TensorProto.EXTERNAL:
         raise ValueError(f"{tensor.name} lies in another file")
     return numpy_helper.to_array(tensor)
@@ -125,6 +130,3 @@ def _reordered(rows: np.ndarray) -> np.ndarray:
     """Gate rows i, f, o, g in ONNX's order i, o, f, g; done twice, as they were."""
     i, second, third, g = np.split(rows, 4)
     return np.ascontiguousarray(np.concatenate([i, third, second, g]))
-
-
-_back = _reordered

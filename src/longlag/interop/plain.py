@@ -153,9 +153,11 @@ def _needed(name: str, what: str) -> Any:
 
 def _of_torch(data: bytes) -> Plain:
     torch_file = _needed("longlag.interop.torch_file", "a PyTorch file")
-    state = torch_file._load(data)
+    state = torch_file.load(data)
     if not isinstance(state, Mapping):
         raise ValueError("it holds no state_dict: save module.state_dict()")
+    if "_extra_state" in state:
+        raise ValueError("longlag export wrote it: import it without --as")
     if nested := [name for name, value in state.items() if isinstance(value, Mapping)]:
         raise ValueError(f"its state_dict is within {nested[0]!r}: save that alone")
     return _of_state(
@@ -236,15 +238,16 @@ def _name_of(state: Mapping[str, np.ndarray], ending: str) -> str:
 
 def _of_onnx(data: bytes) -> Plain:
     onnx = _needed("onnx", "an ONNX file")
+    onnx_file = _needed("longlag.interop.onnx_file", "an ONNX file")
     try:
         model = onnx.load_model_from_string(data)
     except Exception as error:  # of protobuf
         raise ValueError("it is no ONNX model, or cut short") from error
     graph = model.graph
-    held = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    held = {tensor.name: onnx_file.array(tensor) for tensor in graph.initializer}
     for node in graph.node:
         if node.op_type == "Constant":
-            held[node.output[0]] = onnx.numpy_helper.to_array(node.attribute[0].t)
+            held[node.output[0]] = onnx_file.array(node.attribute[0].t)
     units = [node for node in graph.node if node.op_type == "LSTM"]
     if len(units) != 1:
         raise ValueError(f"its graph has {len(units)} LSTM operators, and must have one")
@@ -337,8 +340,13 @@ def _onnx_answer(
 
 
 def _of_npz(data: bytes) -> Plain:
-    with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-        return _of_keras([archive[name] for name in archive.files])
+    held = files.unpacked(data)
+    if [*held] != [f"arr_{k}" for k in range(len(held))]:
+        raise ValueError(
+            f"it holds {', '.join(held):.100}, and must hold Keras' weights as "
+            "numpy.savez(file, *model.get_weights()) writes them, arr_0, arr_1, ..."
+        )
+    return _of_keras([*held.values()])
 
 
 def _of_h5(data: bytes) -> Plain:

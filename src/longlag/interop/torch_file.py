@@ -50,7 +50,7 @@ def decode(data: bytes) -> Run:
     Raises:
         ValueError, LookupError, TypeError, BadZipFile: it holds none.
     """
-    state = _load(data)
+    state = load(data)
     texts = state.get(EXTRA) if isinstance(state, Mapping) else None
     texts = texts if isinstance(texts, Mapping) else {}
     metadata.check(texts, GATE_ORDER)
@@ -66,7 +66,12 @@ def decode(data: bytes) -> Run:
     return metadata.assemble(texts, {name: w.T.copy() for name, w in weights.items()})
 
 
-def _load(data: bytes) -> Any:
+def load(data: bytes) -> Any:
+    """What a .pt file holds: tensors and plain values.
+
+    Raises:
+        ValueError, BadZipFile: it is damaged, or holds something else.
+    """
     version = tuple(int(part) for part in torch.__version__.split(".")[:2])
     if version < SAFE:
         raise ValueError(f"PyTorch {torch.__version__} does not read it safely; 2.10 does")

@@ -374,7 +374,7 @@ ROBUST_FOR: dict[str, dict[str, Any]] = {
 }
 
 
-def recipe(name: str, **settings: Any) -> Recipe:
+def recipe(name: str, /, **settings: Any) -> Recipe:
     """The registered recipe `name`, with some settings changed.
 
     For tasks that need it, `robust` has other settings than its usual ones.

@@ -629,6 +629,10 @@ class BlockLSTM(Network):
                     f"{name} must be 0 where there is no such bias (biases {self.biases}, "
                     f"output_gate {self.output_gate}), not {getattr(self, name)}"
                 )
+        if self.input_gate_step and not self.input_gate_bias:
+            raise ValueError(
+                "input_gate_step is added to an input_gate_bias from block to block: give that, too"
+            )
 
     @property
     def variant(self) -> Variant:

@@ -60,6 +60,7 @@ RATES, CLIPS = (0.001, 0.003, 0.01, 0.03), (0.1, 1.0)
 SEARCH_SEED, SEARCH_TRIALS, SEARCH_BUDGET = 500, 3, 32_000
 SEED_APART = replace(SEED, default=None)
 TUNED_FILE = "tuned.json"
+CHOSEN = ("learning_rate", "clip")  # what it holds of a cell
 
 FIRST = next(iter(TASKS))
 OPTIONS = (
@@ -142,7 +143,7 @@ def cases(request: Request) -> list[Case]:
 
 def _check_search(request: Request) -> None:
     """Raises a ValueError for what a search chooses itself."""
-    for name in ("learning_rate", "clip", "tuned"):
+    for name in (*CHOSEN, "tuned"):
         if getattr(request, name) is not None:
             option = name.replace("_", "-")
             raise ValueError(
@@ -196,8 +197,13 @@ def _tuned(path: str | None) -> dict[str, Settings]:
     with files.damage_named(where):
         content = json.loads(where.read_bytes())
     cells = content.get("cells") if isinstance(content, dict) else None
-    if not isinstance(cells, dict) or not all(isinstance(own, dict) for own in cells.values()):
-        raise ValueError(f"{path} holds no settings of cells: --search writes {TUNED_FILE}")
+    if not isinstance(cells, dict) or not all(
+        isinstance(own, dict) and own.keys() <= {*CHOSEN} for own in cells.values()
+    ):
+        raise ValueError(
+            f"{path} must hold {' and '.join(CHOSEN)} of cells and nothing else, as the "
+            f"{TUNED_FILE} of --search does"
+        )
     return cells
 
 
@@ -243,7 +249,7 @@ def _case(request: Request, cell: str, own: Settings, task: str, T: int) -> Case
         changes |= {"test_every": 20, "test_size": 100}
     about: Settings = {"cell": cell, "task": task, "T": T}
     if request.search:
-        about |= {"learning_rate": changes["learning_rate"], "clip": changes["clip"]}
+        about |= {name: changes[name] for name in CHOSEN}
     asked = {name: changes[name] for name in ("hidden", "device") if name in changes}
     reason = _refusal(cell, own["network"], task, T, tuple(asked.items()))
     engine = None if own["network"] == "lstm" else "numpy"
@@ -421,7 +427,9 @@ def _found(rows: Sequence[Row]) -> list[str]:
 
 
 def best_settings(rows: Sequence[Row]) -> dict[str, Settings]:
-    """Of each cell, the settings of a search with most seeds solved, then the lowest error."""
+    """Of each cell, the settings of a search with most seeds solved, then fewest sequences, then
+    the lowest error.
+    """
     of: dict[tuple[str, float, float], list[Row]] = {}
     for row in rows:
         of.setdefault((row["cell"], row["learning_rate"], row["clip"]), []).append(row)

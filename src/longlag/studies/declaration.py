@@ -24,7 +24,7 @@ TRIALS = Option("trials", int, "trials of every case, a seed each", high=100_000
 BUDGET = Option("max_sequences", int, "training sequences of a trial at most", otherwise=OWN)
 SEED = Option("seed", int, "seed of the first trial", FIRST_SEED, 0, 2**63 - 1)
 LENGTHS = Option("lengths", list[int], "values of T", (), otherwise=OWN, metavar="T,T,...")
-OUT = Option("out", Path, "directory of the results", otherwise="a new one in study")
+OUT = Option("out", Path, "directory of the results", otherwise="one of its own in study")
 LEDGER = Option("ledger", Path, "file that holds the trials", otherwise="ledger.sqlite in --out")
 WORKERS = Option("workers", int, "processes", high=1024, otherwise="one per core")
 SCHEDULER = Option(
@@ -170,8 +170,10 @@ class Request:
             value = self.options[one.name]
             if one.part != "options" and value is not None:
                 parts.append(f"{one.name}-{value}")
-        if self.quick:
-            parts.append("quick")
+        switches = (
+            one.name for one in self.study.options if one.kind is bool and one.part == "options"
+        )
+        parts += [name for name in switches if self.options[name] is True]
         if "seed" in self.options and self.seed != self.study.usual_seed(self.options):
             parts.append(f"seed-{self.seed}")
         return self.out or Path("study") / "_".join(parts)

@@ -91,7 +91,8 @@ def _case(request: Request, T: int, gate: str, output: str, start: float) -> Cas
         "max_iterations": request.iterations(32, 8000),
     }
     if request.quick:
-        changes |= {"max_iterations": 100, "test_every": 50, "test_size": 200}
+        most = request.iterations(32, 100)
+        changes |= {"max_iterations": most, "test_every": 50, "test_size": 200}
     about = {"T": T, "gate": gate, "output": output, "start": start}
     trials = QUICK_TRIALS if request.quick else TRIALS
     if gate == CELL_1997:

@@ -12,10 +12,7 @@ which spares a study of more trials those that are done.
 
 from __future__ import annotations
 
-import csv
-import io
 import itertools
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,11 +64,12 @@ def carry_out(request: Request, observe: Observer) -> Result:
     rows = list(itertools.chain.from_iterable(_rows(study, outcome) for outcome in outcomes))
     content = {
         **_content(request, outcomes),
-        **{"rows": rows, "engine": next(iter(trials[0])).engine, "out": str(out)},
+        **{"rows": rows, "out": str(out)},
         **({"refused": refused} if study.partial else {}),
     }
     table, remarks = study.table(rows), _remarks(request, content)
-    files.write_bytes(out / "trials.csv", _csv(map(study.lines, outcomes)).encode())
+    lines = list(itertools.chain.from_iterable(map(study.lines, outcomes)))
+    files.write_bytes(out / "trials.csv", page.csv_text(lines).encode())
     written = page.page(request, content, table, remarks)
     files.write_bytes(out / "table.md", written.encode())
     for name, data in study.more_files(content).items():
@@ -174,6 +172,11 @@ def _outcome(case: Case, rows: Sequence[Row], ledger: Path) -> Outcome:
     return Outcome(case, good, len(rows) - len(good))
 
 
+def engines(rows: Iterable[Row]) -> str:
+    """The engines that computed trials."""
+    return " and ".join(sorted({row["engine"] for row in rows}))
+
+
 def isas(rows: Iterable[Row]) -> str | None:
     """The instruction sets that trials ran on; None of none."""
     return "/".join(sorted({row["isa"] for row in rows if row["isa"]})) or None
@@ -198,6 +201,7 @@ def _content(request: Request, outcomes: Sequence[Outcome]) -> dict[str, Any]:
         "seed": request.seed,
         "quick": request.quick,
         "full": request.full,
+        "engine": engines(trials),
         "isa": isas(trials),
         "code": CODE_VERSION,
         "torch": versions.get("torch"),
@@ -212,17 +216,5 @@ def _remarks(request: Request, content: Mapping[str, Any]) -> list[str]:
         failed = counted(content["failed"], "trial")
         lines.append(f"Left out: {failed} that failed; start again to retry.")
     if content["quick"]:
-        lines.append("Quick form: it shows that everything runs, no more.")
+        lines.append(page.QUICK_FORM)
     return lines
-
-
-def _csv(outcomes: Iterable[Iterable[Row]]) -> str:
-    """Numbers read back exactly; a cell is empty where there is none."""
-    lines = list(itertools.chain.from_iterable(outcomes))
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, list(lines[0]), lineterminator="\n")
-    writer.writeheader()
-    for line in lines:
-        none = {k for k, v in line.items() if isinstance(v, float) and math.isnan(v)}
-        writer.writerow({**line, **dict.fromkeys(none)})
-    return stream.getvalue()

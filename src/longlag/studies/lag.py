@@ -57,7 +57,7 @@ def _in_words(own: dict[str, Any]) -> str:
 def cases(request: Request) -> list[Case]:
     """Robust at all lengths, then the baselines at the shorter ones."""
     grid = QUICK_TRIALS if request.quick else FULL_TRIALS if request.full else TRIALS
-    lengths = request.lengths or tuple(grid)
+    lengths = tuple(dict.fromkeys(sorted(request.lengths))) or tuple(grid)
     found = [_case(request, ROBUST, T, grid.get(T, 3)) for T in lengths]
     for name in (BIAS_1, BIAS_LOG_T):
         feasible = [T for T in lengths if T in BASELINE_LENGTHS or request.quick]
@@ -88,9 +88,7 @@ def columns(rows: Sequence[Row]) -> Columns:
 def remarks(rows: Sequence[Row]) -> list[str]:
     """How robust's sequences and seconds grow with T."""
     lines = []
-    if any(row["recipe"] == BIAS_1 for row in rows) and not any(
-        row["recipe"] in TORCH for row in rows
-    ):
+    if not has_torch() and any(row["recipe"] == BIAS_1 for row in rows):
         lines.append(
             "PyTorch's GRU and ReLU network are left out: PyTorch is not installed "
             "(pip install 'longlag[torch]', then the same command adds them)."
@@ -137,7 +135,8 @@ def _torch_case(request: Request, name: str, T: int, trials: int) -> Case:
         "max_iterations": request.iterations(batch, TORCH_SEQUENCES // batch),
     }
     if request.quick:
-        changes |= {"max_iterations": 60, "test_every": 20, "test_size": 200}
+        most = request.iterations(batch, 60)
+        changes |= {"max_iterations": most, "test_every": 20, "test_size": 200}
     return Case(
         {"recipe": name, "T": T},
         "robust",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import datetime
+import io
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -11,6 +13,8 @@ from longlag import machine
 from longlag.studies.cases import Row
 from longlag.studies.declaration import Request
 from longlag.words import seconds
+
+QUICK_FORM = "Quick form: it shows that everything runs, no more."
 
 
 def in_share(row: Row) -> str:
@@ -34,6 +38,17 @@ def markdown(table: Sequence[Sequence[str]]) -> str:
     """A table, its head first."""
     head, *rows = table
     return "\n".join(f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows))
+
+
+def csv_text(lines: Sequence[Mapping[str, Any]]) -> str:
+    """CSV, a line each. Numbers read back exactly; a cell is empty where there is none."""
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, list(lines[0]), lineterminator="\n")
+    writer.writeheader()
+    for line in lines:
+        none = {k for k, v in line.items() if isinstance(v, float) and math.isnan(v)}
+        writer.writerow({**line, **dict.fromkeys(none)})
+    return stream.getvalue()
 
 
 def bullets(lines: Sequence[str]) -> str:

@@ -73,7 +73,7 @@ def carry_out(request: Request, observe: Observer) -> Result:
         **{"rows": rows, "out": str(out)},
     }
     files.write_bytes(out / "README.md", _page(request, results, table, content).encode())
-    return Result(request.study.title, content, table, _remarks(rows))
+    return Result(request.study.title, content, table, _remarks(rows, request.quick))
 
 
 def _part(request: Request, name: str, out: Path) -> Request:
@@ -105,8 +105,10 @@ def _verdict(paper: float, low: float, high: float, restricted: bool) -> str:
     return OPEN if restricted and paper > high else OTHER
 
 
-def _remarks(rows: Sequence[Row]) -> list[str]:
+def _remarks(rows: Sequence[Row], quick: bool) -> list[str]:
     """How many rows are green, and what may explain those outside, a table each."""
+    if quick:
+        return [page.QUICK_FORM]
     verdicts = [_line(row)[-1] for row in rows]
     outside = {row["table"] for row, said in zip(rows, verdicts, strict=True) if said == OTHER}
     explained = [f"{name[-1]}: {EXPLAINED[name]}" for name in TABLES if name in outside]
@@ -121,7 +123,7 @@ def _remarks(rows: Sequence[Row]) -> list[str]:
 def _page(
     request: Request, results: Mapping[str, Result], table: Sequence[tuple[str, ...]], content: Row
 ) -> str:
-    remarks = page.bullets(_remarks(content["rows"]))
+    remarks = page.bullets(_remarks(content["rows"], request.quick))
     parts = [f"# {request.study.title}", page.markdown(table), remarks]
     for name, found in results.items():
         took = seconds(N_TRIALS * found.content["trial_sec"])

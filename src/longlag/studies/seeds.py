@@ -39,7 +39,8 @@ def _catalog(request: Request, T: int, name: str = "catalog", output_bias: float
         "max_iterations": request.iterations(32, 6000),
     }
     if request.quick:
-        changes |= {"max_iterations": 200, "test_every": 50, "test_size": 200}
+        most = request.iterations(32, 200)
+        changes |= {"max_iterations": most, "test_every": 50, "test_size": 200}
     return _case(request, name, "catalog", T, changes)
 
 

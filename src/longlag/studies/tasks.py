@@ -59,7 +59,8 @@ ROWS: tuple[tuple[str, str, Settings, Settings, int | None], ...] = (
     ("", "copy of 10 symbols, lag 100", {"task": "copy"}, {}, None),
 )
 SIZES = ("min_length", "lag", "distractors", "alphabet")  # a fifth of them in the quick form
-QUICK: Settings = {"max_iterations": 40, "test_every": 20, "test_size": 50}
+QUICK: Settings = {"test_every": 20, "test_size": 50}
+QUICK_ITERATIONS = 40
 
 
 def cases(request: Request) -> list[Case]:
@@ -75,14 +76,15 @@ def _case(
     if request.quick:
         settings = own.settings()
         changes |= {name: int(settings[name]) // 5 for name in SIZES if name in settings} | QUICK
+        changes["max_iterations"] = request.iterations(own.batch_size, QUICK_ITERATIONS)
     trials, fresh = (QUICK_TRIALS, QUICK_FRESH) if request.quick else (TRIALS, FRESH)
     line = {"experiment": experiment, "task": about, PAPER: paper}
     return Case(line, "robust", changes, trials, fresh)
 
 
 def _budget(request: Request, batch: int, paper: int | None) -> int:
-    most = request.iterations(batch, BUDGET // batch)
-    return min(most, 2 * paper // batch) if paper else most
+    most = min(BUDGET, 2 * paper) if paper else BUDGET
+    return request.iterations(batch, most // batch)
 
 
 def rows(outcome: Outcome) -> list[Row]:

@@ -83,7 +83,7 @@ def _digest(values: Mapping[str, Any]) -> str:
 
 
 def trial(
-    name: str, seed: int, engine: str, *, fresh: int = 0, function: str = TRAIN, **changes: Any
+    name: str, seed: int, engine: str, /, *, fresh: int = 0, function: str = TRAIN, **changes: Any
 ) -> Trial:
     """A trial of a registered recipe with some settings changed; every default is written out."""
     settings = recipe(name, **changes).settings()

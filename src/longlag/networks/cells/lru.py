@@ -77,6 +77,11 @@ class LRU(TorchRecurrent):
     most: float = setting(0.999, "largest |Λ| at the start", 1e-3, 0.999999)
     phase: float = setting(math.pi / 10, "largest phase of Λ at the start", 1e-3, 2 * math.pi)
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.least > self.most:
+            raise ValueError(f"least must be at most {self.most}, which is most, not {self.least}")
+
     @property
     def name(self) -> str:
         return "lru"

@@ -103,7 +103,7 @@ class OwnCell(TorchCell):
         check_module(awake(module), task)
         before = {name: buffer.clone() for name, buffer in module.named_buffers()}
         batch = task.sample(4, np.random.default_rng(0))
-        with torch.no_grad():
+        with apart(), torch.no_grad():
             module.train()(*map(torch.from_numpy, batch[:2]))
         for name, buffer in module.named_buffers():
             if not torch.equal(buffer, before[name]):

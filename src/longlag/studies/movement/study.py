@@ -22,6 +22,7 @@ from longlag.studies.declaration import Request
 from longlag.studies.movement import figures
 from longlag.studies.movement import page as movement_page
 from longlag.studies.movement.cases import ALGORITHMS, KINDS, WIDTHS, Case, Measured, measure
+from longlag.studies.page import csv_text
 from longlag.studies.result import Result
 from longlag.sweeps.sweep import Observer, Progress
 
@@ -144,14 +145,8 @@ def headline(results: Results) -> dict[str, Any]:
     }
 
 
-def csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    """A line a row."""
-    lines = [",".join(rows[0]), *(",".join(map(str, row.values())) for row in rows)]
-    return "\n".join(lines) + "\n"
-
-
 def _write(request: Request, results: Results, content: Mapping[str, Any], directory: Path) -> None:
-    files.write_bytes(directory / "movement.csv", csv(content["rows"]).encode())
+    files.write_bytes(directory / "movement.csv", csv_text(content["rows"]).encode())
     pictures = {
         "length.png": figures.against_length(
             results.lengths, {name: results.over_lengths(name) for name in ALGORITHMS}

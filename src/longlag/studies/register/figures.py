@@ -16,6 +16,7 @@ from matplotlib.transforms import Bbox
 
 from longlag.figures import style
 from longlag.studies.register.measure import ONE_FROM_PRODUCT, PRODUCT_FROM_BOTH
+from longlag.studies.register.sequences import AFTER, BETWEEN, EARLIER, LATER
 
 Measured = Mapping[str, Any]  # of studies.register_probe.measure
 
@@ -24,7 +25,6 @@ COLOURS = (FIRST, SECOND, PRODUCT)
 SHADES = ("#dce9f2", "#fbf0d9")  # the windows of the first and the second mark
 # The points of a sequence's own time, in short; and where the most is looked at.
 POINTS = ("−1", "earlier", "+1", "half-way", "−1", "later", "+1", "+2", "+4", "half-way", "end")
-EARLIER, BETWEEN, LATER, AFTER = 1, 3, 5, 9
 
 
 @dataclass(frozen=True)

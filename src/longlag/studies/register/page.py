@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -12,7 +10,7 @@ import numpy as np
 
 from longlag.networks.network import counted
 from longlag.studies.cases import Row
-from longlag.studies.page import bullets, markdown, setting
+from longlag.studies.page import bullets, csv_text, engine, markdown, setting
 from longlag.studies.register.measure import PRODUCT_FROM_BOTH
 from longlag.studies.register.sequences import POINTS
 
@@ -298,14 +296,14 @@ def page(title: str, content: Mapping[str, Any], command: str) -> str:
         f"{markdown(cells(content['rows']))}\n\n"
         f"## How to read it\n\n{bullets(NOTES)}\n\n{shown}\n\n"
         f"Command: `{command}` (robust's seeds from {content['seed']})  \n"
-        f"longlag {content['code']}, native kernel {content['isa'] or 'absent'} for robust, numpy "
-        f"for catalog and for all measurements, {setting()}\n"
+        f"longlag {content['code']}, {engine(content)} (catalog and all measurements: numpy), "
+        f"{setting()}\n"
     )
 
 
 def networks_csv(networks: Iterable[Any]) -> str:
     """A line a network: all that is one number."""
-    return _csv([dict(_flat(network.row)) for network in networks])
+    return csv_text([dict(_flat(network.row)) for network in networks])
 
 
 def _flat(row: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
@@ -335,7 +333,7 @@ def points_csv(networks: Iterable[Any]) -> str:
                 about = {k: network.row[k] for k in ("recipe", "T", "seed")}
                 values = dict(zip(("r2_earlier", "r2_later", "r2_product"), r2, strict=True))
                 lines.append({**about, "point": point, "cells": name, **values, "closed": share})
-    return _csv(lines)
+    return csv_text(lines)
 
 
 def readout_csv(networks: Iterable[Any]) -> str:
@@ -354,12 +352,4 @@ def readout_csv(networks: Iterable[Any]) -> str:
             ):
                 line |= {f"{kind}_{name}": v for name, v in zip(names, r2, strict=True)}
             lines.append(line)
-    return _csv(lines)
-
-
-def _csv(lines: Sequence[Mapping[str, Any]]) -> str:
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, list(lines[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(lines)
-    return stream.getvalue()
+    return csv_text(lines)

@@ -29,7 +29,7 @@ from longlag.figures import style
 from longlag.learning.recipe import recipe
 from longlag.studies.cases import Row
 from longlag.studies.declaration import Request
-from longlag.studies.frame import Trials, gather, isas
+from longlag.studies.frame import Trials, engines, gather, isas
 from longlag.studies.frame import seeds as seeds_of
 from longlag.studies.register import figures
 from longlag.studies.register import page as register_page
@@ -145,6 +145,7 @@ def _content(
         "quick": request.quick,
         "full": request.full,
         "code": CODE_VERSION,
+        "engine": engines(rows),
         "isa": isas(rows),
         "out": str(out),
     }
