@@ -29,6 +29,7 @@ from longlag.networks.network import (
     check_lengths,
     counted,
     flatten,
+    live_steps,
     sigmoid,
     squared_error,
     times,
@@ -119,7 +120,7 @@ class GRU:
         """Hidden, reset_gate, update_gate and candidate, each (B, T, H); zero after the end."""
         trace = self.forward(inputs, lengths)
         lengths = self._lengths(inputs, lengths)
-        live = (np.arange(inputs.shape[1]) < lengths[:, None])[:, :, None]
+        live = live_steps(lengths, inputs.shape[1])[:, :, None]
         names = ("reset_gate", "update_gate", "candidate")
         named = {"hidden": trace.h[1:]}
         named |= dict(zip(names, np.split(trace.gates, 3, axis=2), strict=True))

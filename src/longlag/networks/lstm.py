@@ -21,6 +21,7 @@ from typing import ClassVar, Literal, NamedTuple, get_args
 
 import numpy as np
 
+from longlag import checks
 from longlag.networks.network import (
     Network,
     Output,
@@ -30,6 +31,7 @@ from longlag.networks.network import (
     check_lengths,
     counted,
     flatten,
+    live_steps,
     sigmoid,
     squared_error,
     times,
@@ -105,10 +107,8 @@ class LSTM:
     answered: Answered = "last"
 
     def __post_init__(self) -> None:
-        if self.output not in get_args(Output):
-            raise ValueError(f"output must be one of linear, sigmoid, not {self.output!r}")
-        if self.answered not in get_args(Answered):
-            raise ValueError(f"answered must be one of last, every, not {self.answered!r}")
+        checks.one_of("output", self.output, get_args(Output))
+        checks.one_of("answered", self.answered, get_args(Answered))
         shapes = parameter_shapes(self.hidden, len(self.parameters.Wx), len(self.parameters.by))
         for name, array, shape in zip(Parameters._fields, self.parameters, shapes, strict=True):
             if array.shape != shape:
@@ -150,7 +150,7 @@ class LSTM:
         """
         trace = self.forward(inputs, lengths)
         lengths = self._lengths(inputs, lengths)
-        live = (np.arange(inputs.shape[1]) < lengths[:, None])[:, :, None]
+        live = live_steps(lengths, inputs.shape[1])[:, :, None]
         names = ("input_gate", "forget_gate", "output_gate", "candidate")
         named = dict(zip(names, np.split(trace.gates, 4, axis=2), strict=True))
         named |= {"cell": trace.c[1:], "hidden": trace.h[1:]}

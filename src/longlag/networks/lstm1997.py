@@ -40,6 +40,7 @@ from longlag.networks.network import (
     check_lengths,
     counted,
     flatten,
+    live_steps,
     sigmoid,
     squared_error,
     views,
@@ -261,12 +262,8 @@ class LSTM1997:
     variant: Variant = USUAL
 
     def __post_init__(self) -> None:
-        if self.reads not in get_args(Reads):
-            raise ValueError(f"reads must be one of current, previous, not {self.reads!r}")
-        if self.output not in get_args(Output):
-            raise ValueError(f"output must be one of linear, sigmoid, not {self.output!r}")
-        if self.answered not in get_args(Answered):
-            raise ValueError(f"answered must be one of last, every, not {self.answered!r}")
+        for name, words in (("reads", Reads), ("output", Output), ("answered", Answered)):
+            checks.one_of(name, getattr(self, name), get_args(words))
         if not isinstance(self.blocks, (int, np.integer)) or self.blocks < 1:
             raise ValueError(f"blocks must be a whole number of at least 1, not {self.blocks!r}")
         W, Wk = self.weights
@@ -348,7 +345,7 @@ class LSTM1997:
         """
         trace = self.forward(inputs, lengths)
         lengths = check_lengths(inputs, lengths, self.inputs)
-        live = (np.arange(inputs.shape[1]) < lengths[:, None])[:, :, None]
+        live = live_steps(lengths, inputs.shape[1])[:, :, None]
         hidden, input_gate, output_gate = self._parts(trace.units[1:])
         named = {
             "cell": trace.s[1:],
