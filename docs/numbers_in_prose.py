@@ -169,6 +169,13 @@ def _not_stopped() -> str:
     return f"{int(trials) - int(stopped)} of {trials}"
 
 
+LARGE = "all, the output's weights start at ±1"
+
+
+def _output_weight(T: str, biases: str, what: str) -> str:
+    return cell("paper/output_bias.md", what, {"T": T, "biases": biases})
+
+
 def _without_biases() -> list[list[str]]:
     """Table 7 with a linear output of this step's cells: a line a T, in thousands."""
     usual = {T: middle(_fits(f"7: T = {T}", "linear, this, eq. 16")[0]) for T in (100, 500)}
@@ -475,6 +482,23 @@ SENTENCES: dict[str, list[Sentence]] = {
         (FEWER_WITH_BIAS_2, _fewer_with_bias_2()),
     ],
     "docs/table8.md": [
+        (
+            "the largest is {} after 10,000 sequences at T = 100 (median of 16 trials), and the",
+            [_output_weight("100", "all", "after 10,000")],
+        ),
+        (
+            "must give the mean, and the largest weight is {}.",
+            [_output_weight("100", "of the gates alone", "after 10,000")],
+        ),
+        (
+            "stop after a median of {} sequences instead of {}. At T = 500 such weights have "
+            "shrunk to {} after 40,000 sequences, and {} trials stop within 300,000",
+            [
+                _output_weight("100", LARGE, "median sequences"),
+                _output_weight("100", "all", "median sequences"),
+                *(_output_weight("500", LARGE, what) for what in ("after 40,000", "stopped")),
+            ],
+        ),
         (
             "and a mean square of {}. **It agrees",
             [window("140", "MSE")],
@@ -1154,6 +1178,7 @@ GIVEN = (
     *("below 0.1 and", "above 0.9", "mean absolute error below 0.01"),
     *("rates 0.001, 0.003, 0.01 and 0.03 with clips 0.1", "32,000 sequences each"),
     *("with 72,000 sequences",),
+    *("after 10,000 sequences at T = 100", "after 40,000 sequences, and", "within 300,000"),
     # The output of the notebook, which a test compares.
     *("13 of 2560 wrong there", "2,024 at 120"),
     # On results/cluster/README.md.
