@@ -994,6 +994,15 @@ def stopped(label: str, sequences: list[int], paper: float, budget: int) -> solv
     return solved_share.Curve(label, sequences, 4, budget, mean, (mean, mean), less, paper)
 
 
+def test_of_many_that_never_stopped_the_legend_alone_tells() -> None:
+    every = [stopped(f"T = {T}", [] if T else [90_000], 74_000, 500_000) for T in range(9)]
+    ax = panel(solved_share.draw(every, "Table 7", "reading"), "solved")
+    assert not ax.texts
+    widths = [line.get_linewidth() for line in ax.lines if line.get_drawstyle() == "steps-post"]
+    assert widths == sorted(widths, reverse=True)
+    assert widths[0] < 5
+
+
 @pytest.mark.parametrize(
     ("reached", "never", "budgets"),
     [

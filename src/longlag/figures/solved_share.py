@@ -20,6 +20,8 @@ HEIGHT = 4.2  # inches
 FAR = 4.0  # means that are so many times apart need a logarithmic axis
 BELOW = 0.07  # the lines of the means lie so far apart, below the share of 0
 COLUMNS, LINE = 3, 0.2  # entries of the legend beside each other; a line's height in inches
+WIDEST = 2.4  # what the first of many curves is wider than the last
+WORDS = 3  # curves along 0 that words name; of more the legend alone tells
 DASHES = ("-", (0, (4, 1)), (0, (1, 0.7)))  # of curves that share a colour
 
 
@@ -47,7 +49,7 @@ def draw(curves: Sequence[Curve], title: str, subtitle: str) -> Figure:
     """A step a trial; a dot and a bar for our mean and its interval, a diamond for the paper's.
 
     Where no trial stopped within the budget, the curve runs along 0 to the budget, and words say
-    so.
+    so, unless there are many such curves.
     """
     more = LINE * max(0, math.ceil((len(curves) + 2) / COLUMNS) - 2)
     fig = style.figure(HEIGHT + more, title, subtitle)
@@ -56,7 +58,8 @@ def draw(curves: Sequence[Curve], title: str, subtitle: str) -> Figure:
     start, end, logarithmic = _range(curves)
     for k, curve in enumerate(curves):
         # Where curves coincide, none hides another.
-        width = 1.6 + (1.6 if len(curves) <= 3 else 0.5) * (len(curves) - 1 - k)
+        wider = 1.6 if len(curves) <= 3 else min(0.5, WIDEST / len(curves))
+        width = 1.6 + wider * (len(curves) - 1 - k)
         last = min(curve.budget, end) if curve.restricted else end  # the budget ended there
         dashes = DASHES[k // len(COLOURS) % len(DASHES)]
         _curve(
@@ -111,6 +114,8 @@ def _means(ax: Axes, curve: Curve, colour: str, below: float) -> None:
 def _unreached(ax: Axes, curves: Sequence[Curve], end: float) -> None:
     """Says at which stopping points no trial arrived."""
     never = [k for k, curve in enumerate(curves) if not curve.sequences]
+    if len(never) > WORDS:
+        return
     for line, k in enumerate(reversed(never)):
         words = f"{curves[k].label}: no trial stopped within {curves[k].budget:,} sequences"
         look: dict[str, Any] = {"ha": "right", "va": "bottom", "color": COLOURS[k % len(COLOURS)]}

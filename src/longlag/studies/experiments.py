@@ -209,7 +209,7 @@ TABLE3 = study(
     title="Table 3: very long lags among distractors (Experiment 2c)",
     help="Table 3 of the paper, lags q among p distractors: q up to 200, with --full up to 1000",
     takes="2 minutes",
-    takes_full="an hour and a half",
+    takes_full="25 minutes",
 )
 
 # -- Experiment 3 ---------------------------------------------------------------------------------
