@@ -57,6 +57,21 @@ SMALL: list[Task] = [
 ]
 
 
+@pytest.mark.parametrize("made", SMALL, ids=repr)
+@pytest.mark.parametrize("most", [1, 3, 8])
+def test_pieces_are_the_sequences_of_one_draw(made: Task, most: int) -> None:
+    whole = made.draw(7, np.random.default_rng(5))
+    pieces = [*made.in_pieces(7, np.random.default_rng(5), most)]
+    assert [len(piece.lengths) for piece in pieces] == [len(p.lengths) for p in whole.pieces(most)]
+    for name in ("inputs", "lengths", "targets", "truth", "counted"):
+        parts = [getattr(piece, name) for piece in pieces]
+        if getattr(whole, name) is None:
+            assert parts == [None] * len(pieces)
+        else:
+            joined = np.concatenate([np.asarray(part) for part in parts])
+            np.testing.assert_array_equal(joined, np.asarray(getattr(whole, name)))
+
+
 def words(made: Any) -> str:
     if not isinstance(made, Task):
         return str(made)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 
 import numpy as np
 
@@ -56,20 +57,18 @@ def measure(
     if failed is not None and not in_order:
         chunk = min(chunk, LEAST_TESTED)
     draw = task.sample_in_order if in_order else task.draw
-    drawn = (draw(min(chunk, n - start), rng) for start in range(0, n, chunk))
-    return _together(predict, task, _pieces(drawn) if soon else drawn, observe, failed)
+    sizes = (min(chunk, n - start) for start in range(0, n, chunk))
+    if soon:
+        drawn = chain.from_iterable(task.in_pieces(size, rng, PIECE) for size in sizes)
+    else:
+        drawn = (draw(size, rng) for size in sizes)
+    return _together(predict, task, drawn, observe, failed)
 
 
 def on_sets(predict: Predict, task: Task, sets: Sequence[Batch], failed: Failed) -> Score:
     """Scores answers to every sequence of some fixed sets, together; `failed` as of `measure`."""
-    return _together(predict, task, _pieces(sets), ignore, failed)
-
-
-def _pieces(batches: Iterable[Batch]) -> Iterator[Batch]:
-    """Their sequences, PIECE at a time."""
-    for batch in batches:
-        for start in range(0, len(batch.lengths), PIECE):
-            yield batch.each(lambda a, start=start: a[start : start + PIECE])
+    pieces = chain.from_iterable(batch.pieces(PIECE) for batch in sets)
+    return _together(predict, task, pieces, ignore, failed)
 
 
 def _together(

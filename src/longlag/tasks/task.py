@@ -15,7 +15,7 @@ of its own: answers are then (B,) or (B, T).
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Sequence as Sequence_
 from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol, Self
@@ -72,6 +72,11 @@ class Batch(_Arrays):
         """The batch with every array changed: `batch.each(lambda a: a[:5])`."""
         arrays = (*self, self.truth, self.counted)
         return Batch(*(a if a is None else change(a) for a in arrays))  # type: ignore[arg-type]
+
+    def pieces(self, most: int) -> Iterator[Batch]:
+        """Its sequences, at most so many at a time."""
+        for start in range(0, len(self.lengths), most):
+            yield self.each(lambda a, start=start: a[start : start + most])
 
 
 class Sequence(Protocol):
@@ -179,6 +184,12 @@ class Task(Part, ABC):
     def draw(self, n: int, rng: np.random.Generator) -> Batch:
         """The sequences of `sample`, whose inputs an engine may draw itself (`Drawn`)."""
         return self.sample(n, rng)
+
+    def in_pieces(self, n: int, rng: np.random.Generator, most: int) -> Iterator[Batch]:
+        """The sequences of `sample`, at most so many at a time; a task may draw a piece when it is
+        asked for.
+        """
+        return self.draw(n, rng).pieces(most)
 
     def sample_in_order(self, n: int, rng: np.random.Generator) -> Batch:
         """n sequences of one common length, drawn one after another (the catalogue's order)."""

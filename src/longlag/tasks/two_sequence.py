@@ -19,6 +19,7 @@ Here T is min_length, N is `first_elements`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Literal, NamedTuple
 
@@ -131,22 +132,34 @@ class TwoSequence(Task):
         Returns:
             Batch with T = max_length: inputs (n, T, 1), lengths, targets and, in c, truth (n,).
         """
+        (batch,) = self._drawn(n, rng, n)
+        if self.variant != "c":
+            return batch
+        targets = batch.targets + TARGET_DEVIATION * rng.standard_normal(n)
+        return Batch(batch.inputs, batch.lengths, targets.astype(np.float32), batch.targets)
+
+    def in_pieces(self, n: int, rng: np.random.Generator, most: int) -> Iterator[Batch]:
+        """The sequences of `sample`; normal numbers are drawn with their piece, in c at once."""
+        if self.variant == "c":
+            return super().in_pieces(n, rng, most)
+        return self._drawn(n, rng, most)
+
+    def _drawn(self, n: int, rng: np.random.Generator, most: int) -> Iterator[Batch]:
+        """Sequences with targets without noise, at most so many at a time."""
         checks.whole("n", n, 1)
         checks.generator("rng", rng)
-        lengths = rng.integers(self.min_length, self.max_length + 1, size=n)
-        kinds = rng.integers(2, size=n)
-        elements = rng.standard_normal((n, self.max_length), dtype=np.float32)
-        elements *= np.float32(DEVIATION)
-        first = slice(self.first_elements)
-        if self.variant != "b":
-            elements[:, first] = 0
-        elements[:, first] += np.where(kinds == 0, 1, -1)[:, None]
-        elements[np.arange(self.max_length) >= lengths[:, None]] = 0
-        targets = truth = np.array(TARGETS[self.variant], np.float32)[kinds]
-        if self.variant == "c":
-            targets = truth + TARGET_DEVIATION * rng.standard_normal(n)
-            return Batch(elements[..., None], lengths, targets.astype(np.float32), truth)
-        return Batch(elements[..., None], lengths, targets)
+        every_length = rng.integers(self.min_length, self.max_length + 1, size=n)
+        every_kind = rng.integers(2, size=n)
+        first, targets = slice(self.first_elements), np.array(TARGETS[self.variant], np.float32)
+        for start in range(0, n, most):
+            lengths, kinds = (a[start : start + most] for a in (every_length, every_kind))
+            elements = rng.standard_normal((len(lengths), self.max_length), dtype=np.float32)
+            elements *= np.float32(DEVIATION)
+            if self.variant != "b":
+                elements[:, first] = 0
+            elements[:, first] += np.where(kinds == 0, 1, -1)[:, None]
+            elements[np.arange(self.max_length) >= lengths[:, None]] = 0
+            yield Batch(elements[..., None], lengths, targets[kinds])
 
     @property
     def what(self) -> str:
