@@ -61,7 +61,7 @@ SMALLER = {
     "longlag study table8 --gradient full": FEW,
     "longlag study table8 --check-every 2000": FEW,
     "longlag study table7 --trials 30 --max-sequences 500000": FEW,
-    "longlag study table7 --output linear --biases gates": FEW,
+    "longlag study table7 --output linear --biases gates --reads current": FEW,
     "longlag study seeds --quick": FEW,
     "longlag study seeds": FEW,
     "longlag study seeds --trials 100": FEW,

@@ -42,6 +42,7 @@ SWITCHES = {"forget_gate", "inputs_to_outputs", "output_gate", "recurrent"}
 # What else must be said for a setting to have its whole range.
 ALONE: dict[str, dict[str, Any]] = {
     "last_stop": {"first_stop": 0},
+    "input_gate_step": {"input_gate_bias": -3.0},
     "min_symbols": {"max_symbols": 10_000},
     "first_elements": {"min_length": 10**9, "max_length": 10**9},
 }

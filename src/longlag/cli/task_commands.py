@@ -76,8 +76,8 @@ def _show(task: Task, args: Namespace) -> int:
             f"tasks shows sequences of at most {LONGEST:,} steps, not {task.max_length:,}"
         )
     if args.out:
-        form(args.out, {".png": "png"})
         output(args.out)
+        form(args.out, {".png": "png"})
     rng = np.random.default_rng(checks.whole("--seed", args.seed, 0, 2**63 - 1))
     sequences = [task.sequence(rng) for _ in range(args.n)]
     told = [task.explain(one) for one in sequences]

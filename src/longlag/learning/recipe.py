@@ -374,7 +374,7 @@ ROBUST_FOR: dict[str, dict[str, Any]] = {
 }
 
 
-def recipe(name: str, /, **settings: Any) -> Recipe:
+def recipe(name: str, **settings: Any) -> Recipe:
     """The registered recipe `name`, with some settings changed.
 
     For tasks that need it, `robust` has other settings than its usual ones.
@@ -386,6 +386,11 @@ def recipe(name: str, /, **settings: Any) -> Recipe:
         ValueError: an unknown recipe or setting (the nearest is suggested), or a value out of
             range.
     """
+    return recipe_with(name, settings)
+
+
+def recipe_with(name: str, settings: Mapping[str, Any]) -> Recipe:
+    """As `recipe`, of settings that may have any name."""
     if not isinstance(name, str) or name not in RECIPES:
         raise ValueError(f"unknown recipe {checks.shown(name)}{checks.nearest(name, RECIPES)}")
     task, own = settings.get("task"), {}

@@ -24,7 +24,7 @@ from typing import Any
 
 from longlag import checks
 from longlag.learning import engine as engines
-from longlag.learning.recipe import recipe
+from longlag.learning.recipe import recipe_with
 from longlag.learning.streams import check_seed
 from longlag.sweeps.trial import Trial, trial
 
@@ -45,7 +45,7 @@ class Grid:
 
     def __iter__(self) -> Iterator[Trial]:
         for settings in self.combinations:
-            made = recipe(self.recipe, **settings)
+            made = recipe_with(self.recipe, settings)
             chosen = engines.choose(self.engine, recipe=made).name
             for seed in self.seeds:
                 yield trial(self.recipe, seed, chosen, **settings)
@@ -94,7 +94,7 @@ def _grid(content: Mapping[str, Any]) -> Grid:
     combinations = tuple({**fixed, **one} for one in made)
     engine = checks.text("engine", content.get("engine", "auto"))
     for settings in combinations:
-        engines.choose(engine, recipe=recipe(name, **settings))
+        engines.choose(engine, recipe=recipe_with(name, settings))
     first = check_seed(content.get("first_seed", 0))
     seeds = checks.whole("seeds", content.get("seeds", 10), 1)
     return Grid(name, combinations, range(first, check_seed(first + seeds - 1) + 1), engine)

@@ -21,7 +21,7 @@ import numpy as np
 from longlag.learning import engine as engines
 from longlag.learning import training
 from longlag.learning.judging import on_fresh
-from longlag.learning.recipe import Recipe, recipe
+from longlag.learning.recipe import Recipe, recipe_with
 from longlag.learning.stopping import Stop
 from longlag.settings import imported
 from longlag.tasks.score import Score
@@ -86,7 +86,7 @@ def trial(
     name: str, seed: int, engine: str, /, *, fresh: int = 0, function: str = TRAIN, **changes: Any
 ) -> Trial:
     """A trial of a registered recipe with some settings changed; every default is written out."""
-    settings = recipe(name, **changes).settings()
+    settings = recipe_with(name, changes).settings()
     return Trial(name, {**settings, "fresh": fresh}, seed, engine, function)
 
 
