@@ -146,7 +146,7 @@ STUDY = Study(
     name="paper",
     title="The paper's tables 1 to 9, run again",
     help="All tables of the paper's experiments, 1 to 9, one after another, and one page",
-    takes="two hours",
+    takes="an hour",
     options=(
         replace(
             TRIALS, text="trials of every row, a seed each", otherwise="as many as the paper's"
