@@ -18,7 +18,7 @@ import numpy as np
 import longlag
 from longlag.files import write_bytes
 from longlag.learning.side_by_side import Trials
-from longlag.studies.page import written_by
+from longlag.studies.page import markdown, written_by
 from longlag.tasks.score import TOLERANCE
 
 HERE = Path(__file__).resolve().parent
@@ -62,8 +62,7 @@ def main() -> None:
     bands = [f"{a:g} to {b:g}" for a, b in pairwise(BANDS)]
     head = ["reading", "stopped", "wrong in the last 2000, median (range)"]
     head += [f"wrong, target {band}" for band in bands]
-    rows = [head, ["---"] * len(head), *(row(*reading) for reading in READINGS.items())]
-    table = "\n".join("| " + " | ".join(cells) + " |" for cells in rows)
+    table = markdown([head, *(row(*reading) for reading in READINGS.items())])
     page = (
         f"# Where the wrong answers of the adding problem lie\n\n{TRIALS} trials a reading at "
         f"T = 100 after {SEQUENCES:,} training sequences; shares are of {FRESH:,} fresh sequences, "

@@ -34,7 +34,7 @@ from longlag.learning.side_by_side import Trials
 from longlag.learning.stopping import Recent
 from longlag.learning.training import Training
 from longlag.statistics import bootstrap_mean
-from longlag.studies.page import written_by
+from longlag.studies.page import markdown, written_by
 from longlag.sweeps import slices
 from longlag.sweeps.ledger import Ledger
 from longlag.tasks.task import Batch
@@ -136,7 +136,7 @@ def main() -> None:
     write_bytes(HERE / "selection.csv", text.getvalue().encode())
 
     head = ("stop", "trials", *COLUMNS[2:])
-    rows = [head, ("---",) * len(head)]
+    rows = [head]
     for n_seq in r.stop.stops:
         own = [line for line in lines if line["n_seq"] == n_seq]
         cells = [f"fewer than {n_seq}", str(len(own))]
@@ -146,13 +146,12 @@ def main() -> None:
             cells.append(f"{np.mean(values):.1f} ({low:.1f} to {high:.1f})")
         rows.append(tuple(cells))
     differing = max(abs(line["study"] - line["study in float64"]) for line in lines)
-    body = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     page = (
         "# Errors at the stop, counted in several ways\n\nErrors above 0.04 per 2560 sequences; "
         "means over trials with their 95 % bootstrap intervals. What the columns are stands in "
-        f"`selection.py`. The paper has 139 and 14.\n\n{body}\n\nThe float64 reference's counts "
-        f"on the study's fresh sequences differ from the kernel's by at most {differing:.0f}.\n\n"
-        + written_by("python results/table8/selection.py")
+        f"`selection.py`. The paper has 139 and 14.\n\n{markdown(rows)}\n\nThe float64 "
+        "reference's counts on the study's fresh sequences differ from the kernel's by at most "
+        f"{differing:.0f}.\n\n" + written_by("python results/table8/selection.py")
     )
     write_bytes(HERE / "selection.md", page.encode())
     print(page)
