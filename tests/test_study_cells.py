@@ -26,6 +26,8 @@ import torch
 
 import mycells
 from longlag.studies import cells as study
+from longlag.studies import frame
+from longlag.studies.cases import Outcome
 
 TINY: dict[str, Any] = {"quick": True, "trials": 2, "max_sequences": 64}
 
@@ -103,6 +105,7 @@ def test_a_file_of_settings_chooses_nothing_else(own: Any, tmp_path: Path) -> No
         ({"task": ["adding", "adding"]}, "task must be different ones, not adding,adding"),
         ({"search": True, "clip": 0.5}, "--search chooses .*: leave --clip out"),
         ({"search": True, "tuned": "tuned.json"}, "--search chooses .*: leave --tuned out"),
+        ({"search": True, "until_unsolved": True}, "at every T: leave --until-unsolved out"),
     ],
 )
 def test_what_cannot_be_asked_is_refused_before_any_work(
@@ -180,6 +183,38 @@ def test_a_framework_that_is_missing_leaves_its_cells_out() -> None:
     assert lines["lstm"] == ""
     assert "pip install 'longlag[torch]'" in lines["gru"]
     assert "mine is left out" in lines["mine"]
+
+
+def test_a_cell_that_solves_nothing_is_left_out_at_the_longer_lags(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rule has nothing to do with learning: here the T up to which a cell solves is given."""
+    reach = {"lstm": 30, "gru": 20, "rnn": 10}
+    tried: list[tuple[str, int]] = []
+
+    def solved(case: Any, rows: Any, ledger: Any) -> Outcome:
+        cell, T = case.about["cell"], case.about["T"]
+        tried.append((cell, T))
+        status = "target" if reach[cell] >= T else "max_iterations"
+        return Outcome(case, [{**row, "status": status} for row in rows], 0)
+
+    monkeypatch.setattr(frame, "_outcome", solved)
+    given = {**TINY, "cell": [*reach], "lengths": [40, 20, 30, 12], "out": tmp_path / "out"}
+    found = longlag.study("cells", until_unsolved=True, task=["adding"], workers=1, **given)
+    shorter_first = [(cell, T) for T in (12, 20, 30, 40) for cell in reach]
+    last = {"lstm": 40, "gru": 30, "rnn": 12}
+    assert tried == [(cell, T) for cell, T in shorter_first if last[cell] >= T]
+    assert [(row["T"], row["cell"]) for row in found.rows] == [
+        (T, cell) for T in (40, 20, 30, 12) for cell in reach if (cell, T) in tried
+    ]
+    assert found["refused"] == [
+        f"adding, T = {T}: not tried with {names}, of which no trial was solved at a shorter T."
+        for T, names in ((20, "rnn"), (30, "rnn"), (40, "gru, rnn"))
+    ]
+    assert found["refused"][0] in (tmp_path / "out" / "table.md").read_text()
+    tried.clear()
+    longlag.study("cells", task=["adding"], workers=1, **given)
+    assert len(tried) == 4 * len(reach)
 
 
 def printed(rows: list[dict[str, Any]]) -> str:

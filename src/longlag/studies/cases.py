@@ -27,7 +27,8 @@ class Case:
     settings; trials: how many, where the user does not say; most: how many at most, whatever the
     user says; fresh: further sequences to score on; engine: what computes it, where that is not the
     user's choice; published: a paper's values, a mapping for each row of the case; refused: why it
-    cannot be tried, in a sentence.
+    cannot be tried, in a sentence; stage: cases of a later stage are tried after those of earlier
+    ones, where the study still needs them then.
     """
 
     about: Mapping[str, Any]
@@ -39,6 +40,12 @@ class Case:
     published: Sequence[Row] = ()
     refused: str = ""
     most: int | None = None
+    stage: int = 0
+
+    @property
+    def label(self) -> str:
+        """What distinguishes it, in words."""
+        return ", ".join(str(value) for value in self.about.values())
 
     def made(self) -> Recipe:
         """The recipe with its changes."""

@@ -91,6 +91,12 @@ OPTIONS = (
     ),
     Option("device", str, "where PyTorch or JAX computes: cpu, cuda, cuda:1, mps ...", "cpu"),
     Option(
+        "until_unsolved",
+        bool,
+        "leave a cell out at the longer T of a task once no trial of it is solved there",
+        False,
+    ),
+    Option(
         "search",
         bool,
         f"compare the same {len(RATES) * len(CLIPS)} settings of each cell, on seeds from "
@@ -142,13 +148,15 @@ def cases(request: Request) -> list[Case]:
 
 
 def _check_search(request: Request) -> None:
-    """Raises a ValueError for what a search chooses itself."""
+    """Raises a ValueError for what a search chooses itself, or has no use for."""
     for name in (*CHOSEN, "tuned"):
         if getattr(request, name) is not None:
             option = name.replace("_", "-")
             raise ValueError(
                 f"--search chooses the learning rate and the clip: leave --{option} out"
             )
+    if request.until_unsolved:
+        raise ValueError("--search tries all settings at every T: leave --until-unsolved out")
 
 
 def _cells(given: Sequence[str]) -> dict[str, Settings]:
@@ -253,7 +261,8 @@ def _case(request: Request, cell: str, own: Settings, task: str, T: int) -> Case
     asked = {name: changes[name] for name in ("hidden", "device") if name in changes}
     reason = _refusal(cell, own["network"], task, T, tuple(asked.items()))
     engine = None if own["network"] == "lstm" else "numpy"
-    return Case(about, "robust", changes, trials, engine=engine, refused=reason)
+    stage = T if request.until_unsolved else 0
+    return Case(about, "robust", changes, trials, engine=engine, refused=reason, stage=stage)
 
 
 def _robust(task: str) -> Settings:
@@ -269,6 +278,33 @@ def _robust(task: str) -> Settings:
 def _sizes(task: str, T: int) -> Settings:
     made = task_at(task, T)
     return {name: value for name, value in made.settings().items() if name in SIZES}
+
+
+def needless(case: Case, outcomes: Sequence[Outcome]) -> bool:
+    """Whether no trial of the cell was solved on the task at the longest T before, if any."""
+    shorter = [one for one in outcomes if _series(one.case) == _series(case)]
+    return bool(shorter) and not _successes(max(shorter, key=lambda one: one.case.stage))
+
+
+def _series(case: Case) -> Settings:
+    return {name: value for name, value in case.about.items() if name != "T"}
+
+
+def _successes(outcome: Outcome) -> int:
+    return sum(row["status"] == "target" for row in outcome.rows)
+
+
+def untried(cases: Sequence[Case]) -> list[str]:
+    """A sentence a task and T with the cells that were left out there."""
+    left: dict[tuple[str, int], dict[str, None]] = {}
+    for case in cases:
+        key = case.about["task"], case.about["T"]
+        left.setdefault(key, {})[case.about["cell"]] = None
+    return [
+        f"{task}, T = {T}: not tried with {', '.join(cells)}, of which no trial was solved at a "
+        "shorter T."
+        for (task, T), cells in left.items()
+    ]
 
 
 # -- a cell that will not do ----------------------------------------------------------------------
@@ -533,6 +569,8 @@ STUDY = Study(
         "pair of JAX functions (docs/howto/cells.md).",
     ),
     figure="longlag.studies.figures:cells",
+    needless=needless,
+    untried=untried,
     partial=True,
     more_files=more_files,
     seed=lambda values: SEARCH_SEED if values["search"] else FIRST_SEED,

@@ -73,6 +73,8 @@ class Study:
     about: what the JSON has besides
     lines: of trials.csv
     figure: the `module:function` that draws it from title, outcomes and rows, and picture, its file
+    needless: whether a case of a later stage need not be tried, from the outcomes so far
+    untried: what to say of the cases that were not, a sentence each
     partial: whether a case that is refused, or whose trials all failed, is left out in a sentence
     more_files: what it writes besides, by name, made from what the JSON has
     seed: of the first trial, from the other options, where its option has no default
@@ -96,6 +98,8 @@ class Study:
     lines: Callable[[Outcome], Iterable[Row]] = lines
     figure: str = ""
     picture: str = "figure.png"
+    needless: Callable[[Case, Sequence[Outcome]], bool] = lambda case, outcomes: False
+    untried: Callable[[Sequence[Case]], Sequence[str]] = lambda cases: ()
     partial: bool = False
     more_files: Callable[[Mapping[str, Any]], Mapping[str, bytes]] = lambda content: {}
     seed: Callable[[Mapping[str, Any]], int] = lambda values: FIRST_SEED

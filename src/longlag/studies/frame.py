@@ -40,10 +40,16 @@ from longlag.version import CODE_VERSION
 class Trials:
     """Trials that differ in their seeds alone; each is made when it is needed, as there may be
     many.
+
+    Raises:
+        ValueError: a setting that is not allowed, before any work.
     """
 
     make: Callable[[int], Trial]
     seeds: Sequence[int]
+
+    def __post_init__(self) -> None:
+        self.make(self.seeds[0])
 
     def __len__(self) -> int:
         return len(self.seeds)
@@ -57,9 +63,7 @@ def carry_out(request: Request, observe: Observer) -> Result:
     study = request.study
     every = study.cases(request)
     cases = [case for case in every if not case.refused]
-    trials = [_trials(case, request) for case in cases]
-    out, ledger, found = gather(trials, request, observe)
-    outcomes, left_out = _outcomes(study, cases, found, ledger)
+    out, outcomes, left_out = _in_stages(cases, request, observe)
     refused = [*dict.fromkeys(case.refused for case in every if case.refused), *left_out]
     rows = list(itertools.chain.from_iterable(_rows(study, outcome) for outcome in outcomes))
     content = {
@@ -80,6 +84,40 @@ def carry_out(request: Request, observe: Observer) -> Result:
     return Result(study.title, content, table, remarks, study.lead(content))
 
 
+def _in_stages(
+    cases: Sequence[Case], request: Request, observe: Observer
+) -> tuple[Path, list[Outcome], list[str]]:
+    """Carries cases out, one stage after another.
+
+    Returns:
+        The directory of the files, the outcomes in the order of the cases, and of what has none a
+        sentence each.
+
+    Raises:
+        OSError, DamagedFile: as `_outcome`, of a study that is not partial, or of every case.
+    """
+    study, out = request.study, request.directory
+    trials = [_trials(case, request) for case in cases]
+    found: dict[int, Outcome] = {}  # by the case's place
+    failed: dict[int, AllFailed] = {}
+    needless: list[int] = []
+    for stage in sorted({case.stage for case in cases}):
+        at = [k for k, case in enumerate(cases) if case.stage == stage]
+        needless += [k for k in at if study.needless(cases[k], list(found.values()))]
+        tried = [k for k in at if k not in needless]
+        out, ledger, rows = gather([trials[k] for k in tried], request, observe)
+        for k, own in zip(tried, rows, strict=True):
+            try:
+                found[k] = _outcome(cases[k], own, ledger)
+            except AllFailed as error:
+                failed[k] = error
+    if failed and not (study.partial and found):
+        raise next(iter(failed.values()))
+    sentences = [f"{cases[k].label}: {error.strerror}." for k, error in failed.items()]
+    sentences += study.untried([cases[k] for k in needless])
+    return out, [found[k] for k in sorted(found)], sentences
+
+
 def gather(
     cases: Sequence[Trials], request: Request, observe: Observer
 ) -> tuple[Path, Path, list[list[Row]]]:
@@ -92,8 +130,6 @@ def gather(
         ValueError, KeyboardInterrupt: as `declaration.run`.
     """
     sweeps.check(request.workers, request.scheduler)
-    for trials in cases:
-        next(iter(trials))  # a setting that is not allowed is refused before any work
     out = runs.writable(request.directory)
     with Ledger.open(request.ledger or out / "ledger.sqlite") as ledger:
         sweeps.run(
@@ -126,27 +162,6 @@ def _trials(case: Case, request: Request) -> Trials:
         return trial(case.recipe, seed, chosen, fresh=case.fresh, **case.changes)
 
     return Trials(make, seeds(request, case.trials, case.most))
-
-
-def _outcomes(
-    study: Study, cases: Sequence[Case], found: Sequence[Sequence[Row]], ledger: Path
-) -> tuple[list[Outcome], list[str]]:
-    """The outcomes of cases, and of those that are left out a sentence each.
-
-    Raises:
-        OSError, DamagedFile: as `_outcome`, of a study that is not partial, or of every case.
-    """
-    outcomes: list[Outcome] = []
-    left_out: list[str] = []
-    for k, (case, rows) in enumerate(zip(cases, found, strict=True)):
-        try:
-            outcomes.append(_outcome(case, rows, ledger))
-        except AllFailed as error:
-            if not study.partial or (k + 1 == len(cases) and not outcomes):
-                raise
-            about = ", ".join(str(value) for value in case.about.values())
-            left_out.append(f"{about}: {error.strerror}.")
-    return outcomes, left_out
 
 
 class AllFailed(OSError):
