@@ -91,6 +91,8 @@ def test_a_sequence_in_characters_has_a_bar_a_step() -> None:
         (["copy", "--seed", "-1"], "--seed must be a whole number from 0 to 2**63 - 1, not -1"),
         (["--lag", "3"], "--lag needs a task: longlag tasks TASK --lag ..."),
         (["--out", "x.png"], "--out needs a task: longlag tasks TASK --out ..."),
+        (["--n", "5"], "--n needs a task: longlag tasks TASK --n ..."),
+        (["--seed", "0"], "--seed needs a task: longlag tasks TASK --seed ..."),
         (
             ["xor", "--min-length", "9999"],
             "tasks shows sequences of at most 2,000 steps, not 10,998",

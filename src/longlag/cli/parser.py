@@ -132,8 +132,8 @@ def _tasks(root: Parser, named: str) -> None:
         ("longlag tasks", "longlag tasks copy --lag 20", "longlag tasks reber --out reber.png"),
     )
     tasks.place("task", "one of those listed, or your own module:Class", str, optional=True)
-    tasks.value("--n", int, "sequences, 1 to 20", 3)
-    tasks.value("--seed", int, "seed of the sequences", 0)
+    tasks.value("--n", int, "sequences, 1 to 20", otherwise="3")
+    tasks.value("--seed", int, "seed of the sequences", otherwise="0")
     tasks.value("--out", Path, "a PNG file to draw them in", otherwise="the terminal")
     _json(tasks)
     _, *options = settings(("--task", named))["task"]  # the first chooses the task

@@ -16,15 +16,15 @@ from longlag.tasks.task import Drawing, Task
 from longlag.terminal import one_line
 
 HEIGHTS = "▁▂▃▄▅▆▇█"
-MOST = 20  # sequences
+SHOWN, MOST = 3, 20  # sequences
 LONGEST = 2000  # steps
 
 
 def tasks(args: Namespace) -> int:
     given = {name: value for name in args.settings if (value := getattr(args, name)) is not None}
     if args.task is None:
-        if given or args.out:
-            unfit = next(iter(given), "out").replace("_", "-")
+        shows = [name for name in ("n", "seed", "out") if getattr(args, name) is not None]
+        if unfit := next((name.replace("_", "-") for name in (*given, *shows)), ""):
             raise ValueError(f"--{unfit} needs a task: longlag tasks TASK --{unfit} ...")
         return _list(args.json)
     return _show(TASKS[args.task].with_settings(given), args)
@@ -70,7 +70,8 @@ def _row(about: dict[str, Any]) -> list[Any]:
 
 
 def _show(task: Task, args: Namespace) -> int:
-    checks.whole("--n", args.n, 1, MOST)
+    n = checks.whole("--n", SHOWN if args.n is None else args.n, 1, MOST)
+    seed = checks.whole("--seed", args.seed or 0, 0, 2**63 - 1)
     if task.max_length > LONGEST:
         raise ValueError(
             f"tasks shows sequences of at most {LONGEST:,} steps, not {task.max_length:,}"
@@ -78,8 +79,8 @@ def _show(task: Task, args: Namespace) -> int:
     if args.out:
         output(args.out)
         form(args.out, {".png": "png"})
-    rng = np.random.default_rng(checks.whole("--seed", args.seed, 0, 2**63 - 1))
-    sequences = [task.sequence(rng) for _ in range(args.n)]
+    rng = np.random.default_rng(seed)
+    sequences = [task.sequence(rng) for _ in range(n)]
     told = [task.explain(one) for one in sequences]
     if args.out:
         files.write_bytes(args.out, task_sequences.png(task, sequences))
