@@ -16,7 +16,7 @@ import pytest
 from longlag import cli, progress
 from longlag.learning.recipe import recipe
 from longlag.studies import STUDIES as REGISTERED
-from longlag.studies import forget_gate, lag, seeds, tasks
+from longlag.studies import forget_gate, lag, page, seeds, tasks
 from longlag.studies.cases import (
     RULES,
     Case,
@@ -247,6 +247,22 @@ def test_rates_have_exact_intervals_and_leave_failures_out() -> None:
     assert (found["solved"], found["trials"], found["diverged"], found["failed"]) == (2, 3, 1, 1)
     assert found["interval"] == pytest.approx((0.0943, 0.9916), abs=1e-4)
     assert found["sequences"] == {"median": 80, "min": 80, "max": 80}
+
+
+# -- pages ---------------------------------------------------------------------------------------
+
+
+def test_numbers_of_a_page_stand_to_the_right() -> None:
+    head = ["row", "cell", "solved", "sequences", "interval"]
+    rows = [["1", "lstm", "3 of 30", "≥ 3,810", "0.021 to 0.265"], ["2", "gru", "–", "12", ""]]
+    lines = page.markdown([head, *rows]).splitlines()
+    assert lines[1] == "| --- | --- | ---: | ---: | ---: |"
+    assert lines[2] == "| 1 | lstm | 3 of 30 | ≥ 3,810 | 0.021 to 0.265 |"
+
+
+def test_seconds_of_a_page_have_no_exponent() -> None:
+    shown = [page.in_seconds(value) for value in (0.0614, 9.94, 9.96, 99.7, 1234.5)]
+    assert shown == ["0.061", "9.9", "10", "100", "1,234"]
 
 
 # -- ledgers on the command line ----------------------------------------------------------------

@@ -23,7 +23,7 @@ from longlag.studies.cases import (
     spread,
 )
 from longlag.studies.declaration import WITH_LENGTHS, Columns, Request, Study, worded
-from longlag.studies.page import in_interval, in_share, in_spread
+from longlag.studies.page import in_interval, in_seconds, in_share, in_spread
 
 TRIALS = {30: 30, 100: 30, 300: 30, 1000: 30, 3000: 30, 10_000: 10}
 FULL_TRIALS = {**TRIALS, 30_000: 3, 100_000: 3}
@@ -80,7 +80,7 @@ def columns(rows: Sequence[Row]) -> Columns:
             in_share(row["fresh"]) if row["fresh"] else "–"
         ),
         "sequences": lambda row: in_spread(row["sequences"]),
-        "seconds": lambda row: in_spread(row["seconds"], _seconds),
+        "seconds": lambda row: in_spread(row["seconds"], in_seconds),
         "ns a step": lambda row: "–" if math.isnan(row["step_ns"]) else f"{row['step_ns']:.0f}",
     }
 
@@ -107,10 +107,6 @@ def remarks(rows: Sequence[Row]) -> list[str]:
         f"squares on the logarithms of the medians), seconds as T to the power {b:.2f}, "
         f"nanoseconds a training step from {first['step_ns']:.0f} to {last['step_ns']:.0f}.",
     ]
-
-
-def _seconds(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.2g}"
 
 
 def _case(request: Request, name: str, T: int, trials: int) -> Case:

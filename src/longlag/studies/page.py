@@ -34,10 +34,21 @@ def in_spread(values: Row, number: Callable[[float], str] = "{:,.0f}".format) ->
     return f"{median} ({low} to {high})"
 
 
+def in_seconds(value: float) -> str:
+    """Two digits, or whole seconds."""
+    return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
+
+
 def markdown(table: Sequence[Sequence[str]]) -> str:
-    """A table, its head first."""
+    """A table, its head first; numbers stand to the right, but in the first column."""
     head, *rows = table
-    return "\n".join(f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows))
+    _, *columns = zip(*rows, strict=True)
+    rule = ["---", *("---:" if all(map(_is_number, column)) else "---" for column in columns)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in (head, rule, *rows))
+
+
+def _is_number(cell: str) -> bool:
+    return not cell or cell[0] == "–" or cell.lstrip("-+<>±≤≥ ")[:1].isdigit()
 
 
 def csv_text(lines: Sequence[Mapping[str, Any]]) -> str:

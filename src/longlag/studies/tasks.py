@@ -8,7 +8,7 @@ from typing import Any
 from longlag.learning.recipe import recipe
 from longlag.studies.cases import QUICK_FRESH, Case, Outcome, Row, share, spread
 from longlag.studies.declaration import COMMON, Request, Study, worded
-from longlag.studies.page import in_interval, in_share, in_spread
+from longlag.studies.page import in_interval, in_seconds, in_share, in_spread
 
 TRIALS, QUICK_TRIALS = 30, 2
 FRESH = 2560
@@ -131,7 +131,7 @@ STUDY = Study(
         "95 % interval": in_interval,
         "sequences": lambda row: in_spread(row["sequences"]),
         "paper": lambda row: f"{row[PAPER]:,}" if row[PAPER] else "–",
-        "seconds": lambda row: in_spread(row["seconds"], "{:.2g}".format),
+        "seconds": lambda row: in_spread(row["seconds"], in_seconds),
         "wrong of 2560 more": lambda row: in_spread(row["wrong"]),
     },
     remarks=remarks,

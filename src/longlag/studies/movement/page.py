@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from longlag.studies.movement.cases import ALGORITHMS, KINDS, WIDTHS, Case
-from longlag.studies.page import bullets, setting
+from longlag.studies.page import bullets, markdown, setting
 from longlag.version import __version__
 from longlag.words import seconds
 
@@ -34,12 +34,6 @@ def _headline(content: Mapping[str, Any]) -> str:
         "A training step of catalog (T = 30, 8 cells, 4-byte scalars, reference's order) costs "
         f"{one['bytes_4']:,} with one sequence and {many['bytes_4']:,} with a batch of {batch}."
     )
-
-
-def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table, its first column to the left, the others to the right."""
-    lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def page(content: Mapping[str, Any], results: Any, command: str) -> str:
@@ -78,7 +72,7 @@ def _headline_table(content: Mapping[str, Any], results: Any) -> str:
             + [f"{costs['bytes_4'] / batch:,.0f}"]
         )
     head = ["T = 30, H = 8", "reads", *(f"{w} byte{'s' * (w > 1)}" for w in WIDTHS)]
-    return markdown([*head, "4 bytes, a sequence"], rows)
+    return markdown([[*head, "4 bytes, a sequence"], *rows])
 
 
 def _parts_table(results: Any) -> str:
@@ -94,7 +88,7 @@ def _parts_table(results: Any) -> str:
             + [f"{measured.cost(width):,}" for width in (4, 8)]
         )
     head = ["", "batch", "forward", "backward", "update", "all, 4 bytes", "all, 8 bytes"]
-    return markdown(head, rows)
+    return markdown([head, *rows])
 
 
 def _length_table(results: Any) -> str:
@@ -103,7 +97,7 @@ def _length_table(results: Any) -> str:
         for name in ALGORITHMS
         if name != "bptt-each"
     ]
-    return markdown(["one sequence, T =", *map(str, results.lengths)], rows)
+    return markdown([["one sequence, T =", *map(str, results.lengths)], *rows])
 
 
 def _exponent_table(content: Mapping[str, Any]) -> str:
@@ -114,7 +108,7 @@ def _exponent_table(content: Mapping[str, Any]) -> str:
         if found["algorithm"] != "bptt-each"
     ]
     head = ["", "cost", *(f"reads of {kind}" for kind in KINDS), "cost, nothing dropped"]
-    return markdown(head, rows)
+    return markdown([head, *rows])
 
 
 def _slope(value: float) -> str:
@@ -133,9 +127,9 @@ def _size_tables(results: Any) -> str:
         for name in orders
     ]
     return (
-        markdown(["one sequence, H =", *map(str, results.hidden)], cells)
+        markdown([["one sequence, H =", *map(str, results.hidden)], *cells])
         + "\n\n"
-        + markdown(["cost a sequence, batch", *map(str, results.batches)], batches)
+        + markdown([["cost a sequence, batch", *map(str, results.batches)], *batches])
     )
 
 
