@@ -195,6 +195,7 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where a page is followed: the scripts and the runs are there, `longlag` is on the path."""
     for name in SCRIPTS:
         (tmp_path / name).symlink_to(ROOT / name)
+    shutil.copy(ROOT / "docs" / "examples" / "own_cell.py", tmp_path)
     shutil.copytree(ROOT / "docs" / "explorer", tmp_path / "docs" / "explorer")
     path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
     monkeypatch.setenv("PATH", path)

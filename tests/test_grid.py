@@ -53,6 +53,45 @@ def test_the_command_goes_on_from_its_ledger(file: Path, capsys: Any) -> None:
             assert [group["trials"] for group in content["groups"]] == [2] * 6
 
 
+CELLS = """
+seeds = 1
+
+[settings]
+task = "adding"
+min_length = 12
+max_iterations = 2
+test_every = 1
+test_size = 10
+
+[grid]
+network = [{networks}]
+"""
+
+
+def test_trials_that_fail_are_named_and_leave_the_others_alone(tmp_path: Path, capsys: Any) -> None:
+    pytest.importorskip("torch")
+    some, none = tmp_path / "some.toml", tmp_path / "none.toml"
+    some.write_text(CELLS.format(networks='"mycells:Mine", "mycells:Mixes"'))
+    none.write_text(CELLS.format(networks='"mycells:Mixes"'))
+    with inline_workers():
+        assert cli.main(["sweep", str(some)]) == 0
+        said = " ".join(capsys.readouterr().out.split())
+        assert "mycells:Mixes 0 of 0" in said
+        assert "not counted: 1 trial that failed: ValueError: the model mixes sequences" in said
+        assert cli.main(["sweep", str(none)]) == 1
+        assert "every trial failed: ValueError: the model mixes" in capsys.readouterr().err
+
+
+def test_only_the_trials_of_the_file_are_shown(file: Path, capsys: Any) -> None:
+    with inline_workers():
+        assert cli.main(["sweep", str(file), "--json"]) == 0
+        capsys.readouterr()
+        file.write_text(TEXT.replace("[2, 3, 4]", "[3]"))
+        assert cli.main(["sweep", str(file), "--json"]) == 0
+    groups = json.loads(capsys.readouterr().out)["groups"]
+    assert [group["about"]["task"] for group in groups] == ["adding", "multiplication"]
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [

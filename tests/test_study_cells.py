@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import re
@@ -16,6 +17,7 @@ import pytest
 import longlag
 from fuzzing import inline_workers
 from longlag import cli
+from longlag.figures import cells as figure
 from longlag.learning import training
 from longlag.learning.recipe import recipe
 from longlag.sweeps.ledger import Ledger
@@ -28,6 +30,7 @@ import mycells
 from longlag.studies import cells as study
 from longlag.studies import frame
 from longlag.studies.cases import Outcome
+from longlag.studies.cell_pairs import pairs
 
 TINY: dict[str, Any] = {"quick": True, "trials": 2, "max_sequences": 64}
 
@@ -72,16 +75,28 @@ def test_all_cells_share_one_protocol() -> None:
 
 
 def test_settings_of_a_search_are_of_all_cells(tmp_path: Path) -> None:
-    (tmp_path / "tuned.json").write_text(json.dumps({"cells": {"gru": {"clip": 0.1}}}))
+    (tmp_path / "tuned.json").write_text(
+        json.dumps({"cells": {"gru": {"clip": 0.1}}, "seeds": [3]})
+    )
     with pytest.raises(ValueError, match=r"tuned.json has no settings for lstm, rnn: search with"):
         study.cases(request(cell=["lstm", "gru", "rnn"], tuned=str(tmp_path / "tuned.json")))
+
+
+def test_a_comparison_has_other_seeds_than_the_search(tmp_path: Path) -> None:
+    tuned = tmp_path / "tuned.json"
+    tuned.write_text(json.dumps({"cells": {"gru": {"clip": 0.1}}, "seeds": [500, 501, 1002]}))
+    says = r"would have seeds 1000 to 1009, and the search in .* had 500 to 1002: give --seed 1003"
+    with pytest.raises(ValueError, match=says):
+        study.cases(request(cell=["gru"], tuned=str(tuned)))
+    for more in ({"seed": 1003}, {"trials": 2}, {"quick": True}):
+        assert study.cases(request(cell=["gru"], tuned=str(tuned), **more))
 
 
 @pytest.mark.parametrize("own", [{"network": "mycells:Mine"}, {"name": "x"}, 5])
 def test_a_file_of_settings_chooses_nothing_else(own: Any, tmp_path: Path) -> None:
     """Least of all a module to import."""
-    (tmp_path / "tuned.json").write_text(json.dumps({"cells": {"gru": own}}))
-    with pytest.raises(ValueError, match="must hold learning_rate and clip of cells and nothing"):
+    (tmp_path / "tuned.json").write_text(json.dumps({"cells": {"gru": own}, "seeds": [3]}))
+    with pytest.raises(ValueError, match="must hold learning_rate and clip of cells, the seeds of"):
         study.cases(request(cell=["gru"], tuned=str(tmp_path / "tuned.json")))
 
 
@@ -91,7 +106,6 @@ def test_a_file_of_settings_chooses_nothing_else(own: Any, tmp_path: Path) -> No
         ({"cell": ["lstn"]}, r"cell must be one of lstm, .*did you mean 'lstm'"),
         ({"cell": ["mine=mycells"]}, "or your own as name=module:Class, not 'mine=mycells'"),
         ({"cell": ["gru", "gru=mycells:Mine"]}, "the name 'gru' twice"),
-        ({"cell": ["gru=lstm"]}, "'gru' is a cell that comes with longlag: name lstm otherwise"),
         ({"cell": ["=gru"]}, "the name of a cell must be printable .* without , = .*, not ''"),
         ({"cell": ["a=b=gru"]}, "the name of a cell must be printable .*, not 'a=b'"),
         ({"cell": ["a:b=gru"]}, "the name of a cell must be printable .*, not 'a:b'"),
@@ -157,6 +171,59 @@ def test_the_command_goes_on_and_bad_cells_leave_the_others_alone(
     assert json.loads(capsys.readouterr().out)["rows"] == content["rows"]
     with Ledger.read(tmp_path / "out" / "ledger.sqlite") as ledger:
         assert [(r["key"], r["ended"]) for r in ledger.rows()] == before
+
+
+@pytest.fixture
+def beside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A directory of the user's with a cell in a file, in which commands are given."""
+    (tmp_path / "ownfile.py").write_text(OWN.format(bias=5))
+    monkeypatch.chdir(tmp_path)
+    yield tmp_path
+    sys.modules.pop("ownfile", None)
+    sys.path[:] = [path for path in sys.path if path != str(tmp_path)]
+
+
+OWN = """
+from torch import nn
+
+
+class Own(nn.Module):
+    def __init__(self, D, K, size):
+        super().__init__()
+        self.cells, self.read = nn.RNN(D, size, batch_first=True), nn.Linear(size, K)
+        nn.init.constant_(self.read.bias, {bias})
+
+    def forward(self, inputs, lengths):
+        return self.read(self.cells(inputs)[0])
+"""
+OF_OWN = ("study", "cells", "--quick", "--cell", "own=ownfile:Own", "--max-sequences", "32")
+
+
+def test_a_file_in_the_current_directory_needs_no_path(beside: Path) -> None:
+    """By the installed command, which is elsewhere, and by its workers."""
+    command = [sys.executable, "-P", "-m", "longlag", *OF_OWN, "--workers", "2", "--json"]
+    given = os.pathsep.join(path for path in sys.path if path)
+    environment = {**os.environ, "PYTHONPATH": given}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    (row,) = json.loads(done.stdout)["rows"]
+    assert row["cell"] == "own"
+    assert row["failed"] == 0
+
+
+def test_a_cell_that_was_edited_is_trained_again(beside: Path, capsys: Any) -> None:
+    def error() -> float:
+        assert cli.main([*OF_OWN, "--json", "--out", "out"]) == 0
+        return json.loads(capsys.readouterr().out)["rows"][0]["mse"]["median"]
+
+    far = error()
+    assert far > 10
+    assert error() == far
+    (beside / "ownfile.py").write_text(OWN.format(bias=0))
+    del sys.modules["ownfile"]  # another command is another process
+    assert error() < 1
+    with Ledger.read(beside / "out" / "ledger.sqlite") as ledger:
+        assert len(list(ledger.rows())) == 2 * study.QUICK_TRIALS
 
 
 WITHOUT = """
@@ -287,12 +354,12 @@ def test_a_search_gives_every_cell_the_same_settings_and_its_best_are_used(tmp_p
 
 def test_compare_takes_classes_and_names(tmp_path: Path) -> None:
     found = longlag.compare(
-        {"gru": "gru", "mine": mycells.Mine, "end": mycells.AtTheEnd},
+        {"gru": mycells.AtTheEnd, "mine": mycells.Mine, "end": mycells.AtTheEnd},
         tasks=["adding"], lengths=[12], out=tmp_path, **TINY,
     )  # fmt: skip
     assert [one["cell"] for one in found.rows] == ["gru", "mine", "end"]
     scores = [one["mse"] for one in found.rows]
-    assert scores[1] == scores[2]  # the same network, read by us and by itself
+    assert scores[0] == scores[1] == scores[2]  # the same network, read by us and by itself
     both = longlag.study("cells", cell=["gru", "lstm"], lengths=[12], out=tmp_path / "two", **TINY)
     assert both["engine"] in ("native and numpy", "numpy")
     assert "<table" in found._repr_html_()  # type: ignore[attr-defined]
@@ -343,12 +410,70 @@ def test_remarks_name_the_cells_that_differ() -> None:
     slow = row("slow", {s: 600 + int(s) for s in seeds})
     bad = row("bad", dict.fromkeys(seeds))
     text = "\n".join(study.remarks([good, slow, bad]))
-    assert "good is solved on more seeds than bad (McNemar's exact test, p ≤ 0.0015" in text
+    assert "good is solved on more seeds than bad (p = 0.0015): McNemar's exact test, Hol" in text
     assert "slow is solved on more seeds than bad" in text
     assert "good is solved on more seeds than slow" not in text
-    assert "good is solved sooner than slow, bad (the log-rank test" in text
+    assert re.search(r"good is solved sooner than slow \(p = \S+\), bad \(p = .*the log-rank", text)
     alike = study.remarks([good, {**good, "cell": "twin"}])
-    assert alike[0].startswith("No two cells differ by McNemar's exact test")
+    assert alike[0].startswith("No two cells differ: McNemar's exact test")
+    assert alike[0].endswith("the least p is 1.")
+
+
+def test_pairs_say_what_the_tests_saw() -> None:
+    """p values of one pair, and Holm's of three, by hand."""
+    one = row("one", {"0": 100, "1": None, "2": 300, "3": 400, "4": 500, "5": 600, "6": 700})
+    other = row("other", {"1": 200, "2": None, "3": None, "4": None, "5": None, "6": None})
+    third = row("third", {"1": 200})
+    elsewhere = row("one", {"0": 100}, T=300)
+    found = pairs([one, other, third, elsewhere])
+    names = [(pair["first"], pair["second"], pair["T"]) for pair in found]
+    assert names == [("one", "other", 100), ("one", "third", 100), ("other", "third", 100)]
+    first = found[0]
+    assert (first["seeds"], first["first_alone"], first["second_alone"]) == (6, 5, 1)
+    assert first["p_mcnemar"] == pytest.approx(2 * (1 + 6) / 2**6)
+    assert first["p_mcnemar_holm"] == pytest.approx(3 * 2 * 7 / 64)
+    assert first["first_mean"] == pytest.approx((100 + 1000 + 300 + 400 + 500 + 600 + 700) / 7)
+
+
+def test_pairs_are_in_a_file_and_in_json(tmp_path: Path) -> None:
+    given = {**TINY, "cell": ["lstm", "gru"], "lengths": [12, 20], "out": tmp_path}
+    found = longlag.study("cells", **given)
+    assert [(pair["T"], pair["seeds"]) for pair in found["pairs"]] == [(12, 2), (20, 2)]
+    with (tmp_path / "pairs.csv").open() as file:
+        lines = list(csv.DictReader(file))
+    assert [(one["first"], one["second"], one["T"]) for one in lines] == [
+        ("lstm", "gru", "12"),
+        ("lstm", "gru", "20"),
+    ]
+    assert "mean" in (tmp_path / "table.md").read_text().splitlines()[2]
+
+
+def test_a_search_says_where_its_choice_is_doubtful() -> None:
+    def searched(cell: str, rate: float, seeds: dict[str, int | None]) -> dict[str, Any]:
+        return row(cell, seeds, learning_rate=rate, clip=0.1, mse={"median": rate})
+
+    lines = study.remarks(
+        [
+            searched("edge", 0.01, {"0": 500}),
+            searched("edge", 0.03, {"0": 100}),
+            searched("inner", 0.01, {"0": 500}),
+            searched("never", 0.003, {"0": None}),
+        ]
+    )
+    assert lines[0].endswith("rate 0.03 and clip 0.1; this rate is the largest that was tried.")
+    assert lines[1] == "inner: best with rate 0.01 and clip 0.1."
+    assert lines[2].endswith("; no trial was solved with any, so the lowest error chose them.")
+
+
+def test_eleven_cells_look_different() -> None:
+    names = [*study.CELLS, "mine", "other"]
+    looks = [figure.look(k) for k in range(100)]
+    assert len({str(sorted(own.items(), key=str)) for own in looks}) == 100
+    points = [figure.Point(name, "adding", 100, 1, 2, (0.0, 1.0)) for name in names]
+    drawn = figure.draw(points, "Cells")
+    (legend,) = drawn.legends
+    shown = {(line.get_color(), line.get_marker()) for line in legend.get_lines()}
+    assert len(shown) == len(names)
 
 
 def test_the_cell_of_the_manual_is_in_the_table(tmp_path: Path, monkeypatch: Any) -> None:

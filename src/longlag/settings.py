@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import importlib.util
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -132,13 +133,30 @@ class Option:
 
 
 def imported(where: str) -> Any:
-    """What a `module:name` names.
+    """What a `module:name` names; a module that is nowhere else may be in the current directory.
 
     Raises:
         ImportError, AttributeError: there is none.
     """
     module, _, name = where.partition(":")
+    found_file(module)
     return getattr(importlib.import_module(module), name)
+
+
+def found_file(module: str) -> Path | None:
+    """A module's file, without importing it; None where it has none.
+
+    Of what is nowhere else the current directory is searched, last: it then stays on the path, so
+    that the workers of this machine, which are given that, find the module too.
+    """
+    top = module.partition(".")[0]
+    try:
+        if importlib.util.find_spec(top) is None and (here := os.getcwd()) not in sys.path:
+            sys.path.append(here)
+        spec = importlib.util.find_spec(module)
+    except (ImportError, ValueError, OSError):  # none, or one that is no file, as __main__
+        return None
+    return Path(spec.origin) if spec and spec.has_location and spec.origin else None
 
 
 class Named(Protocol):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import textwrap
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -327,9 +328,13 @@ def rates(groups: Sequence[Group], pairs: Pairs | None) -> str:
     parts = [
         table([(*names, "solved", "95 % interval", "sequences, median (range)"), *rows], len(names))
     ]
-    if failed := sum(len(group.outcomes) - len(group.results) for group in groups):
-        parts.append(f"not counted: {counted(failed, 'trial')} that failed")
+    if reasons := Counter(reason for group in groups for reason in group.failures):
+        parts.append("\n".join(paragraph(_not_counted(*one)) for one in reasons.items()))
     return "\n\n".join(parts if pairs is None else [*parts, _pairs(pairs)])
+
+
+def _not_counted(reason: str, failed: int) -> str:
+    return f"not counted: {counted(failed, 'trial')} that failed: {one_line(reason)}"
 
 
 def _rate(group: Group) -> tuple[str, str, str]:

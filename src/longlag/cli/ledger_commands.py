@@ -56,8 +56,12 @@ def sweep(args: Namespace) -> int:
     with Ledger.open(place) as book, progress.of_sweep() as observe:
         how = {"workers": args.workers, "scheduler": args.scheduler, "observe": observe}
         sweeps.run(asked, book, total=len(asked), **how)
-    with Ledger.read(place) as book:
-        found = groups.groups(book.outcomes())
+        every = (row for one in asked if (row := book.get(one.key)) is not None)
+        rows = [{name: row[name] for name in ledger.OUTCOME} for row in every]
+    found = groups.groups(rows)
+    if rows and all(row["status"] == "failed" for row in rows):
+        reason = " ".join(rows[0]["error"].split())
+        raise OSError(0, f"every trial failed: {reason}", str(place))
     if args.json:
         content = [group.as_dict() for group in found]
         print(files.to_json({"file": str(place), "trials": len(asked), "groups": content}))
@@ -89,7 +93,8 @@ def plot(args: Namespace) -> int:
             )
             lines.setdefault(own, []).append(point)
     if not lines:
-        raise ValueError(f"{path} holds nothing to draw: no trial has {args.y} and {args.x}")
+        needed = "was solved" if args.y == "sequences" else "has a result"
+        raise ValueError(f"{path} holds nothing to draw: no trial that has {args.x} {needed}")
     drawn = figure.draw(lines, f"{args.y} by {args.x}", SUBTITLES[args.y], (args.x, args.y))
     files.write_bytes(args.out, style.picture(drawn, kind))
     print(one_line(args.out))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,9 +20,11 @@ COLOURS = (
     *("#56b4e9", style.INK, "#8a8f94", "#b8a400", "#6a51a3"),
 )
 MARKERS = "osD^vPX<>*"
+DASHES = ("-", (0, (4, 1.5)), (0, (1, 1.2)))
 ACROSS = 3  # panels beside each other
 PANEL, ROW = 1.5, 0.27  # inches
 LEFT, RIGHT, WIDE = 2.1, 8.1, 0.86  # inches: the map, and a column of it at most
+LEAST = 6.0  # points: the smallest letters of a cell's name
 LINE, KEY = 0.125, 0.19  # inches: a line of a cell's name, a row of the legend
 APART, UP = 6.0, 1.3  # points between the markers of two lines, and between equal lines, at most
 UP_IN_ALL = 4.5  # points between the first and the last of equal lines
@@ -51,7 +54,7 @@ def draw(points: Sequence[Point], title: str, of: str = "") -> Figure:
     rows = -(-len(tasks) // ACROSS)
     across = style.legend_columns(cells)
     wide = min(WIDE, (RIGHT - LEFT) / len(cells))
-    names = [style.wrapped(cell, int(style.POINTS * wide / style.LETTER)) for cell in cells]
+    size, names = _heads(cells, style.POINTS * wide)
     upper = 0.3 + ROW * len(lines)  # edge of the map
     below = upper + 0.2 + LINE * max(1 + name.count("\n") for name in names)
     height = 0.95 + rows * (PANEL + 0.62) + KEY * -(-len(cells) // across) + below
@@ -61,26 +64,40 @@ def draw(points: Sequence[Point], title: str, of: str = "") -> Figure:
     edges = style.place(fig, 0.62, top - rows * PANEL - (rows - 1) * 0.62, 8.1, top)
     columns = min(ACROSS, len(tasks))
     grid = fig.add_gridspec(rows, columns, wspace=0.2, hspace=0.62 / PANEL, **edges)
-    looks = {
-        cell: (COLOURS[k % len(COLOURS)], MARKERS[k % len(MARKERS)]) for k, cell in enumerate(cells)
-    }
+    looks = {cell: look(k) for k, cell in enumerate(cells)}
     for k, task in enumerate(tasks):
         ax = fig.add_subplot(grid[k // columns, k % columns])
         _rates(ax, task, [p for p in points if p.task == task], looks)
         ax.tick_params(labelleft=k % columns == 0)
-    handles = [
-        Line2D([], [], color=colour, marker=marker, ms=4.5, lw=1.4)
-        for colour, marker in looks.values()
-    ]
+    handles = [Line2D([], [], lw=1.4, **own) for own in looks.values()]
     style.legend(fig, 0.55, below + 0.1, handles=handles, labels=cells, ncols=across)
     ax = style.panel(fig, LEFT, 0.3, LEFT + wide * len(cells), upper)
     _map(ax, points, cells, lines)
-    ax.set_xticks([k + 0.5 for k in range(len(cells))], names)
+    ax.set_xticks([k + 0.5 for k in range(len(cells))], names, size=size)
     return fig
 
 
+def _heads(cells: Sequence[str], room: float) -> tuple[float, list[str]]:
+    """The cells' names in lines that fit so many points, in letters of a size that spares words
+    from being broken, down to LEAST."""
+    letters = max(len(word) for cell in cells for word in re.split(r"(?<=[_\-:. ])", cell))
+    share = min(1.0, max(LEAST / style.SMALL, room / (letters * style.LETTER)))
+    return share * style.SMALL, [
+        style.wrapped(cell, int(room / (share * style.LETTER) + 1e-6)) for cell in cells
+    ]
+
+
+def look(k: int) -> dict[str, Any]:
+    """Of the k-th line: ten colours, each with its marker; ten more have other markers, and so on,
+    and are dashed, so that 100 lines differ.
+    """
+    n = len(COLOURS)
+    marker, dashes = MARKERS[(k + k // n) % len(MARKERS)], DASHES[k // n % len(DASHES)]
+    return {"color": COLOURS[k % n], "marker": marker, "ms": 4.5, "ls": dashes}
+
+
 def _rates(
-    ax: Axes, task: str, points: Sequence[Point], looks: Mapping[str, tuple[str, str]]
+    ax: Axes, task: str, points: Sequence[Point], looks: Mapping[str, Mapping[str, Any]]
 ) -> None:
     ax.set_title(task)
     lengths = sorted({p.T for p in points})
@@ -88,11 +105,10 @@ def _rates(
     margin = max(1.3, (lengths[-1] / lengths[0]) ** 0.17)
     ax.set_xlim(lengths[0] / margin, lengths[-1] * margin)
     room = 0.17 * style.POINTS * style.WIDTH * ax.get_position().width
-    for k, (cell, (colour, marker)) in enumerate(looks.items()):
-        own = sorted((p.T, p.rate, *p.interval) for p in points if p.cell == cell)
-        if own:
-            look = {"color": colour, "marker": marker, "ms": 4.5}
-            line(ax, own, look, (k, len(looks)), room)
+    for k, (cell, own) in enumerate(looks.items()):
+        found = sorted((p.T, p.rate, *p.interval) for p in points if p.cell == cell)
+        if found:
+            line(ax, found, own, (k, len(looks)), room)
     ax.xaxis.set_major_locator(FixedLocator(lengths))
     ax.xaxis.set_minor_locator(NullLocator())
     ax.set_xticks(lengths, [f"{T:,}" for T in lengths])
@@ -116,16 +132,17 @@ def line(
 
     Args:
         points: x, y, and both ends of y's bar.
-        look: of the dots.
+        look: as `look` gives it.
         place: k and n.
     """
     (k, n), (x, y, low, high) = place, zip(*points, strict=True)
     from_middle = k - (n - 1) / 2
     right, up = from_middle * min(APART, room / n), from_middle * min(UP, UP_IN_ALL / n)
     where, colour = style.aside(ax, right), look["color"]
-    ax.plot(x, y, color=colour, lw=1.3, transform=style.aside(ax, right, up), clip_on=False)
+    joins = {"color": colour, "ls": look["ls"], "lw": 1.3}
+    ax.plot(x, y, transform=style.aside(ax, right, up), clip_on=False, **joins)
     ax.vlines(x, low, high, color=colour, lw=1, alpha=0.45, transform=where)
-    ax.plot(x, y, ls="", transform=where, clip_on=False, **look)
+    ax.plot(x, y, transform=where, clip_on=False, **{**look, "ls": ""})
 
 
 def _map(

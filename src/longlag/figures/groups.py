@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator, PercentFormatter
 
 from longlag.figures import style
-from longlag.figures.cells import COLOURS, MARKERS, line
+from longlag.figures.cells import line, look
 
 FAR = 8.0  # numbers that are so many times apart stand on a logarithmic axis
 MARGIN = 0.07  # of the axis, to the left of its first value and to the right of its last one
@@ -48,10 +48,9 @@ def draw(
     gap = _across(ax, list(at.values()), words)
     handles = []
     for k, points in enumerate(lines.values()):
-        look = {"color": COLOURS[k % len(COLOURS)], "marker": MARKERS[k % len(MARKERS)], "ms": 4.5}
         own = sorted((at[p.x], p.y, *p.ends) for p in points)
-        line(ax, own, look, (k, len(lines)), 0.6 * gap)
-        handles.append(Line2D([], [], lw=1.3, **look))
+        line(ax, own, look(k), (k, len(lines)), 0.6 * gap)
+        handles.append(Line2D([], [], lw=1.3, **look(k)))
     if names[1] == "solved":
         ax.set_ylim(-0.03, 1.03)
         ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))

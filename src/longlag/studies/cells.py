@@ -15,10 +15,10 @@ import numpy as np
 
 from longlag import checks, files
 from longlag.learning.recipe import NETWORKS, ROBUST_FOR, recipe
-from longlag.networks.network import counted
 from longlag.settings import Option
+from longlag.studies import cell_pairs, page
 from longlag.studies.cases import Case, Outcome, Row, share, spread
-from longlag.studies.comparing import holm, log_rank, mcnemar, restricted_mean
+from longlag.studies.comparing import restricted_mean
 from longlag.studies.declaration import (
     COMMON,
     FIRST_SEED,
@@ -52,8 +52,6 @@ SHARED: Settings = {"batch_size": 16, "test_every": 100, "epsilon": 1e-8}
 TRIALS, QUICK_TRIALS, BUDGET = 10, 2, 96_000
 LENGTH, QUICK_LENGTH = 100, 20
 SIZES = ("min_length", "lag", "max_symbols")  # which setting a task has its T in
-LEVEL = 0.05
-SIGNIFICANT = "p ≤ {:.2g} at most, by {}"
 
 # The search: every cell gets the same settings to choose from, on seeds apart.
 RATES, CLIPS = (0.001, 0.003, 0.01, 0.03), (0.1, 1.0)
@@ -61,6 +59,8 @@ SEARCH_SEED, SEARCH_TRIALS, SEARCH_BUDGET = 500, 3, 32_000
 SEED_APART = replace(SEED, default=None)
 TUNED_FILE = "tuned.json"
 CHOSEN = ("learning_rate", "clip")  # what it holds of a cell
+SEEDS = "seeds"  # that the search had
+PAIRS_FILE = "pairs.csv"
 
 FIRST = next(iter(TASKS))
 OPTIONS = (
@@ -117,7 +117,8 @@ def cases(request: Request) -> list[Case]:
     cells = _cells(request.cell)
     if request.search:
         _check_search(request)
-    tuned = _tuned(request.tuned)
+    tuned, seeds = _tuned(request.tuned)
+    _check_seeds(request, seeds)
     if request.tuned and (left := [name for name in cells if name not in tuned]):
         raise ValueError(
             f"{request.tuned} has no settings for {', '.join(left)}: search with them, or leave "
@@ -145,6 +146,23 @@ def cases(request: Request) -> list[Case]:
     if all(case.refused for case in found):
         raise ValueError(found[0].refused)
     return found
+
+
+def _usual_trials(request: Request) -> int:
+    if request.quick:
+        return QUICK_TRIALS
+    return SEARCH_TRIALS if request.search else TRIALS
+
+
+def _check_seeds(request: Request, searched: Sequence[int]) -> None:
+    """Raises a ValueError where the comparison has seeds of the search that chose its settings."""
+    last = request.seed + (request.trials or _usual_trials(request)) - 1
+    if any(request.seed <= seed <= last for seed in searched):
+        raise ValueError(
+            f"the comparison would have seeds {request.seed} to {last}, and the search in "
+            f"{request.tuned} had {min(searched)} to {max(searched)}: give --seed "
+            f"{max(searched) + 1} or a larger one"
+        )
 
 
 def _check_search(request: Request) -> None:
@@ -185,34 +203,36 @@ def _cells(given: Sequence[str]) -> dict[str, Settings]:
             )
         if name in found:
             raise ValueError(f"cell has the name {name!r} twice: give one of them another")
-        if name in CELLS and where != name:
-            raise ValueError(f"{name!r} is a cell that comes with longlag: name {where} otherwise")
         found[name] = CELLS.get(where, {"network": where, **PLAIN})
     return found
 
 
-def _tuned(path: str | None) -> dict[str, Settings]:
-    """The settings that a search wrote, by cell.
+def _tuned(path: str | None) -> tuple[dict[str, Settings], list[int]]:
+    """The settings that a search wrote, by cell, and the seeds that it had.
 
     Raises:
         ValueError: no such file, or another kind of one.
     """
     if path is None:
-        return {}
+        return {}, []
     where = Path(path)
     if not where.is_file():
         raise ValueError(f"tuned must be a {TUNED_FILE} that --search wrote: there is no {path}")
     with files.damage_named(where):
         content = json.loads(where.read_bytes())
-    cells = content.get("cells") if isinstance(content, dict) else None
-    if not isinstance(cells, dict) or not all(
-        isinstance(own, dict) and own.keys() <= {*CHOSEN} for own in cells.values()
+    found = content if isinstance(content, dict) else {}
+    cells, seeds = found.get("cells"), found.get(SEEDS)
+    if (
+        not isinstance(cells, dict)
+        or not all(isinstance(own, dict) and own.keys() <= {*CHOSEN} for own in cells.values())
+        or not isinstance(seeds, list)
+        or not all(isinstance(seed, int) for seed in seeds)
     ):
         raise ValueError(
-            f"{path} must hold {' and '.join(CHOSEN)} of cells and nothing else, as the "
-            f"{TUNED_FILE} of --search does"
+            f"{path} must hold {' and '.join(CHOSEN)} of cells, the seeds of the search, and "
+            f"nothing else, as the {TUNED_FILE} of --search does"
         )
-    return cells
+    return cells, seeds
 
 
 def task_at(name: str, T: int) -> Task:
@@ -250,9 +270,7 @@ def _case(request: Request, cell: str, own: Settings, task: str, T: int) -> Case
     batch = changes["batch_size"]
     budget = SEARCH_BUDGET if request.search else BUDGET
     changes["max_iterations"] = request.iterations(batch, budget // batch)
-    trials = SEARCH_TRIALS if request.search else TRIALS
     if request.quick:
-        trials = QUICK_TRIALS
         changes |= {"max_iterations": request.iterations(batch, 40)}
         changes |= {"test_every": 20, "test_size": 100}
     about: Settings = {"cell": cell, "task": task, "T": T}
@@ -262,6 +280,7 @@ def _case(request: Request, cell: str, own: Settings, task: str, T: int) -> Case
     reason = _refusal(cell, own["network"], task, T, tuple(asked.items()))
     engine = None if own["network"] == "lstm" else "numpy"
     stage = T if request.until_unsolved else 0
+    trials = _usual_trials(request)
     return Case(about, "robust", changes, trials, engine=engine, refused=reason, stage=stage)
 
 
@@ -389,9 +408,8 @@ def _number(value: float | None) -> float:
 
 
 def columns(rows: Sequence[Row]) -> dict[str, Any]:
-    """At most 80 columns wide; a search has its settings and the error in the place of intervals
-
-    and of weights, which no setting changes.
+    """At most 80 columns wide; a search has its settings and the error in the place of intervals,
+    of restricted means and of weights, which no setting changes.
     """
     searched = "learning_rate" in rows[0]
     about = {"cell": lambda row: row["cell"], "task": lambda row: row["task"]}
@@ -405,12 +423,14 @@ def columns(rows: Sequence[Row]) -> dict[str, Any]:
     interval = {} if searched else {"95 %": _interval}
     error = {"MSE": lambda row: _short(row["mse"]["median"])} if searched else {}
     weights = {} if searched else {"weights": lambda row: f"{row['weights']:,}"}
+    mean = {} if searched else {"mean": _mean}
     return {
         **about,
         **solved,
         **interval,
         **error,
         "sequences": lambda row: _median(row["sequences"], "{:,.0f}"),
+        **mean,
         "seconds": lambda row: _median(row["seconds"], "{:.3g}"),
         **weights,
     }
@@ -419,6 +439,12 @@ def columns(rows: Sequence[Row]) -> dict[str, Any]:
 def _interval(row: Row) -> str:
     low, high = row["interval"]
     return f"{low:.2f}–{high:.2f}"
+
+
+def _mean(row: Row) -> str:
+    """Of all trials, those that were not solved counted with what they had."""
+    bound = "≥ " if row["solved"] < row["trials"] else ""
+    return f"{bound}{row['restricted_mean']:,.0f}"
 
 
 def _median(values: Row, form: str) -> str:
@@ -446,20 +472,20 @@ def _found(rows: Sequence[Row]) -> list[str]:
             trials = sum(row["trials"] for row in own)
             lines.append(f"{cell}: {diverged} of {trials} trials diverged (no finite loss).")
     if "learning_rate" in rows[0]:
-        best = best_settings(rows)
-        return lines + [
-            f"{cell}: best with rate {own['learning_rate']:g} and clip {own['clip']:g}."
-            for cell, own in best.items()
-        ]
-    pairs = list(_pairs(rows))
-    if not pairs:
-        return lines
-    tests = (("solved on more seeds than", _rate_p), ("solved sooner than", _time_p))
-    for (words, test), name in zip(
-        tests, ("McNemar's exact test", "the log-rank test"), strict=True
-    ):
-        lines += _differences(pairs, words, test, name)
-    return lines
+        return lines + [_chosen(rows, cell, own) for cell, own in best_settings(rows).items()]
+    return lines + cell_pairs.remarks(cell_pairs.pairs(rows))
+
+
+def _chosen(rows: Sequence[Row], cell: str, own: Settings) -> str:
+    """A cell's best settings in words, and why they may not be its best."""
+    rate, solved = own["learning_rate"], any(row["solved"] for row in rows if row["cell"] == cell)
+    doubts = {
+        "no trial was solved with any, so the lowest error chose them": not solved,
+        "this rate is the largest that was tried": rate == max(RATES),
+        "this rate is the smallest that was tried": rate == min(RATES),
+    }
+    doubt = "".join(f"; {words}" for words, holds in doubts.items() if holds)
+    return f"{cell}: best with rate {rate:g} and clip {own['clip']:g}{doubt}."
 
 
 def best_settings(rows: Sequence[Row]) -> dict[str, Settings]:
@@ -480,59 +506,20 @@ def best_settings(rows: Sequence[Row]) -> dict[str, Settings]:
     return {cell: {"learning_rate": key[1], "clip": key[2]} for cell, key in best.items()}
 
 
-def _pairs(rows: Sequence[Row]) -> list[tuple[Row, Row]]:
-    """Any two cells on the same task and T."""
-    return [
-        (a, b)
-        for a, b in itertools.combinations(rows, 2)
-        if (a["task"], a["T"]) == (b["task"], b["T"])
-    ]
-
-
-def _rate_p(a: Row, b: Row) -> float:
-    both = [
-        (a["seeds"][s] is not None, b["seeds"][s] is not None)
-        for s in a["seeds"]
-        if s in b["seeds"]
-    ]
-    return mcnemar(both.count((True, False)), both.count((False, True)))
-
-
-def _time_p(a: Row, b: Row) -> float:
-    ends = [
-        [row["max_sequences"] if n is None else n for n in row["seeds"].values()] for row in (a, b)
-    ]
-    solved = [[n is not None for n in row["seeds"].values()] for row in (a, b)]
-    return log_rank(ends[0], ends[1], (solved[0], solved[1]))
-
-
-def _differences(pairs: Sequence[tuple[Row, Row]], words: str, test: Any, name: str) -> list[str]:
-    """A sentence a task and T in which cells differ, or that there are none."""
-    values = holm([test(a, b) for a, b in pairs])
-    better: dict[tuple[str, int, str], list[tuple[str, float]]] = {}
-    for (a, b), p in zip(pairs, values, strict=True):
-        if p < LEVEL:
-            first, second = sorted((a, b), key=lambda row: row["restricted_mean"])
-            if words.startswith("solved on"):
-                first, second = sorted((a, b), key=lambda row: -row["rate"])
-            key = first["task"], first["T"], first["cell"]
-            better.setdefault(key, []).append((second["cell"], p))
-    correction = f"Holm's correction for {counted(len(pairs), 'pair')}"
-    if not better:
-        return [f"No two cells differ by {name} ({correction})."]
-    return [
-        f"{task}, T = {T}: {cell} is {words} {', '.join(other for other, _ in others)} "
-        f"({name}, {SIGNIFICANT.format(max(p for _, p in others), correction)})."
-        for (task, T, cell), others in better.items()
-    ]
+def about(outcomes: Sequence[Outcome]) -> Row:
+    """Any two cells on the same task and T; nothing of a search."""
+    lines = [{**one.case.about, **row} for one in outcomes for row in rows(one)]
+    return {} if "learning_rate" in lines[0] else {"pairs": cell_pairs.pairs(lines)}
 
 
 def more_files(content: Mapping[str, Any]) -> dict[str, bytes]:
-    """What a search writes besides: the best settings of every cell."""
+    """What is written besides: the pairs of cells, or the best settings that a search found."""
+    if "pairs" in content:
+        return {PAIRS_FILE: page.csv_text(content["pairs"]).encode()} if content["pairs"] else {}
     rows = content["rows"]
-    if "learning_rate" not in rows[0]:
-        return {}
-    return {TUNED_FILE: files.to_json({"cells": best_settings(rows)}).encode()}
+    found = {"cells": best_settings(rows)}
+    found |= {SEEDS: sorted({int(seed) for row in rows for seed in row["seeds"]})}
+    return {TUNED_FILE: files.to_json(found).encode()}
 
 
 STUDY = Study(
@@ -564,11 +551,14 @@ STUDY = Study(
         "mingru, minlstm, lru and attention have two layers, since their gates see the input alone "
         "and not the state.",
         "Rates have exact (Clopper-Pearson) 95 % intervals; sequences are the median of the seeds "
-        "solved, seconds of all, on one core of a shared machine, testing included.",
+        "solved; their mean is that of all seeds, and restricted: what was not solved counts with "
+        "the sequences that it had; seconds are the median of all seeds, on one core of a shared "
+        "machine, testing included.",
         "A cell of your own may be a PyTorch module class, a function that makes a module, or a "
         "pair of JAX functions (docs/howto/cells.md).",
     ),
     figure="longlag.studies.figures:cells",
+    about=about,
     needless=needless,
     untried=untried,
     partial=True,

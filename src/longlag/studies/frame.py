@@ -181,6 +181,9 @@ def _outcome(case: Case, rows: Sequence[Row], ledger: Path) -> Outcome:
     with files.damage_named(ledger):
         for row in good:
             stops_of(row)
+    if not rows:  # they have other keys now
+        reason = "the file of its cell or task was changed meanwhile; start again"
+        raise AllFailed(0, reason, str(ledger))
     if not good:
         reason = " ".join(rows[0]["error"].split())
         raise AllFailed(0, f"every trial of a case failed: {reason}", str(ledger))

@@ -20,11 +20,12 @@ from longlag.sweeps.trial import UNFINISHED
 
 
 class Outcome(NamedTuple):
-    """How a trial ended, and after how many training sequences."""
+    """How a trial ended, after how many training sequences, and why it failed, if it did."""
 
     seed: int
     status: str
     sequences: int | None
+    error: str | None = None
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,11 @@ class Group:
     def results(self) -> list[Outcome]:
         """Of the trials that did not fail."""
         return [trial for trial in self.outcomes if trial.status != "failed"]
+
+    @property
+    def failures(self) -> list[str]:
+        """Why the others failed, one by one."""
+        return [str(trial.error) for trial in self.outcomes if trial.status == "failed"]
 
     @property
     def distinct(self) -> bool:
@@ -97,7 +103,7 @@ def groups(rows: Iterable[Mapping[str, Any]], by: Sequence[str] = ()) -> list[Gr
     names = dict.fromkeys(name for about in kinds for name in about)
     for name in by:
         if trials and name not in names:
-            raise ValueError(f"by names {name!r}, which no trial has{checks.nearest(name, names)}")
+            raise ValueError(f"no trial has {name!r}{checks.nearest(name, names)}")
     by = by or _telling(kinds)
     found: dict[str, Group] = {}
     of: dict[int, Group] = {}
@@ -138,7 +144,7 @@ def _read(rows: Iterable[Mapping[str, Any]]) -> Iterator[tuple[dict[str, Any], O
         key = (*first.values(), id(settings))
         if key not in known:
             known[key] = settings, {**first, **settings}  # kept: else another may get its id
-        yield known[key][1], Outcome(row["seed"], row["status"], row["sequences"])
+        yield known[key][1], Outcome(*(row[name] for name in Outcome._fields))
 
 
 FIRST = ("recipe", "engine", "version")

@@ -23,7 +23,7 @@ from longlag.learning import training
 from longlag.learning.judging import on_fresh
 from longlag.learning.recipe import Recipe, recipe_with
 from longlag.learning.stopping import Stop
-from longlag.settings import imported
+from longlag.settings import found_file, imported
 from longlag.tasks.score import Score
 from longlag.version import CODE_VERSION, REVISION, __version__
 
@@ -53,8 +53,8 @@ class Trial:
 
     @property
     def key(self) -> str:
-        """A digest of all that determines the result."""
-        return _digest(asdict(self))
+        """A digest of all that determines the result, the files of the user's parts included."""
+        return _digest({**asdict(self), **sources(asdict(self))})
 
     @property
     def sliced(self) -> bool:
@@ -74,12 +74,34 @@ class Trial:
         if not self.sliced:
             return None
         course = {k: v for k, v in self.settings.items() if k not in ("max_sequences", "test_size")}
-        return _digest({**asdict(self), "settings": course})
+        return _digest({**asdict(self), **sources(asdict(self)), "settings": course})
 
 
 def _digest(values: Mapping[str, Any]) -> str:
     text = json.dumps({**values, "revision": REVISION}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def sources(work: Mapping[str, Any]) -> dict[str, str]:
+    """Digests of the files of the user's modules whose parts a trial has, as these may be edited.
+
+    Args:
+        work: the fields of a Trial.
+    """
+    parts = map(str, (work["function"], *map(work["settings"].get, ("task", "network"))))
+    modules = {part.partition(":")[0] for part in parts if ":" in part}
+    own = {name: found_file(name) for name in modules if name.partition(".")[0] != "longlag"}
+    return {
+        name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for name, path in sorted(own.items())
+        if path is not None and path.is_file()
+    }
+
+
+def _version(work: Mapping[str, Any]) -> str:
+    """Of the code: longlag's, and of the user's files the first digits of their digests."""
+    own = (f"{name}:{digest[:8]}" for name, digest in sources(work).items())
+    return " ".join((CODE_VERSION, *own))
 
 
 def trial(
@@ -183,17 +205,18 @@ def row_of(
         **EMPTY,
         **{"recipe": work["recipe"], "settings": work["settings"], "seed": seed},
         **{"seconds": seconds, "started": started, "ended": now()},
-        **{"versions": versions(), "version": CODE_VERSION, "host": platform.node()},
+        **{"versions": versions(), "version": _version(work), "host": platform.node()},
         **found,
     }
 
 
 def lost(work: Mapping[str, Any], reason: str) -> dict[str, Any]:
     """The row of a trial during which every worker died."""
+    version = work["version"] if "version" in work else _version(work)  # of a row that came
     return {
         **EMPTY,
         **{name: work[name] for name in ("recipe", "settings", "seed")},
-        **{"started": None, "ended": now(), "versions": versions(), "version": CODE_VERSION},
+        **{"started": None, "ended": now(), "versions": versions(), "version": version},
         **{"host": platform.node(), "status": "failed", "error": reason},
     }
 

@@ -1,0 +1,93 @@
+"""Any two cells on the same task and T: whether they differ, by tests on the same seeds."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+from longlag.networks.network import counted
+from longlag.studies.cases import Row
+from longlag.studies.comparing import holm, log_rank, mcnemar
+
+LEVEL = 0.05
+TESTS = {
+    "p_mcnemar": ("solved on more seeds than", "McNemar's exact test"),
+    "p_log_rank": ("solved sooner than", "the log-rank test"),
+}
+
+
+def pairs(rows: Sequence[Row]) -> list[Row]:
+    """What two tests say of any two cells.
+
+    Args:
+        rows: of the study of cells; `seeds` has the sequences to success by seed, None where it was
+            not solved.
+
+    Returns:
+        A mapping a pair: task and T; first and second, the cells; seeds, those that both had;
+        first_alone and second_alone, the seeds that one of them alone solved; first_mean and
+        second_mean, restricted means of the sequences to success; p_mcnemar and p_log_rank, and
+        the same with `_holm` behind them, corrected for the number of pairs.
+    """
+    found = [
+        _pair(a, b)
+        for a, b in itertools.combinations(rows, 2)
+        if (a["task"], a["T"]) == (b["task"], b["T"])
+    ]
+    for name in TESTS:
+        for pair, p in zip(found, holm([pair[name] for pair in found]), strict=True):
+            pair[f"{name}_holm"] = p
+    return found
+
+
+def _pair(a: Row, b: Row) -> Row:
+    seeds = [seed for seed in a["seeds"] if seed in b["seeds"]]
+    solved = [(a["seeds"][seed] is not None, b["seeds"][seed] is not None) for seed in seeds]
+    first_alone, second_alone = solved.count((True, False)), solved.count((False, True))
+    return {
+        **{"task": a["task"], "T": a["T"], "first": a["cell"], "second": b["cell"]},
+        **{"seeds": len(seeds), "first_alone": first_alone, "second_alone": second_alone},
+        **{"first_mean": a["restricted_mean"], "second_mean": b["restricted_mean"]},
+        "p_mcnemar": mcnemar(first_alone, second_alone),
+        "p_log_rank": _log_rank(a, b),
+    }
+
+
+def _log_rank(a: Row, b: Row) -> float:
+    ends = [
+        [row["max_sequences"] if n is None else n for n in row["seeds"].values()] for row in (a, b)
+    ]
+    solved = [[n is not None for n in row["seeds"].values()] for row in (a, b)]
+    return log_rank(ends[0], ends[1], (solved[0], solved[1]))
+
+
+def remarks(found: Sequence[Row]) -> list[str]:
+    """Which cells differ beyond chance, a sentence a cell, task and T, or that none do."""
+    lines: list[str] = []
+    for name, (words, test) in TESTS.items() if found else ():
+        by = f"{test}, Holm's correction for {counted(len(found), 'pair')}"
+        better: dict[tuple[Any, ...], list[str]] = {}
+        for pair in found:
+            if (p := pair[f"{name}_holm"]) < LEVEL:
+                first, second = _in_order(pair, name)
+                key = pair["task"], pair["T"], first
+                better.setdefault(key, []).append(f"{second} (p = {p:.2g})")
+        lines += [
+            f"{task}, T = {T}: {cell} is {words} {', '.join(others)}: {by}."
+            for (task, T, cell), others in better.items()
+        ]
+        if not better:
+            least = min(pair[f"{name}_holm"] for pair in found)
+            lines.append(f"No two cells differ: {by}; the least p is {least:.2g}.")
+    return lines
+
+
+def _in_order(pair: Row, name: str) -> tuple[str, str]:
+    """The better cell first."""
+    if name == "p_mcnemar":
+        swapped = pair["second_alone"] > pair["first_alone"]
+    else:
+        swapped = pair["second_mean"] < pair["first_mean"]
+    cells = pair["first"], pair["second"]
+    return (cells[1], cells[0]) if swapped else cells
