@@ -105,6 +105,8 @@ def _in_stages(
         at = [k for k, case in enumerate(cases) if case.stage == stage]
         needless += [k for k in at if study.needless(cases[k], list(found.values()))]
         tried = [k for k in at if k not in needless]
+        if not tried:
+            continue
         out, ledger, rows = gather([trials[k] for k in tried], request, observe)
         for k, own in zip(tried, rows, strict=True):
             try:
