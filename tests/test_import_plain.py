@@ -99,6 +99,77 @@ def test_what_pytorch_exports_to_onnx(tmp_path: Path) -> None:
     check(path, own)
 
 
+def test_what_pytorchs_new_exporter_writes_by_default_is_refused_with_the_way_out(
+    tmp_path: Path,
+) -> None:
+    own, path = module(), tmp_path / "own.onnx"
+    exported_anew(own, path)
+    assert (tmp_path / "own.onnx.data").exists()
+    with pytest.raises(
+        DamagedFile, match=r"in another file, .* external_data=False\) or dynamo=Fal"
+    ):
+        plain.read(path, SHORT)
+    exported_anew(own, path, external_data=False)
+    check(path, own)
+    onnx = pytest.importorskip("onnx")
+    theirs, ours = onnx.load(path).graph, graph_of_the_new_exporter(own).graph
+    assert [node.op_type for node in theirs.node] == [node.op_type for node in ours.node]
+
+
+def exported_anew(own: Own, path: Path, **options: Any) -> None:
+    pytest.importorskip("onnxscript")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        given = (torch.rand(1, 12, 2),)
+        torch.onnx.export(own.eval(), given, str(path), dynamo=True, verbose=False, **options)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_graph_as_pytorchs_new_exporter_makes_it(tmp_path: Path, bias: bool) -> None:
+    own = module(bias=bias)
+    data = graph_of_the_new_exporter(own).SerializeToString()
+    (tmp_path / "own.onnx").write_bytes(data)
+    check(tmp_path / "own.onnx", own)
+
+
+def graph_of_the_new_exporter(own: Own) -> Any:
+    """The same graph as of `torch.onnx.export(..., dynamo=True)`, of 12 steps of one sequence."""
+    helper = pytest.importorskip("onnx.helper")
+    numpy_helper = pytest.importorskip("onnx.numpy_helper")
+    p = {name: parameter.detach().numpy() for name, parameter in own.named_parameters()}
+
+    def reordered(rows: np.ndarray) -> np.ndarray:
+        i, f, g, o = np.split(rows, 4)
+        return np.concatenate([i, o, f, g])
+
+    held = {name: reordered(p[f"rnn.weight_{name}_l0"])[None] for name in ("ih", "hh")}
+    held |= {"Wy": p["head.weight"], "by": p["head.bias"], "zero": np.zeros((1, 1, 5), "f4")}
+    held |= {"shape": np.array([12, 1, 5]), "last": np.array(-1)}
+    if "rnn.bias_ih_l0" in p:
+        both = [reordered(p[f"rnn.bias_{name}_l0"]) for name in ("ih", "hh")]
+        held["b"] = np.concatenate(both)[None]
+    given = ["steps", "ih", "hh", "b" if "b" in held else "", "", "zero", "zero"]
+    options = {"direction": "forward", "hidden_size": 5, "input_forget": 0, "layout": 0}
+    whole = {"alpha": 1.0, "beta": 1.0, "transA": 0, "transB": 1}
+    nodes = [
+        helper.make_node("Transpose", ["x"], ["steps"], perm=[1, 0, 2]),
+        helper.make_node("LSTM", given, ["states"], **options),  # (T, 1, B, H)
+        helper.make_node("Transpose", ["states"], ["turned"], perm=[0, 2, 1, 3]),
+        helper.make_node("Reshape", ["turned", "shape"], ["flat"], allowzero=0),
+        helper.make_node("Transpose", ["flat"], ["first"], perm=[1, 0, 2]),
+        helper.make_node("Gather", ["first", "last"], ["state"], axis=1),
+        helper.make_node("Gemm", ["state", "Wy", "by"], ["linear"], **whole),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "main_graph",
+        inputs=[helper.make_tensor_value_info("x", 1, [1, 12, 2])],  # 1: float32
+        outputs=[helper.make_tensor_value_info("linear", 1, [1, 1])],
+        initializer=[numpy_helper.from_array(array, name) for name, array in held.items()],
+    )
+    return helper.make_model(graph, ir_version=10, opset_imports=[helper.make_opsetid("", 20)])
+
+
 def exported(tmp_path: Path) -> Any:
     """The graph that PyTorch exports, to be changed."""
     onnx = pytest.importorskip("onnx")
@@ -131,7 +202,29 @@ def _started(graph: Any, onnx: Any) -> None:
 
 
 def _elsewhere(graph: Any, onnx: Any) -> None:
-    tensor = graph.initializer[0]
+    _point_elsewhere(graph.initializer[0], onnx)
+
+
+def _elsewhere_inside(graph: Any, onnx: Any) -> None:
+    """In a branch of the graph, which is opened when the graph is evaluated."""
+    tensor = onnx.numpy_helper.from_array(np.zeros(1, np.float32), "deep")
+    _point_elsewhere(tensor, onnx)
+    helper, end = onnx.helper, graph.output[0].name
+    graph.node[-1].output[0] = "before"
+    branch = helper.make_graph(
+        [helper.make_node("Constant", [], ["deep"], value=tensor)],
+        "branch",
+        inputs=[],
+        outputs=[helper.make_tensor_value_info("deep", 1, [1])],
+    )
+    graph.initializer.append(onnx.numpy_helper.from_array(np.array(True), "yes"))
+    graph.node.append(
+        helper.make_node("If", ["yes"], ["more"], then_branch=branch, else_branch=branch)
+    )
+    graph.node.append(helper.make_node("Add", ["before", "more"], [end]))
+
+
+def _point_elsewhere(tensor: Any, onnx: Any) -> None:
     tensor.ClearField("raw_data")
     tensor.external_data.add(key="location", value="secret")
     tensor.data_location = onnx.TensorProto.EXTERNAL
@@ -159,7 +252,8 @@ def _set(graph: Any, onnx: Any, kind: str, name: str, value: Any) -> None:
         (_reversed, "its LSTM operator has direction 'reverse'"),
         (_tripled, "does not answer as its LSTM and its linear layer alone"),
         (_started, "does not answer as its LSTM and its linear layer alone"),
-        (_elsewhere, "lies in another file"),
+        (_elsewhere, r"lies in another file, .* torch\.onnx\.export\(\.\.\., external_data=False"),
+        (_elsewhere_inside, "deep lies in another file, which is not opened"),
         (_said, ""),
     ],
 )
@@ -260,11 +354,86 @@ def test_keras_2_weights_and_models(tmp_path: Path) -> None:
     model = {"class_name": "Sequential", "config": {"name": "own", "layers": [lstm, dense]}}
     path = tmp_path / "model.h5"
     check(saved_by_keras_2(path, own, "model_weights", json.dumps(model)), own)
+    layers = model["config"]["layers"]
+    layers.append({"class_name": "Activation", "config": {"activation": "softmax"}})
+    saved_by_keras_2(path, own, "model_weights", json.dumps(model))
+    with pytest.raises(DamagedFile, match="its Activation layer has activation 'softmax', and our"):
+        plain.read(path, SHORT)
+    del layers[-1]
     options["recurrent_activation"] = "hard_sigmoid"
     saved_by_keras_2(path, own, "model_weights", json.dumps(model))
     says = "its LSTM layer has recurrent_activation 'hard_sigmoid', and ours has 'sigmoid'"
     with pytest.raises(DamagedFile, match=says):
         plain.read(path, SHORT)
+
+
+@pytest.mark.parametrize("missing", [(2,), (4,), (2, 4)])
+def test_keras_layers_without_a_bias_have_zeros(tmp_path: Path, missing: tuple[int, ...]) -> None:
+    h5py = pytest.importorskip("h5py")
+    own = module()
+    arrays = [array for k, array in enumerate(keras(own)) if k not in missing]
+    for k, biases in ((2, (own.rnn.bias_ih_l0, own.rnn.bias_hh_l0)), (4, (own.head.bias,))):
+        for bias in biases if k in missing else ():
+            nn.init.zeros_(bias)
+    np.savez(tmp_path / "own.npz", *arrays)
+    check(tmp_path / "own.npz", own)
+    inside = 2 if 2 in missing else 3
+    with h5py.File(tmp_path / "own.weights.h5", "w") as file:
+        for k, array in enumerate(arrays):
+            cell = k < inside
+            name = f"lstm/cell/vars/{k}" if cell else f"dense/vars/{k - inside}"
+            file[f"layers/{name}"] = array
+    check(tmp_path / "own.weights.h5", own)
+
+
+def test_keras_arrays_of_other_layers_are_refused() -> None:
+    Wx, Wh, b, Wy, by = keras(module())
+    gru = [np.zeros((2, 15)), np.zeros((5, 15)), np.zeros(15)]
+    for arrays in (
+        [],
+        [Wx, Wh, b],
+        [Wx, Wh, b[:5], Wy],  # a scale of states (5,) is no bias of gates (20,)
+        [Wx[:, :5], Wh, b, Wy, by],
+        [Wx, Wh, b, Wy[:4], by],
+        [Wx, Wh, b, Wy, b],
+        [Wx, Wh, Wx, Wh, Wy],  # two layers
+        [Wx, Wh, Wy, by, by],
+        [*gru, Wy, by],
+        [*gru[:2], Wy],
+    ):
+        with pytest.raises(ValueError, match=r"it must hold the kernel .* with or without either"):
+            plain._of_keras(arrays)
+
+
+@pytest.mark.parametrize("kind", ["npz", "weights.h5", "h5"])
+def test_what_keras_weights_do_not_tell_is_said(tmp_path: Path, kind: str, capsys: Any) -> None:
+    own, path = module(), tmp_path / f"own.{kind}"
+    if kind == "npz":
+        np.savez(path, *keras(own))
+    elif kind == "weights.h5":
+        saved_by_keras_2(path, own)
+    else:
+        lstm = {"class_name": "LSTM", "config": {"activation": "tanh", "go_backwards": False}}
+        saved_by_keras_2(path, own, "model_weights", json.dumps({"config": {"layers": [lstm]}}))
+    words = [
+        "import",
+        str(path),
+        "--as",
+        "lstm",
+        "--task",
+        "adding",
+        "--out",
+        str(tmp_path / "run"),
+    ]
+    assert cli.main(words) == 0
+    told = capsys.readouterr().err
+    if kind == "h5":
+        assert "weights alone" not in told
+        return
+    (line,) = [line for line in told.splitlines() if "holds weights alone" in line]
+    assert line.startswith(f"{path} holds")
+    for word in ("activation tanh", "recurrent activation sigmoid", "forwards", "linear"):
+        assert word in line
 
 
 def files_of_all_kinds(tmp_path: Path) -> dict[str, bytes]:

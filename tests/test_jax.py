@@ -11,13 +11,15 @@ import numpy as np
 import pytest
 
 import longlag
+from fuzzing import inline_workers
 from longlag import cli, figures
 from longlag.learning.recipe import recipe
 from longlag.signals import Ended
 
 jax = pytest.importorskip("jax")
 
-from longlag.networks.jax_cell import JaxCell  # noqa: E402
+from longlag.jax_training import Descent  # noqa: E402
+from longlag.networks.jax_cell import Form, JaxCell, flat  # noqa: E402
 
 SHORT: dict[str, Any] = {
     **{"min_length": 12, "hidden": 5, "batch_size": 8, "learning_rate": 0.01, "clip": 1.0},
@@ -162,14 +164,18 @@ def ctrl_c(training: Any) -> None:
         os.kill(os.getpid(), signal.SIGINT)
 
 
-def optimised() -> dict[str, Any]:
-    optax = pytest.importorskip("optax")
-    return {"optimizer": optax.adamw(optax.cosine_decay_schedule(0.01, 40))}
+def scheduled(optax: Any) -> Any:
+    return optax.adamw(optax.cosine_decay_schedule(0.01, 40))
 
 
-@pytest.mark.parametrize("own", [False, True], ids=["the recipe's Adam", "AdamW and a schedule"])
-def test_a_training_stopped_by_ctrl_c_goes_on_to_the_same_bits(own: bool, tmp_path: Path) -> None:
-    how = optimised() if own else {}
+def noisy(optax: Any) -> Any:
+    """Its state holds a random key, of a type that numpy does not have."""
+    return optax.chain(optax.add_noise(0.01, 0.55, 0), optax.adam(0.01))
+
+
+@pytest.mark.parametrize("own", [None, scheduled, noisy])
+def test_a_training_stopped_by_ctrl_c_goes_on_to_the_same_bits(own: Any, tmp_path: Path) -> None:
+    how = {"optimizer": own(pytest.importorskip("optax"))} if own else {}
     whole = longlag.train_jax(started(), plain(), 3, **how)
     with pytest.raises(Ended, match="continues with resume=True"):
         longlag.train_jax(started(), plain(), 3, directory=tmp_path, callback=ctrl_c, **how)
@@ -185,6 +191,42 @@ def test_a_training_stopped_by_ctrl_c_goes_on_to_the_same_bits(own: bool, tmp_pa
         ):
             np.testing.assert_array_equal(mine, theirs)
     assert longlag.evaluate(loaded, 50) == longlag.evaluate(whole, 50)
+
+
+@pytest.mark.parametrize("impl", ["threefry2x32", "rbg"])
+def test_keys_in_an_optimisers_state_come_back_as_they_were(impl: str) -> None:
+    optax = pytest.importorskip("optax")
+    form, weights = Form.of(started()[1]), flat(started()[1])
+
+    def keeping(seed: int) -> Descent:
+        key = jax.random.key(seed, impl=impl)
+        made = optax.GradientTransformation(lambda p: key, lambda g, state, p: (g, state))
+        return Descent(made, form, weights)
+
+    state, other = keeping(5).state(), keeping(6)
+    assert [array.dtype for array in state.values()] == [np.uint32]
+    other.restore(state)
+    assert other._state == jax.random.key(5, impl=impl)
+
+
+@pytest.mark.parametrize(
+    ("make", "lacks"),
+    [
+        (lambda optax: optax.lbfgs(), "'value'"),
+        (lambda optax: optax.chain(optax.sgd(0.1), optax.contrib.reduce_on_plateau()), "'value'"),
+    ],
+    ids=["lbfgs", "reduce_on_plateau"],
+)
+def test_an_optimiser_that_needs_more_than_the_gradient_is_refused(
+    make: Any, lacks: str, tmp_path: Path
+) -> None:
+    optax = pytest.importorskip("optax")
+    pytest.importorskip("optax.contrib")
+    says = f"optimizer must take a step from the gradient, .* this one does not: .*{lacks}"
+    with pytest.raises(ValueError, match=says) as caught:
+        longlag.train_jax(started(), plain(), directory=tmp_path / "run", optimizer=make(optax))
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "run").exists()
 
 
 def test_optax_adam_does_what_the_recipes_does() -> None:
@@ -284,3 +326,31 @@ def test_bad_cells_are_left_out_of_a_study_in_one_sentence() -> None:
     assert "must be made by init(key, D, K, size)" in found["other"]
     assert not any("\n" in text for text in found.values())
     assert longlag.train(recipe("robust", network="jaxcells:NAN", **SHORT)).stopped_by == "diverged"
+
+
+def test_compare_takes_a_pair_that_its_functions_module_holds(tmp_path: Path) -> None:
+    import jaxcells
+
+    size: dict[str, Any] = {"tasks": ["adding"], "lengths": [12], "trials": 1}
+    with inline_workers():
+        found = longlag.compare({"mine": jaxcells.RNN}, **size, max_sequences=64, out=tmp_path)
+    assert [one["cell"] for one in found.rows] == ["mine"]
+    assert "jaxcells:RNN" in (tmp_path / "table.md").read_text()
+
+
+def test_a_pair_that_workers_cannot_import_is_refused_with_the_way_out() -> None:
+    import jaxcells
+
+    def init(key: Any, D: int, K: int, size: int) -> Any:
+        return jaxcells.init(key, D, K, size)
+
+    def script(p: Any, inputs: Any, lengths: Any) -> Any:
+        return jaxcells.apply(p, inputs, lengths)
+
+    both = (init, script)
+    for pair in ((jaxcells.init, jaxcells.apply), (init, jaxcells.apply), both, (3, 4)):
+        with pytest.raises(ValueError, match=r'since it is not held .* give it as "module:NAME"'):
+            longlag.compare({"mine": pair})
+    init.__module__ = script.__module__ = "__main__"
+    with pytest.raises(ValueError, match=r'in the script that is run: give it as "module:NAME"'):
+        longlag.compare({"mine": both})

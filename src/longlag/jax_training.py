@@ -33,6 +33,9 @@ class Descent:
             given is the tree of the parameters.
         form: of that tree.
         weights: (P,) float32, the initial parameters.
+
+    Raises:
+        ValueError: it needs more than the gradient, its state and the parameters.
     """
 
     def __init__(self, transformation: Any, form: Form, weights: np.ndarray) -> None:
@@ -40,8 +43,17 @@ class Descent:
             updates, state = transformation.update(gradient, state, parameters)
             return jax.tree_util.tree_map(lambda p, u: p + u, parameters, updates), state
 
+        parameters = form.parameters(weights)
         self._form, self._step = form, jax.jit(step)
-        self._state = transformation.init(form.parameters(weights))
+        self._state = transformation.init(parameters)
+        try:
+            jax.eval_shape(self._step, parameters, self._state, parameters)
+        except (TypeError, ValueError) as error:
+            reason = str(error).partition("\n")[0]
+            raise ValueError(
+                "optimizer must take a step from the gradient, its state and the parameters alone, "
+                f"as optax.adam does, and this one does not: {reason}"
+            ) from error
 
     def update(self, parameters: np.ndarray, gradient: np.ndarray, rate: float) -> None:
         """Takes a step, of the transformation's own size."""
@@ -61,7 +73,7 @@ class Descent:
     def state(self) -> dict[str, Any]:
         """The arrays of its state, by their numbers in the tree."""
         leaves = jax.tree_util.tree_leaves(self._state)
-        return {f"{OWN}{k}": np.array(leaf) for k, leaf in enumerate(leaves)}
+        return {f"{OWN}{k}": _numbers(leaf) for k, leaf in enumerate(leaves)}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Puts back what `state` gave.
@@ -70,11 +82,31 @@ class Descent:
             LookupError, ValueError: it is no such state.
         """
         leaves, tree = jax.tree_util.tree_flatten(self._state)
-        arrays = [
-            checks.array(f"{OWN}{k}", state[f"{OWN}{k}"], np.array(leaf).dtype, np.shape(leaf))
-            for k, leaf in enumerate(leaves)
-        ]
-        self._state = jax.tree_util.tree_unflatten(tree, [jax.numpy.asarray(a) for a in arrays])
+        put = [_as(leaf, f"{OWN}{k}", state[f"{OWN}{k}"]) for k, leaf in enumerate(leaves)]
+        self._state = jax.tree_util.tree_unflatten(tree, put)
+
+
+def _is_key(leaf: Any) -> bool:
+    """Whether it is random keys, of a type that numpy does not have."""
+    return jax.numpy.issubdtype(jax.numpy.asarray(leaf).dtype, jax.dtypes.prng_key)
+
+
+def _numbers(leaf: Any) -> np.ndarray:
+    """What a checkpoint holds of an array of a state."""
+    return np.array(jax.random.key_data(leaf) if _is_key(leaf) else leaf)
+
+
+def _as(leaf: Any, name: str, numbers: Any) -> Any:
+    """An array in the form of `leaf` of what `_numbers` gave.
+
+    Raises:
+        ValueError: it has another form.
+    """
+    now = _numbers(leaf)
+    array = jax.numpy.asarray(checks.array(name, numbers, now.dtype, now.shape))
+    if _is_key(leaf):
+        return jax.random.wrap_key_data(array, impl=jax.random.key_impl(leaf))
+    return array
 
 
 def train_jax(
@@ -99,8 +131,9 @@ def train_jax(
             `longlag.load(directory, (apply, parameters))`.
         optimizer: a transformation of optax's, its schedule included (resumed, the same again: only
             the form of its state can be checked):
-            `optax.adamw(optax.cosine_decay_schedule(1e-3, 1000))`. The recipe's learning rate
-            plays no part then, its limit on the gradient's norm does.
+            `optax.adamw(optax.cosine_decay_schedule(1e-3, 1000))`. It must need no more than the
+            gradient, its state and the parameters. The recipe's learning rate plays no part then,
+            its limit on the gradient's norm does.
         progress, callback: as in `longlag.train`.
 
     Returns:

@@ -130,7 +130,7 @@ def import_(args: Namespace) -> int:
     asked = {name: getattr(args, name) for name in ("task", "min_length", "max_length")}
     asked = {name: value for name, value in asked.items() if value is not None}
     if vars(args)["as"]:
-        run = plain.read(args.file, recipe("robust", **asked))
+        run = plain.read(args.file, recipe("robust", **asked), say)
     elif asked:
         raise ValueError("the file names its task: --task and lengths need --as lstm")
     else:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 from onnx import TensorProto, helper, numpy_helper
 
 from longlag.interop import metadata
@@ -51,13 +51,10 @@ def decode(data: bytes) -> Run:
     Raises:
         ValueError, LookupError, TypeError: it holds none.
     """
-    try:
-        model = onnx.load_model_from_string(data)
-    except DecodeError as error:
-        raise ValueError("it is no ONNX model, or cut short") from error
+    model = loaded(data)
     texts = {entry.key: entry.value for entry in model.metadata_props}
     metadata.check(texts, GATE_ORDER)
-    arrays = {tensor.name: array(tensor) for tensor in model.graph.initializer}
+    arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     W, R, B, Wy, by = (arrays[name] for name in NAMES)
     weights = {
         "Wx": _reordered(W[0]).T,
@@ -115,15 +112,32 @@ def _graph(network: LSTM) -> onnx.GraphProto:
     )
 
 
-def array(tensor: TensorProto) -> np.ndarray:
-    """The numbers of a tensor.
+def loaded(data: bytes) -> onnx.ModelProto:
+    """The model in an .onnx file.
 
     Raises:
-        ValueError: they lie in another file.
+        ValueError: there is none, or numbers of it lie in another file.
     """
-    if tensor.data_location == TensorProto.EXTERNAL:
-        raise ValueError(f"{tensor.name} lies in another file")
-    return numpy_helper.to_array(tensor)
+    try:
+        model = onnx.load_model_from_string(data)
+    except DecodeError as error:
+        raise ValueError("it is no ONNX model, or cut short") from error
+    _check_whole(model)
+    return model
+
+
+def _check_whole(message: Message) -> None:
+    """Raises a ValueError where a tensor, however deep, lies in another file: onnx would open it
+    where the graph is evaluated."""
+    if isinstance(message, TensorProto) and message.data_location == TensorProto.EXTERNAL:
+        raise ValueError(
+            f"{message.name} lies in another file, which is not opened: export with all weights in "
+            "one file, as torch.onnx.export(..., external_data=False) or dynamo=False does"
+        )
+    for field, value in message.ListFields():
+        if field.message_type is not None:
+            for part in [value] if isinstance(value, Message) else value:
+                _check_whole(part)
 
 
 def _reordered(rows: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@
                             input, output, forget, candidate
     Keras                   a .weights.h5, an .h5 as Keras 2 writes it, or an .npz of
                             `numpy.savez(file, *model.get_weights())`: gates input, forget,
-                            candidate, output
+                            candidate, output; biases that are missing are zeros
 
 What one layer of that form cannot express is refused with the reason.
 """
@@ -31,6 +31,7 @@ from longlag.learning.judging import on_fresh
 from longlag.learning.recipe import Recipe
 from longlag.learning.training import History, Run
 from longlag.networks.network import flatten, sigmoid
+from longlag.progress import ignore
 
 SCORED = 2560  # fresh sequences that an imported network is scored on
 OURS = "ifog"
@@ -39,20 +40,22 @@ KERAS, TORCH, ONNX = "ifgo", "ifgo", "iofg"
 
 class Plain(NamedTuple):
     """An LSTM and its read-out: Wx (D, 4H), Wh (H, 4H), b (4H,), Wy (H, K), by (K,), float32; the
-    gates in our order."""
+    gates in our order. assumed: what the file does not say, in a sentence."""
 
     Wx: np.ndarray
     Wh: np.ndarray
     b: np.ndarray
     Wy: np.ndarray
     by: np.ndarray
+    assumed: str = ""
 
 
-def read(path: str | os.PathLike[str], recipe: Recipe) -> Run:
+def read(path: str | os.PathLike[str], recipe: Recipe, tell: Callable[[str], None] = ignore) -> Run:
     """The network in a file as a run that was trained elsewhere.
 
     Args:
         recipe: its task and rules; it has as many cells as the file.
+        tell: called with a sentence where something was assumed that the file does not say.
 
     Raises:
         ValueError: there is no such file, or its network cannot be expressed.
@@ -65,7 +68,8 @@ def read(path: str | os.PathLike[str], recipe: Recipe) -> Run:
     data = path.read_bytes()
     try:
         with files.damage_named(path):
-            return _run(_reader(data)(data), recipe)
+            plain = _reader(data)(data)
+            run = _run(plain, recipe)
     except files.DamagedFile as error:
         cause = error.__cause__
         if isinstance(cause, MissingExtra):
@@ -73,6 +77,9 @@ def read(path: str | os.PathLike[str], recipe: Recipe) -> Run:
         if type(cause) is ValueError:  # ours: a network that is another
             raise files.DamagedFile(f"{path} cannot be taken as an LSTM: {cause}") from cause
         raise
+    if plain.assumed:
+        tell(f"{path} {plain.assumed}")
+    return run
 
 
 def _run(plain: Plain, recipe: Recipe) -> Run:
@@ -93,7 +100,7 @@ def _run(plain: Plain, recipe: Recipe) -> Run:
             )
         if not np.all(np.isfinite(array)):
             raise ValueError(f"its {name} holds numbers that are not finite")
-    network = made.network_of(flatten(plain).astype(np.float32))
+    network = made.network_of(flatten(plain[:5]).astype(np.float32))
     score = on_fresh(
         lambda inputs, lengths: network.predict(np.asarray(inputs), lengths), task.tested, SCORED, 0
     )
@@ -239,15 +246,12 @@ def _name_of(state: Mapping[str, np.ndarray], ending: str) -> str:
 def _of_onnx(data: bytes) -> Plain:
     onnx = _needed("onnx", "an ONNX file")
     onnx_file = _needed("longlag.interop.onnx_file", "an ONNX file")
-    try:
-        model = onnx.load_model_from_string(data)
-    except Exception as error:  # of protobuf
-        raise ValueError("it is no ONNX model, or cut short") from error
-    graph = model.graph
-    held = {tensor.name: onnx_file.array(tensor) for tensor in graph.initializer}
+    model = onnx_file.loaded(data)
+    graph, array = model.graph, onnx.numpy_helper.to_array
+    held = {tensor.name: array(tensor) for tensor in graph.initializer}
     for node in graph.node:
         if node.op_type == "Constant":
-            held[node.output[0]] = onnx_file.array(node.attribute[0].t)
+            held[node.output[0]] = array(node.attribute[0].t)
     units = [node for node in graph.node if node.op_type == "LSTM"]
     if len(units) != 1:
         raise ValueError(f"its graph has {len(units)} LSTM operators, and must have one")
@@ -338,6 +342,12 @@ def _onnx_answer(
 
 # -- Keras ----------------------------------------------------------------------------------------
 
+ASSUMED = (
+    "holds weights alone: taken to be an LSTM with activation tanh and recurrent activation "
+    'sigmoid that reads forwards, and a Dense layer with activation linear; model.save("own.h5") '
+    "writes these settings, too, and they are then checked"
+)
+
 
 def _of_npz(data: bytes) -> Plain:
     held = files.unpacked(data)
@@ -346,7 +356,7 @@ def _of_npz(data: bytes) -> Plain:
             f"it holds {', '.join(held):.100}, and must hold Keras' weights as "
             "numpy.savez(file, *model.get_weights()) writes them, arr_0, arr_1, ..."
         )
-    return _of_keras([*held.values()])
+    return _of_keras([*held.values()])._replace(assumed=ASSUMED)
 
 
 def _of_h5(data: bytes) -> Plain:
@@ -354,10 +364,12 @@ def _of_h5(data: bytes) -> Plain:
     try:
         with h5py.File(io.BytesIO(data), "r") as file:
             group = file.get("model_weights", file)
-            if "layer_names" not in group.attrs:
-                return _of_keras(_of_variables(file, h5py.Dataset))
-            _check_layers(json.loads(file.attrs.get("model_config", "{}")))
-            return _of_keras(_of_layers(group))
+            config = file.attrs.get("model_config")
+            if config is not None:
+                _check_layers(json.loads(config))
+            by_layer = "layer_names" in group.attrs
+            plain = _of_keras(_of_layers(group) if by_layer else _of_variables(file, h5py.Dataset))
+            return plain if config is not None else plain._replace(assumed=ASSUMED)
     except OSError as error:
         raise ValueError("it is no HDF5 file, or cut short") from error
 
@@ -397,6 +409,7 @@ def _check_layers(config: Any) -> None:
 USUAL_LAYERS: dict[str, dict[str, Any]] = {
     "LSTM": {"activation": "tanh", "recurrent_activation": "sigmoid", "go_backwards": False},
     "Dense": {"activation": "linear"},
+    "Activation": {"activation": "linear"},
 }
 
 
@@ -413,14 +426,25 @@ def _layers(config: Any) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def _of_keras(arrays: list[np.ndarray]) -> Plain:
     """Of kernel, recurrent kernel and bias of the LSTM, then kernel and bias of the Dense layer."""
-    forms = [array.ndim for array in arrays]
-    if forms != [2, 2, 1, 2, 1]:
-        shapes = ", ".join(str(a.shape) for a in arrays) or "nothing"
-        raise ValueError(
-            "it must hold the five arrays of an LSTM and a Dense layer, each with its bias, and "
-            f"holds {shapes}"
-        )
-    Wx, Wh, b, Wy, by = (np.asarray(array, np.float32) for array in arrays)
-    if Wh.shape[1] != 4 * len(Wh):
-        raise ValueError(f"its recurrent kernel has shape {Wh.shape}, which is no LSTM's")
-    return Plain(_turned(Wx, KERAS), _turned(Wh, KERAS), _turned(b, KERAS), Wy, by)
+    whole = _with_biases(arrays)
+    if [array.ndim for array in whole] == [2, 2, 1, 2, 1]:
+        Wx, Wh, b, Wy, by = (np.asarray(array, np.float32) for array in whole)
+        H, K = len(Wh), Wy.shape[1]
+        if Wx.shape[1] == Wh.shape[1] == len(b) == 4 * H and len(Wy) == H and len(by) == K:
+            return Plain(_turned(Wx, KERAS), _turned(Wh, KERAS), _turned(b, KERAS), Wy, by)
+    shapes = ", ".join(str(array.shape) for array in arrays) or "nothing"
+    raise ValueError(
+        "it must hold the kernel (D, 4H), recurrent kernel (H, 4H) and bias (4H,) of an LSTM, then "
+        "the kernel (H, K) and bias (K,) of a Dense layer, with or without either bias, and holds "
+        f"{shapes}"
+    )
+
+
+def _with_biases(arrays: list[np.ndarray]) -> list[np.ndarray]:
+    """The arrays with zeros for the bias of a layer that has none, use_bias=False."""
+    whole = [*arrays]
+    if [array.ndim for array in whole[:3]] == [2, 2, 2]:
+        whole.insert(2, np.zeros(whole[1].shape[1], np.float32))
+    if len(whole) == 4 and whole[3].ndim == 2:
+        whole.append(np.zeros(whole[3].shape[1], np.float32))
+    return whole

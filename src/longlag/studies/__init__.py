@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -87,9 +88,9 @@ def compare(
 
     Args:
         cells: names of cells of longlag, or by name: such a name, a PyTorch module class, a
-            function that makes a module, `module:name`, each made by (D, K, size); or
-            `module:NAME` of a pair of JAX functions. See `longlag.networks.cells.own` and
-            `longlag.networks.jax_cell`.
+            function that makes a module, `module:name`, each made by (D, K, size); or a pair of
+            JAX functions that stands in the module of both, or its `module:NAME`. See
+            `longlag.networks.cells.own` and `longlag.networks.jax_cell`.
         tasks: names of registered tasks; the first of them where not given.
         lengths: values of T.
         trials: seeds of every cell, task and T.
@@ -97,8 +98,8 @@ def compare(
             `longlag.study("cells")` has besides: max_sequences, hidden, out, workers, ...
 
     Raises:
-        ValueError: a cell, task or option that is not allowed, or a class that workers cannot
-            import.
+        ValueError: a cell, task or option that is not allowed, or a class or pair that workers
+            cannot import.
     """
     if isinstance(cells, str) or not isinstance(cells, (Mapping, Sequence)) or not cells:
         raise ValueError(
@@ -125,6 +126,8 @@ def _place(name: str, cell: Any) -> str:
     """
     if isinstance(cell, str):
         return cell
+    if isinstance(cell, tuple):
+        return _place_of_pair(name, cell)
     inside = getattr(cell, "__qualname__", "")
     where = f"{getattr(cell, '__module__', '')}:{inside}"
     try:
@@ -141,4 +144,25 @@ def _place(name: str, cell: Any) -> str:
     raise ValueError(
         f"cell {name} ({inside or checks.shown(cell)}) cannot be imported by workers, since {why}: "
         "put it into a file of its own, such as mycell.py, and import it from there"
+    )
+
+
+def _place_of_pair(name: str, pair: tuple[Any, ...]) -> str:
+    """The `module:NAME` of a pair of JAX functions: a tuple does not know its module, they do.
+
+    Raises:
+        ValueError: it is not in their module.
+    """
+    modules = {getattr(function, "__module__", None) for function in pair}
+    where = modules.pop() if len(modules) == 1 else None
+    if where != "__main__" and where in sys.modules:
+        for own, held in vars(sys.modules[where]).items():
+            if held is pair:
+                return f"{where}:{own}"
+    why = "is not held by the module of both functions"
+    if where == "__main__":
+        why = "is defined in the script that is run"
+    raise ValueError(
+        f"cell {name} ({checks.shown(pair)}) cannot be imported by workers, since it {why}: give "
+        'it as "module:NAME", such as "mycell:CELL" for CELL = (init, apply) in mycell.py'
     )
