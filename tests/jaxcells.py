@@ -32,6 +32,14 @@ def mixed(p: dict[str, Any], inputs: Any, lengths: Any) -> Any:
     return apply(p, inputs - inputs.mean(axis=0), lengths)
 
 
+def pads(p: dict[str, Any], inputs: Any, lengths: Any) -> Any:
+    return apply(p, inputs, lengths)[:, -1]
+
+
+def ahead(p: dict[str, Any], inputs: Any, lengths: Any) -> Any:
+    return apply(p, inputs + jnp.roll(inputs, -1, axis=1), lengths)
+
+
 def nan(p: dict[str, Any], inputs: Any, lengths: Any) -> Any:
     return apply(p, inputs, lengths) * jnp.nan
 
@@ -39,5 +47,7 @@ def nan(p: dict[str, Any], inputs: Any, lengths: Any) -> Any:
 RNN = (init, apply)
 MIXES = (init, mixed)
 NAN = (init, nan)
+PADS = (init, pads)
+AHEAD = (init, ahead)
 NOTHING = (lambda key, D, K, size: {}, apply)
 OTHER = (lambda key, size: {}, apply)

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 
 class Mine(nn.Module):
@@ -73,6 +74,21 @@ class Exits(Mine):
 class Pads(Mine):
     def forward(self, inputs: Any, lengths: Any) -> Any:
         return super().forward(inputs, lengths)[:, -1]
+
+
+class BothWays(Mine):
+    """Reads each sequence backwards, too, from its own end."""
+
+    def __init__(self, D: int, K: int, size: int) -> None:
+        super().__init__(D, K, size)
+        self.cells = nn.GRU(D, size, batch_first=True, bidirectional=True)
+        self.read = nn.Linear(2 * size, K)
+
+    def forward(self, inputs: Any, lengths: Any) -> Any:
+        packed = pack_padded_sequence(inputs, lengths, batch_first=True, enforce_sorted=False)
+        T = inputs.shape[1]
+        states, _ = pad_packed_sequence(self.cells(packed)[0], batch_first=True, total_length=T)
+        return self.read(states)
 
 
 class Remembers(Mine):

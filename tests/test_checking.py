@@ -15,10 +15,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import longlag
+import toys
 from longlag.learning.recipe import recipe
 from longlag.networks.checking import check_answers, check_form
 from longlag.networks.lstm1997 import LSTM1997, initial_weights
+from longlag.networks.registry import NETWORKS
 from longlag.tasks.marked_pairs import MarkedPairs
+from longlag.tasks.registry import TASKS as REGISTERED
+from longlag.tasks.task import Task
 
 ONE = MarkedPairs()  # asks for one number
 Model = Callable[[np.ndarray, np.ndarray], Any]
@@ -32,7 +37,7 @@ TASKS = {
 def states(x: np.ndarray, gain: float = 0.9) -> np.ndarray:
     """Hidden states (B, T, 6) of a plain recurrent network, float32."""
     rng = np.random.default_rng(7)
-    Wx, Wh = rng.normal(size=(2, 6)).astype("f"), rng.normal(size=(6, 6)).astype("f")
+    Wx, Wh = rng.normal(size=(x.shape[-1], 6)).astype("f"), rng.normal(size=(6, 6)).astype("f")
     Wh *= np.float32(gain / np.abs(np.linalg.eigvals(Wh)).max())
     h, all_of_them = np.zeros((len(x), 6), "f"), []
     for step in x.swapaxes(0, 1):
@@ -274,6 +279,284 @@ def test_a_model_that_fails_fails_with_its_own_error() -> None:
 
     with pytest.raises(ZeroDivisionError, match="mine"):
         check_answers(fails, TASKS["usual"])
+
+
+# -- tasks of every kind --------------------------------------------------------------------------
+
+KINDS: dict[str, Task] = {
+    "a number after symbols": toys.toy(5, 1, "last", True)(min_length=20, max_length=24),
+    "several after symbols": longlag.task("temporal-order", min_length=20),
+    "several after numbers": toys.toy(3, 2)(min_length=20, max_length=24),
+    "symbols for symbols": longlag.task("reber"),
+    "a number for numbers": toys.Echo(min_length=20, max_length=24),
+}
+EVERY = [kind for kind, task in KINDS.items() if task.answered == "every"]
+Maker = Callable[[Task], Model]
+
+
+def real(task: Task, x: np.ndarray) -> np.ndarray:
+    return np.eye(task.inputs, dtype="f")[x] if task.symbols else x
+
+
+def answers(task: Task, h: np.ndarray, n: np.ndarray) -> np.ndarray:
+    """Read out from states (B, T, 6), where the task asks."""
+    read_out = np.linspace(-0.5, 1, 6 * task.outputs, dtype="f").reshape(6, task.outputs)
+    y = (h if task.answered == "every" else own(h, n)) @ read_out
+    return y[..., 0] if task.outputs == 1 else y
+
+
+def of_states(change: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Maker:
+    """A model of states that are computed from real inputs (B, T, D) and lengths."""
+    return lambda task: lambda x, n: answers(task, change(real(task, x), n), n)
+
+
+def of_answers(change: Callable[[np.ndarray, np.ndarray, int], np.ndarray]) -> Maker:
+    """A model whose right answers are changed, given lengths and T."""
+
+    def make(task: Task) -> Model:
+        return lambda x, n: change(honest(task)(x, n), n, x.shape[1])
+
+    return make
+
+
+def along(number: Any, answers: np.ndarray) -> np.ndarray:
+    """Numbers (B,), to stand beside answers."""
+    return np.asarray(number).reshape(-1, *[1] * (answers.ndim - 1))
+
+
+def batch_normal(x: np.ndarray, n: np.ndarray) -> np.ndarray:
+    h = states(x)
+    return (h - h.mean(0)) / (h.std(0) + 0.1)
+
+
+def last_padded(x: np.ndarray, n: np.ndarray) -> np.ndarray:
+    return np.broadcast_to(states(x)[:, -1:], (*x.shape[:2], 6))
+
+
+def backwards_too(x: np.ndarray, n: np.ndarray) -> np.ndarray:
+    return states(x) + states(x[:, ::-1])[:, ::-1]
+
+
+def unsorted(task: Task) -> Model:
+    def answer(x: np.ndarray, n: np.ndarray) -> np.ndarray:
+        order = np.argsort(-n, kind="stable")
+        return honest(task)(x[order], n[order])
+
+    return answer
+
+
+def noisy(task: Task) -> Model:
+    rng = np.random.default_rng(0)
+    return of_answers(lambda y, n, T: y * rng.random(y.shape))(task)
+
+
+def carrying(task: Task) -> Model:
+    kept = [np.zeros(1)]
+
+    def change(y: np.ndarray, n: np.ndarray, T: int) -> np.ndarray:
+        y = y + (kept[0] if kept[0].shape == y.shape else 0)
+        kept[0] = 0.5 * y
+        return y
+
+    return of_answers(change)(task)
+
+
+honest = of_states(lambda x, n: states(x))
+MAKERS: dict[str, tuple[Maker, str]] = {
+    "time first": (
+        of_states(lambda x, n: states(x.swapaxes(0, 1)).swapaxes(0, 1)),
+        "takes time first",
+    ),
+    "viewed": (
+        of_states(lambda x, n: states(x.reshape(x.shape[1], len(x), -1).swapaxes(0, 1))),
+        "mixes sequences",
+    ),
+    "batch normalised": (of_states(batch_normal), "mixes sequences"),
+    "of the size": (of_answers(lambda y, n, T: y / len(y)), "mixes sequences"),
+    "of the place": (
+        of_answers(lambda y, n, T: y + along(np.arange(len(y)), y)),
+        "depend on the order of the batch: ",
+    ),
+    "sorted by length": (unsorted, "depend on the order of the batch: they come"),
+    "shifted": (
+        of_answers(lambda y, n, T: np.roll(y, 1, axis=0)),
+        "depend on the order of the batch: they come",
+    ),
+    "noisy": (noisy, "not deterministic in evaluation mode"),
+    "carrying": (carrying, "keep no state from call to call"),
+    "of the padded length": (
+        of_answers(lambda y, n, T: y + along(n, y) / T),
+        "change with the padded length",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("trap", MAKERS)
+def test_a_trap_is_named_on_tasks_of_every_kind(trap: str, kind: str) -> None:
+    make, says = MAKERS[trap]
+    with pytest.raises(ValueError, match=f"the model.*{says}") as caught:
+        check_answers(make(KINDS[kind]), KINDS[kind])
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in EVERY])
+@pytest.mark.parametrize("states_of", [last_padded, backwards_too])
+def test_a_model_that_reads_padding_is_named_on_tasks_of_every_kind(
+    states_of: Any, kind: str
+) -> None:
+    with pytest.raises(ValueError, match="the model reads padding"):
+        check_answers(of_states(states_of)(KINDS[kind]), KINDS[kind])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_who_answers_by_itself_is_not_suspected_on_tasks_of_any_kind(kind: str) -> None:
+    def scribbles(task: Task) -> Model:
+        """Answers with what is no number behind the ends, and writes into what it is given."""
+
+        def answer(x: np.ndarray, n: np.ndarray) -> np.ndarray:
+            y = honest(task)(x, n).astype(float)
+            if task.answered == "every":
+                y[np.arange(x.shape[1]) >= n[:, None]] = len(x) / 0.1
+            x[:], n[:] = 0, 1
+            return y
+
+        return answer
+
+    half = of_answers(lambda y, n, T: y.astype(np.float16))
+    for make in (honest, scribbles, half, of_answers(lambda y, n, T: np.full_like(y, np.nan))):
+        check_answers(make(KINDS[kind]), KINDS[kind])
+
+
+@pytest.mark.parametrize("name", REGISTERED)
+@pytest.mark.parametrize("trap", ["time first", "batch normalised", "of the place", "shifted"])
+def test_traps_are_found_on_every_task(trap: str, name: str) -> None:
+    """Those too that have a few different sequences alone."""
+    task = small(name)
+    check_answers(honest(task), task)
+    with pytest.raises(ValueError, match=MAKERS[trap][1]):
+        check_answers(MAKERS[trap][0](task), task)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@given(gain=st.floats(0.5, 4), noise=st.sampled_from([1e-7, 1e-6]))
+@settings(max_examples=20, deadline=None)
+def test_rounding_in_other_shapes_is_no_trap_on_tasks_of_any_kind(
+    kind: str, gain: float, noise: float
+) -> None:
+    """Symbols cannot be nudged, and yet a network may be chaotic."""
+
+    def rounded(x: np.ndarray, n: np.ndarray) -> np.ndarray:
+        rng = np.random.default_rng(x.shape[:2])
+        return states(x * (1 + noise * rng.standard_normal(x.shape).astype("f")), gain)
+
+    check_answers(of_states(rounded)(KINDS[kind]), KINDS[kind])
+
+
+# -- the future -----------------------------------------------------------------------------------
+
+
+def window(before: int, behind: int) -> Maker:
+    """A convolution that sees so many steps on either side, and is padded by zeros."""
+
+    def convolved(x: np.ndarray, n: np.ndarray) -> np.ndarray:
+        live = np.arange(x.shape[1]) < n[:, None]
+        around = np.pad(x * live[..., None], [(0, 0), (before, behind), (0, 0)])
+        steps = [around[:, k : k + x.shape[1]] for k in range(before + behind + 1)]
+        weights = np.random.default_rng(5).normal(size=(len(steps), x.shape[2], 6)).astype("f")
+        return np.tanh(sum(step @ W for step, W in zip(steps, weights, strict=True)))
+
+    return of_states(convolved)
+
+
+def attends(masked: bool) -> Maker:
+    """Attention to all steps of the sequence, or to those before."""
+
+    def mean(x: np.ndarray, n: np.ndarray) -> np.ndarray:
+        steps = np.arange(x.shape[1])
+        seen = np.broadcast_to(steps < n[:, None, None], (len(x), len(steps), len(steps)))
+        if masked:
+            seen = seen & (steps <= steps[:, None])
+        h = states(x)
+        weights = np.exp(h @ h.swapaxes(1, 2)) * seen
+        return weights / weights.sum(2, keepdims=True) @ h
+
+    return of_states(mean)
+
+
+ASKING = [*EVERY, "copy", "permutation", "long-lag"]
+
+
+def asking(name: str) -> Task:
+    return KINDS[name] if name in KINDS else small(name)
+
+
+@pytest.mark.parametrize("name", ASKING)
+@pytest.mark.parametrize(
+    "make", [window(0, 1), window(3, 2), attends(False), of_states(backwards_too)]
+)
+def test_a_model_that_reads_the_future_is_refused(make: Maker, name: str) -> None:
+    with pytest.raises(
+        ValueError, match=r"the model reads the future: .* on the left alone"
+    ) as caught:
+        check_answers(make(asking(name)), asking(name))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ASKING)
+@pytest.mark.parametrize("make", [window(3, 0), attends(True)])
+def test_a_model_that_reads_the_past_alone_is_not_suspected(make: Maker, name: str) -> None:
+    check_answers(make(asking(name)), asking(name))
+
+
+def test_a_perfect_answer_from_the_future_is_refused() -> None:
+    """The next symbol is the right answer on the Reber grammar."""
+    task = longlag.task("reber")
+    batch = task.sample(50, np.random.default_rng(0))
+
+    def next_one(x: np.ndarray, n: np.ndarray) -> np.ndarray:
+        return real(task, np.roll(x, -1, axis=1))
+
+    last = np.arange(50), batch.lengths - 1
+    right = np.argmax(next_one(batch.inputs, batch.lengths), -1) == np.argmax(batch.targets, -1)
+    right[last] = True
+    assert np.all(right | (np.arange(right.shape[1]) >= batch.lengths[:, None]))
+    with pytest.raises(ValueError, match="reads the future"):
+        check_answers(next_one, task)
+
+
+def test_answers_that_do_not_count_may_depend_on_the_future() -> None:
+    make = attends(False)
+    recall = longlag.task("permutation", lag=12, counts="recall")
+    check_answers(make(recall), recall)
+    with pytest.raises(ValueError, match="reads the future"):
+        check_answers(make(recall), longlag.task("permutation", lag=12))
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in EVERY])
+def test_there_is_no_future_where_the_last_step_alone_is_answered(kind: str) -> None:
+    check_answers(attends(False)(KINDS[kind]), KINDS[kind])
+
+
+# -- networks that come with longlag --------------------------------------------------------------
+
+
+def small(name: str) -> Task:
+    """A registered task with short sequences."""
+    settings = REGISTERED[name].settings()
+    if name == "reber":
+        return REGISTERED[name].with_settings({"max_symbols": 20})
+    return REGISTERED[name].with_settings({"lag": 8} if "lag" in settings else {"min_length": 20})
+
+
+@pytest.mark.parametrize("name", REGISTERED)
+@pytest.mark.parametrize("network", NETWORKS)
+def test_no_network_of_ours_is_in_a_trap_on_any_task(network: str, name: str) -> None:
+    if network not in ("lstm", "lstm1997", "gru"):
+        pytest.importorskip("torch")
+    task, made = small(name), NETWORKS[network]
+    weights = made.start(task, np.random.default_rng(0))
+    check_answers(made.of(weights, task).predict, task)
 
 
 # -- what a model is shown ------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,6 +14,7 @@ import pytest
 import longlag
 from fuzzing import inline_workers
 from longlag import cli, figures
+from longlag.learning import training
 from longlag.learning.recipe import recipe
 from longlag.signals import Ended
 
@@ -100,6 +102,24 @@ def test_a_pair_that_mixes_sequences_is_refused() -> None:
     JaxCell(where=RNN).check_itself(task)
     with pytest.raises(ValueError, match="mixes sequences"):
         JaxCell(where="jaxcells:MIXES").check_itself(task)
+
+
+@pytest.mark.parametrize(
+    ("cell", "name", "says"),
+    [
+        ("MIXES", "temporal-order", "mixes sequences"),
+        ("PADS", "temporal-order", "reads padding"),
+        ("MIXES", "reber", "mixes sequences"),
+        ("AHEAD", "reber", "reads the future"),
+        ("AHEAD", "copy", "reads the future"),
+    ],
+)
+def test_traps_are_found_on_tasks_with_symbols(cell: str, name: str, says: str) -> None:
+    size = {"lag": 5} if name == "copy" else {} if name == "reber" else {"min_length": 20}
+    made = recipe("robust", task=name, **size)
+    training.begin(replace(made, network=JaxCell(where=RNN)))
+    with pytest.raises(ValueError, match=f"the model {says}"):
+        training.begin(replace(made, network=JaxCell(where=f"jaxcells:{cell}")))
 
 
 def test_a_device_that_is_not_there_is_named() -> None:

@@ -365,6 +365,48 @@ def test_compare_takes_classes_and_names(tmp_path: Path) -> None:
     assert "<table" in found._repr_html_()  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize(
+    ("cell", "task", "says"),
+    [
+        ("Mixes", "temporal-order", "the model mixes sequences"),
+        ("Pads", "temporal-order", "the model reads padding"),
+        ("Carries", "reber", "the model is not deterministic"),
+        ("BothWays", "reber", "the model reads the future"),
+        ("BothWays", "copy", "the model reads the future"),
+    ],
+)
+def test_a_cell_is_checked_on_the_task_that_it_is_trained_on(
+    cell: str, task: str, says: str, capsys: Any
+) -> None:
+    command = ["train", "--task", task, "--network", f"mycells:{cell}", "--max-iterations", "2"]
+    assert cli.main(command) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_a_cell_that_reads_the_future_is_left_out_where_every_step_is_answered() -> None:
+    asked = request(cell=["mine=mycells:BothWays"], task=["adding", "copy"], lengths=[30])
+    adding, copy = study.cases(asked)
+    assert not adding.refused
+    assert copy.refused.startswith("Cell mine is left out on copy, T = 30: the model reads the fut")
+
+
+@pytest.mark.parametrize("task", ["very-long-lag", "reber"])
+def test_a_cell_is_shown_no_longer_sequences_than_the_task_has(
+    task: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+    forward = mycells.Mine.forward
+
+    def noted(self: Any, inputs: Any, lengths: Any) -> Any:
+        seen.append(inputs.shape[1])
+        return forward(self, inputs, lengths)
+
+    monkeypatch.setattr(mycells.Mine, "forward", noted)
+    made = recipe("catalog", task=task, network="mycells:Mine")
+    training.begin(made)
+    assert max(seen) == made.task.max_length
+
+
 def test_checking_a_cell_leaves_pytorchs_random_numbers(tmp_path: Path) -> None:
     stream = torch.get_rng_state()
     training.begin(recipe("robust", network="mycells:Drops", min_length=12))

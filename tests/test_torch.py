@@ -399,6 +399,100 @@ def test_a_module_in_a_trap_is_neither_judged_nor_trained(name: str) -> None:
         assert "\n" not in str(caught.value)
 
 
+class Embedded(nn.Module):
+    """A GRU over embedded symbols, one way or both, and how its states become answers."""
+
+    def __init__(self, task: Any, how: str, *, both_ways: bool = False, **more: Any) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.how, self.every = how, task.answered == "every"
+        self.into = nn.Embedding(task.inputs, 8)
+        self.cells = nn.GRU(8, 8, bidirectional=both_ways, **{"batch_first": True, **more})
+        self.norm = nn.BatchNorm1d(8 * (1 + both_ways), track_running_stats=False)
+        self.read = nn.Linear(8 * (1 + both_ways), task.outputs)
+
+    def forward(self, inputs: Any, lengths: Any) -> Any:
+        h, _ = self.cells(self.into(inputs))
+        if self.how == "norm":
+            h = self.norm(h.transpose(1, 2)).transpose(1, 2)
+        if self.every:
+            return self.read(h)
+        last = h[:, -1] if self.how == "padded" else h[torch.arange(len(lengths)), lengths - 1]
+        return self.read(last)
+
+
+class Convolved(nn.Module):
+    """A window of three symbols: those before, or one on either side."""
+
+    def __init__(self, task: Any, *, causal: bool) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.into, self.sides = nn.Embedding(task.inputs, 8), (2, 0) if causal else (1, 1)
+        self.seen, self.read = nn.Conv1d(8, 8, 3), nn.Linear(8, task.outputs)
+
+    def forward(self, inputs: Any, lengths: Any) -> Any:
+        x = nn.functional.pad(self.into(inputs).transpose(1, 2), self.sides)
+        return self.read(torch.relu(self.seen(x)).transpose(1, 2))
+
+
+SYMBOL_TRAPS: dict[str, tuple[str, Callable[[Any], nn.Module], str]] = {
+    "time first": (
+        "temporal-order",
+        lambda task: Embedded(task, "", batch_first=False),
+        "takes time first",
+    ),
+    "last step": (
+        "temporal-order",
+        lambda task: Embedded(task, "padded", both_ways=True),
+        "reads padding",
+    ),
+    "batch": ("temporal-order", lambda task: Embedded(task, "norm"), "mixes sequences"),
+    "time first, every step": (
+        "reber",
+        lambda task: Embedded(task, "", batch_first=False),
+        "takes time first",
+    ),
+    "batch, every step": ("reber", lambda task: Embedded(task, "norm"), "mixes sequences"),
+    "both ways": ("reber", lambda task: Embedded(task, "", both_ways=True), "reads the future"),
+    "convolution": ("copy", lambda task: Convolved(task, causal=False), "reads the future"),
+}
+
+
+def of_symbols(name: str) -> Any:
+    size = {"lag": 5} if name == "copy" else {} if name == "reber" else {"min_length": 20}
+    return recipe("robust", task=name, max_iterations=2, test_every=1, test_size=10, **size)
+
+
+@pytest.mark.parametrize("trap", SYMBOL_TRAPS)
+def test_a_module_in_a_trap_is_refused_on_tasks_with_symbols(trap: str) -> None:
+    name, make, says = SYMBOL_TRAPS[trap]
+    made = of_symbols(name)
+    for ask in (
+        lambda: longlag.judge(make(made.task), made.task, 10),
+        lambda: train_torch(make(made.task), made),
+    ):
+        with pytest.raises(ValueError, match=f"the model {says}") as caught:
+            ask()
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [
+        ("temporal-order", lambda task: Embedded(task, "")),
+        ("reber", lambda task: Embedded(task, "")),
+        ("reber", lambda task: Convolved(task, causal=True)),
+        ("copy", lambda task: Convolved(task, causal=True)),
+    ],
+)
+def test_a_module_that_answers_by_itself_is_trained_on_tasks_with_symbols(
+    name: str, make: Callable[[Any], nn.Module]
+) -> None:
+    made = of_symbols(name)
+    assert longlag.judge(make(made.task), made.task, 10).n == 10
+    assert np.isfinite(train_torch(make(made.task), made).score.mse)
+
+
 def wrapped(module: nn.Module) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
     """A plain callable that asks a module, in whatever mode it is."""
     return lambda x, n: module(torch.from_numpy(x), torch.from_numpy(n)).detach().numpy()

@@ -83,13 +83,14 @@ def judge(
 ) -> Score:
     """Scores any model on n fresh sequences, the same that `longlag evaluate` draws.
 
-    Before that it shows the model a few sequences in three calls of eight at most, and refuses
-    one that does not answer each by itself (`longlag.networks.checking`).
+    Before that it shows the model a few sequences, eight at most in a call, and refuses one that
+    does not answer each by itself, or that reads the future (`longlag.networks.checking`).
 
     Args:
-        predict: a callable that takes inputs (B, T, 2) float32, with zeros after the end of a
-            sequence, and lengths (B,) int64, and gives B numbers; or a PyTorch module of that
-            kind (`longlag.torch` says what its `forward` takes), judged in evaluation mode.
+        predict: a callable that takes inputs (B, T, D) float32 or symbols (B, T) int64, with zeros
+            after the end of a sequence, and lengths (B,) int64, and gives answers in the shape of
+            the task's targets; or a PyTorch module of that kind (`longlag.torch` says what its
+            `forward` takes), judged in evaluation mode.
         task: a task, a recipe or its name, a run or its directory; that of the recipe `robust`
             where not given.
         n: sequences; with the task and the seed, it determines every one of them.

@@ -539,10 +539,12 @@ def begin(
     """A training at its start; arguments as in `longlag.train` and `Training`.
 
     Raises:
-        ValueError: also of a network of the user's that does not answer each sequence by itself.
+        ValueError: also of a network of the user's that does not answer each sequence by itself, or
+            that reads the future.
     """
     task, rule = recipe.task, recipe.rule
     if isinstance(rule, Minibatch) and rule.draw_order == "published":
-        task = task.at_length(task.max_length)  # a batch has one length, and no padding
+        alike = task.at_length(task.max_length)  # a batch has one length, and no padding
+        task = alike if alike.max_length == task.max_length else task
     recipe.network.check_itself(task)
     return Training(recipe, seed, engines.choose(engine, threads, recipe), own=own)

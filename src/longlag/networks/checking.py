@@ -1,16 +1,19 @@
-"""Checks of a user's model: it must answer each sequence by itself, up to the sequence's own end.
+"""Checks of a user's model: it must answer each sequence by itself, up to the sequence's own end,
+and where a task asks at every step, each step by those before it.
 
-A score does not show that a model takes time first, reads padding or mixes the sequences of a
-batch, or keeps a state from one batch to the next. `check_answers` shows a model the first steps of
-a few sequences before and after others; then a few sequences twice, the second time in another
-order, beside other sequences and with other values behind their ends, and then one of them alone
-and without padding. Six calls suffice where the answers stay the same, three of them short; where
-they change, more calls find the reason.
+A score does not show that a model takes time first, reads padding, mixes the sequences of a batch,
+keeps a state from one batch to the next, or looks at inputs that come behind its answer.
+`check_answers` shows a model the first steps of a few sequences before and after others; then a few
+sequences twice, the second time in another order, beside other sequences and with other values
+behind their ends, and then one of them alone and without padding; where answers are asked for at
+every step, once more with another future. Six or seven calls suffice where the answers stay the
+same, three of them short; where they change, more calls find the reason.
 PyTorch is not used here: a model is a callable on arrays.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections.abc import Callable, Sequence
@@ -18,7 +21,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from longlag.tasks.task import Task
+from longlag.tasks.task import OwnLengths, Task, beside
 
 SHOWN = 4  # sequences whose answers are compared; fewer than the steps of the shortest task
 ORDER = [4, 7, 0, 2, 1, 6, 5, 3]  # of eight lengths from short to long: those shown, then others
@@ -35,7 +38,7 @@ SENSITIVITY = 10  # largest changes by rounding, in multiples of those by such a
 NONE = 0.02  # a change below this share of another one counts as none
 
 BATCH_FIRST = (
-    "inputs are (B, T, 2), for which PyTorch's recurrent layers and transformers need "
+    "inputs are (B, T, ...), for which PyTorch's recurrent layers and transformers need "
     "batch_first=True"
 )
 NOT_DETERMINISTIC = (
@@ -64,61 +67,81 @@ READS_PADDING = (
     "sequences; read each sequence at its own last step, lengths - 1, and mask or pack what "
     "comes behind it"
 )
+READS_AHEAD = (
+    "the model reads the future: its answers at a step change with the inputs behind that step, "
+    "and the task asks at every one; go through the steps in one direction, mask attention by "
+    "causality, and pad convolutions on the left alone"
+)
 PADDED_LENGTH = (
     "the model's answers change with the padded length T; count steps, positions and averages by "
     "lengths instead of by T"
 )
 
 
-def check_answers(answer: Callable[[np.ndarray, np.ndarray], np.ndarray], task: Task) -> None:
-    """Refuses a model whose answer to a sequence depends on more than that sequence.
+Answer = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
-    Only models of tasks with real inputs and one number at the end are checked. A model is given at
-    most eight sequences at a time, of the task's own lengths or, where it takes these, of two
-    steps; padding is checked where the task has any. Answers may change by what rounding can do: by
-    1e-6 and 1e-4 of the largest (2**-6 where all have the precision of float16 or bfloat16) and, in
-    a model that magnifies differences, by ten times what small changes of the inputs' values do. A
-    sequence whose answer is not finite is not compared.
+
+def check_answers(answer: Answer, task: Task) -> None:
+    """Refuses a model whose answer to a sequence depends on more than that sequence, or at a step
+    that is not the last on what comes behind it.
+
+    A model is given at most eight sequences at a time, of lengths that the task has, or of two
+    steps; padding is checked where the task has any. Answers at every step are compared before the
+    ends of the sequences; what comes behind them is changed for those that count alone.
+
+    Answers may change by what rounding can do: by 1e-6 and 1e-4 of the largest (2**-6 where all
+    have the precision of float16 or bfloat16). In a model that magnifies differences rounding may
+    do more, in batches of other shapes. With real inputs, ten times what small changes of their
+    values do is allowed; symbols have no small changes, and there other shapes must change the
+    answers to the first steps, too. An answer that is not finite is not compared.
 
     Args:
-        answer: takes inputs (B, T, D) float32, which it may write into, and lengths (B,) int64;
-            gives real numbers (B,).
+        answer: takes inputs (B, T, D) float32 or symbols (B, T) int64, which it may write into, and
+            lengths (B,) int64; gives real numbers in the shape of the task's answers.
         task: what the model will be asked.
 
     Raises:
         ValueError: the answers change; the message names the trap and what to do about it.
     """
-    if task.symbols or task.answers_shape(1, 2) != (1,):
-        return
-    drawn = _draw(task, np.random.default_rng(0))
-
-    def ask(batch: _Shown) -> np.ndarray:
-        return answer(batch.inputs.copy(), batch.lengths.copy())
-
+    drawn, ask = _draw(task, np.random.default_rng(0)), _asking(answer, task)
     if _remembers(ask, drawn):
         raise ValueError(NOT_DETERMINISTIC)
     want = ask(drawn.rows(slice(SHOWN)))
-    changed = ask(drawn.rows(BACKWARDS).filled())[BACKWARDS][:SHOWN]
-    tolerance = _rounding(want)
-    if _change(changed, want) <= tolerance:
-        alone = _unpadded(ask, drawn.rows(SHORTEST))
-        if _change(alone, want[SHORTEST]) <= tolerance:
-            return
+    if _stay(ask, drawn, want):
+        return
     trap = _trap(ask, drawn, want)
     if trap is not None:
         raise ValueError(trap)
 
 
-def _remembers(ask: Callable[[_Shown], np.ndarray], drawn: _Shown) -> bool:
+def _asking(answer: Answer, task: Task) -> _Ask:
+    """Asks a model: answers (B, 1, K), or (B, T, K) at every step, T being the task's longest.
+
+    Behind the end of a sequence they are no numbers, which are not compared.
+    """
+
+    def ask(shown: _Shown) -> np.ndarray:
+        given = answer(shown.inputs.copy(), shown.lengths.copy())
+        if task.answered == "last":
+            return given.reshape(len(given), 1, -1)
+        B, T = given.shape[:2]
+        answers = np.full((B, task.max_length, task.outputs), np.nan)
+        answers[:, :T][shown.live] = given.reshape(B, T, -1)[shown.live]
+        return answers
+
+    return ask
+
+
+def _remembers(ask: _Ask, drawn: _Shown) -> bool:
     """Whether answers change with the sequences asked before, by sequences that are only begun or,
     of a model that takes the task's lengths alone, by whole ones."""
     try:
-        return _changed_by_others(ask, drawn.begun())
+        return _changed_by_others(ask, drawn.begun().cut())
     except Exception:
         return _changed_by_others(ask, drawn)
 
 
-def _changed_by_others(ask: Callable[[_Shown], np.ndarray], asked: _Shown) -> bool:
+def _changed_by_others(ask: _Ask, asked: _Shown) -> bool:
     """Whether the same are answered otherwise after others, all in batches of one shape: a state
     may be dropped where the shape changes."""
     shown, others = asked.rows(slice(SHOWN)), asked.rows(slice(SHOWN, None))
@@ -127,26 +150,50 @@ def _changed_by_others(ask: Callable[[_Shown], np.ndarray], asked: _Shown) -> bo
     return _change(ask(shown), first) > _rounding(first)
 
 
-def _trap(ask: Callable[[_Shown], np.ndarray], drawn: _Shown, want: np.ndarray) -> str | None:
-    """What is wrong with a model, by one change at a time; None if it is rounding alone."""
-    shown, alone, rounding = drawn.rows(slice(SHOWN)), drawn.rows(SHORTEST), _rounding(want)
-    if _change(ask(shown), want) > rounding:
-        return NOT_DETERMINISTIC
-    nudges = [_change(ask(shown.nudged(seed)), want) for seed in range(NUDGES)]
-    tolerance = rounding + SENSITIVITY * max(nudges)
+def _stay(ask: _Ask, drawn: _Shown, want: np.ndarray) -> bool:
+    """Whether answers stay as they are where everything changes at once."""
+    tolerance = _rounding(want)
+    changed = ask(drawn.rows(BACKWARDS).filled())[BACKWARDS][:SHOWN]
+    return (
+        _change(changed, want) <= tolerance
+        and _change(_unpadded(ask, drawn.rows(SHORTEST)), want[SHORTEST]) <= tolerance
+        and _ahead(ask, drawn.rows(slice(SHOWN)), want) <= tolerance
+    )
 
-    backwards = ask(shown.rows(BACKWARDS))
-    moved = _change(backwards[BACKWARDS], want)
-    mixed = _change(ask(drawn.rows(BESIDE))[SHORTEST], want[SHORTEST])
-    if max(moved, mixed) > tolerance:
-        none = min(tolerance, NONE * max(moved, mixed))
-        if moved > tolerance and _change(np.sort(backwards), np.sort(want)) < none:
-            return OTHER_ORDER
-        if _change(ask(shown.with_other_steps()), want) < none:
-            return TIME_FIRST
-        return MIXES if mixed > rounding else PLACE
+
+def _trap(ask: _Ask, drawn: _Shown, want: np.ndarray) -> str | None:
+    """What is wrong with a model, by one change at a time; None if it is rounding alone."""
+    shown, tolerance = drawn.rows(slice(SHOWN)), _rounding(want)
+    if _change(ask(shown), want) > tolerance:
+        return NOT_DETERMINISTIC
+    if not shown.symbols:
+        nudges = [_change(ask(shown.nudged(seed)), want) for seed in range(NUDGES)]
+        return _cause(ask, drawn, want, tolerance + SENSITIVITY * max(nudges))
+    cause = _cause(ask, drawn, want, tolerance, one_shape=True)
+    if cause is not None:
+        return cause
+    begun = drawn.begun()  # rounding, which another shape changes, has not grown there
+    want = ask(begun.rows(slice(SHOWN)))
+    return _cause(ask, begun, want, _rounding(want))
+
+
+def _cause(
+    ask: _Ask, drawn: _Shown, want: np.ndarray, tolerance: float, one_shape: bool = False
+) -> str | None:
+    """The trap that changes answers by more than the tolerance.
+
+    one_shape leaves out what needs batches of other shapes, or sequences in other places.
+    """
+    shown, alone = drawn.rows(slice(SHOWN)), drawn.rows(SHORTEST)
+    moved = 0.0 if one_shape else _change(ask(shown.rows(BACKWARDS))[BACKWARDS], want)
+    if max(moved, _mixed(ask, drawn, want)) > tolerance:
+        return _mixing(ask, drawn, want, tolerance)
+    if _ahead(ask, shown, want) > _rounding(want):  # shape, places and lengths stay
+        return READS_AHEAD
     if _change(ask(shown.filled()), want) > tolerance:
         return READS_PADDING
+    if one_shape:
+        return None
     if _change(ask(alone), want[SHORTEST]) > tolerance:
         return MIXES
     if _change(_unpadded(ask, alone), want[SHORTEST]) > tolerance:
@@ -154,63 +201,145 @@ def _trap(ask: Callable[[_Shown], np.ndarray], drawn: _Shown, want: np.ndarray) 
     return None
 
 
+def _mixing(ask: _Ask, drawn: _Shown, want: np.ndarray, tolerance: float) -> str:
+    """How answers come to change with other sequences, or with another place."""
+    shown = drawn.rows(slice(SHOWN))
+    backwards, mixed = ask(shown.rows(BACKWARDS)), _mixed(ask, drawn, want)
+    moved = _change(backwards[BACKWARDS], want)
+    none = min(tolerance, NONE * max(moved, mixed))
+    if moved > tolerance and _change_in_any_order(backwards, want) < none:
+        return OTHER_ORDER
+    ends = shown.ends()
+    kept = want if want.shape[1] == 1 else np.where(ends[:, None], want, np.nan)
+    others = np.broadcast_to(~ends, shown.counted.shape)
+    if _change(ask(shown.with_other(others)), kept) < none:
+        return TIME_FIRST
+    return MIXES if mixed > _rounding(want) else PLACE
+
+
+def _mixed(ask: _Ask, drawn: _Shown, want: np.ndarray) -> float:
+    """How far an answer changes with the sequences beside its own, in one place."""
+    among = drawn.rows(BESIDE)
+    if among.symbols:  # a task may have few different sequences of them
+        others = among.live
+        others[SHORTEST] = False
+        among = among.with_other(others)
+    return _change(ask(among)[SHORTEST], want[SHORTEST])
+
+
+def _ahead(ask: _Ask, shown: _Shown, want: np.ndarray) -> float:
+    """How far answers change with the inputs behind them, where any are asked for at every step.
+
+    In each sequence all inputs behind another of the steps that count are changed.
+    """
+    if want.shape[1] == 1:
+        return 0.0
+    behind = shown.behind_a_step()
+    seen = np.where((shown.counted & ~behind)[..., None], want, np.nan)
+    return _change(ask(shown.with_other(behind)), seen)
+
+
 class _Shown(NamedTuple):
-    """Sequences to show: inputs (B, T, D) float32, zeros after the end; lengths (B,) int64."""
+    """Sequences to show.
+
+    Attributes:
+        inputs: (B, T, D) float32, or symbols (B, T) int64; zeros after the end.
+        lengths: (B,) int64.
+        counted: (B, T) bool, the steps whose answers count.
+        symbols: how many there are, D; 0 where inputs are real.
+    """
 
     inputs: np.ndarray
     lengths: np.ndarray
+    counted: np.ndarray
+    symbols: int
+
+    @property
+    def live(self) -> np.ndarray:
+        """Which steps are before the ends, (B, T)."""
+        return np.arange(self.inputs.shape[1]) < self.lengths[:, None]
 
     def rows(self, which: Any) -> _Shown:
-        return _Shown(self.inputs[which], self.lengths[which])
+        return self._replace(
+            inputs=self.inputs[which], lengths=self.lengths[which], counted=self.counted[which]
+        )
 
     def cut(self) -> _Shown:
         """Without the padding that all of them have."""
-        return _Shown(self.inputs[:, : self.lengths.max()], self.lengths)
+        T = self.lengths.max()
+        return self._replace(inputs=self.inputs[:, :T], counted=self.counted[:, :T])
 
     def begun(self) -> _Shown:
-        """The first steps alone."""
-        return _Shown(self.inputs[:, :BEGUN], np.minimum(self.lengths, BEGUN))
+        """The first steps alone, and padding behind them."""
+        first = self._replace(lengths=np.minimum(self.lengths, BEGUN))
+        return first._replace(inputs=self.inputs * beside(first.live, self.inputs.ndim))
 
     def filled(self) -> _Shown:
         """With other values behind the ends."""
-        return self._with_values(np.arange(self.inputs.shape[1]) >= self.lengths[:, None])
+        return self.with_other(~self.live)
 
-    def with_other_steps(self) -> _Shown:
-        """With other values everywhere but at those steps at which any sequence or T ends.
+    def ends(self) -> np.ndarray:
+        """The steps at which any sequence or T ends, (T,).
 
-        A model that takes the batch for the time and reads it there does not see the change.
+        A model that takes the batch for the time and reads it there does not see other steps.
         """
-        other = np.ones(self.inputs.shape[:2], dtype=bool)
-        other[:, [*(self.lengths - 1), -1]] = False
-        return self._with_values(other)
+        ends = np.zeros(self.inputs.shape[1], dtype=bool)
+        ends[[*(self.lengths - 1), -1]] = True
+        return ends
+
+    def behind_a_step(self) -> np.ndarray:
+        """Which steps are behind one that counts, (B, T): after a fifth of those in the first of
+        four sequences, after two fifths in the second and so on."""
+        B, before = len(self.lengths), np.cumsum(self.counted, axis=1) - self.counted
+        shares = np.arange(1, B + 1)[:, None] / (B + 1)
+        return self.live & (before > shares * self.counted.sum(axis=1, keepdims=True))
 
     def nudged(self, seed: int) -> _Shown:
         """With values that are lower by up to NUDGE of themselves."""
         inputs = self.inputs.copy()
         inputs[:, :, 0] *= 1 - NUDGE * self._noise(seed)
-        return _Shown(inputs, self.lengths)
+        return self._replace(inputs=inputs)
 
-    def _with_values(self, where: np.ndarray) -> _Shown:
-        """With other values where asked, (B, T); the markers stay."""
+    def with_other(self, where: np.ndarray) -> _Shown:
+        """With other symbols or values where asked, (B, T); of real inputs the first of a step's
+        numbers is its value, and markers stay."""
         inputs = self.inputs.copy()
-        inputs[where, 0] = self._noise(NUDGES)[where]
-        return _Shown(inputs, self.lengths)
+        if self.symbols:
+            by = np.random.default_rng(NUDGES).integers(1, max(self.symbols, 2), size=where.shape)
+            inputs[where] = ((inputs + by) % self.symbols)[where]
+        else:
+            inputs[where, 0] = self._noise(NUDGES)[where]
+        return self._replace(inputs=inputs)
 
     def _noise(self, seed: int) -> np.ndarray:
         return np.random.default_rng(seed).random(self.inputs.shape[:2], dtype=np.float32)
 
 
+_Ask = Callable[[_Shown], np.ndarray]
+
+
 def _draw(task: Task, rng: np.random.Generator) -> _Shown:
-    """Eight sequences (8, T, D) of the task's lengths, T the longest: those shown come first."""
-    lengths = np.linspace(task.min_length, task.max_length, len(ORDER)).round().astype(np.int64)
-    lengths = lengths[ORDER]
-    inputs = np.zeros((len(ORDER), task.max_length, task.inputs), dtype=np.float32)
-    for row, length in zip(inputs, lengths, strict=True):
-        row[:length] = task.sequence(rng, int(length)).inputs
-    return _Shown(inputs, lengths)
+    """Eight sequences of the task, T its longest: those shown come first.
+
+    Their lengths go from the shortest to the longest, or are as they come where these follow from
+    other settings.
+    """
+    lengths = np.linspace(task.min_length, task.max_length, len(ORDER)).round().astype(int).tolist()
+    own = isinstance(task, OwnLengths)
+    drawn = [task.sequence(rng, None if own else length) for length in lengths]
+    drawn.sort(key=lambda sequence: len(sequence.inputs))
+
+    shape, symbols = (len(ORDER), task.max_length), task.inputs if task.symbols else 0
+    inputs = np.zeros(shape, np.int64) if symbols else np.zeros((*shape, task.inputs), np.float32)
+    counted = np.zeros(shape, bool)
+    for row, rank in enumerate(ORDER):
+        sequence, length = drawn[rank], len(drawn[rank].inputs)
+        inputs[row, :length] = sequence.inputs
+        counted[row, :length] = getattr(sequence, "counted", True)
+    return _Shown(inputs, np.array([len(drawn[k].inputs) for k in ORDER]), counted, symbols)
 
 
-def _unpadded(ask: Callable[[_Shown], np.ndarray], alone: _Shown) -> np.ndarray:
+def _unpadded(ask: _Ask, alone: _Shown) -> np.ndarray:
     """Answers without padding, or with it from a model that takes one T alone."""
     try:
         return ask(alone.cut())
@@ -233,6 +362,14 @@ def _change(got: np.ndarray, want: np.ndarray) -> float:
     with np.errstate(over="ignore"):  # of float64
         change = np.abs(got[finite] - want[finite])
     return float(np.max(np.nan_to_num(change, nan=np.inf, posinf=np.inf), initial=0))
+
+
+def _change_in_any_order(got: np.ndarray, want: np.ndarray) -> float:
+    """How far answers are from those wanted in the order in which they are nearest to them, at the
+    steps that both have."""
+    each = [[_change(g, np.where(np.isnan(g), np.nan, w)) for w in want] for g in got]
+    orders = itertools.permutations(range(len(want)))
+    return min(max(row[k] for row, k in zip(each, order, strict=True)) for order in orders)
 
 
 # -- the form of the answers ----------------------------------------------------------------------

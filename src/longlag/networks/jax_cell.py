@@ -241,10 +241,11 @@ class JaxCell(Network):
             return flat(_initial(self.pair, task, self.hidden, int(rng.integers(2**31 - 1))))
 
     def check_itself(self, task: Task) -> None:
-        """Refuses a cell whose answer to a sequence depends on others.
+        """Refuses a cell whose answer to a sequence depends on others, or on what comes later.
 
         Raises:
-            ValueError: it mixes sequences, reads padding, or answers otherwise than is asked.
+            ValueError: it mixes sequences, reads padding or the future, or answers otherwise than
+                is asked.
         """
         _check(self, task)
 

@@ -134,7 +134,8 @@ class Network(Part, ABC):
         """
 
     def check_itself(self, task: Task) -> None:
-        """Refuses a network of the user's that does not answer each sequence by itself.
+        """Refuses a network of the user's that does not answer each sequence by itself, or that
+        reads the future.
 
         Raises:
             ValueError: it mixes sequences, reads padding, answers otherwise than is asked ...

@@ -15,8 +15,9 @@ type. B may be 1. Where it also has
 figures and animations show them: the name `cell`, or else `hidden`, is what it carries along, and
 names of gates end in `_gate`.
 
-In evaluation mode a module must answer each sequence by itself: one that takes time first, reads
-padding or mixes sequences is refused before any work (`networks.checking`).
+In evaluation mode a module must answer each sequence by itself, and at every step by those up to
+it: one that takes time first, mixes sequences, reads padding or reads the future is refused before
+any work (`networks.checking`).
 
 Needs the extra: pip install 'longlag[torch]'.
 """
@@ -155,7 +156,8 @@ def at_rest(module: nn.Module) -> Iterator[nn.Module]:
 
 
 def check_module(module: nn.Module, task: Task) -> None:
-    """Refuses a module that does not answer each sequence by itself, in evaluation mode.
+    """Refuses a module that does not answer each sequence by itself, in evaluation mode, or that
+    reads the future.
 
     See `longlag.networks.checking`. Training mode is not checked: there dropout draws, and
     BatchNorm mixes the sequences of a batch. The module's buffers and the random numbers on the CPU

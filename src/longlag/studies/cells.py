@@ -367,9 +367,11 @@ def _fault(network: str, asked: Asked) -> str:
 
 @functools.lru_cache(maxsize=256)
 def _fault_on(network: str, asked: Asked, task: str, T: int) -> str:
-    """What is wrong with a cell's answers to one task, or with its device."""
+    """What is wrong with a cell's answers to one task, such as a cell that reads the future where
+    answers are asked for at every step; or with its device."""
     try:
         made, one = NETWORKS[network].with_settings(dict(asked)), task_at(task, T)
+        made.check_itself(one)
         rng = np.random.default_rng(0)
         batch = one.sample(2, rng)
         made.of(made.start(one, rng), one).predict(batch.inputs, batch.lengths)

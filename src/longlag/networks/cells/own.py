@@ -89,12 +89,13 @@ class OwnCell(TorchCell):
         return Answering(cell, task)
 
     def check_itself(self, task: Task) -> None:
-        """Refuses a cell whose answer to a sequence depends on others, before or beside it.
+        """Refuses a cell whose answer to a sequence depends on others, before or beside it, or on
+        what comes later.
 
         Raises:
-            ValueError: it mixes sequences, while it is trained or later, reads padding, answers
-                otherwise than is asked, changes a buffer while it is trained, or has no parameters
-                that can be.
+            ValueError: it mixes sequences, while it is trained or later, reads padding or the
+                future, answers otherwise than is asked, changes a buffer while it is trained, or
+                has no parameters that can be.
         """
         with apart():
             torch.default_generator.manual_seed(0)
