@@ -21,6 +21,7 @@ from longlag.learning.recipe import recipe
 from longlag.networks.checking import check_answers, check_form
 from longlag.networks.lstm1997 import LSTM1997, initial_weights
 from longlag.networks.registry import NETWORKS
+from longlag.tasks import reber
 from longlag.tasks.marked_pairs import MarkedPairs
 from longlag.tasks.registry import TASKS as REGISTERED
 from longlag.tasks.task import Task
@@ -525,6 +526,24 @@ def test_a_perfect_answer_from_the_future_is_refused() -> None:
         check_answers(next_one, task)
 
 
+def test_a_model_that_knows_the_task_s_rules_alone_is_not_suspected() -> None:
+    """It has no answer where the rules are broken."""
+
+    def follows(x: np.ndarray, n: np.ndarray) -> np.ndarray:
+        y = np.zeros((*x.shape, len(reber.SYMBOLS)))
+        for row, symbols, length in zip(y, x, n, strict=True):
+            node = ""
+            for step, symbol in enumerate(symbols[:length]):
+                node = reber.NODES[node][reber.SYMBOLS[symbol]]
+                row[step] = reber.POSSIBLE[reber.NAMES.index(node)]
+        return y
+
+    with pytest.raises(KeyError):
+        follows(np.array([[0, 0]]), np.array([2]))
+    check_answers(follows, longlag.task("reber"))
+    assert longlag.judge(follows, longlag.task("reber"), 100).wrong == 0
+
+
 def test_answers_that_do_not_count_may_depend_on_the_future() -> None:
     make = attends(False)
     recall = longlag.task("permutation", lag=12, counts="recall")
@@ -590,6 +609,31 @@ def test_it_takes_six_calls_and_shows_what_the_task_gives(
     assert behind.any() == (task.min_length < task.max_length)
     assert changed[behind][:, 0].all()
     assert not changed[behind][:, 1].any()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_shows_sequences_of_the_task_on_tasks_of_every_kind(kind: str) -> None:
+    task, seen = KINDS[kind], []
+
+    def answer(x: np.ndarray, n: np.ndarray) -> np.ndarray:
+        seen.append((x, n))
+        return honest(task)(x, n)
+
+    check_answers(answer, task)
+    assert [len(n) for _, n in seen] == [4, 4, 4, 4, 8, 1] + [4] * (kind in EVERY)
+    for x, n in seen:
+        assert x.dtype == (np.int64 if task.symbols else np.float32)
+        assert x.ndim == 3 - task.symbols
+        assert n.max() <= x.shape[1] <= task.max_length
+        assert (x >= 0).all() or not task.symbols
+        assert (x < task.inputs).all() or not task.symbols
+    (first, its), (changed, lengths) = seen[3], seen[4]
+    behind = np.arange(task.max_length) >= its[:, None]
+    assert not first[behind].any()
+    behind = np.arange(task.max_length) >= lengths[:, None]
+    filled = changed[behind] if task.symbols else changed[behind][:, 0]
+    assert filled.all(), "zeros have become others"
+    assert behind.any()
 
 
 def test_the_random_numbers_of_others_stay_as_they_are() -> None:
