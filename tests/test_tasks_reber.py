@@ -143,6 +143,16 @@ def test_longer_strings_than_the_default_are_as_improbable_as_said() -> None:
     assert EmbeddedReber().mean_length == pytest.approx(11, abs=1e-5)
 
 
+@pytest.mark.parametrize("length", [2864, 6000])
+def test_a_string_may_have_a_length_of_vanishing_probability(length: int) -> None:
+    """Its probability is below the smallest number: those of its symbols are not."""
+    task = EmbeddedReber()
+    one = task.sequence(np.random.default_rng(0), length)
+    string = "".join(SYMBOLS[k] for k in one.inputs) + "E"
+    assert len(one.inputs) == length
+    assert np.array_equal(task.spelled(string).inputs, one.inputs)
+
+
 def test_right_is_where_all_that_can_come_is_most_active() -> None:
     task = EmbeddedReber()
     batch = task.batch([task.spelled("BTBPVPSETE")] * 6)

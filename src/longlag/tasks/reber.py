@@ -209,6 +209,8 @@ class EmbeddedReber(OwnLengths):
         for step in reversed(range(steps)):
             joint[step] = SHARES * in_time[step + 1][NEXT]
             in_time[step] += joint[step].sum(axis=1)
+            if step < self.min_symbols:  # ratios alone matter here: a power of 2 keeps their bits
+                in_time[step] = np.ldexp(in_time[step], -np.frexp(in_time[step].max())[1])
         total = joint.sum(axis=2, keepdims=True)
         return np.divide(joint, total, out=np.zeros_like(joint), where=total > 0)
 
