@@ -65,6 +65,7 @@ from measured import (
 )
 
 from longlag.learning.recipe import recipe
+from longlag.studies import cells as compared
 from longlag.studies import table7
 from longlag.tasks.score import LOOSE_SHARE, STRICT_SHARE
 
@@ -318,12 +319,74 @@ THROUGH_FORGET_GATE = cell(
 )
 
 
+def _by_cell(name: str, *asked: tuple[str, str]) -> list[str]:
+    """Of the comparison of cells at T = 100: columns on tasks."""
+    where = {"cell": name, "T": "100"}
+    found = (cell("cells/table.md", column, {**where, "task": task}) for task, column in asked)
+    return [text.replace("/", " of ") for text in found]
+
+
+def _rate_by_cell(name: str) -> list[str]:
+    """How many seeds of the multiplication problem it solves, and the interval."""
+    solved, ends = _by_cell(name, (MULTIPLIED, "solved"), (MULTIPLIED, "95 %"))
+    return [solved, ends.replace("–", " to ")]
+
+
+MULTIPLIED, ORDERED, COPIED = "multiplication", "temporal-order", "copy"
+SOLVED_BOTH = ((MULTIPLIED, "solved"), (ORDERED, "solved"))
+
+
+def _span_of_weights() -> list[str]:
+    """The fewest and the most weights of a cell on the multiplication problem."""
+    found = [line["weights"] for line in lines("cells/table.md") if line["task"] == MULTIPLIED]
+    return sorted(found, key=number)[:: len(found) - 1]
+
+
+def _largest_rates() -> str:
+    """For how many cells of the search the largest rate was the best."""
+    return str(read("cells/search/table.md").count("this rate is the largest that was tried"))
+
+
 def _weights(name: str) -> int:
     """How many weights the network of a recipe has."""
     return len(recipe(name).learner(0).weights)
 
 
 SENTENCES: dict[str, list[Sentence]] = {
+    "results/cells/README.md": [
+        ("five seeds so far, {} training sequences at most", [f"{compared.BUDGET:,}"]),
+        (
+            "initialises itself solves {} seeds of multiplication and {} of temporal order",
+            _by_cell("torch-lstm", *SOLVED_BOTH),
+        ),
+        ("with chrono initialisation solves {} and {}.", _by_cell("chrono", *SOLVED_BOTH)),
+        (
+            "PyTorch's GRU solves {} of multiplication after {} sequences",
+            _by_cell("gru", (MULTIPLIED, "solved"), (MULTIPLIED, "sequences")),
+        ),
+        *(
+            (words, _by_cell(name, (MULTIPLIED, "sequences")))
+            for words, name in (
+                ("chrono after {},", "chrono"),
+                ("the minGRU after {},", "mingru"),
+                ("attention after {},", "attention"),
+                ("starts at the identity after {}.", "irnn"),
+                ("the settings of `robust`, needs {}.", "lstm"),
+            )
+        ),
+        ("The LRU solves {} within the limit", _by_cell("lru", (MULTIPLIED, "solved"))),
+        (
+            "attention solves {} after {} sequences, `lstm` {} after {},",
+            [
+                *_by_cell("attention", (COPIED, "solved"), (COPIED, "sequences")),
+                *_by_cell("lstm", (COPIED, "solved"), (COPIED, "sequences")),
+            ],
+        ),
+        ("eight settings, three seeds, {} sequences, T = 50", [f"{compared.SEARCH_BUDGET:,}"]),
+        ("For {} cells the largest rate", [_largest_rates()]),
+        ("numbers of weights: {} to {} of them", _span_of_weights()),
+        ("On copy `lstm` has {},", _by_cell("lstm", (COPIED, "weights"))),
+    ],
     "docs/reference/recipes.md": [
         ("2a and 2b, noise-free long lag, p = 100 | {} |", [f"{_weights('paper-long-lag'):,}"]),
     ],
@@ -789,6 +852,11 @@ SENTENCES: dict[str, list[Sentence]] = {
     ],
     "results/README.md": [
         (
+            "as it initialises itself solves {} seeds of the multiplication problem ({});",
+            _rate_by_cell("torch-lstm"),
+        ),
+        ("with chrono initialisation it solves {} ({}).", _rate_by_cell("chrono")),
+        (
             "`robust` solves {} seeds ({}) in each of {} rows of the paper's experiments",
             [*solved_everywhere(), papers_rows()[0]],
         ),
@@ -1132,6 +1200,8 @@ TABLES: dict[str, list[Table]] = {
 # -- numbers that nobody measured here ------------------------------------------------------------
 
 GIVEN = (
+    # Settings of a check.
+    *("rates 0.003, 0.01 and 0.03", "rate 0.003"),
     # The paper's, and what follows from its counts.
     *("482,000", "1,273,000", "74,000", "209,000", "0.0223", "0.0139", "0.026", "0.013"),
     *("139 of 2560", "14 of 2560", "178 of 2560", "139 of 2000", "140 of 2000", "12 of 2000"),
