@@ -21,6 +21,7 @@ from longlag.figures import cells as figure
 from longlag.learning import training
 from longlag.learning.recipe import recipe
 from longlag.sweeps.ledger import Ledger
+from longlag.sweeps.trial import trial
 
 pytest.importorskip("torch")
 
@@ -224,6 +225,14 @@ def test_a_cell_that_was_edited_is_trained_again(beside: Path, capsys: Any) -> N
     assert error() < 1
     with Ledger.read(beside / "out" / "ledger.sqlite") as ledger:
         assert len(list(ledger.rows())) == 2 * study.QUICK_TRIALS
+
+
+def test_a_file_may_have_any_name(beside: Path) -> None:
+    """Such as that of a field of a trial: seeds still have keys of their own."""
+    (beside / "seed.py").write_text(OWN.format(bias=0))
+    keys = {trial("robust", seed, "numpy", network="seed:Own").key for seed in range(3)}
+    assert len(keys) == 3
+    sys.modules.pop("seed", None)
 
 
 WITHOUT = """
@@ -507,7 +516,7 @@ def test_a_search_says_where_its_choice_is_doubtful() -> None:
     assert lines[2].endswith("; no trial was solved with any, so the lowest error chose them.")
 
 
-def test_eleven_cells_look_different() -> None:
+def test_twelve_cells_look_different() -> None:
     names = [*study.CELLS, "mine", "other"]
     looks = [figure.look(k) for k in range(100)]
     assert len({str(sorted(own.items(), key=str)) for own in looks}) == 100

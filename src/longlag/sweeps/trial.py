@@ -54,7 +54,7 @@ class Trial:
     @property
     def key(self) -> str:
         """A digest of all that determines the result, the files of the user's parts included."""
-        return _digest({**asdict(self), **sources(asdict(self))})
+        return _digest(asdict(self))
 
     @property
     def sliced(self) -> bool:
@@ -74,11 +74,12 @@ class Trial:
         if not self.sliced:
             return None
         course = {k: v for k, v in self.settings.items() if k not in ("max_sequences", "test_size")}
-        return _digest({**asdict(self), **sources(asdict(self)), "settings": course})
+        return _digest({**asdict(self), "settings": course})
 
 
-def _digest(values: Mapping[str, Any]) -> str:
-    text = json.dumps({**values, "revision": REVISION}, sort_keys=True)
+def _digest(work: Mapping[str, Any]) -> str:
+    own = {"sources": found} if (found := sources(work)) else {}
+    text = json.dumps({**work, **own, "revision": REVISION}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
