@@ -62,6 +62,8 @@ SMALLER = {
     "longlag study table8 --check-every 2000": FEW,
     "longlag study table7 --trials 30 --max-sequences 500000": FEW,
     "longlag study table7 --output linear --biases gates --reads current": FEW,
+    "longlag study cells --cell lstm,gru,mine=own_cell:Leaky "
+    "--task multiplication,copy,temporal-order --lengths 100,300 --trials 30": "--trials 1",
     "longlag study seeds --quick": FEW,
     "longlag study seeds": FEW,
     "longlag study seeds --trials 100": FEW,
