@@ -87,6 +87,8 @@ RATE = "95 % interval"
 MEAN = "sequences: mean"  # a column of the paper's tables
 REBER = "paper/table1-readings.md"
 ORDER_3 = "6b: three symbols"
+MULTIPLIED, ORDERED, COPIED = "multiplication", "temporal-order", "copy"
+SOLVED_BOTH = ((MULTIPLIED, "solved"), (ORDERED, "solved"))
 
 
 # -- sentences ------------------------------------------------------------------------------------
@@ -330,10 +332,6 @@ def _rate_by_cell(name: str) -> list[str]:
     """How many seeds of the multiplication problem it solves, and the interval."""
     solved, ends = _by_cell(name, (MULTIPLIED, "solved"), (MULTIPLIED, "95 %"))
     return [solved, ends.replace("–", " to ")]
-
-
-MULTIPLIED, ORDERED, COPIED = "multiplication", "temporal-order", "copy"
-SOLVED_BOTH = ((MULTIPLIED, "solved"), (ORDERED, "solved"))
 
 
 def _span_of_weights() -> list[str]:

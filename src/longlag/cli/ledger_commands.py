@@ -56,8 +56,8 @@ def sweep(args: Namespace) -> int:
     with Ledger.open(place) as book, progress.of_sweep() as observe:
         how = {"workers": args.workers, "scheduler": args.scheduler, "observe": observe}
         sweeps.run(asked, book, total=len(asked), **how)
-        every = (row for one in asked if (row := book.get(one.key)) is not None)
-        rows = [{name: row[name] for name in ledger.OUTCOME} for row in every]
+        keys = {one.key for one in asked}
+        rows = [row for row in book.outcomes() if row["key"] in keys]
     found = groups.groups(rows)
     if rows and all(row["status"] == "failed" for row in rows):
         reason = " ".join(rows[0]["error"].split())

@@ -20,7 +20,6 @@ COLOURS = (
     *("#56b4e9", style.INK, "#8a8f94", "#b8a400", "#6a51a3"),
 )
 MARKERS = "osD^vPX<>*"
-DASHES = ("-", (0, (4, 1.5)), (0, (1, 1.2)))
 ACROSS = 3  # panels beside each other
 PANEL, ROW = 1.5, 0.27  # inches
 LEFT, RIGHT, WIDE = 2.1, 8.1, 0.86  # inches: the map, and a column of it at most
@@ -92,7 +91,7 @@ def look(k: int) -> dict[str, Any]:
     and are dashed, so that 100 lines differ.
     """
     n = len(COLOURS)
-    marker, dashes = MARKERS[(k + k // n) % len(MARKERS)], DASHES[k // n % len(DASHES)]
+    marker, dashes = MARKERS[(k + k // n) % len(MARKERS)], style.DASHES[k // n % len(style.DASHES)]
     return {"color": COLOURS[k % n], "marker": marker, "ms": 4.5, "ls": dashes}
 
 

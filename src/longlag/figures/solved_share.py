@@ -22,7 +22,6 @@ BELOW = 0.07  # the lines of the means lie so far apart, below the share of 0
 COLUMNS, LINE = 3, 0.2  # entries of the legend beside each other; a line's height in inches
 WIDEST = 2.4  # what the first of many curves is wider than the last
 WORDS = 3  # curves along 0 that words name; of more the legend alone tells
-DASHES = ("-", (0, (4, 1)), (0, (1, 0.7)))  # of curves that share a colour
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ def draw(curves: Sequence[Curve], title: str, subtitle: str) -> Figure:
         wider = 1.6 if len(curves) <= 3 else min(0.5, WIDEST / len(curves))
         width = 1.6 + wider * (len(curves) - 1 - k)
         last = min(curve.budget, end) if curve.restricted else end  # the budget ended there
-        dashes = DASHES[k // len(COLOURS) % len(DASHES)]
+        dashes = style.DASHES[k // len(COLOURS) % len(style.DASHES)]
         _curve(
             ax,
             curve,

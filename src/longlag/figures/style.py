@@ -48,6 +48,7 @@ SMALL, NORMAL, LARGE = 7.5, 8.5, 12.0  # points; 10, 12 and 17 pixels in a READM
 
 LETTER = 0.57 * SMALL  # points: the mean width of a small letter, about
 POINTS = 72.0  # in an inch
+DASHES = ("-", (0, (4, 1)), (0, (1, 0.7)))  # of lines that share a colour
 
 RC: dict[str, Any] = {
     "font.family": "DejaVu Sans",

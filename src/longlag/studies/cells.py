@@ -156,10 +156,10 @@ def _usual_trials(request: Request) -> int:
 
 def _check_seeds(request: Request, searched: Sequence[int]) -> None:
     """Raises a ValueError where the comparison has seeds of the search that chose its settings."""
-    last = request.seed + (request.trials or _usual_trials(request)) - 1
-    if any(request.seed <= seed <= last for seed in searched):
+    asked = request.seeds(_usual_trials(request))
+    if any(seed in asked for seed in searched):
         raise ValueError(
-            f"the comparison would have seeds {request.seed} to {last}, and the search in "
+            f"the comparison would have seeds {asked[0]} to {asked[-1]}, and the search in "
             f"{request.tuned} had {min(searched)} to {max(searched)}: give --seed "
             f"{max(searched) + 1} or a larger one"
         )
@@ -302,15 +302,14 @@ def _sizes(task: str, T: int) -> Settings:
 def needless(case: Case, outcomes: Sequence[Outcome]) -> bool:
     """Whether no trial of the cell was solved on the task at the longest T before, if any."""
     shorter = [one for one in outcomes if _series(one.case) == _series(case)]
-    return bool(shorter) and not _successes(max(shorter, key=lambda one: one.case.stage))
+    if not shorter:
+        return False
+    longest = max(shorter, key=lambda one: one.case.stage)
+    return all(row["status"] != "target" for row in longest.rows)
 
 
 def _series(case: Case) -> Settings:
     return {name: value for name, value in case.about.items() if name != "T"}
-
-
-def _successes(outcome: Outcome) -> int:
-    return sum(row["status"] == "target" for row in outcome.rows)
 
 
 def untried(cases: Sequence[Case]) -> list[str]:
@@ -508,10 +507,9 @@ def best_settings(rows: Sequence[Row]) -> dict[str, Settings]:
     return {cell: {"learning_rate": key[1], "clip": key[2]} for cell, key in best.items()}
 
 
-def about(outcomes: Sequence[Outcome]) -> Row:
+def about(outcomes: Sequence[Outcome], rows: Sequence[Row]) -> Row:
     """Any two cells on the same task and T; nothing of a search."""
-    lines = [{**one.case.about, **row} for one in outcomes for row in rows(one)]
-    return {} if "learning_rate" in lines[0] else {"pairs": cell_pairs.pairs(lines)}
+    return {} if "learning_rate" in rows[0] else {"pairs": cell_pairs.pairs(rows)}
 
 
 def more_files(content: Mapping[str, Any]) -> dict[str, bytes]:

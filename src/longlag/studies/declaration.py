@@ -11,6 +11,7 @@ from typing import Any
 
 from longlag import checks
 from longlag.learning import engine
+from longlag.learning.streams import check_seed
 from longlag.settings import Option, imported
 from longlag.studies.cases import Case, Outcome, Row, lines
 from longlag.studies.result import Result
@@ -70,7 +71,7 @@ class Study:
     remarks: conclusions from the numbers, a sentence each
     notes: what to know to read them
     lead: what was run, where the title does not say it
-    about: what the JSON has besides
+    about: what the JSON has besides, from outcomes and rows
     lines: of trials.csv
     figure: the `module:function` that draws it from title, outcomes and rows, and picture, its file
     needless: whether a case of a later stage need not be tried, from the outcomes so far
@@ -94,7 +95,7 @@ class Study:
     remarks: Callable[[Sequence[Row]], Sequence[str]] = lambda rows: ()
     notes: Sequence[str] = ()
     lead: Callable[[Mapping[str, Any]], str] = lambda content: ""
-    about: Callable[[Sequence[Outcome]], Row] = lambda outcomes: {}
+    about: Callable[[Sequence[Outcome], Sequence[Row]], Row] = lambda outcomes, rows: {}
     lines: Callable[[Outcome], Iterable[Row]] = lines
     figure: str = ""
     picture: str = "figure.png"
@@ -181,6 +182,16 @@ class Request:
         if "seed" in self.options and self.seed != self.study.usual_seed(self.options):
             parts.append(f"seed-{self.seed}")
         return self.out or Path("study") / "_".join(parts)
+
+    def seeds(self, trials: int, most: int | None = None) -> range:
+        """Of as many trials as the user gave, or so many; `most` at most.
+
+        Raises:
+            ValueError: the last one is out of range.
+        """
+        n = trials if self.trials is None else self.trials
+        n = n if most is None else min(n, most)
+        return range(self.seed, check_seed(self.seed + n - 1) + 1)
 
     def iterations(self, batch: int, most: int) -> int:
         """Iterations at most: so many, or as many as --max-sequences makes."""

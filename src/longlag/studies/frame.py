@@ -21,7 +21,6 @@ from typing import Any
 from longlag import files
 from longlag.figures import style
 from longlag.learning import engine
-from longlag.learning.streams import check_seed
 from longlag.networks.network import counted
 from longlag.runs import directory as runs
 from longlag.settings import imported
@@ -67,7 +66,7 @@ def carry_out(request: Request, observe: Observer) -> Result:
     refused = [*dict.fromkeys(case.refused for case in every if case.refused), *left_out]
     rows = list(itertools.chain.from_iterable(_rows(study, outcome) for outcome in outcomes))
     content = {
-        **_content(request, outcomes),
+        **_content(request, outcomes, rows),
         **{"rows": rows, "out": str(out)},
         **({"refused": refused} if study.partial else {}),
     }
@@ -146,24 +145,13 @@ def gather(
     return out, ledger.path, [[row for row in rows if row is not None] for rows in found]
 
 
-def seeds(request: Request, trials: int, most: int | None = None) -> range:
-    """As many as the user gave, or the default; `most` at most.
-
-    Raises:
-        ValueError: the last one is out of range.
-    """
-    n = trials if request.trials is None else request.trials
-    n = n if most is None else min(n, most)
-    return range(request.seed, check_seed(request.seed + n - 1) + 1)
-
-
 def _trials(case: Case, request: Request) -> Trials:
     chosen = case.engine or engine.choose(request.engine, recipe=case.made()).name
 
     def make(seed: int) -> Trial:
         return trial(case.recipe, seed, chosen, fresh=case.fresh, **case.changes)
 
-    return Trials(make, seeds(request, case.trials, case.most))
+    return Trials(make, request.seeds(case.trials, case.most))
 
 
 class AllFailed(OSError):
@@ -211,7 +199,7 @@ def _rows(study: Study, outcome: Outcome) -> list[Row]:
     return [{**row, "paper": dict(own)} for row, own in zip(found, published, strict=True)]
 
 
-def _content(request: Request, outcomes: Sequence[Outcome]) -> dict[str, Any]:
+def _content(request: Request, outcomes: Sequence[Outcome], rows: Sequence[Row]) -> dict[str, Any]:
     trials = [row for outcome in outcomes for row in outcome.rows]
     versions = {k: v for row in trials for k, v in row["versions"].items()}
     return {
@@ -226,7 +214,7 @@ def _content(request: Request, outcomes: Sequence[Outcome]) -> dict[str, Any]:
         "code": CODE_VERSION,
         "torch": versions.get("torch"),
         "elapsed_sec": sum(row["seconds"] for row in trials),
-        **request.study.about(outcomes),
+        **request.study.about(outcomes, rows),
     }
 
 

@@ -53,7 +53,7 @@ def study(
         options=(*first, *COMMON[len(first) :], *(settings[name] for name in reading)),
         remarks=remarks,
         lead=_lead,
-        about=lambda outcomes: about(outcomes, reading),
+        about=lambda outcomes, rows: about(outcomes, reading),
         lines=lines,
         picture="solved.png",
         **{

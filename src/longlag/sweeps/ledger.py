@@ -44,7 +44,7 @@ COLUMNS = (
     *("error", "lineage", "state"),
 )
 IN_JSON = ("settings", "score", "fresh", "curve", "stops", "versions")
-OUTCOME = ("recipe", "engine", "version", "settings", "seed", "status", "sequences", "error")
+OUTCOME = ("recipe", "engine", "version", "settings", "seed", "status", "sequences", "error", "key")
 ARROW_ROWS = 10_000  # unpacked at a time, on the way to Arrow
 EXPORTED = tuple(name for name in COLUMNS if name not in ("lineage", "state"))
 _TEXT, _NUMBER, _NONE = (str,), (int, float), (type(None),)

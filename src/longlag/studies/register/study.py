@@ -30,7 +30,6 @@ from longlag.learning.recipe import recipe
 from longlag.studies.cases import Row
 from longlag.studies.declaration import Request
 from longlag.studies.frame import Trials, engines, gather, isas
-from longlag.studies.frame import seeds as seeds_of
 from longlag.studies.register import figures
 from longlag.studies.register import page as register_page
 from longlag.studies.register import probe as register_probe
@@ -83,7 +82,7 @@ def groups(request: Request) -> list[Group]:
     for T in request.lengths:
         if T < SHORTEST:
             raise ValueError(f"lengths must be at least {SHORTEST} to look between marks, not {T}")
-    seeds = seeds_of(request, trials)
+    seeds = request.seeds(trials)
     catalog = (QUICK_CATALOG if request.quick else CATALOG)[: len(seeds)]
     most = 100 if request.quick else None
     found = [Group("catalog", 30, _changes(request, "catalog", most), catalog)]
