@@ -158,7 +158,7 @@ def commands(text: str) -> list[str]:
     """The commands of a shell block: one a line, or the block itself where it is a script."""
     if text.startswith("#!"):
         return [text]
-    lines = (_without_comment(line) for line in text.replace("\\\n", " ").splitlines())
+    lines = (_without_comment(line) for line in re.sub(r"\s*\\\n\s*", " ", text).splitlines())
     return [line.removeprefix(".venv/bin/") for line in lines if line]
 
 
