@@ -34,7 +34,7 @@ include_patterns = [
     "docs/**",
     "results/*.md",
     "results/*/*.md",
-    "results/paper/*/table.md",
+    "results/*/*/table.md",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
 ]

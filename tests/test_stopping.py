@@ -165,7 +165,12 @@ def test_trials_side_by_side_are_trials_alone() -> None:
 def test_slices_and_larger_budgets_come_to_the_same_row() -> None:
     one = trial("paper-two-sequence", 0, "numpy", **EASY)
     assert one.sliced
-    work = {"recipe": one.recipe, "settings": one.settings, "engine": one.engine}
+    work = {
+        "recipe": one.recipe,
+        "settings": one.settings,
+        "engine": one.engine,
+        "function": one.function,
+    }
     short = trial("paper-two-sequence", 0, "numpy", **{**EASY, "max_sequences": 70})
     assert short.lineage == one.lineage
     (row,) = perform_slice({**work, "settings": short.settings}, [0], [None], 60)
