@@ -300,7 +300,7 @@ constexpr const char* kTrainDoc =
     "raises ends the call, and leaves the arrays at the last update that was made.\n\n"
     "losses (n,) float64: each before its update. updates_done equals N, and n equals N, in\n"
     "a run that stays finite. Otherwise the run stopped at iteration updates_done, before its\n"
-    "update: the loss, the gradient's norm or the updated values were not finite;\n"
+    "update: the loss, the gradient once clipped or the updated values were not finite;\n"
     "n = updates_done + 1, and the arrays hold what the last finite update left.";
 
 }  // namespace

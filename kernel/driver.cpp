@@ -12,6 +12,14 @@
 namespace longlag {
 namespace {
 
+// Whether a gradient of this norm is finite, and float32 once it is clipped: what it is scaled by
+// must be a normal number, and so must the square of what is left, Adam's second moment.
+bool can_learn_from(double norm, double clip) {
+  using Float = std::numeric_limits<float>;
+  const double kept = norm > clip ? clip : norm;
+  return kept * kept <= Float::max() && norm * Float::min() <= clip;
+}
+
 // One batch after another: its groups are shared by a team.
 class Batches {
  public:
@@ -217,8 +225,7 @@ class Trainer {
   bool update(std::int64_t n) {
     const Kernel& kernel = *setting_.kernel;
     const double norm = kernel.combine(*learning_, group_count(training_.batch), parameters_);
-    // The square of a gradient, Adam's second moment, must be a float32 too.
-    if (!(norm * norm <= std::numeric_limits<float>::max())) return false;
+    if (!can_learn_from(norm, training_.update.clip)) return false;
     Update update = training_.update;
     update.learning_rate = training_.learning_rates[n];
     update.count = training_.updates_before + n + 1;

@@ -421,3 +421,13 @@ def test_without_a_compiler_the_package_installs_and_trains(tmp_path: Path) -> N
     train = [longlag, *words, "--save-dir", tmp_path / "run"]
     done = subprocess.run(train, capture_output=True, check=True)
     assert json.loads(done.stdout)["engine"] == "numpy"
+
+
+@pytest.mark.parametrize("name", ["numpy", pytest.param("native", marks=needs_kernel)])
+@pytest.mark.parametrize(("clip", "made"), [(0.1, 20), (1e30, 0)])
+def test_a_gradient_far_above_the_limit_is_clipped(name: str, clip: float, made: int) -> None:
+    far = {"task": "toys:Far", "min_length": 20, "output": "linear", "output_bias": 0.0}
+    short = {"max_iterations": 20, "test_size": 20, "test_every": 20}
+    run = longlag.train(longlag.recipe("catalog", **far, **short, clip=clip), 3, engine=name)
+    assert run.iterations == made
+    assert run.stopped_by == ("max_iterations" if made else "diverged")

@@ -163,10 +163,12 @@ def test_padding_is_never_read(isa: str) -> None:
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.parametrize("size", [1, 1e25], ids=["usual", "gradient far above the limit"])
 @pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("hidden", [3, 8, 20])
-def test_hundred_iterations_of_adam(hidden: int, isa: str) -> None:
+def test_hundred_iterations_of_adam(hidden: int, isa: str, size: float) -> None:
     run = training(hidden, B=33, T=21, N=100)
+    run = run._replace(targets=run.targets * np.float32(size))
     parameters = run.parameters.astype(np.float64)
     optimizer, wanted = Adam(len(parameters), dtype=np.float64), []
     network = LSTM(unflatten(parameters, hidden))

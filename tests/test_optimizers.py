@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from longlag.learning.optimizers import Adam, GradientDescent, clip_by_global_norm
+from longlag.learning.optimizers import Adam, GradientDescent, can_learn_from, clip_by_global_norm
 
 
 def gradients(n: int, size: int, dtype: type) -> np.ndarray:
@@ -132,6 +132,23 @@ def test_the_norm_of_large_float32_gradients_does_not_overflow() -> None:
     clipped, norm = clip_by_global_norm(g, 1.0)
     assert norm == pytest.approx(2e30, rel=1e-6)
     np.testing.assert_allclose(clipped, 0.5, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("norm", "limit", "can"),
+    [
+        (1e32, 0.1, True),
+        (1e37, 0.1, False),  # a scale below float32's normal numbers
+        (1e18, np.inf, True),
+        (1e20, np.inf, False),  # a square above float32
+        (0.0, 1e-30, True),
+        (np.inf, np.inf, False),
+        (np.inf, 1.0, False),
+        (np.nan, 1.0, False),
+    ],
+)
+def test_a_clipped_gradient_must_be_float32(norm: float, limit: float, can: bool) -> None:
+    assert can_learn_from(norm, limit) == can
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])

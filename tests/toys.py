@@ -83,6 +83,15 @@ class Echo(Toy):
         return Batch(values[..., None], lengths, targets)
 
 
+@dataclass(frozen=True)
+class Far(Echo):
+    """Echo with answers so large that a gradient's norm, squared, is no float32."""
+
+    def sample(self, n: int, rng: np.random.Generator) -> Batch:
+        batch = super().sample(n, rng)
+        return batch._replace(targets=batch.targets * np.float32(1e25))
+
+
 @functools.cache
 def toy(D: int, K: int = 1, answered: Answered = "last", symbols: bool = False) -> type[Toy]:
     """A task without sense: uniform inputs, and targets that are uniform, too."""

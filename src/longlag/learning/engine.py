@@ -15,7 +15,7 @@ import numpy as np
 from longlag import checks
 from longlag.kernel import load_kernel
 from longlag.learning.native import NativeEngine
-from longlag.learning.optimizers import clip_by_global_norm
+from longlag.learning.optimizers import can_learn_from, clip_by_global_norm
 from longlag.learning.recipe import Recipe
 from longlag.learning.rules import (
     Learned,
@@ -32,7 +32,6 @@ from longlag.tasks.task import Batch, beside
 
 Choice = Literal["auto", "native", "numpy"]
 CHOICE = "the native kernel, or the numpy reference; auto takes the kernel where it can"
-LARGEST_SQUARE = float(np.finfo(np.float32).max)  # Adam's second moment must be a float32 too
 
 
 class Engine(Protocol):
@@ -117,7 +116,7 @@ def descend(
 ) -> Learned:
     """Learns from one batch after another: gradient, clipping, update, average.
 
-    Stops before the update where the loss, or the square of the gradient, is not finite; that loss
+    Stops before the update where the loss or the gradient, once clipped, is not finite; that loss
     is among the losses.
     """
     losses, rule = [], recipe.rule
@@ -127,7 +126,7 @@ def descend(
             loss, vector = _gradient(recipe, learner, data.each(lambda a, k=k: a[k]))
         losses.append(loss)
         clipped, norm = clip_by_global_norm(vector, rule.clip)
-        if not np.isfinite(loss) or not norm**2 <= LARGEST_SQUARE:
+        if not (np.isfinite(loss) and can_learn_from(norm, rule.clip)):
             return Learned(np.array(losses), len(losses) - 1)
         learner.optimizer.update(learner.weights, clipped, rule.learning_rate)
         if learner.average is not None:

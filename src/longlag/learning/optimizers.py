@@ -13,6 +13,9 @@ import numpy as np
 
 from longlag import checks
 
+LARGEST_SQUARE = float(np.finfo(np.float32).max)
+SMALLEST_SCALE = float(np.finfo(np.float32).tiny)
+
 
 def clip_by_global_norm(gradient: np.ndarray, limit: float) -> tuple[np.ndarray, float]:
     """Scales a gradient (P,) down to the norm `limit` where it is longer.
@@ -24,6 +27,16 @@ def clip_by_global_norm(gradient: np.ndarray, limit: float) -> tuple[np.ndarray,
     if norm > limit:
         gradient = gradient * gradient.dtype.type(limit / norm)
     return gradient, norm
+
+
+def can_learn_from(norm: float, limit: float) -> bool:
+    """Whether a gradient of this norm is finite, and float32 once it is clipped.
+
+    A norm far above the limit is no hindrance, as clipping makes it short. What it is scaled by
+    must be a normal float32, and so must the square of what is left, Adam's second moment.
+    """
+    kept = min(norm, limit)
+    return kept * kept <= LARGEST_SQUARE and norm * SMALLEST_SCALE <= limit
 
 
 class Optimizer(Protocol):

@@ -471,7 +471,8 @@ def _found(rows: Sequence[Row]) -> list[str]:
         own = [row for row in rows if row["cell"] == cell]
         if diverged := sum(row["diverged"] for row in own):
             trials = sum(row["trials"] for row in own)
-            lines.append(f"{cell}: {diverged} of {trials} trials diverged (no finite loss).")
+            why = "loss or gradient not finite"
+            lines.append(f"{cell}: {diverged} of {trials} trials diverged ({why}).")
     if "learning_rate" in rows[0]:
         return lines + [_chosen(rows, cell, own) for cell, own in best_settings(rows).items()]
     return lines + cell_pairs.remarks(cell_pairs.pairs(rows))
