@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from measured import (
@@ -89,6 +89,9 @@ REBER = "paper/table1-readings.md"
 ORDER_3 = "6b: three symbols"
 MULTIPLIED, ORDERED, COPIED = "multiplication", "temporal-order", "copy"
 SOLVED_BOTH = ((MULTIPLIED, "solved"), (ORDERED, "solved"))
+LEARNED = ((MULTIPLIED, "solved"), (MULTIPLIED, "sequences"))
+FAR_ONES = ("lstm", "chrono", "attention")
+LIMITED = ("gru", "mingru", "minlstm", "irnn", "lru")
 
 
 # -- sentences ------------------------------------------------------------------------------------
@@ -323,8 +326,17 @@ THROUGH_FORGET_GATE = cell(
 
 def _by_cell(name: str, *asked: tuple[str, str]) -> list[str]:
     """Of the comparison of cells at T = 100: columns on tasks."""
-    where = {"cell": name, "T": "100"}
-    found = (cell("cells/table.md", column, {**where, "task": task}) for task, column in asked)
+    return _compared("cells/table.md", name, "100", asked)
+
+
+def _longer(name: str, *asked: tuple[str, str]) -> list[str]:
+    """The same at T = 300."""
+    return _compared("cells/lags/table.md", name, "300", asked)
+
+
+def _compared(table: str, name: str, T: str, asked: Iterable[tuple[str, str]]) -> list[str]:
+    where = {"cell": name, "T": T}
+    found = (cell(table, column, {**where, "task": task}) for task, column in asked)
     return [text.replace("/", " of ") for text in found]
 
 
@@ -353,6 +365,26 @@ def _weights(name: str) -> int:
 SENTENCES: dict[str, list[Sentence]] = {
     "results/cells/README.md": [
         ("five seeds so far, {} training sequences at most", [f"{compared.BUDGET:,}"]),
+        (
+            "Of multiplication `lstm` solves {}, after {} sequences as before; chrono solves {}, "
+            "after {}, attention {}, after {}. Of temporal order they solve {}, {} and {}.",
+            [
+                *(text for name in FAR_ONES for text in _longer(name, *LEARNED)),
+                *(text for name in FAR_ONES for text in _longer(name, (ORDERED, "solved"))),
+            ],
+        ),
+        (
+            "Of multiplication the GRU solves {}, the minGRU {}, the minLSTM {}, the ReLU network "
+            "{} and the LRU {}; of temporal order {}, {}, {}, {} and {}.",
+            [
+                *(text for name in LIMITED for text in _longer(name, (MULTIPLIED, "solved"))),
+                *(text for name in LIMITED for text in _longer(name, (ORDERED, "solved"))),
+            ],
+        ),
+        (
+            "a trial of chrono takes {} s on multiplication, one of attention {} s",
+            [s for name in FAR_ONES[1:] for s in _longer(name, (MULTIPLIED, "seconds"))],
+        ),
         (
             "initialises itself solves {} seeds of multiplication and {} of temporal order",
             _by_cell("torch-lstm", *SOLVED_BOTH),

@@ -466,7 +466,7 @@ def test_remarks_name_the_cells_that_differ() -> None:
     assert "good is solved on more seeds than slow" not in text
     assert re.search(r"good is solved sooner than slow \(p = \S+\), bad \(p = .*the log-rank", text)
     alike = study.remarks([good, {**good, "cell": "twin"}])
-    assert alike[0].startswith("No two cells differ: McNemar's exact test")
+    assert alike[0].startswith("No two cells are shown to differ: McNemar's exact test")
     assert alike[0].endswith("the least p is 1.")
 
 

@@ -63,7 +63,7 @@ def _log_rank(a: Row, b: Row) -> float:
 
 
 def remarks(found: Sequence[Row]) -> list[str]:
-    """Which cells differ beyond chance, a sentence a cell, task and T, or that none do."""
+    """Which cells differ beyond chance, a sentence a cell, task and T, or that none is shown to."""
     lines: list[str] = []
     for name, (words, test) in TESTS.items() if found else ():
         by = f"{test}, Holm's correction for {counted(len(found), 'pair')}"
@@ -79,7 +79,7 @@ def remarks(found: Sequence[Row]) -> list[str]:
         ]
         if not better:
             least = min(pair[f"{name}_holm"] for pair in found)
-            lines.append(f"No two cells differ: {by}; the least p is {least:.2g}.")
+            lines.append(f"No two cells are shown to differ: {by}; the least p is {least:.2g}.")
     return lines
 
 

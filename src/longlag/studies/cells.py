@@ -443,7 +443,7 @@ def _interval(row: Row) -> str:
 
 
 def _mean(row: Row) -> str:
-    """Of all trials, those that were not solved counted with what they had."""
+    """Of all trials, those that were not solved counted with what they may have."""
     bound = "≥ " if row["solved"] < row["trials"] else ""
     return f"{bound}{row['restricted_mean']:,.0f}"
 
@@ -552,9 +552,9 @@ STUDY = Study(
         "mingru, minlstm, lru and attention have two layers, since their gates see the input alone "
         "and not the state.",
         "Rates have exact (Clopper-Pearson) 95 % intervals; sequences are the median of the seeds "
-        "solved; their mean is that of all seeds, and restricted: what was not solved counts with "
-        "the sequences that it had; seconds are the median of all seeds, on one core of a shared "
-        "machine, testing included.",
+        "solved; their mean is that of all seeds, and restricted: what diverged or was not solved "
+        "counts with all the sequences that a trial may have; seconds are the median of all seeds, "
+        "on one core of a shared machine, testing included.",
         "A cell of your own may be a PyTorch module class, a function that makes a module, or a "
         "pair of JAX functions (docs/howto/cells.md).",
     ),
