@@ -357,6 +357,11 @@ def _largest_rates() -> str:
     return str(read("cells/search/table.md").count("this rate is the largest that was tried"))
 
 
+def _tuned_rate(name: str) -> str:
+    """The learning rate that the search chose for a cell."""
+    return f"{json.loads(read('cells/search/tuned.json'))['cells'][name]['learning_rate']:g}"
+
+
 def _weights(name: str) -> int:
     """How many weights the network of a recipe has."""
     return len(recipe(name).learner(0).weights)
@@ -414,6 +419,7 @@ SENTENCES: dict[str, list[Sentence]] = {
         ),
         ("eight settings, three seeds, {} sequences, T = 50", [f"{compared.SEARCH_BUDGET:,}"]),
         ("For {} cells the largest rate", [_largest_rates()]),
+        ("with its rate of {} the GRU's gradient", [_tuned_rate("gru")]),
         ("numbers of weights: {} to {} of them", _span_of_weights()),
         ("On copy `lstm` has {},", _by_cell("lstm", (COPIED, "weights"))),
     ],
