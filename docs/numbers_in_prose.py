@@ -397,7 +397,7 @@ SENTENCES: dict[str, list[Sentence]] = {
         ("with chrono initialisation solves {} and {}.", _by_cell("chrono", *SOLVED_BOTH)),
         (
             "PyTorch's GRU solves {} of multiplication after {} sequences",
-            _by_cell("gru", (MULTIPLIED, "solved"), (MULTIPLIED, "sequences")),
+            _by_cell("gru", *LEARNED),
         ),
         *(
             (words, _by_cell(name, (MULTIPLIED, "sequences")))
