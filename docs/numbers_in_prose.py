@@ -326,17 +326,17 @@ THROUGH_FORGET_GATE = cell(
 
 def _by_cell(name: str, *asked: tuple[str, str]) -> list[str]:
     """Of the comparison of cells at T = 100: columns on tasks."""
-    return _compared("cells/table.md", name, "100", asked)
+    return _compared(name, "100", asked)
 
 
 def _longer(name: str, *asked: tuple[str, str]) -> list[str]:
     """The same at T = 300."""
-    return _compared("cells/lags/table.md", name, "300", asked)
+    return _compared(name, "300", asked)
 
 
-def _compared(table: str, name: str, T: str, asked: Iterable[tuple[str, str]]) -> list[str]:
+def _compared(name: str, T: str, asked: Iterable[tuple[str, str]]) -> list[str]:
     where = {"cell": name, "T": T}
-    found = (cell(table, column, {**where, "task": task}) for task, column in asked)
+    found = (cell("cells/table.md", column, {**where, "task": task}) for task, column in asked)
     return [text.replace("/", " of ") for text in found]
 
 
@@ -384,6 +384,13 @@ SENTENCES: dict[str, list[Sentence]] = {
             [
                 *(text for name in LIMITED for text in _longer(name, (MULTIPLIED, "solved"))),
                 *(text for name in LIMITED for text in _longer(name, (ORDERED, "solved"))),
+            ],
+        ),
+        (
+            "left to attention**, which solves {}, after {} sequences; `lstm` solves {}.",
+            [
+                *_longer("attention", (COPIED, "solved"), (COPIED, "sequences")),
+                *_longer("lstm", (COPIED, "solved")),
             ],
         ),
         (

@@ -1125,6 +1125,14 @@ def test_cells_lie_side_by_side_around_their_tick(n: int) -> None:
     assert left < at[..., 0].min() < at[..., 0].max() < right
 
 
+def test_the_map_has_a_dash_where_a_cell_was_not_tried() -> None:
+    tried = [("gru", 100), ("gru", 1000), ("rnn", 100)]
+    points = [cells_compared.Point(name, "copy", T, 5, 10, (0.2, 0.8)) for name, T in tried]
+    texts = cells_compared.draw(points, "Cells").axes[-1].texts
+    said = {tuple(int(x) for x in text.get_position()): text.get_text() for text in texts}
+    assert said == {(0, 0): "5/10", (0, 1): "5/10", (1, 0): "5/10", (1, 1): "–"}
+
+
 LONG = "a_rather_long_name_of_a_cell"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, NullLocator, PercentFormatter
 
 from longlag.figures import style
@@ -147,17 +149,20 @@ def line(
 def _map(
     ax: Axes, points: Sequence[Point], cells: Sequence[str], lines: Sequence[tuple[str, int]]
 ) -> None:
-    """A square a cell, task and T: solved of so many."""
+    """A square a cell, task and T: solved of so many, or a dash where it was not tried."""
     ax.set_label("map")
     colours = mpl.colormaps["Blues"]
-    for p in points:
-        x, y = cells.index(p.cell), lines.index((p.task, p.T))
-        ax.fill([x, x + 1, x + 1, x], [y, y, y + 1, y + 1], color=colours(0.05 + 0.75 * p.rate))
-        dark = p.rate > 0.6
-        text = {"ha": "center", "va": "center", "size": style.SMALL}
-        ax.text(
-            x + 0.5, y + 0.5, f"{p.solved}/{p.trials}", color="white" if dark else style.INK, **text
-        )
+    found = {(p.cell, (p.task, p.T)): p for p in points}
+    text = {"ha": "center", "va": "center", "size": style.SMALL}
+    for (x, cell), (y, row) in itertools.product(enumerate(cells), enumerate(lines)):
+        p = found.get((cell, row))
+        if p is None:
+            ax.text(x + 0.5, y + 0.5, "–", color=style.MUTED, **text)
+            continue
+        square = colours(0.05 + 0.75 * p.rate)
+        ax.add_patch(Rectangle((x, y), 1, 1, facecolor=square, edgecolor="white", lw=1))
+        ink = "white" if p.rate > 0.6 else style.INK
+        ax.text(x + 0.5, y + 0.5, f"{p.solved}/{p.trials}", color=ink, **text)
     ax.set_xlim(0, len(cells))
     ax.set_ylim(len(lines), 0)
     ax.set_yticks([k + 0.5 for k in range(len(lines))], [f"{task}, T = {T:,}" for task, T in lines])
