@@ -90,12 +90,14 @@ def test_tensors_of_whole_numbers_are_refused(tmp_path: Path) -> None:
         plain.read(tmp_path / "own.safetensors", SHORT)
 
 
-def test_what_pytorch_exports_to_onnx(tmp_path: Path) -> None:
+@pytest.mark.parametrize("folded", [True, False])
+def test_what_pytorch_exports_to_onnx(tmp_path: Path, folded: bool) -> None:
     pytest.importorskip("onnx")
     own, path = module(), tmp_path / "own.onnx"
+    options = {"dynamo": False, "do_constant_folding": folded}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # this exporter needs no further package
-        torch.onnx.export(own.eval(), (torch.rand(1, 12, 2),), str(path), dynamo=False)
+        torch.onnx.export(own.eval(), (torch.rand(1, 12, 2),), str(path), **options)
     check(path, own)
 
 
@@ -114,6 +116,8 @@ def test_what_pytorchs_new_exporter_writes_by_default_is_refused_with_the_way_ou
     onnx = pytest.importorskip("onnx")
     theirs, ours = onnx.load(path).graph, graph_of_the_new_exporter(own).graph
     assert [node.op_type for node in theirs.node] == [node.op_type for node in ours.node]
+    exported_anew(own, path, external_data=False, optimize=False)
+    check(path, own)
 
 
 def exported_anew(own: Own, path: Path, **options: Any) -> None:
@@ -201,6 +205,20 @@ def _started(graph: Any, onnx: Any) -> None:
     unit.input[5] = "elsewhere"
 
 
+def _weighed_by_its_input(graph: Any, onnx: Any) -> None:
+    """With an LSTM whose weights depend on the sequences."""
+    (unit,) = (node for node in graph.node if node.op_type == "LSTM")
+    node, weights = onnx.helper.make_node, unit.input[1]
+    graph.node.insert(0, node("ReduceMax", [graph.input[0].name], ["largest"], keepdims=0))
+    graph.node.insert(1, node("Mul", [weights, "largest"], ["moving"]))
+    unit.input[1] = "moving"
+
+
+def _with_a_constant_of_whole_numbers(graph: Any, onnx: Any) -> None:
+    """As the new exporter writes it, optimize=False: no tensor, but a list."""
+    graph.node.insert(0, onnx.helper.make_node("Constant", [], ["two"], value_ints=[2, 2]))
+
+
 def _elsewhere(graph: Any, onnx: Any) -> None:
     _point_elsewhere(graph.initializer[0], onnx)
 
@@ -254,6 +272,8 @@ def _set(graph: Any, onnx: Any, kind: str, name: str, value: Any) -> None:
         (_started, "does not answer as its LSTM and its linear layer alone"),
         (_elsewhere, r"lies in another file, .* torch\.onnx\.export\(\.\.\., external_data=False"),
         (_elsewhere_inside, "deep lies in another file, which is not opened"),
+        (_weighed_by_its_input, "LSTM operator's weights depend on the sequences: moving does"),
+        (_with_a_constant_of_whole_numbers, ""),
         (_said, ""),
     ],
 )

@@ -247,11 +247,7 @@ def _of_onnx(data: bytes) -> Plain:
     onnx = _needed("onnx", "an ONNX file")
     onnx_file = _needed("longlag.interop.onnx_file", "an ONNX file")
     model = onnx_file.loaded(data)
-    graph, array = model.graph, onnx.numpy_helper.to_array
-    held = {tensor.name: array(tensor) for tensor in graph.initializer}
-    for node in graph.node:
-        if node.op_type == "Constant":
-            held[node.output[0]] = array(node.attribute[0].t)
+    graph, held = model.graph, _constants(onnx, model)
     units = [node for node in graph.node if node.op_type == "LSTM"]
     if len(units) != 1:
         raise ValueError(f"its graph has {len(units)} LSTM operators, and must have one")
@@ -263,6 +259,8 @@ def _of_onnx(data: bytes) -> Plain:
             raise ValueError(f"its LSTM operator has {shown}, which ours does not have")
     if len(unit.input) > 7 and unit.input[7]:
         raise ValueError("its LSTM operator has peepholes, which ours does not have")
+    if moving := [name for name in unit.input[1:4] if name and name not in held]:
+        raise ValueError(f"its LSTM operator's weights depend on the sequences: {moving[0]} does")
     W, R = (held[unit.input[k]][0].T for k in (1, 2))
     b = (
         held[unit.input[3]][0]
@@ -272,7 +270,7 @@ def _of_onnx(data: bytes) -> Plain:
     b = np.sum(np.split(b.astype(np.float32), 2), axis=0)
     Wy, by = _onnx_answer(onnx, graph, held)
     plain = Plain(_turned(W, ONNX), _turned(R, ONNX), _turned(b, ONNX), Wy, by)
-    _check_graph(onnx, model, plain, {*held})
+    _check_graph(model, plain, {*held})
     return plain
 
 
@@ -282,7 +280,32 @@ USUAL: dict[str, Any] = {  # attributes of ONNX's LSTM operator that say nothing
 }
 
 
-def _check_graph(onnx: Any, model: Any, plain: Plain, held: set[str]) -> None:
+def _constants(onnx: Any, model: Any) -> dict[str, np.ndarray]:
+    """The arrays of a graph that do not depend on its input: the weights, even where operators
+    bring them into the form that the LSTM operator takes, as without constant folding."""
+    graph = model.graph
+    names = {tensor.name for tensor in graph.initializer}
+    fixed = []
+    for node in graph.node:  # each stands behind those that it needs
+        branches = any(one.HasField("g") or one.graphs for one in node.attribute)
+        if not branches and names.issuperset(filter(None, node.input)):
+            fixed.append(node)
+            names.update(filter(None, node.output))
+    part = onnx.helper.make_graph(fixed, "constants", [], [], graph.initializer)
+    part = onnx.helper.make_model(part, opset_imports=model.opset_import, functions=model.functions)
+    return dict(zip(names, _evaluated(part, [*names], {}), strict=True))
+
+
+def _evaluated(model: Any, names: list[str] | None, given: Mapping[str, np.ndarray]) -> list[Any]:
+    """What a graph computes; its outputs where no names are given."""
+    evaluator = importlib.import_module("onnx.reference").ReferenceEvaluator
+    try:
+        return evaluator(model).run(names, dict(given))
+    except Exception as error:  # whatever an operator raises
+        raise ValueError(f"its graph cannot be evaluated: {checks.shown(str(error))}") from error
+
+
+def _check_graph(model: Any, plain: Plain, held: set[str]) -> None:
     """Compares the graph's answers to a few sequences with those of the weights taken from it.
 
     Raises:
@@ -294,11 +317,7 @@ def _check_graph(onnx: Any, model: Any, plain: Plain, held: set[str]) -> None:
         raise ValueError("its graph must have one input, sequences (B, T, D)")
     sizes = [dim.dim_value or size for dim, size in zip(shape, (2, 5, len(plain.Wx)), strict=True)]
     x = np.random.default_rng(0).standard_normal(sizes).astype(np.float32)
-    evaluator = importlib.import_module("onnx.reference").ReferenceEvaluator
-    try:
-        answers = np.asarray(evaluator(model).run(None, {given[0].name: x})[0]).ravel()
-    except Exception as error:  # whatever an operator raises
-        raise ValueError(f"its graph cannot be evaluated: {checks.shown(str(error))}") from error
+    answers = np.asarray(_evaluated(model, None, {given[0].name: x})[0]).ravel()
     possible = (_answers(plain, x), _answers(plain, x.swapaxes(0, 1)).swapaxes(0, 1))  # T first
     wanted = (possible[0], possible[0][:, -1], possible[1], possible[1][-1])
     if not any(
@@ -326,7 +345,8 @@ def _onnx_answer(
     onnx: Any, graph: Any, held: Mapping[str, np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray]:
     """The linear layer's weights (H, K) and biases (K,)."""
-    found = [n for n in graph.node if n.op_type in ("Gemm", "MatMul") and n.input[1] in held]
+    linear = [n for n in graph.node if n.op_type in ("Gemm", "MatMul")]
+    found = [n for n in linear if n.input[0] not in held and held.keys() >= {*n.input[1:]}]
     if len(found) != 1:
         raise ValueError(f"its graph has {len(found)} linear layers behind the LSTM, not one")
     (node,) = found
