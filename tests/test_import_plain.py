@@ -387,6 +387,40 @@ def test_keras_2_weights_and_models(tmp_path: Path) -> None:
         plain.read(path, SHORT)
 
 
+def layer(kind: str, **config: Any) -> dict[str, Any]:
+    return {"module": "keras.layers", "class_name": kind, "config": config}
+
+
+LSTM, DENSE = layer("LSTM", units=5), layer("Dense", kernel_initializer=layer("GlorotUniform"))
+
+
+@pytest.mark.parametrize(
+    ("layers", "refused"),
+    [
+        ([LSTM, DENSE, layer("Softmax", axis=-1)], "Softmax"),
+        ([LSTM, DENSE, layer("LeakyReLU")], "LeakyReLU"),
+        ([LSTM, DENSE, layer("Rescaling", scale=3.0)], "Rescaling"),
+        ([LSTM, layer("UnitNormalization"), DENSE], "UnitNormalization"),
+        ([LSTM, layer("Sequential", layers=[DENSE, layer("Softmax")])], "Softmax"),
+        ([LSTM, layer("Sequential") | {"config": [DENSE, layer("Softmax")]}], "Softmax"),
+        ([layer("Bidirectional", layer=LSTM), DENSE], "Bidirectional"),
+        ([layer("InputLayer"), layer("Masking"), LSTM, layer("Dropout"), DENSE], ""),
+        ([LSTM, layer("TimeDistributed", layer=DENSE), layer("Flatten")], ""),
+        ([layer("RNN", cell=layer("LSTMCell")), DENSE, layer("Reshape")], ""),
+    ],
+)
+def test_layers_of_a_keras_model_that_change_the_answers_are_refused(
+    tmp_path: Path, layers: list[Any], refused: str
+) -> None:
+    own, config = module(), json.dumps(layer("Functional", layers=layers))
+    path = saved_by_keras_2(tmp_path / "model.h5", own, "model_weights", config)
+    if not refused:
+        check(path, own)
+        return
+    with pytest.raises(DamagedFile, match=f"its {refused} layer may change the answers, .*: leave"):
+        plain.read(path, SHORT)
+
+
 @pytest.mark.parametrize("missing", [(2,), (4,), (2, 4)])
 def test_keras_layers_without_a_bias_have_zeros(tmp_path: Path, missing: tuple[int, ...]) -> None:
     h5py = pytest.importorskip("h5py")

@@ -419,6 +419,12 @@ def _text(name: bytes | str) -> str:
 def _check_layers(config: Any) -> None:
     """Raises a ValueError where a layer of a saved model computes what ours does not."""
     for layer, options in _layers(config):
+        if layer not in {*USUAL_LAYERS, *HARMLESS_LAYERS}:
+            raise ValueError(
+                f"its {layer} layer may change the answers, and an LSTM and a Dense layer are all "
+                "that ours has: leave it out, or, where it changes nothing, save the weights "
+                'alone, model.save_weights("own.weights.h5")'
+            )
         for name, usual in USUAL_LAYERS.get(layer, {}).items():
             if options.get(name, usual) != usual:
                 raise ValueError(
@@ -426,22 +432,26 @@ def _check_layers(config: Any) -> None:
                 )
 
 
+GATED = {"activation": "tanh", "recurrent_activation": "sigmoid"}
 USUAL_LAYERS: dict[str, dict[str, Any]] = {
-    "LSTM": {"activation": "tanh", "recurrent_activation": "sigmoid", "go_backwards": False},
-    "Dense": {"activation": "linear"},
-    "Activation": {"activation": "linear"},
+    **{"LSTM": {**GATED, "go_backwards": False}, "RNN": {"go_backwards": False}, "LSTMCell": GATED},
+    **{kind: {"activation": "linear"} for kind in ("Dense", "Activation")},
+}
+HARMLESS_LAYERS = {  # whatever their options
+    *("Sequential", "Functional", "Model", "InputLayer", "TimeDistributed", "Flatten", "Reshape"),
+    *("Dropout", "SpatialDropout1D", "GaussianDropout", "GaussianNoise", "ActivityRegularization"),
+    "Masking",  # taken to hide padding alone
 }
 
 
-def _layers(config: Any) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The kinds and options of all layers in a model's configuration, however it nests them."""
-    if isinstance(config, dict):
-        if isinstance(config.get("config"), dict):
-            yield str(config.get("class_name")), config["config"]
-        config = list(config.values())
-    if isinstance(config, list):
-        for part in config:
-            yield from _layers(part)
+def _layers(model: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The kinds and options of all layers in the configuration of a model, a wrapper or a layer."""
+    config = model["config"]
+    bare = isinstance(config, list)  # as in early versions of Keras 2
+    parts = config if bare else config.get("layers", [])
+    for part in [*parts, *(config[name] for name in ("layer", "cell") if name in config)]:
+        yield str(part["class_name"]), {} if isinstance(part["config"], list) else part["config"]
+        yield from _layers(part)
 
 
 def _of_keras(arrays: list[np.ndarray]) -> Plain:
