@@ -276,15 +276,47 @@ def test_another_optimiser_or_schedule_is_no_resumption(tmp_path: Path) -> None:
     how = {"optimizer": adamw, "schedule": halved}
     with pytest.raises(Ended):
         train_torch(changing(), short(), 3, directory=tmp_path, callback=ctrl_c, **how)
-    was = r"AdamW\(lr=0.01, .*amsgrad=True.*\), StepLR, not "
+    was = r"AdamW\(lr=0.01, .*amsgrad=True.*\), StepLR\(step_size=.*\), not "
     cases = {
         "SGD": {"optimizer": lambda p: torch.optim.SGD(p, lr=0.01), "schedule": halved},
         r"AdamW\(lr=99, ": {"optimizer": lambda p: torch.optim.AdamW(p, 99), "schedule": halved},
-        r"AdamW\(lr=0.01, [^ ]*": {"optimizer": adamw},
+        r"AdamW\(lr=0.01, [^;]*; lr=0.5, ": {"optimizer": by_groups, "schedule": halved},
+        r"AdamW\(lr=0.01, .*\), StepLR\(step_size=77, gamma=0.1": {
+            "optimizer": adamw,
+            "schedule": lambda optimizer: torch.optim.lr_scheduler.StepLR(optimizer, 77),
+        },
+        r"AdamW\(lr=0.01, [^)]*\)[^)]*\): resume": {"optimizer": adamw},
     }
     for given, other in cases.items():
         with pytest.raises(ValueError, match=was + given):
             train_torch(changing(), short(), 3, directory=tmp_path, resume=True, **other)
+
+
+def by_groups(parameters: list[Any]) -> Any:
+    """The last parameter has a rate of its own."""
+    groups = [{"params": parameters[:-1]}, {"params": parameters[-1:], "lr": 0.5}]
+    return torch.optim.AdamW(groups, lr=0.01, amsgrad=True)
+
+
+def test_a_schedule_of_schedules_is_told_apart_by_theirs(tmp_path: Path) -> None:
+    def warmed(rate: float, steps: int) -> Any:
+        kinds = torch.optim.lr_scheduler
+        return lambda optimizer: kinds.SequentialLR(
+            optimizer,
+            [kinds.LinearLR(optimizer, rate), kinds.CosineAnnealingLR(optimizer, 60)],
+            [steps],
+        )
+
+    def train(schedule: Any, **how: Any) -> Run:
+        how |= {"optimizer": adamw, "schedule": schedule, "directory": tmp_path}
+        return train_torch(changing(), short(), 3, **how)
+
+    with pytest.raises(Ended):
+        train(warmed(0.1, 5), callback=ctrl_c)
+    for other in (warmed(0.2, 5), warmed(0.1, 6)):
+        with pytest.raises(ValueError, match=r"was started .* of LinearLR\(start_factor=0\.1, "):
+            train(other, resume=True)
+    assert train(warmed(0.1, 5), resume=True).score.n
 
 
 def test_an_optimiser_of_the_modules_own_parameters_is_refused() -> None:

@@ -16,13 +16,14 @@ import numpy as np
 
 from longlag import checks
 from longlag.learning.recipe import Recipe, as_recipe
-from longlag.learning.rules import Minibatch
+from longlag.learning.rules import MADE, Minibatch
 from longlag.learning.training import Run, Training, begin, ignore
 from longlag.networks.jax_cell import Form, JaxCell, JaxFunction, flat, jax
 from longlag.progress import heard, of_training
 from longlag.runs import session
 
 OWN = "optimizer_"  # before the numbers of an optimiser's arrays, in a state
+TRIED = 100  # steps by which two transformations are told apart
 
 
 class Descent:
@@ -44,7 +45,8 @@ class Descent:
             return jax.tree_util.tree_map(lambda p, u: p + u, parameters, updates), state
 
         parameters = form.parameters(weights)
-        self._form, self._step = form, jax.jit(step)
+        self._form, self._step, self._size = form, jax.jit(step), len(weights)
+        self._transformation = transformation
         self._state = transformation.init(parameters)
         try:
             jax.eval_shape(self._step, parameters, self._state, parameters)
@@ -71,9 +73,27 @@ class Descent:
         return put_back
 
     def state(self) -> dict[str, Any]:
-        """The arrays of its state, by their numbers in the tree."""
+        """The arrays of its state, by their numbers in the tree, and what it is in words."""
         leaves = jax.tree_util.tree_leaves(self._state)
-        return {f"{OWN}{k}": _numbers(leaf) for k, leaf in enumerate(leaves)}
+        return {f"{OWN}{k}": _numbers(leaf) for k, leaf in enumerate(leaves)} | {MADE: self._made}
+
+    @functools.cached_property
+    def _made(self) -> str:
+        """It is made of functions: they are told apart by the kinds of their states, and by the
+        lengths of the first and the last step on growing gradients, always the same."""
+        parameters = self._form.parameters(np.ones(self._size, np.float32))
+        state, update = self._transformation.init(parameters), jax.jit(self._transformation.update)
+        kinds = ", ".join(type(s).__name__ for s in (state if type(state) is tuple else (state,)))
+        lengths = []
+        for k in range(TRIED):
+            gradient = ((k + 1) * np.cos(np.arange(self._size) + k)).astype(np.float32)
+            step, state = update(self._form.parameters(gradient), state, parameters)
+            lengths.append(float(np.linalg.norm(flat(step))))
+        first, last = (f"{lengths[k]:.3g}" for k in (0, -1))  # rounding differs between machines
+        return (
+            f"an optimizer whose state is {kinds} and whose step 1 and step {TRIED} on given "
+            f"gradients have lengths {first} and {last}"
+        )
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Puts back what `state` gave.
@@ -129,11 +149,11 @@ def train_jax(
             as the recipe's network.
         recipe, seed, directory, resume, overwrite: as in `longlag.train_torch`; the run is read by
             `longlag.load(directory, (apply, parameters))`.
-        optimizer: a transformation of optax's, its schedule included (resumed, the same again: only
-            the form of its state can be checked):
+        optimizer: a transformation of optax's, its schedule included:
             `optax.adamw(optax.cosine_decay_schedule(1e-3, 1000))`. It must need no more than the
             gradient, its state and the parameters. The recipe's learning rate plays no part then,
-            its limit on the gradient's norm does.
+            its limit on the gradient's norm does. Resumed, it must be the same: compared are the
+            kinds of its state and its first steps, not what a schedule does later.
         progress, callback: as in `longlag.train`.
 
     Returns:

@@ -226,10 +226,21 @@ OWN = "optimizer_"  # before the names of an optimiser's arrays, in a state
 
 
 def _in_words(part: Any) -> str:
-    """An optimiser with its settings at the start; of a schedule its kind."""
-    settings = getattr(part, "defaults", {}).items()
-    given = ", ".join(f"{k}={v!r}" for k, v in settings if v is not None and v is not False)
-    return f"{type(part).__name__}({given})" if given else type(part).__name__
+    """An optimiser, by its groups of parameters, or a schedule, with its settings at the start; of
+    a schedule of schedules theirs, too. Functions, as LambdaLR has, are not told apart."""
+    groups = getattr(part, "param_groups", None) or [part.state_dict()]
+    given = "; ".join(map(_settings, groups))
+    parts = ", ".join(map(_in_words, getattr(part, "_schedulers", [])))
+    return f"{type(part).__name__}({given}{f' of {parts}' if parts else ''})"
+
+
+def _settings(held: Mapping[str, Any]) -> str:
+    """What is public, and two settings that PyTorch hides."""
+    told = {
+        k: v for k, v in held.items() if k[0] != "_" or k in ("_milestones", "_schedule_phases")
+    }
+    told = {k: v for k, v in told.items() if k != "params" and v is not None and v is not False}
+    return ", ".join(f"{k}={v!r}" for k, v in told.items())
 
 
 def _packed(value: Any, arrays: list[np.ndarray]) -> Any:
@@ -299,7 +310,8 @@ def train_torch(
             then, by Ctrl-C and other signals too, and the run at the end, for
             `longlag.load(directory, module)`; of a network by its name, for every command.
         resume: go on from the state in the directory, on the CPU to the same bits; module, recipe,
-            seed, optimizer and schedule must be the same.
+            seed, optimizer and schedule must be the same. The kinds and settings of both are
+            compared, functions within a schedule (LambdaLR) are not.
         overwrite: replace any finished run, and discard an unfinished training, in the directory.
         optimizer: makes an optimiser of a list of parameters, float32 on the CPU: `lambda params:
             torch.optim.AdamW(params, lr=1e-3)`. The recipe's learning rate plays no part then, its
