@@ -191,6 +191,26 @@ def test_evaluate_at_another_length(run: Path, capsys) -> None:
     assert "50 to 55 steps" in call(capsys, "evaluate", run, "--min-length", "50")[1]
 
 
+@pytest.mark.parametrize(
+    ("flags", "length"),
+    [((), 19), (("--min-length", "40"), 44), (("--max-length", "30"), 30)],
+)
+def test_catalog_is_judged_at_the_longest_length_as_the_library_does(
+    tmp_path: Path, capsys, flags: tuple[str, ...], length: int
+) -> None:
+    few = ("--hidden", "3", "--max-iterations", "2", "--test-size", "10")
+    own = ("--min-length", "14", "--max-length", "19", "--save-dir", tmp_path, "--quiet")
+    call(capsys, "train", "--recipe", "catalog", *few, *own)
+    result = json.loads(call(capsys, "evaluate", tmp_path, "--n", "40", *flags, "--json")[1])
+    assert (result["min_length"], result["max_length"]) == (length, length)
+    loaded = runs.load(tmp_path)
+    given = {k[2:].replace("-", "_"): int(v) for k, v in zip(flags[::2], flags[1::2], strict=True)}
+    score = longlag.evaluate(loaded, 40, task=loaded.recipe.with_settings(given))
+    assert result["score"]["mse"] == pytest.approx(score.mse, rel=1e-5)
+    compared = call(capsys, "compare", tmp_path, tmp_path, "--n", "40", *flags, "--json")[1]
+    assert {row["score"]["mse"] for row in json.loads(compared)["rows"]} == {result["score"]["mse"]}
+
+
 def test_compare_shows_what_differs_and_scores(run: Path, tmp_path: Path, capsys) -> None:
     other = tmp_path / "other"
     call(capsys, "train", *TINY, "--learning-rate", "0.5", "--save-dir", other, "--quiet")

@@ -111,10 +111,11 @@ def compare(args: Namespace) -> int:
 
 
 def _task(run: Run, args: Namespace) -> Task:
-    """The task to judge on: the run's own, or of other lengths."""
+    """The task to judge on, as `longlag.evaluate(run, task=recipe)` does: that on which runs of the
+    recipe are tested, with other lengths where they are given."""
     lengths = {"min_length": args.min_length, "max_length": args.max_length}
     given = {name: value for name, value in lengths.items() if value is not None}
-    return run.recipe.with_settings(given).task if given else run.recipe.task.tested
+    return judging.asked(run.recipe.with_settings(given) if given else run.recipe)
 
 
 def export(args: Namespace) -> int:
