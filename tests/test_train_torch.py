@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import subprocess
 import sys
 import types
 from collections.abc import Callable
@@ -470,3 +471,36 @@ def test_the_loggers_of_the_manual_hear_of_every_step(
     run = train_torch(changing(), short())
     assert [step for _, step in noted] == [10, 20, 30, 40]
     assert [loss for loss, _ in noted] == run.history.train_losses[9::10].tolist()
+
+
+TELLS = """
+import torch
+
+class Tells(torch.nn.GRU):
+    def __init__(self, D, K, size):
+        super().__init__(D, size, batch_first=True)
+        print("threads", torch.get_num_threads())
+
+    def forward(self, inputs, lengths):
+        return super().forward(inputs)[0][..., :1]
+"""
+
+
+@pytest.mark.skipif(os.cpu_count() == 1, reason="PyTorch has one thread anyway")
+@pytest.mark.parametrize(("asked", "threads"), [(None, 1), ("2", 2)])
+def test_a_command_computes_with_one_thread_of_pytorchs_unless_more_are_asked_for(
+    tmp_path: Path, asked: str | None, threads: int
+) -> None:
+    (tmp_path / "tells.py").write_text(TELLS)
+    rest = {k: v for k, v in os.environ.items() if k != "OMP_NUM_THREADS"}
+    few = ["--min-length", "12", "--max-iterations", "1", "--test-size", "10", "--quiet"]
+    done = subprocess.run(
+        [sys.executable, "-m", "longlag", "train", "--network", "tells:Tells", *few],
+        cwd=tmp_path,
+        env=rest | ({"OMP_NUM_THREADS": asked} if asked else {}),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    told = {line for line in done.stdout.splitlines() if line.startswith("threads")}
+    assert told == {f"threads {threads}"}

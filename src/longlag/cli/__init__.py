@@ -10,6 +10,7 @@ themselves are functions of what was read, in modules that are imported when the
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from argparse import Namespace
@@ -47,7 +48,13 @@ def _check_text(word: str) -> None:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Runs a command; returns the exit status."""
+    """Runs a command; returns the exit status.
+
+    words: those of the command line where not given; the process is ours then, and PyTorch computes
+        with one thread unless OMP_NUM_THREADS is set: more delay networks as small as these.
+    """
+    if words is None:
+        os.environ.setdefault("OMP_NUM_THREADS", "1")  # before a part of a recipe imports PyTorch
     given = sys.argv[1:] if words is None else words
     return exit_status("longlag", lambda: _run(given))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,6 @@ from longlag.terminal import one_line, say
 def train(args: Namespace) -> int:
     if args.resume and args.overwrite:
         raise ValueError("--resume and --overwrite exclude each other: give one of them")
-    os.environ.setdefault("OMP_NUM_THREADS", str(args.threads))  # PyTorch's, where it is imported
     given = {name: value for name in args.settings if (value := getattr(args, name)) is not None}
     request = session.Request(args.recipe, given, args.seed, args.engine, args.threads)
     try:
