@@ -117,6 +117,18 @@ class OtherArguments(Mine):
         super().__init__(2, 1, width)
 
 
+class InputsAlone(Mine):
+    def forward(self, inputs: Any) -> Any:
+        return self.read(self.cells(inputs)[0])
+
+
+class Plain:
+    """No module of PyTorch's."""
+
+    def __init__(self, D: int, K: int, size: int) -> None:
+        self.D = D
+
+
 class NaN(Mine):
     def forward(self, inputs: Any, lengths: Any) -> Any:
         return super().forward(inputs, lengths) * float("nan")

@@ -658,6 +658,8 @@ def test_an_unwritable_output_is_refused(run: Path, tmp_path: Path, capsys) -> N
         status, _, err = call(capsys, *args, "--out", tmp_path / "file" / "below")
         assert status == 2
         assert "cannot write into" in err
+    _, _, err = call(capsys, "figures", run, "--out", tmp_path / "file")
+    assert err.endswith("file: it is a file, no directory\n")
 
 
 def test_a_full_disk_fails_with_one_sentence(run: Path, capsys, monkeypatch) -> None:

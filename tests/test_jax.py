@@ -303,6 +303,7 @@ def test_what_a_directory_cannot_build_is_refused(tmp_path: Path, capsys: Any) -
     ("cell", "more", "says"),
     [
         (3, {}, r"must be a pair \(apply, parameters\), or a name, not 3"),
+        ((weights_in_torch, weights_in_torch), {}, "not one of two functions: call init for"),
         ((3, {}), {}, "apply must be a function, not 3"),
         ((print, {}), {}, "must make parameters, and it makes none"),
         (

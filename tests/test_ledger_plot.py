@@ -47,6 +47,19 @@ def test_a_ledger_is_drawn_against_a_setting(book: Path, capsys: Any) -> None:
     assert "did you mean 'learning_rate'" in capsys.readouterr().err
 
 
+def test_trials_without_the_setting_are_counted(book: Path, capsys: Any) -> None:
+    """Such as those of a task that has a lag in the place of a length."""
+    with Ledger.open(book / "ledger.sqlite") as ledger:
+        copy = {name: value for name, value in SHORT.items() if name != "min_length"}
+        one = trial("robust", 0, "numpy", task="copy", lag=12, **copy)
+        ledger.record([{**perform(vars(one)), "key": one.key}])
+    words = ("ledger", "plot", str(book), "--out", str(book / "drawn.png"))
+    assert cli.main([*words, "--x", "min_length"]) == 0
+    assert capsys.readouterr().err == "not drawn: 1 trial without min_length\n"
+    assert cli.main([*words, "--x", "learning_rate"]) == 0
+    assert not capsys.readouterr().err
+
+
 def test_recipes_that_their_name_alone_tells_apart_have_a_line_each(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

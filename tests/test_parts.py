@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 
 import longlag
 import toys
+from longlag import files
 from longlag.learning.recipe import PARTS, RECIPES, Recipe, recipe
 from longlag.learning.rules import Minibatch, OnLine
 from longlag.learning.stopping import Below, Recent, Strict
@@ -206,7 +208,10 @@ def test_a_name_in_a_file_imports_nothing_that_is_not_allowed(
     assert registry.from_file("tool") == Tool()
     assert registry.from_file(f"{__name__}:Hammer") == Hammer(), "its module was imported"
     monkeypatch.delitem(sys.modules, "toys")
-    with pytest.raises(ValueError, match=r"its tool is toys:Echo: import toys first, or .*=toys "):
+    with (
+        pytest.raises(ValueError, match=r"^run\.npz cannot be read: its tool is toys:.*=toys "),
+        files.damage_named(Path("run.npz")),
+    ):
         registry.from_file("toys:Echo")
     assert "toys" not in sys.modules
     monkeypatch.setenv("LONGLAG_PARTS", "other,toys")
@@ -388,7 +393,7 @@ def test_a_users_task_by_its_module() -> None:
     ("sort", "where", "says"),
     [
         ("task", "longlag.networks.gru:GatedRecurrentUnit", "must be a Task, not Gated"),
-        ("network", "toys:Echo", "toys:Echo must be a Network, not Echo"),
+        ("network", "toys:Echo", r"'toys:Echo' cannot be had: it must be a network, .*Echo"),
         ("rule", "longlag.learning.stopping:Strict", "must be a LearningRule, not Strict"),
         ("stop", "longlag.learning.rules:Minibatch", "must be a StoppingRule, not Minibatch"),
     ],

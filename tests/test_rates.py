@@ -61,6 +61,23 @@ def test_trials_of_another_version_of_the_code_are_a_group_of_their_own() -> Non
     assert [group.about.get("version") for group in groups(changed)] == ["0.1.0+abc", "0.2.0+def"]
 
 
+def test_a_cell_in_a_file_is_named_rather_than_the_digest_of_its_file() -> None:
+    """A file that was changed has two digests."""
+    kinds = [("torch-gru", ""), ("own:Cell", " own:1234"), ("own:Cell", " own:5678")]
+    made = [
+        row(k, seed=0, version=f"0.2.0{own}", settings={"network": name})
+        for k, (name, own) in enumerate(kinds)
+    ]
+    robust = {"recipe": "robust"}
+    assert [group.about for group in groups(made[:2])] == [
+        {**robust, "network": "torch-gru"},
+        {**robust, "network": "own:Cell"},
+    ]
+    assert [group.about for group in groups(made)] == [
+        {**robust, "network": name, "version": f"0.2.0{own}"} for name, own in kinds
+    ]
+
+
 def test_nothing_but_failures_says_nothing_of_the_rate() -> None:
     (group,) = groups([trial(0, 0, "failed", hidden=8)])
     assert group.as_dict()["rate"] is None
@@ -114,12 +131,23 @@ def test_ledger_rates(book: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["ledger", "rates", str(book), "--by", "clib"]) == 2
 
 
+def test_a_kind_that_failed_is_not_compared_seed_by_seed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Ledger.open(tmp_path / "ledger.sqlite") as ledger:
+        ledger.record([trial(0, 0, 800, hidden=8), trial(1, 0, "failed", hidden=4)])
+    assert cli.main(["ledger", "rates", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert "not counted: 1 trial that failed" in out
+    assert "seed by seed" not in out
+
+
 def test_ledger_show_gives_reasons_in_eighty_columns(
     book: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.main(["ledger", "show", str(book)]) == 0
     out = capsys.readouterr().out
-    assert "robust, seed 4: E: e" in out
+    assert "robust, hidden 8, seed 4: E: e" in out
     assert max(map(len, out.splitlines())) <= 80
 
 

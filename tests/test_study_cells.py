@@ -105,6 +105,9 @@ def test_a_file_of_settings_chooses_nothing_else(own: Any, tmp_path: Path) -> No
     ("options", "says"),
     [
         ({"cell": ["lstn"]}, r"cell must be one of lstm, .*did you mean 'lstm'"),
+        ({"cell": ["x=mycells.Mine"]}, "not 'x=mycells.Mine'; did you mean 'mycells:Mine'\\?$"),
+        ({"cell": ["x=mycells:Plain"]}, "it must be a network, a PyTorch module class or a"),
+        ({"cell": ["x=mycells:InputsAlone"]}, r"by forward\(inputs, lengths\): too many posit"),
         ({"cell": ["mine=mycells"]}, "or your own as name=module:Class, not 'mine=mycells'"),
         ({"cell": ["gru", "gru=mycells:Mine"]}, "the name 'gru' twice"),
         ({"cell": ["=gru"]}, "the name of a cell must be printable .* without , = .*, not ''"),
@@ -433,11 +436,17 @@ def test_a_class_that_workers_cannot_import_is_named() -> None:
     for cell, why in (
         (Local, r"\(.*Local\) .* since it is defined inside a function"),
         (InScript, r"\(InScript\) .* since it is defined in the script that is run"),
-        (mycells.Mine(2, 1, 3), r"\(Mine.*\) .* since it is no class or function that a module"),
+        (mycells.Mine(2, 1, 3), r"must be a class, a function that makes .*, not Mine\("),
     ):
         with pytest.raises(ValueError, match=rf"cell mine {why}") as caught:
             longlag.compare({"mine": cell})
         assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("option", ["cell", "task"])
+def test_options_of_the_command_that_compare_calls_otherwise_are_named(option: str) -> None:
+    with pytest.raises(ValueError, match=f"has no option '{option}'; did you mean '{option}s'"):
+        longlag.compare(["gru"], **{option: "copy"})  # type: ignore[arg-type]
 
 
 def test_cells_in_a_list_are_names() -> None:

@@ -32,6 +32,10 @@ class DamagedFile(ValueError):
     """A file that cannot be what it should be; the message names it."""
 
 
+class Untrusted(ValueError):
+    """A file names what must not be imported for its sake."""
+
+
 def write_bytes(path: Path, data: bytes) -> None:
     """Writes a file under a temporary name beside `path`, then renames it into place."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -150,6 +154,8 @@ def damage_named(path: Path) -> Iterator[None]:
         yield
     except DamagedFile:
         raise
+    except Untrusted as error:
+        raise DamagedFile(f"{path} cannot be read: {error}") from error
     except (
         ArithmeticError,
         EOFError,

@@ -28,7 +28,7 @@ from typing import (
     get_type_hints,
 )
 
-from longlag import checks
+from longlag import checks, files
 
 Scalar = str | int | float | bool
 
@@ -228,14 +228,15 @@ class Registry(Mapping[str, P], Generic[P]):
         """The same of a name that a file gives: no module is imported because a file says so.
 
         Raises:
-            ValueError: there is none, or its module was not imported and is not named in the
-                environment variable LONGLAG_PARTS (names separated by commas).
+            ValueError: there is none.
+            Untrusted: its module was not imported and is not named in the environment variable
+                LONGLAG_PARTS (names separated by commas).
         """
         name = str(name)
         module = name.partition(":")[0]
         trusted = {*sys.modules, *os.environ.get("LONGLAG_PARTS", "").split(",")}
         if ":" in name and module not in trusted:
-            raise ValueError(
+            raise files.Untrusted(
                 f"its {self.sort} is {name}: import {module} first, or allow it by "
                 f"LONGLAG_PARTS={module} in the environment"
             )

@@ -294,8 +294,9 @@ def trials(counts: Mapping[str, Mapping[str, int]], latest: Sequence[Mapping[str
     parts = [table([("recipe", "trials", "of which"), *head], keys=1)]
     if latest:
         parts.append(listed(latest))
+    names = telling(latest)
     errors = (
-        paragraph(f"{row['recipe']}, seed {row['seed']}: {one_line(row['error'])}")
+        paragraph(f"{_kind(row, names)}, seed {row['seed']}: {one_line(row['error'])}")
         for row in latest
         if row["error"]
     )
@@ -307,6 +308,13 @@ def listed(trials: Sequence[Mapping[str, Any]]) -> str:
     names = telling(trials)
     about = [*names, "seed", "status", "sequences", "seconds", "engine", "ended (UTC)"]
     return table([about, *(_trial(row, names) for row in trials)], keys=len(names) + 1)
+
+
+def _kind(row: Mapping[str, Any], names: Sequence[str]) -> str:
+    """A trial's recipe, and what tells it from others: 'robust, network own_cell:Leaky'."""
+    about = {**row["settings"], **row}
+    told = [f"{k} {_cell(about[k])}" for k in names[1:] if about.get(k) is not None]
+    return ", ".join([row["recipe"], *told])
 
 
 def _trial(row: Mapping[str, Any], names: Sequence[str]) -> list[Any]:

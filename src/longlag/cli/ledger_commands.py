@@ -13,6 +13,7 @@ from longlag import checks, files, progress, words
 from longlag.cli.outputs import form, output
 from longlag.figures import groups as figure
 from longlag.figures import style
+from longlag.networks.network import counted
 from longlag.sweeps import grid, ledger
 from longlag.sweeps import rates as groups
 from longlag.sweeps import sweep as sweeps
@@ -38,7 +39,7 @@ def rates(args: Namespace) -> int:
     path = ledger.find(args.file)
     with Ledger.read(path) as book:
         found = groups.groups(book.outcomes(), args.by or ())
-    alone = len(found) != 2 or not all(group.distinct for group in found)
+    alone = len(found) != 2 or not all(group.results and group.distinct for group in found)
     pairs = None if alone else groups.pairs(*found)
     if args.json:
         content = {"groups": [group.as_dict() for group in found]}
@@ -85,6 +86,7 @@ def plot(args: Namespace) -> int:
     alone = {args.x, "recipe"} if len({row["recipe"] for row in rows}) == 1 else {args.x}
     by = args.by or [name for name in groups.telling(rows) if name not in alone]
     found = groups.groups(rows, list(dict.fromkeys([args.x, *by])))
+    lacking = sum(len(group.outcomes) for group in found if group.about[args.x] is None)
     lines: dict[str, list[figure.Point]] = {}
     for group in found:
         if (point := _point(group, args.x, args.y)) is not None:
@@ -97,6 +99,8 @@ def plot(args: Namespace) -> int:
         raise ValueError(f"{path} holds nothing to draw: no trial that has {args.x} {needed}")
     drawn = figure.draw(lines, f"{args.y} by {args.x}", SUBTITLES[args.y], (args.x, args.y))
     files.write_bytes(args.out, style.picture(drawn, kind))
+    if lacking:
+        say(f"not drawn: {counted(lacking, 'trial')} without {args.x}")
     print(one_line(args.out))
     return 0
 

@@ -84,7 +84,10 @@ def load(data: bytes) -> Any:
     try:
         return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except Exception as error:  # whatever its unpickler makes of a foreign file
-        raise ValueError("it holds more than tensors and plain values, or is no model") from error
+        raise ValueError(
+            "it holds more than tensors and plain values, or is no model: save a state_dict, "
+            "torch.save(module.state_dict(), file)"
+        ) from error
 
 
 def _array(name: str, tensor: Any) -> np.ndarray:

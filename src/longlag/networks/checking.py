@@ -441,6 +441,8 @@ def _advice(shape: tuple[int, ...], batch: int, steps: int) -> str:
     if shape == (batch, 1):
         return ": squeeze the last axis, e.g. answers[:, 0]"
     if shape[:2] == (batch, steps):
+        if math.prod(shape[2:]) > 1:
+            return ": read one number out of each sequence's own last step, e.g. by nn.Linear(H, 1)"
         own = "lengths - 1, 0" if shape[2:] == (1,) else "lengths - 1"
         return f": answer at each sequence's own last step, e.g. answers[arange({batch}), {own}]"
     if shape[0] == steps:

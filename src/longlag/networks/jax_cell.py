@@ -17,6 +17,7 @@ Needs the extra: pip install 'longlag[jax]'.
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -279,6 +280,11 @@ class JaxFunction(Network):
         if not (isinstance(pair, tuple) and len(pair) == 2):
             shown = checks.shown(pair)
             raise ValueError(f"cell must be a pair (apply, parameters), or a name, not {shown}")
+        if inspect.isfunction(pair[1]):
+            raise ValueError(
+                "cell must be a pair (apply, parameters), not one of two functions: call init for "
+                'the parameters, or give the cell by its name, "module:NAME"'
+            )
         return cls(apply=pair[0], parameters=pair[1])
 
     @property

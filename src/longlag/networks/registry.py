@@ -22,11 +22,10 @@ def _cell(where: str, found: Any) -> Network:
         from longlag.networks.jax_cell import JaxCell
 
         return JaxCell(where=where)
-    if isinstance(found, type) and not any(
+    other = isinstance(found, type) and not any(
         base.__module__.startswith("torch.") for base in found.__mro__
-    ):
-        return found()  # something else, which the registry refuses
-    if callable(found):
+    )
+    if callable(found) and not other:
         from longlag.networks.cells.own import OwnCell
 
         return OwnCell(where=where)

@@ -280,6 +280,8 @@ def writable(directory: Path) -> Path:
         directory.mkdir(parents=True, exist_ok=True)
         probe.touch()
         probe.unlink(missing_ok=True)  # another training may have tidied up
+    except FileExistsError as error:
+        raise Refused(f"cannot write into {directory}: it is a file, no directory") from error
     except OSError as error:
         raise Refused(f"cannot write into {directory}: {error.strerror}") from error
     return directory

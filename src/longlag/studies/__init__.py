@@ -115,6 +115,9 @@ def compare(
         )
     else:
         words = list(cells)
+    for option, meant in (("cell", "cells"), ("task", "tasks")):
+        if option in options:
+            raise ValueError(f"compare has no option {option!r}; did you mean {meant!r}?")
     return study("cells", cell=words, task=tasks, lengths=lengths, trials=trials, **options)
 
 
@@ -129,6 +132,11 @@ def _place(name: str, cell: Any) -> str:
     if isinstance(cell, tuple):
         return _place_of_pair(name, cell)
     inside = getattr(cell, "__qualname__", "")
+    if not inside:
+        raise ValueError(
+            f"cell {name} must be a class, a function that makes a module, a pair of JAX functions "
+            f"or a name, not {checks.shown(cell)}"
+        )
     where = f"{getattr(cell, '__module__', '')}:{inside}"
     try:
         found = None if where.startswith("__main__") else imported(where)
@@ -139,10 +147,10 @@ def _place(name: str, cell: Any) -> str:
     why = "it is no class or function that a module holds"
     if "." in inside:
         why = "it is defined inside a function or a class"
-    elif inside and where.startswith("__main__"):
+    elif where.startswith("__main__"):
         why = "it is defined in the script that is run"
     raise ValueError(
-        f"cell {name} ({inside or checks.shown(cell)}) cannot be imported by workers, since {why}: "
+        f"cell {name} ({inside}) cannot be imported by workers, since {why}: "
         "put it into a file of its own, such as mycell.py, and import it from there"
     )
 

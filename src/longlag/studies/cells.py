@@ -196,7 +196,9 @@ def _cells(given: Sequence[str]) -> dict[str, Settings]:
                 "run: put it into a file of its own, such as mycell.py, and name that"
             )
         if ":" not in where and where not in CELLS:
-            hint = checks.nearest(where, CELLS)
+            module, _, inside = where.rpartition(".")
+            meant = f"{module}:{inside}" if module else checks.near(where, CELLS)
+            hint = f"; did you mean {meant!r}?" if meant else ""
             raise ValueError(
                 f"cell must be one of {', '.join(CELLS)}, or your own as name=module:Class, "
                 f"not {checks.shown(word)}{hint}"

@@ -92,8 +92,8 @@ def groups(rows: Iterable[Mapping[str, Any]], by: Sequence[str] = ()) -> list[Gr
     Args:
         rows: from `Ledger.outcomes`.
         by: what tells groups apart: settings, `recipe`, `engine`, or `version` (of the code).
-            Where none is given, recipe, version, and so many settings that no two trials of a
-            group differ in anything but their seeds.
+            Where none is given, recipe, network, task, version, and so many settings, of those
+            that differ, that no two trials of a group differ in anything but their seeds.
 
     Raises:
         ValueError: a name that no trial has; the nearest is suggested.
@@ -129,9 +129,10 @@ def _telling(abouts: Sequence[Mapping[str, Any]]) -> list[str]:
     names = dict.fromkeys(name for about in abouts for name in about)
     first = [name for name in recipe("robust").settings() if name in names]  # T before 1.1 T
     told, kinds = ["recipe"], [repr(about["recipe"]) for about in abouts]
-    for name in dict.fromkeys(["version", *first, *names]):
+    # A cell or task of the user's is named rather than the digest of its file in the version.
+    for name in dict.fromkeys(["network", "task", "version", *first, *names]):
         finer = [f"{k} {about.get(name)!r}" for k, about in zip(kinds, abouts, strict=True)]
-        if name not in ("recipe", "engine") and len(set(finer)) > len(set(kinds)):
+        if name in names and name not in ("recipe", "engine") and len(set(finer)) > len(set(kinds)):
             told, kinds = [*told, name], finer
     return told
 

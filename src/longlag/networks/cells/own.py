@@ -8,6 +8,7 @@ left out. Where a task asks at the last step alone, answers at every step are re
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -86,6 +87,12 @@ class OwnCell(TorchCell):
         if not isinstance(cell, nn.Module):
             shown = checks.shown(cell)
             raise ValueError(f"cell {self.where} must make a PyTorch module, not {shown}")
+        try:
+            inspect.signature(cell.forward).bind("inputs", "lengths")
+        except TypeError as error:
+            raise ValueError(
+                f"cell {self.where} must be called by forward(inputs, lengths): {error}"
+            ) from error
         return Answering(cell, task)
 
     def check_itself(self, task: Task) -> None:
