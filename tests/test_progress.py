@@ -14,6 +14,7 @@ from tqdm.notebook import tqdm_notebook
 
 import longlag
 from longlag import progress
+from longlag.learning.training import begin
 from longlag.sweeps.sweep import Progress
 
 FEW = longlag.recipe("robust", min_length=20, max_length=22, hidden=4, max_iterations=100)
@@ -58,6 +59,22 @@ def test_a_training_shows_its_progress(terminal: bool, capsys) -> None:
     lines = drawn(capsys.readouterr().err)
     assert ("seed 3: 100 of at most 100" if terminal else "iteration 100: train MSE") in lines[-1]
     assert max(map(len, lines)) <= 80
+
+
+@pytest.mark.parametrize(
+    ("under_way", "count", "says"), [(2.0, 2, None), (2.5, 2, "50% of iteration 3")]
+)
+def test_a_bar_counts_whole_iterations_and_tells_of_a_part_of_one(
+    under_way: float, count: int, says: str | None, capsys, monkeypatch
+) -> None:
+    become_a_terminal(monkeypatch)
+    training = begin(FEW)
+    training.under_way = under_way
+    with progress.of_training() as observe:
+        observe(training)
+    last = drawn(capsys.readouterr().err)[-1]
+    assert f" {count} of at most 100" in last
+    assert re.findall(r"\d+% of iteration \d+", last) == ([says] if says else [])
 
 
 def test_a_callback_hears_of_every_step_and_changes_nothing(capsys) -> None:

@@ -97,7 +97,7 @@ def _training_bar() -> Iterator[Callable[[Training], None]]:
                 desc=f"seed {training.seed}",
             )
             shown.set_postfix_str(_in_short(training), refresh=False)
-            shown.update(training.iteration - shown.n)
+            shown.update(training.iteration + int(training.under_way) - shown.n)
 
         yield observe
 
@@ -119,7 +119,7 @@ def moment(training: Training) -> str:
 
 def _in_short(training: Training) -> str:
     """The one measure that tells most, for a bar of 80 columns."""
-    if training.under_way:
+    if training.under_way % 1:
         return _under_way(training)
     if isinstance(rule := training.recipe.stop, Recent):
         return f"{int(training.learner.wrong)} of {rule.window} wrong"
@@ -137,7 +137,7 @@ def _under_way(training: Training) -> str:
 
 def _state(training: Training) -> str:
     chance = training.recipe.task.tested.chance_mse
-    parts = [_under_way(training)] if training.under_way else []
+    parts = [_under_way(training)] if training.under_way % 1 else []
     if training.losses:
         parts.append(f"train MSE {training.losses[-1]:.5f}")
     if training.tests:
