@@ -552,6 +552,12 @@ def test_what_cannot_be_expressed_is_refused_with_the_reason(
     assert "\n" not in str(caught.value)
 
 
+def test_a_whole_module_is_refused_with_what_to_save(tmp_path: Path) -> None:
+    torch.save(module(), tmp_path / "own.pt")
+    with pytest.raises(DamagedFile, match=r"cannot be taken .*: save a state_dict, torch.save\("):
+        plain.read(tmp_path / "own.pt", SHORT)
+
+
 def test_the_command_makes_a_run_that_is_judged_drawn_and_explored(
     tmp_path: Path, capsys: Any
 ) -> None:
