@@ -463,6 +463,20 @@ SENTENCES: dict[str, list[Sentence]] = {
             [seeds(name, "30", STRICT) for name in (CATALOG, STARTED)],
         ),
         (
+            "at T = 300, from at most {} sequences, `lstm` on {} seeds, PyTorch's LSTM with chrono "
+            "initialisation on {}, its GRU on {}, attention on {}; as PyTorch starts it, its LSTM "
+            "on {} already at T = 100 |",
+            [
+                f"{compared.BUDGET:,}",
+                *(
+                    text
+                    for name in ("lstm", "chrono", "gru", "attention")
+                    for text in _longer(name, (MULTIPLIED, "solved"))
+                ),
+                *_by_cell("torch-lstm", (MULTIPLIED, "solved")),
+            ],
+        ),
+        (
             "| {} times as fast as PyTorch at 8 cells and T = 30, {} times at T = 1000; {} times "
             "at 128 cells |",
             [times("PyTorch eager", size) for size in (SIZES[0], SIZES[2], SIZES[-1])],
