@@ -303,6 +303,8 @@ def test_native_refuses_what_the_kernel_lacks_and_auto_takes_numpy(
     assert engine.choose("auto", 1, recipe).name == "numpy"
     run = longlag.train(recipe, engine="auto")
     assert (run.engine, run.isa) == ("numpy", None)
+    with pytest.raises(ValueError, match=f"^engine native has no {lacks}"):
+        longlag.evaluate(run, 10, engine="native")
     np.testing.assert_array_equal(
         run.history.train_losses, longlag.train(recipe, engine="numpy").history.train_losses
     )

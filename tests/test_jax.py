@@ -21,13 +21,22 @@ from longlag.signals import Ended
 jax = pytest.importorskip("jax")
 
 from longlag.jax_training import Descent  # noqa: E402
-from longlag.networks.jax_cell import Form, JaxCell, flat  # noqa: E402
+from longlag.networks.jax_cell import Form, JaxCell, JaxFunction, flat  # noqa: E402
 
 SHORT: dict[str, Any] = {
     **{"min_length": 12, "hidden": 5, "batch_size": 8, "learning_rate": 0.01, "clip": 1.0},
     **{"max_iterations": 30, "test_every": 10, "test_size": 100},
 }
 RNN = "jaxcells:RNN"
+
+
+class Unhashable:
+    """A callable as a dataclass makes it."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __call__(self, parameters: Any, inputs: Any, lengths: Any) -> Any:
+        return inputs[:, 0, 0]
 
 
 def weights_in_torch(parameters: dict[str, np.ndarray]) -> Any:
@@ -102,6 +111,17 @@ def test_a_pair_that_mixes_sequences_is_refused() -> None:
     JaxCell(where=RNN).check_itself(task)
     with pytest.raises(ValueError, match="mixes sequences"):
         JaxCell(where="jaxcells:MIXES").check_itself(task)
+
+
+def test_a_read_out_that_starts_at_zero_hides_no_trap() -> None:
+    import jaxcells
+
+    made = longlag.task("adding", min_length=20, max_length=24)
+    parameters = jaxcells.init(jax.random.PRNGKey(0), 2, 1, 5)
+    parameters["read"]["W"] = np.zeros((5, 1), np.float32)
+    JaxFunction.given((jaxcells.apply, parameters)).check_itself(made)
+    with pytest.raises(ValueError, match="mixes sequences"):
+        JaxFunction.given((jaxcells.mixed, parameters)).check_itself(made)
 
 
 @pytest.mark.parametrize(
@@ -305,6 +325,11 @@ def test_what_a_directory_cannot_build_is_refused(tmp_path: Path, capsys: Any) -
         (3, {}, r"must be a pair \(apply, parameters\), or a name, not 3"),
         ((weights_in_torch, weights_in_torch), {}, "not one of two functions: call init for"),
         ((3, {}), {}, "apply must be a function, not 3"),
+        (
+            (Unhashable(), {}),
+            {},
+            "must be hashable, as functions are, not <.*: wrap it in a",
+        ),
         ((print, {}), {}, "must make parameters, and it makes none"),
         (
             (print, {"f": jax.nn.relu}),

@@ -160,7 +160,7 @@ def test_the_command_goes_on_and_bad_cells_leave_the_others_alone(
         "pads": "reads padding",
         "other": r"must be made by OtherArguments\(D, K, size\)",
         "no": "must be a network, a PyTorch module class",
-        "remembers": "it changes norm.running_mean while it is trained",
+        "remembers": "the model changes norm.running_mean in training",
         "missing": "has no attribute 'Missing'",
         "exits": "SystemExit: 3",
     }.items():

@@ -23,6 +23,7 @@ from longlag.learning.recipe import Recipe, recipe
 from longlag.learning.training import Run
 from longlag.networks.lstm import LSTM
 from longlag.training import train
+from toys import toy
 
 torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
@@ -764,6 +765,14 @@ def test_the_worked_example_of_the_manual(capsys: Any) -> None:
     out = capsys.readouterr().out
     assert out.count("this network") == 2
     assert names["run"].stopped_by == "target"
+
+
+def test_a_loss_has_all_answers_where_there_are_as_many_outputs_as_steps() -> None:
+    task = toy(2, K=5)(min_length=2, max_length=5)  # answers (B, 5), inputs (B, 5, 2)
+    network, rng = NETWORKS["torch-gru"], np.random.default_rng(0)
+    model, batch = network.of(network.start(task, rng), task), task.sample(6, rng)
+    loss, _ = model.gradient(*batch)
+    assert loss == pytest.approx(np.mean((model.predict(*batch[:2]) - batch.targets) ** 2))
 
 
 def test_models_of_a_network_share_no_weights() -> None:

@@ -156,6 +156,20 @@ def test_a_cell_by_its_name_is_resumed_too_and_its_dropout_depends_on_the_seed(
     assert_same(whole, longlag.load(tmp_path))
 
 
+def test_dropout_depends_on_the_seed_alone_on_line_too() -> None:
+    changes = {"rule": "online", "stop": "recent", "min_length": 12, "max_sequences": 40}
+    made = recipe("robust", network="mycells:Drops", hidden=5, test_size=20, **changes)
+    whole = longlag.train(made, 2)
+    torch.manual_seed(99)
+    before = torch.get_rng_state()
+    first, second = (begin(made, 2, engine="numpy") for _ in range(2))
+    first.advance()
+    second.restore(first.state())
+    assert 0 < second.iteration < 40
+    assert_same(whole, second.to_end())
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def test_an_optimiser_of_ones_own_does_what_the_recipes_does() -> None:
     ours = train_torch(changing(), short(), 1)
     theirs = train_torch(
@@ -232,12 +246,12 @@ def test_what_makes_no_sense_is_refused_in_one_sentence(given: dict[str, Any], s
     ("cell", "says"),
     [
         ("Mixes", "mixes sequences"),
-        ("MixesInTraining", "mixes the sequences of a batch while it is trained"),
+        ("MixesInTraining", "the model mixes the sequences of a batch in training mode"),
         ("Complex", "module has complex parameters"),
         ("Empty", "module has no parameters that can be trained"),
         ("Pads", "reads padding"),
         ("Carries", "it must draw no random numbers and keep no state from call to call"),
-        ("Remembers", "changes norm.running_mean while it is trained"),
+        ("Remembers", "the model changes norm.running_mean in training"),
         ("OtherArguments", r"must be made by OtherArguments\(D, K, size\)"),
         ("Missing", "has no attribute 'Missing'"),
     ],

@@ -59,7 +59,7 @@ def evaluate(
         ValueError: an argument that is not allowed.
     """
     judged = runs.load(run) if isinstance(run, (str, os.PathLike)) else check_run(run)
-    chosen = engines.choose(engine, threads)
+    chosen = engines.choose(engine, threads, judged.recipe)
     where = asked(judged if task is None else task)
     _check_sizes(judged.recipe.task, where)
     with heard(progress, partial(of_sequences, n), callback) as observe:

@@ -163,7 +163,8 @@ def _one(recipe: Recipe, learner: OnlineLearner, data: Batch, k: int) -> float |
     errors = network.predict(batch.inputs, batch.lengths) - recipe.task.wanted(batch)
     if every:
         errors = np.where(beside(recipe.task.judged(batch), errors.ndim), errors, 0)
-    loss, parts = network.gradient(*batch.learned)
+    with learner.inside.at_work():
+        loss, parts = network.gradient(*batch.learned)
     # The paper's error is the sum over a sequence's answers, of which `gradient` is the mean.
     step = np.float32(rule.rate * recipe.task.asked(batch)) * flatten(parts)
     updated = learner.weights - step

@@ -306,6 +306,7 @@ class OnlineLearner:
         seen, wrong: sequences learned, and errors in `recent` above the tolerance.
         stops: (S,) `seen` at each stopping point, -1 before; stop_weights (S, P) the weights
             there; stop_errors (S, 2) mean squared and mean absolute error of what decided it.
+        inside: what learning changes in the network besides its weights.
     """
 
     ARRAYS = ("weights", "recent", "seen", "wrong", "stops", "stop_weights", "stop_errors")
@@ -323,6 +324,7 @@ class OnlineLearner:
         self.stops: np.ndarray = np.full(S, -1, np.int64)
         self.stop_weights: np.ndarray = np.zeros((S, P), np.float32)
         self.stop_errors: np.ndarray = np.zeros((S, 2))
+        self.inside: Inside = network.inside(seed)
         most = max(1, ONLINE_BLOCK_VALUES // self._task.most_values)
         self.block: int = min(ONLINE_BLOCK, 1 << (most.bit_length() - 1))  # drawn together
         self._drawn: dict[int, Batch] = {}
@@ -342,7 +344,7 @@ class OnlineLearner:
         return min(to_block, to_test, self._rule.budget - iteration, most)
 
     def draw(self, iteration: int, most: int) -> Batch:
-        """The next sequences, `most` at most: inputs (K, T, D), lengths and targets (K,)."""
+        """The next sequences, n of them, `most` at most: inputs (n, T, D), lengths (n,)."""
         number, start = divmod(iteration, self.block)
         if number not in self._drawn:
             self._drawn[number] = self._draw(number)
@@ -378,15 +380,22 @@ class OnlineLearner:
 
     def marked(self) -> Callable[[], None]:
         """A function that restores the learner's present state."""
-        return copied([getattr(self, name) for name in self.ARRAYS])
+        parts = copied([getattr(self, name) for name in self.ARRAYS]), self.inside.marked()
+
+        def all_of_it() -> None:
+            for put_back in parts:
+                put_back()
+
+        return all_of_it
 
     def state(self) -> dict[str, Any]:
-        return {name: getattr(self, name).copy() for name in self.ARRAYS}
+        return {name: getattr(self, name).copy() for name in self.ARRAYS} | self.inside.state()
 
     def restore(self, state: Mapping[str, Any]) -> None:
         for name in self.ARRAYS:
             mine = getattr(self, name)
             mine[...] = checks.array(name, np.asarray(state[name]), mine.dtype, mine.shape)
+        self.inside.restore(state)
         self._drawn.clear()
 
 

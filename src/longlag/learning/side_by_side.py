@@ -112,4 +112,6 @@ def _learn(group: Sequence[Training]) -> None:
     for one, what, piece in zip(group, learned, pieces, strict=True):
         one.note(what, piece)
         one.look()
-        one.elapsed += (time.perf_counter() - start) / len(group)
+    share = (time.perf_counter() - start) / len(group)
+    for one in group:
+        one.elapsed += share

@@ -32,7 +32,15 @@ except ImportError as _missing:
 
 from longlag import checks
 from longlag.networks.checking import check_answers, check_form, in_form
-from longlag.networks.network import Network, Offered, Shapes, counted, live_steps, views
+from longlag.networks.network import (
+    Network,
+    Offered,
+    Shapes,
+    counted,
+    live_steps,
+    views,
+    without_zeros,
+)
 from longlag.settings import imported, setting
 from longlag.tasks.task import Task
 
@@ -245,8 +253,8 @@ class JaxCell(Network):
         """Refuses a cell whose answer to a sequence depends on others, or on what comes later.
 
         Raises:
-            ValueError: it mixes sequences, reads padding or the future, or answers otherwise than
-                is asked.
+            ValueError: it mixes sequences, reads padding or the future, or gives answers of another
+                shape.
         """
         _check(self, task)
 
@@ -256,7 +264,7 @@ class JaxFunction(Network):
     """A function `apply` of the user's, and the parameters at which it starts, a tree of arrays.
 
     Raises:
-        ValueError: it is no function, or its parameters are not real arrays.
+        ValueError: it is no function, it cannot be hashed, or its parameters are not real arrays.
     """
 
     can_be_named: ClassVar[bool] = False
@@ -268,6 +276,13 @@ class JaxFunction(Network):
         super().__post_init__()
         if not callable(self.apply):
             raise ValueError(f"apply must be a function, not {checks.shown(self.apply)}")
+        try:
+            hash(self.apply)  # what is compiled of it is found again by it
+        except TypeError as error:
+            shown = checks.shown(self.apply)
+            raise ValueError(
+                f"apply must be hashable, as functions are, not {shown}: wrap it in a function"
+            ) from error
         Form.of(self.parameters)
 
     @classmethod
@@ -315,4 +330,5 @@ class JaxFunction(Network):
 def _check(network: JaxCell | JaxFunction, task: Task) -> None:
     """See `Network.check_itself`."""
     weights = network.start(task, np.random.default_rng(0))
-    check_answers(network.of(weights, task).predict, task)
+    checked = without_zeros(weights, network.shapes(task).values())
+    check_answers(network.of(checked, task).predict, task)

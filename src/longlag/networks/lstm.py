@@ -17,7 +17,7 @@ are asked for at every step, y is read at each. Dimension legend: `tasks/task.py
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
@@ -273,8 +273,6 @@ class ForgetGateLSTM(Network):
         chrono      b_f = log U(1, T - 1), b_i = -b_f (Tallec & Ollivier 2018, section 3)
         constant    nothing
     """
-
-    kernel: ClassVar[bool] = True
 
     hidden: int = setting(8, "memory cells", 1, 128)
     forget_gate: bool = setting(True, "learn the forget gate, or fix it at 1")

@@ -27,7 +27,7 @@ Dimension legend: `tasks/task.py`; here B also counts blocks where it stands bes
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import ClassVar, Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
@@ -569,8 +569,6 @@ class BlockLSTM(Network):
     A bias that is 0 here is drawn like all weights; another value replaces the drawn one. `Variant`
     explains what else the experiments vary.
     """
-
-    kernel: ClassVar[bool] = True
 
     blocks: int = setting(2, "memory cell blocks; each shares its gates", 1, 8)
     block_size: int = setting(2, "memory cells in a block", 1, 8)

@@ -87,11 +87,9 @@ class Network(Part, ABC):
     """An architecture with its settings.
 
     Attributes:
-        kernel: whether the native kernel has this network.
         can_be_named: whether its settings determine it, so that a file can hold it.
     """
 
-    kernel: ClassVar[bool] = False
     can_be_named: ClassVar[bool] = True
 
     @abstractmethod
@@ -138,7 +136,7 @@ class Network(Part, ABC):
         reads the future.
 
         Raises:
-            ValueError: it mixes sequences, reads padding, answers otherwise than is asked ...
+            ValueError: it mixes sequences, reads padding, gives answers of another shape ...
         """
 
     def size(self, task: Task) -> int:
@@ -166,13 +164,19 @@ class Unbuilt(Network):
         return self.called.partition(":")[2]
 
     def shapes(self, task: Task) -> Shapes:
-        raise ValueError(f"{self.called} can be built by nobody but who has it")
+        raise self._unknown()
 
     def start(self, task: Task, rng: np.random.Generator) -> np.ndarray:
-        raise ValueError(f"{self.called} can be built by nobody but who has it")
+        raise self._unknown()
 
     def of(self, weights: np.ndarray, task: Task) -> Any:
-        raise ValueError(f"{self.called} can be built by nobody but who has it")
+        raise self._unknown()
+
+    def _unknown(self) -> ValueError:
+        return ValueError(
+            f"network {self.called} was given in Python, and a file has its name alone: give the "
+            "network again"
+        )
 
 
 def counted(n: int, thing: str) -> str:
@@ -244,6 +248,19 @@ def views(vector: np.ndarray, shapes: Iterable[Any]) -> list[np.ndarray]:
         found.append(vector[start : start + size].reshape(shape))
         start += size
     return found
+
+
+def without_zeros(vector: np.ndarray, shapes: Iterable[Any]) -> np.ndarray:
+    """A copy of a flat vector (P,) in which arrays that are all zeros have random numbers.
+
+    Behind a read-out or a gate that starts at zero a check of the answers would see no change.
+    """
+    vector, rng = vector.copy(), np.random.default_rng(0)
+    for part in views(vector, shapes):
+        if not part.any():
+            width = part.shape[-1] if part.ndim else 1
+            part[...] = rng.uniform(-1, 1, part.shape) / max(width, 1) ** 0.5
+    return vector
 
 
 # -- inputs, answers, errors --------------------------------------------------------------------

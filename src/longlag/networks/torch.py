@@ -42,7 +42,16 @@ except ImportError as _missing:
 
 from longlag import checks
 from longlag.networks.checking import check_answers, check_form
-from longlag.networks.network import Inside, Network, Offered, Shapes, counted, live_steps, views
+from longlag.networks.network import (
+    Inside,
+    Network,
+    Offered,
+    Shapes,
+    counted,
+    live_steps,
+    views,
+    without_zeros,
+)
 from longlag.settings import setting
 from longlag.tasks.task import Task
 
@@ -96,7 +105,7 @@ class TorchModel(Offered):
 
     def found(self, inputs: np.ndarray, lengths: np.ndarray) -> dict[str, np.ndarray]:
         """The states that the module offers, in evaluation mode."""
-        with at_rest(self._filled()) as module:
+        with evaluating(self._filled()) as module:
             offered: Any = module
             states = offered.states(*as_tensors(module, inputs, lengths))
         return {name: states[name].cpu().numpy() for name in self.titles}
@@ -119,7 +128,7 @@ class TorchModel(Offered):
         if not given.requires_grad:
             raise ValueError("module must give answers with a gradient, not detached ones")
         wanted = torch.from_numpy(targets).to(given)
-        if given.ndim > 1 and given.shape[:2] == inputs.shape[:2]:  # answers at every step
+        if self._task.answered == "every":
             live = torch.from_numpy(live_steps(lengths, given.shape[1], counted)).to(given.device)
             given, wanted = given[live], wanted[live]
         loss = nn.functional.mse_loss(given, wanted)
@@ -138,12 +147,12 @@ def trainable(module: nn.Module) -> dict[str, nn.Parameter]:
 
 def answers(module: nn.Module, inputs: np.ndarray, lengths: np.ndarray, task: Task) -> np.ndarray:
     """A module's answers, float64, in evaluation mode and without gradients."""
-    with at_rest(module):
+    with evaluating(module):
         return forward(module, inputs, lengths, task).cpu().double().numpy()
 
 
 @contextmanager
-def at_rest(module: nn.Module) -> Iterator[nn.Module]:
+def evaluating(module: nn.Module) -> Iterator[nn.Module]:
     """The module in evaluation mode and without gradients; then its parts are as they were."""
     was = [(part, part.training) for part in module.modules()]
     module.eval()
@@ -182,6 +191,13 @@ def check_module(module: nn.Module, task: Task) -> None:
                 setattr(part, name, buffer)
 
 
+def check_to_train(module: nn.Module, task: Task) -> None:
+    """As `check_module`, of a copy whose trained tensors are not all zeros."""
+    own = trainable(module).values()
+    weights = without_zeros(vector(own), [tuple(p.shape) for p in own])
+    check_module(TorchModel(copy.deepcopy(module), weights, task).module, task)
+
+
 def check_parameters(module: nn.Module) -> None:
     """Raises a ValueError where a module has nothing that can be trained, or in another form."""
     own = trainable(module).values()
@@ -191,22 +207,6 @@ def check_parameters(module: nn.Module) -> None:
         raise ValueError("module has complex parameters: keep their two parts as real ones")
     if not own:
         raise ValueError("module has no parameters that can be trained")
-
-
-def awake(module: nn.Module) -> nn.Module:
-    """A copy whose trained tensors are not all zeros.
-
-    Behind a read-out or a gate that starts at zero the check would see no change.
-    """
-    module = copy.deepcopy(module)
-    numbers = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for parameter in module.parameters():
-            if parameter.requires_grad and not parameter.any():
-                width = parameter.shape[-1] if parameter.ndim else 1
-                noise = 2 * torch.rand(parameter.shape, generator=numbers) - 1
-                parameter.copy_(noise / width**0.5)
-    return module
 
 
 def forward(module: nn.Module, inputs: np.ndarray, lengths: np.ndarray, task: Task) -> Tensor:
@@ -384,7 +384,7 @@ class TorchModule(TorchNetwork):
         return vector(trainable(self.module).values())
 
     def check_itself(self, task: Task) -> None:
-        check_module(awake(self.module), task)
+        check_to_train(self.module, task)
 
     def inside(self, seed: int) -> Inside:
         return TorchInside(seed, untrained(self.module))

@@ -1,8 +1,8 @@
 """On-line trials in a sweep: side by side, in one slice of time after another.
 
 A slice begins and ends with the trials' states, so that another worker, the same sweep started
-again, or one with a larger budget can compute the next. A state is the content of an .npz: the
-arrays of `OnlineLearner`, and
+again, or one with a larger budget can compute the next. A state is the content of an .npz: that of
+`OnlineLearner.state`, and
 
     diverged     ()  whether the weights would not have stayed finite
     seconds      ()  the trial's share of the time of the slices so far

@@ -21,9 +21,8 @@ from longlag.networks.torch import (
     Tensor,
     TorchCell,
     apart,
-    awake,
-    check_module,
     check_parameters,
+    check_to_train,
     nn,
     torch,
 )
@@ -100,15 +99,15 @@ class OwnCell(TorchCell):
         what comes later.
 
         Raises:
-            ValueError: it mixes sequences, while it is trained or later, reads padding or the
-                future, answers otherwise than is asked, changes a buffer while it is trained, or
-                has no parameters that can be.
+            ValueError: it mixes sequences, in training or in evaluation mode, reads padding or the
+                future, gives answers of another shape, changes a buffer in training, or has no
+                parameters that can be trained.
         """
         with apart():
             torch.default_generator.manual_seed(0)
             module = self.built(task)
         check_parameters(module)
-        check_module(awake(module), task)
+        check_to_train(module, task)
         before = {name: buffer.clone() for name, buffer in module.named_buffers()}
         batch = task.sample(4, np.random.default_rng(0))
         with apart(), torch.no_grad():
@@ -116,7 +115,7 @@ class OwnCell(TorchCell):
         for name, buffer in module.named_buffers():
             if not torch.equal(buffer, before[name]):
                 raise ValueError(
-                    f"it changes {name.removeprefix('cell.')} while it is trained, which a trial "
+                    f"the model changes {name.removeprefix('cell.')} in training, which a trial "
                     "does not keep: use LayerNorm in the place of BatchNorm"
                 )
         _check_apart_in_training(module, *map(torch.from_numpy, batch[:2]))
@@ -132,4 +131,4 @@ def _check_apart_in_training(module: nn.Module, inputs: Tensor, lengths: Tensor)
             torch.default_generator.manual_seed(0)  # the same dropout
             first.append(module.train()(batch, lengths)[0])
     if not torch.allclose(*first, rtol=1e-4, atol=1e-5, equal_nan=True):
-        raise ValueError("it mixes the sequences of a batch while it is trained")
+        raise ValueError("the model mixes the sequences of a batch in training mode")
