@@ -224,6 +224,14 @@ def test_compare_shows_what_differs_and_scores(run: Path, tmp_path: Path, capsys
     assert {row["score"]["n"] for row in result["rows"]} == {100}
 
 
+def test_a_comparison_names_no_rules_where_a_task_has_but_one_set() -> None:
+    few = {"max_iterations": 1, "hidden": 2, "test_size": 10}
+    made = longlag.recipe("robust", task="xor", min_length=10, **few)
+    run = longlag.train(made, engine="numpy")
+    text = report.comparison(["a", "b"], [run, run], made.task, [run.score] * 2)
+    assert text.startswith("the same 10 sequences of 10 to 11 steps, chance MSE ")
+
+
 def test_figures_animation_and_page(run: Path, capsys) -> None:
     status, out, err = call(capsys, "figures", run)
     assert status == 0, err

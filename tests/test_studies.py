@@ -249,6 +249,22 @@ def test_rates_have_exact_intervals_and_leave_failures_out() -> None:
     assert found["sequences"] == {"median": 80, "min": 80, "max": 80}
 
 
+def test_a_trial_that_diverged_at_the_first_batch_has_no_pace() -> None:
+    common = {"status": "diverged", "seconds": 1.0, "score": {"wrong": 9}}
+    rows = [row(sequences=n, **common) for n in (0, 100)]
+    case = Case({"recipe": "robust", "T": 20}, "robust", {}, 2)
+    (both,), (none,) = (lag.rows(Outcome(case, some, 0)) for some in (rows, rows[:1]))
+    assert both["step_ns"] == pytest.approx(1e9 / 2000)
+    assert lag.columns([none])["ns a step"](none) == "–"
+
+
+def test_the_table_of_tasks_says_how_many_sequences_are_judged_at_the_end() -> None:
+    line = {"experiment": "4", "task": "adding", tasks.PAPER: None}
+    for fresh in (200, 2560):
+        found = tasks.rows(Outcome(Case(line, "robust", {}, 2, fresh), [row(status="diverged")], 0))
+        assert [*tasks.columns(found)][-1] == f"wrong of {fresh} more"
+
+
 # -- pages ---------------------------------------------------------------------------------------
 
 

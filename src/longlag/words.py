@@ -266,9 +266,10 @@ def comparison(
     for name in ("mse", "rmse", "mae", "max_error"):
         rows.append([name, *(f"{getattr(judged, name):.5f}" for judged in scores)])
     rows.append([f"wrong of {scores[0].n}", *(judged.wrong for judged in scores)])
+    rules = f"{task.rules_name} rules, " if task.rules_name else ""
     title = (
         f"the same {scores[0].n} sequences of {task.min_length} to {task.max_length} steps, "
-        f"{task.rules_name} rules, chance MSE {task.chance_mse:.4f}"
+        f"{rules}chance MSE {task.chance_mse:.4f}"
     )
     return f"{paragraph(title)}\n\n{table(rows, keys=1)}"
 

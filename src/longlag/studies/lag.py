@@ -157,12 +157,13 @@ def has_torch() -> bool:
 def rows(outcome: Outcome) -> list[Row]:
     """A line a case."""
     T, good = outcome.case.about["T"], solved(outcome)
-    per_step = [1e9 * row["seconds"] / (row["sequences"] * T) for row in outcome.rows]
+    learned = [row for row in outcome.rows if row["sequences"]]  # not diverged at the first batch
+    per_step = [1e9 * row["seconds"] / (row["sequences"] * T) for row in learned]
     return [
         {
             **reached(outcome, STRICT),
             "seconds": spread([row["seconds"] for row in good]),
-            "step_ns": float(np.median(per_step)),
+            "step_ns": spread(per_step)["median"],
             "wrong": spread([row["score"]["wrong"] for row in good]),
             "fresh": good_on_fresh(outcome) if outcome.case.fresh else None,
         }

@@ -7,7 +7,7 @@ from typing import Any
 
 from longlag.learning.recipe import recipe
 from longlag.studies.cases import QUICK_FRESH, Case, Outcome, Row, share, spread
-from longlag.studies.declaration import COMMON, Request, Study, worded
+from longlag.studies.declaration import COMMON, Columns, Request, Study, worded
 from longlag.studies.page import in_interval, in_seconds, in_share, in_spread
 
 TRIALS, QUICK_TRIALS = 30, 2
@@ -87,6 +87,20 @@ def _budget(request: Request, batch: int, paper: int | None) -> int:
     return request.iterations(batch, most // batch)
 
 
+def columns(rows: Sequence[Row]) -> Columns:
+    """The last head has the number of further sequences."""
+    return {
+        "experiment": lambda row: row["experiment"] or "–",
+        "task": lambda row: row["task"],
+        "solved": in_share,
+        "95 % interval": in_interval,
+        "sequences": lambda row: in_spread(row["sequences"]),
+        "paper": lambda row: f"{row[PAPER]:,}" if row[PAPER] else "–",
+        "seconds": lambda row: in_spread(row["seconds"], in_seconds),
+        f"wrong of {rows[0]['wrong']['of']} more": lambda row: in_spread(row["wrong"]),
+    }
+
+
 def rows(outcome: Outcome) -> list[Row]:
     """A line a case."""
     good = [row for row in outcome.rows if row["status"] == "target"]
@@ -94,7 +108,10 @@ def rows(outcome: Outcome) -> list[Row]:
         {
             **share(outcome, [row["sequences"] for row in good]),
             "seconds": spread([row["seconds"] for row in good]),
-            "wrong": spread([row["fresh"]["wrong"] for row in good]),
+            "wrong": {
+                **spread([row["fresh"]["wrong"] for row in good]),
+                "of": outcome.case.fresh,
+            },
         }
     ]
 
@@ -124,16 +141,7 @@ STUDY = Study(
     ),
     cases=cases,
     rows=rows,
-    columns={
-        "experiment": lambda row: row["experiment"] or "–",
-        "task": lambda row: row["task"],
-        "solved": in_share,
-        "95 % interval": in_interval,
-        "sequences": lambda row: in_spread(row["sequences"]),
-        "paper": lambda row: f"{row[PAPER]:,}" if row[PAPER] else "–",
-        "seconds": lambda row: in_spread(row["seconds"], in_seconds),
-        "wrong of 2560 more": lambda row: in_spread(row["wrong"]),
-    },
+    columns=columns,
     remarks=remarks,
     notes=(
         "Solved: two successive tests, each on fresh sequences of its own, meet the criterion of "
