@@ -58,7 +58,7 @@ def test_a_runs_directory_is_a_run(tmp_path: Path) -> None:
 def test_a_recipes_name_is_its_task(name: str) -> None:
     made = longlag.RECIPES[name]
     if not isinstance(made.task, MarkedPairs):
-        assert judging.asked(name) == judging.asked(made) == made.task.tested
+        assert judging.task_of(name) == judging.task_of(made) == made.task.tested
         return
     want = longlag.judge(half, made.task.tested, 20)
     assert longlag.judge(half, made, 20) == longlag.judge(half, name, 20) == want

@@ -61,7 +61,7 @@ def test_a_pattern_comes_and_is_asked_for_again(task: Recalled, n: int, seed: in
         counted = np.arange(T + 2 * size) >= (T + size if task.counts == "recall" else 0)
         assert batch.counted is None or np.all(batch.counted == counted)
         assert batch.counted is not None or task.counts == "every"
-        assert task.asked(batch) == len(batch.inputs) * counted.sum() * (A + 1)
+        assert task.target_count(batch) == len(batch.inputs) * counted.sum() * (A + 1)
 
 
 @pytest.mark.parametrize("task", [Copy(lag=2), Memorization(lag=2, pattern_of="values")])

@@ -60,7 +60,7 @@ def evaluate(
     """
     judged = runs.load(run) if isinstance(run, (str, os.PathLike)) else check_run(run)
     chosen = engines.choose(engine, threads, judged.recipe)
-    where = asked(judged if task is None else task)
+    where = task_of(judged if task is None else task)
     _check_sizes(judged.recipe.task, where)
     with heard(progress, partial(of_sequences, n), callback) as observe:
         return on_fresh(
@@ -102,7 +102,7 @@ def judge(
         ValueError: an argument that is not allowed, answers of another shape, or answers that
             depend on more than the sequence.
     """
-    where = asked("robust" if task is None else task)
+    where = task_of("robust" if task is None else task)
     checks.whole("batch_size", batch_size, 1)
     checks.flag("show", show)
     answer = _model(predict, where)
@@ -121,7 +121,7 @@ def _check_sizes(own: Task, other: Task) -> None:
         )
 
 
-def asked(task: Any) -> Task:
+def task_of(task: Any) -> Task:
     """The task, or the one on which a recipe's runs are tested.
 
     Args:

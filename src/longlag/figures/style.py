@@ -142,10 +142,7 @@ def legend_columns(labels: Iterable[str]) -> int:
 
 
 def wrapped(name: str, letters: int) -> str:
-    """A name in lines of so many letters at most, broken behind `_`, `-` and the like where that
-
-    is possible.
-    """
+    """A name in lines of so many letters at most, broken behind `_`, `-` and the like if it can."""
     lines = [""]
     for part in re.findall(rf"[^_\-:. ]{{1,{letters - 1}}}[_\-:. ]*|[_\-:. ]+", name):
         if len(lines[-1]) + len(part.rstrip()) > letters:

@@ -166,7 +166,7 @@ def _one(recipe: Recipe, learner: OnlineLearner, data: Batch, k: int) -> float |
     with learner.inside.at_work():
         loss, parts = network.gradient(*batch.learned)
     # The paper's error is the sum over a sequence's answers, of which `gradient` is the mean.
-    step = np.float32(rule.rate * recipe.task.asked(batch)) * flatten(parts)
+    step = np.float32(rule.rate * recipe.task.target_count(batch)) * flatten(parts)
     updated = learner.weights - step
     if not (np.isfinite(loss) and np.all(np.isfinite(updated))):
         return None

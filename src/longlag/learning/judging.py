@@ -50,7 +50,7 @@ def measure(
     """Scores answers to n fresh sequences, drawn and answered in chunks of bounded memory.
 
     in_order draws them one after another, of one common length (the catalogue's order). failed is
-    asked about the score so far, after every LEAST_TESTED sequences, or after every PIECE, if
+    called with the score so far, after every LEAST_TESTED sequences, or after every PIECE, if
     soon: where it is true, the test ends early.
     """
     chunk = n if in_order else max(LANES, PREDICTION_VALUES // task.most_values)
@@ -80,15 +80,15 @@ def _together(
 ) -> Score:
     """Scores batches together, until `failed` is true of the score so far."""
     parts: list[Score] = []
-    asked: list[int] = []
+    counts: list[int] = []
     answered = 0
     for batch in batches:
         parts.append(task.score(predict(batch.inputs, batch.lengths), batch))
-        asked.append(task.asked(batch))
+        counts.append(task.target_count(batch))
         if len(parts) == PARTS:
-            parts, asked = [joined(parts, asked)], [sum(asked)]
+            parts, counts = [joined(parts, counts)], [sum(counts)]
         answered += len(batch.lengths)
         observe(answered)
-        if failed is not None and failed(joined(parts, asked)):
+        if failed is not None and failed(joined(parts, counts)):
             break
-    return joined(parts, asked)
+    return joined(parts, counts)

@@ -90,13 +90,6 @@ class NativeEngine:
         given = self._arguments(network, inputs, lengths)
         return compute(*given, **self._of(network, inputs), threads=self.threads)
 
-    def states(
-        self, network: LSTM, inputs: np.ndarray, lengths: np.ndarray
-    ) -> dict[str, np.ndarray]:
-        """As `LSTM.states`, in float32."""
-        given = self._arguments(network, inputs, lengths)
-        return self._kernel.states(*given, **self._of(network, inputs), threads=self.threads)
-
     def learn(
         self,
         recipe: Recipe,

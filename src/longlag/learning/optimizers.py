@@ -1,7 +1,7 @@
 """Optimisers on one flat parameter vector, and clipping by the global norm.
 
 An optimiser updates the vector in place. One of the user's is given as a `Start`: what makes it of
-the initial vector, which it then updates (`longlag.torch.Descent`, `longlag.jax.Descent`).
+the initial vector, which it then updates (`longlag.torch.Descent`, `longlag.jax_training.Descent`).
 """
 
 from __future__ import annotations

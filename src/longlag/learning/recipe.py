@@ -66,7 +66,7 @@ class Recipe:
                 f"stop {self.stop.name} is for sequences learned from one by one: it needs rule "
                 f"online, not {self.rule.name}"
             )
-        names = [name for part in self.parts.values() for name in (part.settings())]
+        names = [name for part in self.parts.values() for name in part.settings()]
         twice = {name for name in names if names.count(name) > 1}
         if twice:
             raise ValueError(f"two parts have a setting of the name {min(twice)!r}")

@@ -63,8 +63,7 @@ class Run:
     snapshots: flat parameters (P,) by iteration, from 0 to the last; engine, isa: what computed
     it; score: on fresh sequences (with stop `mse`: on the last test set, as published); stops:
     with stop `recent` or `fresh`, the stopping points, the last of which is where the training
-    ended; env:
-    versions and machine, of a run that was read from a file.
+    ended; env: versions and machine, of a run that was read from a file.
     """
 
     recipe: Recipe

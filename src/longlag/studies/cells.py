@@ -156,10 +156,10 @@ def _usual_trials(request: Request) -> int:
 
 def _check_seeds(request: Request, searched: Sequence[int]) -> None:
     """Raises a ValueError where the comparison has seeds of the search that chose its settings."""
-    asked = request.seeds(_usual_trials(request))
-    if any(seed in asked for seed in searched):
+    seeds = request.seeds(_usual_trials(request))
+    if any(seed in seeds for seed in searched):
         raise ValueError(
-            f"the comparison would have seeds {asked[0]} to {asked[-1]}, and the search in "
+            f"the comparison would have seeds {seeds[0]} to {seeds[-1]}, and the search in "
             f"{request.tuned} had {min(searched)} to {max(searched)}: give --seed "
             f"{max(searched) + 1} or a larger one"
         )
@@ -278,8 +278,8 @@ def _case(request: Request, cell: str, own: Settings, task: str, T: int) -> Case
     about: Settings = {"cell": cell, "task": task, "T": T}
     if request.search:
         about |= {name: changes[name] for name in CHOSEN}
-    asked = {name: changes[name] for name in ("hidden", "device") if name in changes}
-    reason = _refusal(cell, own["network"], task, T, tuple(asked.items()))
+    units = tuple((name, changes[name]) for name in ("hidden", "device") if name in changes)
+    reason = _refusal(cell, own["network"], task, T, units)
     engine = None if own["network"] == "lstm" else "numpy"
     stage = T if request.until_unsolved else 0
     trials = _usual_trials(request)
@@ -330,17 +330,14 @@ def untried(cases: Sequence[Case]) -> list[str]:
 # -- a cell that will not do ----------------------------------------------------------------------
 
 
-Asked = tuple[tuple[str, Any], ...]  # a network's settings: its units, and its device
+Units = tuple[tuple[str, Any], ...]  # settings of a network: hidden, and device where it is given
 
 
-def _refusal(cell: str, network: str, task: str, T: int, asked: Asked) -> str:
-    """Why a cell cannot be tried on a task, in one sentence; empty where it can. The other cells
-
-    are still tried.
-    """
-    if reason := _fault(network, asked):
+def _refusal(cell: str, network: str, task: str, T: int, units: Units) -> str:
+    """Why a cell cannot be tried on a task, in one sentence; empty where it can."""
+    if reason := _fault(network, units):
         return f"Cell {cell} is left out: {reason}."
-    if (":" in network or len(asked) > 1) and (reason := _fault_on(network, asked, task, T)):
+    if (":" in network or len(units) > 1) and (reason := _fault_on(network, units, task, T)):
         return f"Cell {cell} is left out on {task}, T = {T}: {reason}."
     return ""
 
@@ -351,14 +348,14 @@ def _reason(error: BaseException) -> str:
 
 
 @functools.lru_cache(maxsize=64)
-def _fault(network: str, asked: Asked) -> str:
-    """What is wrong with a cell on any task: a user's cell may mix sequences or read padding. The
+def _fault(network: str, units: Units) -> str:
+    """What is wrong with a cell on any task: a user's cell may mix sequences or read padding.
 
-    adding problem shows it, as the values behind the end of a sequence can be changed there.
+    The adding problem shows it, as the values behind the end of a sequence can be changed there.
     """
     adding = TASKS["adding"].with_settings({"min_length": 20, "max_length": 24})
     try:
-        made: Any = NETWORKS[network].with_settings(dict(asked))
+        made: Any = NETWORKS[network].with_settings(dict(units))
         if ":" in network:
             made.check_itself(adding)
     except (Exception, SystemExit) as error:  # whatever a class of the user's raises
@@ -367,11 +364,11 @@ def _fault(network: str, asked: Asked) -> str:
 
 
 @functools.lru_cache(maxsize=256)
-def _fault_on(network: str, asked: Asked, task: str, T: int) -> str:
+def _fault_on(network: str, units: Units, task: str, T: int) -> str:
     """What is wrong with a cell's answers to one task, such as a cell that reads the future where
     answers are asked for at every step; or with its device."""
     try:
-        made, one = NETWORKS[network].with_settings(dict(asked)), task_at(task, T)
+        made, one = NETWORKS[network].with_settings(dict(units)), task_at(task, T)
         made.check_itself(one)
         rng = np.random.default_rng(0)
         batch = one.sample(2, rng)

@@ -78,7 +78,7 @@ def _case(line: Line, request: Request, reading: Sequence[str], trials: int) -> 
     return Case(
         {"what": f"in small, {line.what}" if request.quick else line.what},
         line.recipe,
-        {**changes, **stops.asked(request, reading)},
+        {**changes, **stops.settings_given(request, reading)},
         QUICK_TRIALS if request.quick else trials,
         published=line.paper,
         most=SLOW_TRIALS if line.slow else None,

@@ -100,12 +100,12 @@ def case(request: Request, of: str, T: int, published: Sequence[Row], quick: int
     changes = {"min_length": T}
     if request.quick:
         changes = {"min_length": 14, "max_sequences": quick}
-    changes |= asked(request)
+    changes |= settings_given(request)
     trials = QUICK_TRIALS if request.quick else N_TRIALS
     return Case({"min_length": changes["min_length"]}, of, changes, trials, published=published)
 
 
-def asked(request: Request, reading: Sequence[str] = READING) -> dict[str, Any]:
+def settings_given(request: Request, reading: Sequence[str] = READING) -> dict[str, Any]:
     """The reading and the budget that the user gave."""
     given = {name: request.options[name] for name in (*reading, "max_sequences")}
     return {name: value for name, value in given.items() if value is not None}
@@ -175,9 +175,8 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def about(outcomes: Sequence[Outcome], reading: Sequence[str] = READING) -> Row:
-    """What the JSON has besides: trials of a case, their budget, the reading, and how long one
-
-    trial of each case learned, on average.
+    """What the JSON has besides: trials of a case, their budget, the reading, and trial_sec, the
+    mean seconds of a trial, summed over the cases.
     """
     made = outcomes[0].case.made()
     settings = made.settings()

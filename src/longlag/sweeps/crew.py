@@ -1,7 +1,7 @@
 """The workers of a sweep, as their scheduler tells of them: which can be given trials, and what is
 to be said of those that cannot.
 
-Nothing here asks anybody or waits: it is told what was seen, and when.
+Bookkeeping alone: what was seen, and the time, are arguments; nothing here waits.
 """
 
 from __future__ import annotations

@@ -41,8 +41,8 @@ class Trial:
     """The definition of one training.
 
     recipe: the name of a registered recipe; settings: all of its settings, and `fresh`, the number
-    of further fresh sequences to score the outcome on; engine: `native`, `numpy` or `torch`;
-    function: what is called.
+    of further fresh sequences to score the outcome on; engine: `native` or `numpy`; function: what
+    is called.
     """
 
     recipe: str

@@ -76,16 +76,16 @@ def of_errors(error: np.ndarray, wrong: np.ndarray) -> Score:
     )
 
 
-def joined(parts: Sequence[Score], asked: Sequence[int]) -> Score:
-    """The score of several sets of sequences together; asked: how many numbers each asks for."""
+def joined(parts: Sequence[Score], counts: Sequence[int]) -> Score:
+    """The score of several sets of sequences together; counts: target values of each."""
     if len(parts) == 1:
         return parts[0]
-    mse = float(np.average([part.mse for part in parts], weights=asked))
+    mse = float(np.average([part.mse for part in parts], weights=counts))
     return Score(
         n=sum(part.n for part in parts),
         mse=mse,
         rmse=float(np.sqrt(mse)),
-        mae=float(np.average([part.mae for part in parts], weights=asked)),
+        mae=float(np.average([part.mae for part in parts], weights=counts)),
         wrong=sum(part.wrong for part in parts),
         max_error=float(np.max([part.max_error for part in parts])),
     )

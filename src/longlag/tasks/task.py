@@ -325,8 +325,8 @@ class Task(Part, ABC):
         errors[judged] = _largest(answers[judged], self.wanted(batch)[judged])
         return errors.max(axis=1)
 
-    def asked(self, batch: Batch) -> int:
-        """How many numbers a batch asks for; none after a sequence's end."""
+    def target_count(self, batch: Batch) -> int:
+        """How many target values of a batch count; none after a sequence's end."""
         if self.answered == "last":
             return len(batch.lengths) * self.outputs
         n = batch.lengths if batch.counted is None else batch.counted

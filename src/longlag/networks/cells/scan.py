@@ -46,9 +46,10 @@ class _Scan(torch.autograd.Function):
 
 
 def _states(a: Tensor, b: Tensor) -> Tensor:
-    """The states, √T blocks of √T steps: all blocks at once, each from 0; then one after another,
+    """The states, in √T blocks of √T steps.
 
-    with what the state before a block adds.
+    All blocks are computed at once, each from 0; then, block by block, the share of the state
+    before it is added.
     """
     T = len(b)
     steps = math.isqrt(T - 1) + 1
