@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -213,6 +215,21 @@ def test_trials_that_failed_together_are_tried_singly() -> None:
         (row,) = supply.came(alone, rows(alone, 1.0, "failed"))
         assert (row["status"], row["key"]) == ("failed", member.key)
     assert supply.take(1) is None
+
+
+@pytest.mark.parametrize(
+    "said",
+    [{"seconds": None}, {"seconds": "long"}, {"seconds": math.nan}, {"status": "unfinished"}, {}],
+    ids=str,
+)
+def test_whatever_a_trials_function_says_its_row_comes_once(said: dict[str, Any]) -> None:
+    supply = Supply(iter(trials(3)))
+    for _ in range(3):
+        bundle = some(supply.take(1))
+        own = {"seconds": 1.0, **said}
+        (row,) = supply.came(bundle, [{"state": None, **own}])
+        assert row["key"] == bundle.trials[0].key
+    assert supply.read(1) == 0
 
 
 def test_a_lineage_is_all_but_the_length() -> None:

@@ -63,6 +63,13 @@ sys.exit(exit_status("longlag", command))
 """
 
 
+@pytest.mark.parametrize("code", [3, "no GPU here"])
+def test_a_module_that_ends_the_program_is_named(code: int | str, capsys) -> None:
+    assert exit_status("longlag", lambda: sys.exit(code)) == 2
+    err = capsys.readouterr().err
+    assert err == f"longlag: a module of yours ends the program, by sys.exit({code!r})\n"
+
+
 def test_what_is_ignored_stays_ignored(tmp_path: Path) -> None:
     """As under nohup: the end of the terminal is no end of the training."""
     ignoring = [sys.executable, "-c", f"import signal; {IGNORING}", *shlex.split(LONG)]

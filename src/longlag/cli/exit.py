@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Callable
 
+from longlag import checks
 from longlag.progress import moment
 from longlag.runs import session
 from longlag.signals import Ended, signals_raised
@@ -46,11 +47,18 @@ def exit_status(program: str, command: Callable[[], int]) -> int:
 
 
 def _ended(command: Callable[[], int]) -> int:
-    """The status of a command, or that with which it has shown its help."""
+    """The status of a command, 0 after its help.
+
+    Raises:
+        ValueError: a module of the user's ends the program.
+    """
     try:
         return command()
     except SystemExit as stop:
-        return int(stop.code or 0)
+        if stop.code in (None, 0):
+            return 0
+        shown = checks.shown(stop.code)
+        raise ValueError(f"a module of yours ends the program, by sys.exit({shown})") from stop
 
 
 def _give_up_output() -> None:

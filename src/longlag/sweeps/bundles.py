@@ -192,9 +192,9 @@ class Supply:
         kind, left = self._kinds[bundle.kind], []
         kind.out -= len(bundle.trials)
         for row, trial in zip(rows, bundle.trials, strict=True):
-            if row["status"] == UNFINISHED:
+            if bundle.sliced and row["status"] == UNFINISHED:
                 left.append(trial._replace(state=row["state"]))
-            else:
+            elif isinstance(row["seconds"], (int, float)) and row["seconds"] >= 0:
                 kind.seconds += row["seconds"]
                 kind.done += 1
         if left:

@@ -208,7 +208,7 @@ class _Sweep:
             return []  # it was taken back
         worker, bundle = self._held.pop(came.task)
         try:
-            return self._supply.came(bundle, unpacked(came.answer()))
+            rows = unpacked(came.answer())
         except (OtherVersion, ModuleNotFoundError) as error:  # started again, as another
             self._told(worker, error.version if isinstance(error, OtherVersion) else error)
             self._supply.again(bundle)
@@ -219,6 +219,7 @@ class _Sweep:
         except Exception as error:
             reason = f"the cluster gave it up ({type(error).__name__}: {error})"
             return self._supply.died(bundle, 1, reason)
+        return self._supply.came(bundle, rows)
 
 
 # -- on a worker ----------------------------------------------------------------------------------
