@@ -113,7 +113,7 @@ def _task(run: Run, args: Namespace) -> Task:
     recipe are tested, with other lengths where they are given."""
     lengths = {"min_length": args.min_length, "max_length": args.max_length}
     given = {name: value for name, value in lengths.items() if value is not None}
-    return judging.asked(run.recipe.with_settings(given) if given else run.recipe)
+    return judging.task_of(run.recipe.with_settings(given) if given else run.recipe)
 
 
 def export(args: Namespace) -> int:

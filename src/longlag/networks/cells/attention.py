@@ -30,29 +30,29 @@ class Block(nn.Module):
     """Attention and a feed-forward layer: (B, T, H) to (B, T, H)."""
 
     heads: int
-    before: nn.LayerNorm
-    between: nn.LayerNorm
-    asked: nn.Linear
-    mixed: nn.Linear
-    forth: nn.Linear
-    back: nn.Linear
+    norm_attention: nn.LayerNorm
+    norm_feed_forward: nn.LayerNorm
+    qkv: nn.Linear
+    projection: nn.Linear
+    expansion: nn.Linear
+    contraction: nn.Linear
 
     def __init__(self, hidden: int) -> None:
         super().__init__()
         most = max(1, hidden // HEAD)
         self.heads = next(n for n in range(most, 0, -1) if hidden % n == 0)
-        self.before, self.between = nn.LayerNorm(hidden), nn.LayerNorm(hidden)
-        self.asked, self.mixed = nn.Linear(hidden, 3 * hidden), nn.Linear(hidden, hidden)
-        self.forth = nn.Linear(hidden, 4 * hidden)
-        self.back = nn.Linear(4 * hidden, hidden)
+        self.norm_attention, self.norm_feed_forward = nn.LayerNorm(hidden), nn.LayerNorm(hidden)
+        self.qkv, self.projection = nn.Linear(hidden, 3 * hidden), nn.Linear(hidden, hidden)
+        self.expansion = nn.Linear(hidden, 4 * hidden)
+        self.contraction = nn.Linear(4 * hidden, hidden)
 
     def forward(self, x: Tensor) -> Tensor:
         B, T, H = x.shape
-        asked = self.asked(self.before(x)).view(B, T, 3, self.heads, H // self.heads)
-        q, k, v = asked.permute(2, 0, 3, 1, 4)  # (B, heads, T, H / heads) each
-        seen = nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)
-        x = x + self.mixed(seen.transpose(1, 2).reshape(B, T, H))
-        return x + self.back(nn.functional.gelu(self.forth(self.between(x))))
+        packed = self.qkv(self.norm_attention(x)).view(B, T, 3, self.heads, H // self.heads)
+        q, k, v = packed.permute(2, 0, 3, 1, 4)  # (B, heads, T, H / heads) each
+        attended = nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+        x = x + self.projection(attended.transpose(1, 2).reshape(B, T, H))
+        return x + self.contraction(nn.functional.gelu(self.expansion(self.norm_feed_forward(x))))
 
 
 class Blocks(nn.Module):
