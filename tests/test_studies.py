@@ -393,3 +393,9 @@ def test_progress_shown(terminal: bool, monkeypatch: pytest.MonkeyPatch, capsys)
         observe(Progress(4, done=4, failed=0, elapsed=4.0))
     err = capsys.readouterr().err
     assert "4 of 4 trials |" in err if terminal else "4 of 4 trials done, 0:00 left" in err
+
+
+@pytest.mark.parametrize("name", ["seeds", "forget-gate", "lag"])
+def test_a_length_given_twice_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="lengths must be different ones, not 20,30,20"):
+        REGISTERED[name].request({"lengths": [20, 30, 20]})

@@ -125,10 +125,6 @@ def cases(request: Request) -> list[Case]:
             "them out of --cell"
         )
     lengths = request.lengths or (QUICK_LENGTH if request.quick else LENGTH,)
-    for option, given in (("lengths", lengths), ("task", request.task)):
-        if len({*given}) < len(given):
-            shown = ",".join(map(str, given))
-            raise ValueError(f"{option} must be different ones, not {shown}")
     for name in request.task:
         for T in lengths:
             task_at(name, T)  # refused before any work

@@ -118,8 +118,8 @@ class Study:
         """The request, checked; an option that is None or absent has its default.
 
         Raises:
-            ValueError: an unknown option (the nearest is suggested), a value that is not allowed,
-                or quick and full at once.
+            ValueError: an unknown option (the nearest is suggested), a value that is not allowed
+                or is given twice in a list, or quick and full at once.
         """
         known = {one.name: one for one in self.options}
         for name in given:
@@ -127,6 +127,10 @@ class Study:
                 hint = checks.nearest(name, sorted(known))
                 raise ValueError(f"study {self.name} has no option {name!r}{hint}")
         values = {name: one.checked(given.get(name)) for name, one in known.items()}
+        for name, value in values.items():
+            if isinstance(value, (list, tuple)) and len({*value}) < len(value):
+                shown = ",".join(map(str, value))
+                raise ValueError(f"{name} must be different ones, not {shown}")
         if "seed" in values and values["seed"] is None:
             values["seed"] = self.usual_seed(values)
         if values.get("quick") and values.get("full"):

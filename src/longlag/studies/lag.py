@@ -57,7 +57,7 @@ def _in_words(own: dict[str, Any]) -> str:
 def cases(request: Request) -> list[Case]:
     """Robust at all lengths, then the baselines at the shorter ones."""
     grid = QUICK_TRIALS if request.quick else FULL_TRIALS if request.full else TRIALS
-    lengths = tuple(sorted({*request.lengths})) or tuple(grid)
+    lengths = tuple(sorted(request.lengths)) or tuple(grid)
     found = [_case(request, ROBUST, T, grid.get(T, 3)) for T in lengths]
     for name in (BIAS_1, BIAS_LOG_T):
         feasible = [T for T in lengths if T in BASELINE_LENGTHS or request.quick]
