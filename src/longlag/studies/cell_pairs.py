@@ -12,8 +12,8 @@ from longlag.studies.comparing import holm, log_rank, mcnemar
 
 LEVEL = 0.05
 TESTS = {
-    "p_mcnemar": ("solved on more seeds than", "McNemar's exact test"),
-    "p_log_rank": ("solved sooner than", "the log-rank test"),
+    "p_mcnemar": ("solves it on more seeds than", "McNemar's exact test"),
+    "p_log_rank": ("solves it sooner than", "the log-rank test"),
 }
 
 
@@ -74,7 +74,7 @@ def remarks(found: Sequence[Row]) -> list[str]:
                 key = pair["task"], pair["T"], first
                 better.setdefault(key, []).append(f"{second} (p = {p:.2g})")
         lines += [
-            f"{task}, T = {T}: {cell} is {words} {', '.join(others)}: {by}."
+            f"{task}, T = {T}: {cell} {words} {', '.join(others)}: {by}."
             for (task, T, cell), others in better.items()
         ]
         if not better:
