@@ -470,12 +470,15 @@ def test_remarks_name_the_cells_that_differ() -> None:
     slow = row("slow", {s: 600 + int(s) for s in seeds})
     bad = row("bad", dict.fromkeys(seeds))
     text = "\n".join(study.remarks([good, slow, bad]))
-    assert "good solves it on more seeds than bad (p = 0.0015): McNemar's exact test, Hol" in text
+    assert "good solves it on more seeds than bad (p = 0.0015), by McNemar's exact test." in text
+    assert "These p are corrected for 3 pairs (Holm)." in text
     assert "slow solves it on more seeds than bad" in text
     assert "good solves it on more seeds than slow" not in text
-    assert re.search(r"good solves it sooner than slow \(p = \S+\), bad \(p = .*the log-rank", text)
+    assert re.search(
+        r"good solves it sooner than slow \(p = \S+\), bad \(p = .*by the log-rank", text
+    )
     alike = study.remarks([good, {**good, "cell": "twin"}])
-    assert alike[0].startswith("No two cells are shown to differ: McNemar's exact test")
+    assert alike[0].startswith("No two cells are shown to differ by McNemar's exact test")
     assert alike[0].endswith("the least p is 1.")
 
 

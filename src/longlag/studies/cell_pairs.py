@@ -64,9 +64,10 @@ def _log_rank(a: Row, b: Row) -> float:
 
 def remarks(found: Sequence[Row]) -> list[str]:
     """Which cells differ beyond chance, a sentence a cell, task and T, or that none is shown to."""
+    if not found:
+        return []
     lines: list[str] = []
-    for name, (words, test) in TESTS.items() if found else ():
-        by = f"{test}, Holm's correction for {counted(len(found), 'pair')}"
+    for name, (words, test) in TESTS.items():
         better: dict[tuple[Any, ...], list[str]] = {}
         for pair in found:
             if (p := pair[f"{name}_holm"]) < LEVEL:
@@ -74,13 +75,13 @@ def remarks(found: Sequence[Row]) -> list[str]:
                 key = pair["task"], pair["T"], first
                 better.setdefault(key, []).append(f"{second} (p = {p:.2g})")
         lines += [
-            f"{task}, T = {T}: {cell} {words} {', '.join(others)}: {by}."
+            f"{task}, T = {T}: {cell} {words} {', '.join(others)}, by {test}."
             for (task, T, cell), others in better.items()
         ]
         if not better:
             least = min(pair[f"{name}_holm"] for pair in found)
-            lines.append(f"No two cells are shown to differ: {by}; the least p is {least:.2g}.")
-    return lines
+            lines.append(f"No two cells are shown to differ by {test}; the least p is {least:.2g}.")
+    return [*lines, f"These p are corrected for {counted(len(found), 'pair')} (Holm)."]
 
 
 def _in_order(pair: Row, name: str) -> tuple[str, str]:
