@@ -326,17 +326,22 @@ THROUGH_FORGET_GATE = cell(
 
 def _by_cell(name: str, *asked: tuple[str, str]) -> list[str]:
     """Of the comparison of cells at T = 100: columns on tasks."""
-    return _compared(name, "100", asked)
+    return _compared("cells/table.md", name, "100", asked)
 
 
-def _longer(name: str, *asked: tuple[str, str]) -> list[str]:
-    """The same at T = 300."""
-    return _compared(name, "300", asked)
+def _longer(name: str, *asked: tuple[str, str], T: str = "300") -> list[str]:
+    """The same of five seeds on three tasks."""
+    return _compared("cells/lags/table.md", name, T, asked)
 
 
-def _compared(name: str, T: str, asked: Iterable[tuple[str, str]]) -> list[str]:
+def _far(name: str, *asked: tuple[str, str]) -> list[str]:
+    """The same of five seeds of the two LSTMs at T = 1000."""
+    return _compared("cells/lstms/table.md", name, "1000", asked)
+
+
+def _compared(table: str, name: str, T: str, asked: Iterable[tuple[str, str]]) -> list[str]:
     where = {"cell": name, "T": T}
-    found = (cell("cells/table.md", column, {**where, "task": task}) for task, column in asked)
+    found = (cell(table, column, {**where, "task": task}) for task, column in asked)
     return [text.replace("/", " of ") for text in found]
 
 
@@ -369,7 +374,7 @@ def _weights(name: str) -> int:
 
 SENTENCES: dict[str, list[Sentence]] = {
     "results/cells/README.md": [
-        ("five seeds so far, {} training sequences at most", [f"{compared.BUDGET:,}"]),
+        ("was chosen; {} training sequences at most", [f"{compared.BUDGET:,}"]),
         (
             "Of multiplication `lstm` solves {}, after {} sequences as before; chrono solves {}, "
             "after {}, attention {}, after {}. Of temporal order they solve {}, {} and {}.",
@@ -398,12 +403,23 @@ SENTENCES: dict[str, list[Sentence]] = {
             [s for name in FAR_ONES[1:] for s in _longer(name, (MULTIPLIED, "seconds"))],
         ),
         (
+            "`lstm` solves {} seeds after {} sequences, chrono {} after {}.",
+            [
+                *_far("lstm", (ORDERED, "solved"), (ORDERED, "sequences")),
+                *_far("chrono", (ORDERED, "solved"), (ORDERED, "sequences")),
+            ],
+        ),
+        (
+            "`lstm` solves {} after {}, chrono {}.",
+            [*_far("lstm", *LEARNED), *_far("chrono", (MULTIPLIED, "solved"))],
+        ),
+        (
             "initialises itself solves {} seeds of multiplication and {} of temporal order",
             _by_cell("torch-lstm", *SOLVED_BOTH),
         ),
         ("with chrono initialisation solves {} and {}.", _by_cell("chrono", *SOLVED_BOTH)),
         (
-            "PyTorch's GRU solves {} of multiplication after {} sequences",
+            "of multiplication PyTorch's GRU solves {}, after {} sequences",
             _by_cell("gru", *LEARNED),
         ),
         *(
@@ -416,19 +432,22 @@ SENTENCES: dict[str, list[Sentence]] = {
                 ("the settings of `robust`, needs {}.", "lstm"),
             )
         ),
-        ("The LRU solves {} within the limit", _by_cell("lru", (MULTIPLIED, "solved"))),
+        (
+            "The minLSTM solves {} and the LRU {} within the limit",
+            [s for name in ("minlstm", "lru") for s in _by_cell(name, (MULTIPLIED, "solved"))],
+        ),
         (
             "attention solves {} after {} sequences, `lstm` {} after {},",
             [
-                *_by_cell("attention", (COPIED, "solved"), (COPIED, "sequences")),
-                *_by_cell("lstm", (COPIED, "solved"), (COPIED, "sequences")),
+                *_longer("attention", (COPIED, "solved"), (COPIED, "sequences"), T="100"),
+                *_longer("lstm", (COPIED, "solved"), (COPIED, "sequences"), T="100"),
             ],
         ),
         ("eight settings, three seeds, {} sequences, T = 50", [f"{compared.SEARCH_BUDGET:,}"]),
         ("For {} cells the largest rate", [_largest_rates()]),
         ("with its rate of {} the GRU's gradient", [_tuned_rate("gru")]),
         ("numbers of weights: {} to {} of them", _span_of_weights()),
-        ("On copy `lstm` has {},", _by_cell("lstm", (COPIED, "weights"))),
+        ("On copy `lstm` has {},", _longer("lstm", (COPIED, "weights"))),
     ],
     "docs/reference/recipes.md": [
         ("2a and 2b, noise-free long lag, p = 100 | {} |", [f"{_weights('paper-long-lag'):,}"]),
