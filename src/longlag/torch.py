@@ -236,11 +236,9 @@ def _in_words(part: Any) -> str:
 
 def _settings(held: Mapping[str, Any]) -> str:
     """What is public, and two settings that PyTorch hides."""
-    told = {
-        k: v for k, v in held.items() if k[0] != "_" or k in ("_milestones", "_schedule_phases")
-    }
-    told = {k: v for k, v in told.items() if k != "params" and v is not None and v is not False}
-    return ", ".join(f"{k}={v!r}" for k, v in told.items())
+    hidden = "_milestones", "_schedule_phases"
+    told = {k: v for k, v in held.items() if k != "params" and (k[0] != "_" or k in hidden)}
+    return ", ".join(f"{k}={v!r}" for k, v in told.items() if v is not None and v is not False)
 
 
 def _packed(value: Any, arrays: list[np.ndarray]) -> Any:

@@ -7,6 +7,7 @@ the initial vector, which it then updates (`longlag.torch.Descent`, `longlag.jax
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -78,13 +79,8 @@ class WithMoments:
 
     def marked(self) -> Callable[[], None]:
         """A function that restores the optimiser's present state."""
-        put_back, step = copied([*self.moments.values()]), self.step
-
-        def all_of_it() -> None:
-            put_back()
-            self.step = step
-
-        return all_of_it
+        moments = copied([*self.moments.values()])
+        return in_turn([moments, partial(setattr, self, "step", self.step)])
 
     def state(self) -> dict[str, Any]:
         """The arrays as `moment_...`, and the number of updates."""
@@ -112,6 +108,16 @@ def copied(arrays: Sequence[np.ndarray]) -> Callable[[], None]:
             array[...] = copy
 
     return put_back
+
+
+def in_turn(functions: Sequence[Callable[[], None]]) -> Callable[[], None]:
+    """A function that calls all of these."""
+
+    def all_of_them() -> None:
+        for function in functions:
+            function()
+
+    return all_of_them
 
 
 class Adam(WithMoments):

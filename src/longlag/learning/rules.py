@@ -10,12 +10,13 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 
 from longlag import checks
-from longlag.learning.optimizers import Adam, GradientDescent, Optimizer, Start, copied
+from longlag.learning.optimizers import Adam, GradientDescent, Optimizer, Start, copied, in_turn
 from longlag.learning.stopping import Points, Recent, unwatched
 from longlag.learning.streams import DECIDING, TEST, TRAINING, WEIGHTS, check_seed, stream
 from longlag.networks.network import Inside, Network
@@ -211,15 +212,9 @@ class MinibatchLearner:
     def marked(self) -> Callable[[], None]:
         """A function that restores the learner's present state."""
         parts = copied([*self._arrays.values()]), self.optimizer.marked(), self.inside.marked()
-        streams = [(s.bit_generator, s.bit_generator.state) for s in (self._training, self._test)]
-
-        def all_of_it() -> None:
-            for put_back in parts:
-                put_back()
-            for generator, state in streams:
-                generator.state = state
-
-        return all_of_it
+        generators = self._training.bit_generator, self._test.bit_generator
+        streams = [partial(setattr, one, "state", one.state) for one in generators]
+        return in_turn([*parts, *streams])
 
     def state(self) -> dict[str, Any]:
         arrays = {name: array.copy() for name, array in self._arrays.items()}
@@ -380,13 +375,8 @@ class OnlineLearner:
 
     def marked(self) -> Callable[[], None]:
         """A function that restores the learner's present state."""
-        parts = copied([getattr(self, name) for name in self.ARRAYS]), self.inside.marked()
-
-        def all_of_it() -> None:
-            for put_back in parts:
-                put_back()
-
-        return all_of_it
+        arrays = copied([getattr(self, name) for name in self.ARRAYS])
+        return in_turn([arrays, self.inside.marked()])
 
     def state(self) -> dict[str, Any]:
         return {name: getattr(self, name).copy() for name in self.ARRAYS} | self.inside.state()
