@@ -43,6 +43,15 @@ FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 RUN = ("longlag", "python3", "for")  # a command that begins so is run
 
+# Pages of studies, which take half a minute or more each even so: they are tried by make test-long.
+TAKE_LONG = {
+    "docs/howto/cells.md",
+    "docs/howto/table8.md",
+    "docs/sweeps.md",
+    "docs/tutorials/gates.md",
+    "docs/tutorials/seeds.md",
+}
+
 # What is added to a command so that it is over in seconds, beside the --quick that every study
 # gets; a flag given twice counts as given last. Written as in the page, without its --out.
 FEW = "--trials 2 --max-sequences 3000"
@@ -206,7 +215,10 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(p, marks=[pytest.mark.long] if p in TAKE_LONG else []) for p in PAGES],
+)
 def test_a_page_does_what_it_says(page: str, directory: Path, capfd) -> None:
     names: dict[str, Any] = {"__name__": "__main__"}
     for block in blocks(page):
@@ -293,6 +305,7 @@ def test_every_line_of_the_table_is_of_use() -> None:
     ]
     bare = {_without_out(command) for command in shell}
     assert not set(SMALLER) - bare, "no page has these commands any more"
+    assert not TAKE_LONG - set(PAGES), "there are no such pages any more"
 
 
 INLINE = r"(longlag|make|python3?|pip install) \S"

@@ -40,7 +40,7 @@ PUBLISHED = [
     (3, 48_000, 0.00735, 0.00745, "target"),
     (4, 256_000, 0.04505, 0.04515, "max_iterations"),
 ]
-TAKES_LONG = 200_000  # sequences
+TAKES_LONG = 50_000  # sequences
 
 
 @pytest.mark.parametrize(
