@@ -105,7 +105,8 @@ def _rates(
     ax.set_xscale("log")
     margin = max(1.3, (lengths[-1] / lengths[0]) ** 0.17)
     ax.set_xlim(lengths[0] / margin, lengths[-1] * margin)
-    room = 0.17 * style.POINTS * style.WIDTH * ax.get_position().width
+    width = style.POINTS * style.WIDTH * ax.get_position().width
+    room = 0.8 * width if len(lengths) == 1 else min(0.17 * width, APART * len(looks))
     for k, (cell, own) in enumerate(looks.items()):
         found = sorted((p.T, p.rate, *p.interval) for p in points if p.cell == cell)
         if found:
@@ -138,7 +139,7 @@ def line(
     """
     (k, n), (x, y, low, high) = place, zip(*points, strict=True)
     from_middle = k - (n - 1) / 2
-    right, up = from_middle * min(APART, room / n), from_middle * min(UP, UP_IN_ALL / n)
+    right, up = from_middle * room / n, from_middle * min(UP, UP_IN_ALL / n)
     where, colour = style.aside(ax, right), look["color"]
     joins = {"color": colour, "ls": look["ls"], "lw": 1.3}
     ax.plot(x, y, transform=style.aside(ax, right, up), clip_on=False, **joins)

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator, PercentFormatter
 
 from longlag.figures import style
-from longlag.figures.cells import line, look
+from longlag.figures.cells import APART, line, look
 
 FAR = 8.0  # numbers that are so many times apart stand on a logarithmic axis
 MARGIN = 0.07  # of the axis, to the left of its first value and to the right of its last one
@@ -49,7 +49,7 @@ def draw(
     handles = []
     for k, points in enumerate(lines.values()):
         own = sorted((at[p.x], p.y, *p.ends) for p in points)
-        line(ax, own, look(k), (k, len(lines)), 0.6 * gap)
+        line(ax, own, look(k), (k, len(lines)), min(0.6 * gap, APART * len(lines)))
         handles.append(Line2D([], [], lw=1.3, **look(k)))
     if names[1] == "solved":
         ax.set_ylim(-0.03, 1.03)
