@@ -258,6 +258,23 @@ def test_a_judge_gives_the_model_bounded_batches() -> None:
     assert again == got
 
 
+@pytest.mark.parametrize(("B", "T"), [(1, 20), (64, 1000), (128, 1000), (300, 400), (3000, 20)])
+def test_a_module_answers_in_parts_what_it_answers_at_once(B: int, T: int) -> None:
+    task = longlag.MarkedPairs(min_length=T, max_length=T)
+    network = NETWORKS["torch-gru"].with_settings({"hidden": 3})
+    model = network.of(network.start(task, stream(0)), task)
+    seen: list[int] = []
+    hook = lambda module, given: seen.append(len(given[0]))  # noqa: E731
+    batch = task.sample(B, stream(1))
+    with model.module.register_forward_pre_hook(hook):
+        got = model.predict(batch.inputs, batch.lengths)
+        want = answers(model.module, *batch[:2], task)
+    assert seen[-1] == B == sum(seen[:-1])
+    assert all(n == 64 * max(1, 512 // T) for n in seen[:-2])
+    assert seen[-2] < 128 * max(1, 512 // T)
+    np.testing.assert_allclose(got, want, atol=1e-6)
+
+
 def test_the_best_constant_answer_scores_chance() -> None:
     task = recipe("robust").task
     got = longlag.judge(lambda x, n: np.full(len(n), task.mean_target), n=25_600)

@@ -55,6 +55,10 @@ from longlag.networks.network import (
 from longlag.settings import setting
 from longlag.tasks.task import Task
 
+# On a CPU so many sequences of up to so many steps, or less than twice as many, are answered at
+# once: then what the layers pass on stays in its caches, and needs little memory.
+AT_ONCE, STEPS_AT_ONCE = 64, 512
+
 _GENERATOR = threading.RLock()
 
 
@@ -112,8 +116,14 @@ class TorchModel(Offered):
 
     def predict(self, inputs: np.ndarray, lengths: np.ndarray | None = None) -> np.ndarray:
         """Answers, in evaluation mode and without gradients."""
-        given = np.full(len(inputs), inputs.shape[1]) if lengths is None else lengths
-        return answers(self._filled(), inputs, given, self._task)
+        B, T = inputs.shape[:2]
+        given = np.full(B, T) if lengths is None else lengths
+        module = self._filled()
+        on_cpu = all(p.device.type == "cpu" for p in module.parameters())
+        most = AT_ONCE * max(1, STEPS_AT_ONCE // T) if on_cpu else B
+        ends = range(most, B - most + 1, most)  # the last part takes the rest
+        parts = zip(np.split(inputs, ends), np.split(given, ends), strict=True)
+        return np.concatenate([answers(module, x, n, self._task) for x, n in parts])
 
     def gradient(
         self,
