@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import sys
 import threading
@@ -58,6 +59,15 @@ def tells(settings: Mapping[str, Any], seed: int, engine: str) -> dict[str, Any]
         "imported": sorted({name.partition(".")[0] for name in sys.modules}),
     }
     return {"status": "target", "sequences": 1, "score": {"mse": 0.0}, "curve": found}
+
+
+def allocates(settings: Mapping[str, Any], seed: int, engine: str) -> dict[str, Any]:
+    """How many new pages of memory an array of a megabyte takes on average, in place of a curve."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(100):
+        np.ones(2**17)
+    pages = (resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) / 100
+    return {"status": "target", "sequences": 1, "score": {"mse": 0.0}, "curve": {"pages": pages}}
 
 
 def native(settings: Mapping[str, Any], seed: int, engine: str) -> dict[str, Any]:

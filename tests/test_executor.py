@@ -6,6 +6,7 @@ import asyncio
 import gc
 import json
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -63,6 +64,13 @@ def test_a_worker_has_one_thread_a_session_of_its_own_and_the_same_longlag(
     assert (found["threads"], found["session"]) == ("1", True)
     assert found["longlag"] == longlag.__file__
     assert "matplotlib" not in found["imported"], "a worker starts quickly"
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc's memory")
+def test_a_worker_uses_freed_memory_again(tmp_path: Path) -> None:
+    sweep(tmp_path / "ledger", [Trial("allocates", {}, 0, "numpy", "faulty:allocates")])
+    pages = table(tmp_path / "ledger")[0]["curve"]["pages"]
+    assert pages < 2**20 / os.sysconf("SC_PAGE_SIZE") / 10
 
 
 SCRIPT = """

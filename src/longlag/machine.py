@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import functools
 import os
 import platform
 from contextlib import suppress
@@ -39,3 +41,23 @@ def environment() -> dict[str, Any]:
         "machine": platform.machine(),
         "cores": os.cpu_count(),
     }
+
+
+# Parameters of glibc's mallopt, and what they become: bytes. Older releases take no more than
+# OLDER_MOST for the second.
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+KEPT, OLDER_MOST = 2**30, 2**25
+
+
+@functools.cache
+def keep_freed_memory() -> None:
+    """Has glibc keep freed memory for this process's next use, where this is glibc's.
+
+    Dask has its workers return it to the system at once. Every batch's tensors would then be new
+    pages, which take as long as a long trial's arithmetic.
+    """
+    with suppress(OSError, AttributeError, TypeError):  # another system's library
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(M_TRIM_THRESHOLD, KEPT)
+        if not mallopt(M_MMAP_THRESHOLD, KEPT):
+            mallopt(M_MMAP_THRESHOLD, OLDER_MOST)

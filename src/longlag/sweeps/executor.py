@@ -20,6 +20,7 @@ import distributed
 from distributed.comm.addressing import get_address_host_port
 from distributed.protocol import pickle
 
+from longlag.machine import keep_freed_memory
 from longlag.sweeps import this_machine
 from longlag.sweeps.bundles import Bundle, Row, Supply
 from longlag.sweeps.crew import Crew
@@ -240,6 +241,7 @@ def carry_out(text: str, states: Sequence[bytes | None], version: str) -> Answer
     """
     if version != CODE_VERSION:
         return json.dumps({"refused": CODE_VERSION}), []
+    keep_freed_memory()
     bundle = json.loads(text)
     work, seeds, seconds = bundle["work"], bundle["seeds"], bundle["seconds"]
     if seconds is None:
