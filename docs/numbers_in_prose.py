@@ -462,7 +462,7 @@ SENTENCES: dict[str, list[Sentence]] = {
             ],
         ),
         (
-            "{} seeds learn 10,000 steps, and {} learn 100,000.",
+            "{} seeds learn sequences of 10,000 steps, and {} learn 100,000.",
             [lag(FAR, "strict"), longest("strict")],
         ),
         (
@@ -474,7 +474,7 @@ SENTENCES: dict[str, list[Sentence]] = {
             [table8("140", "solved"), table8("140", "sequences: mean")],
         ),
         (
-            "wrong that is at most {} for answers between 0 and 1, and 0.0139 is printed;",
+            "wrong, that would be at most {} for answers between 0 and 1, but 0.0139 is printed;",
             [f"{largest_mse(14):.4f}"],
         ),
         (
@@ -482,9 +482,9 @@ SENTENCES: dict[str, list[Sentence]] = {
             [seeds(name, "30", STRICT) for name in (CATALOG, STARTED)],
         ),
         (
-            "at T = 300, from at most {} sequences, `lstm` on {} seeds, PyTorch's LSTM with chrono "
-            "initialisation on {}, its GRU on {}, attention on {}; as PyTorch starts it, its LSTM "
-            "on {} already at T = 100 |",
+            "at T = 300, within {} sequences: longlag's `lstm` on {} seeds, PyTorch's LSTM with "
+            "chrono initialisation on {}, its GRU on {}, attention on {}; PyTorch's LSTM with its "
+            "default initialisation on {} even at T = 100 |",
             [
                 f"{compared.BUDGET:,}",
                 *(
@@ -1313,7 +1313,7 @@ GIVEN = (
         "T = 10,000",
         "T = 100,000",
         "T = 30 to 10,000",
-        *("seeds learn 10,000 steps", "learn 100,000", "budget of 200,000"),
+        *("seeds learn sequences of 10,000 steps", "learn 100,000", "budget of 200,000"),
     ),
     *(
         "after 40,000 strings",
