@@ -512,8 +512,8 @@ SENTENCES: dict[str, list[Sentence]] = {
     "docs/explanation/open-questions.md": [
         (
             "At T = 30, {} seeds leave chance within the budget and {} become strict; with the "
-            "output's bias at −log 3, and nothing else changed, {} and {}. At T = 100 it is {} "
-            "that leave chance, and {}. `robust`: {} strict at T = 30, {} at T = 100.",
+            "output's bias at −log 3, and nothing else changed, {} and {}. At T = 100, {} leave "
+            "chance, and {} with the other bias. `robust`: {} strict at T = 30, {} at T = 100.",
             [
                 *(seeds(CATALOG, "30", rule) for rule in (CHANCE, STRICT)),
                 *(seeds(STARTED, "30", rule) for rule in (CHANCE, STRICT)),
@@ -551,7 +551,7 @@ SENTENCES: dict[str, list[Sentence]] = {
             "after {} sequences it multiplies two values that lie far back",
             [_shown("solved")],
         ),
-        ("It has seen {} sequences, and answers all of them alike", [_shown("stuck")]),
+        ("It has seen {} sequences, and gives the same answer to all", [_shown("stuck")]),
     ],
     "docs/index.md": [
         (
@@ -572,8 +572,8 @@ SENTENCES: dict[str, list[Sentence]] = {
         ),
         ("is but {} multiply-adds", [f"{4 * 8 * (8 + 3) * 32:,}"]),
         (
-            "Steps that take {} times their floor, and {} µs an iteration beside them, give the "
-            "lines of T = 30 and 100, and {} times the floor at T = 1000. The {} µs are",
+            "follow if steps take {} times their floor and the rest of an iteration {} µs; T = "
+            "1000 would then take {} times the floor. The {} µs are",
             fixed_cost(),
         ),
         (
