@@ -392,7 +392,7 @@ SENTENCES: dict[str, list[Sentence]] = {
             ],
         ),
         (
-            "left to attention**, which solves {}, after {} sequences; `lstm` solves {}.",
+            "still learns copy**: it solves {}, after {} sequences; `lstm` solves {}.",
             [
                 *_longer("attention", (COPIED, "solved"), (COPIED, "sequences")),
                 *_longer("lstm", (COPIED, "solved")),
@@ -837,7 +837,7 @@ SENTENCES: dict[str, list[Sentence]] = {
             ],
         ),
         (
-            "All {} trials of both rows of T = 100 meet both rules, after {} sequences on average "
+            "In both rows of T = 100, {} trials meet both rules, after {} sequences on average "
             "({}) with N = 3 and {} ({}) with N = 1;",
             [
                 _common([table_of("table5", f"T = 100, N = {n}, ST2") for n in (3, 1)]),
@@ -849,7 +849,7 @@ SENTENCES: dict[str, list[Sentence]] = {
             _first("table5", "row", "T = 1000, N = 1, ST2"),
         ),
         (
-            "All {} trials of both rows are solved, after {} sequences on average ({}) with N = 3 "
+            "In both rows, {} trials are solved, after {} sequences on average ({}) with N = 3 "
             "and {} ({}) with N = 1;",
             [
                 _common([table_of("table6", f"T = 100, N = {n}") for n in (3, 1)]),
@@ -893,11 +893,11 @@ SENTENCES: dict[str, list[Sentence]] = {
             _first("table9", "row", "6a: two symbols"),
         ),
         (
-            "Of 6b {} are, half of all after {} sequences;",
+            "Of 6b, {} are solved, half of all trials within {} sequences;",
             [table_of("table9", ORDER_3), table_of("table9", ORDER_3, "median")],
         ),
         (
-            "with their whole budgets the mean is at least {} ({};",
+            "with their whole budgets, the mean is at least {} ({};",
             [*map(middle, _first("table9", "row", ORDER_3)[1:])],
         ),
     ],
@@ -989,7 +989,7 @@ SENTENCES: dict[str, list[Sentence]] = {
             "({});",
             [table8("140", column) for column in ("solved", "sequences: mean", RATE)],
         ),
-        ("that is at most {} for answers between 0 and 1, and", [f"{largest_mse(14):.4f}"]),
+        ("that would be at most {} for answers between 0 and 1,", [f"{largest_mse(14):.4f}"]),
         (
             "In {} `robust` networks, ten each at T = 30, 100 and 300 ({}), one cell alone carries",
             _with_interval(one_cell("between_cells")),
@@ -1173,9 +1173,10 @@ SENTENCES: dict[str, list[Sentence]] = {
             [register("readout_product_later_register")],
         ),
         (
-            "in the best cell comes through it ({} at T = 100, {}); held at its mean, it raises "
-            "the error's root mean square from {} to {}, the gates blind to the cells to {}, what "
-            "is written, held, to {}. The output gate plays no part: {}.",
+            "in the best cell comes through it ({} at T = 100, {}). Holding the forget gate at "
+            "its mean in this step raises the RMSE from {} to {}; holding what the gates receive "
+            "from the cells, to {}; holding what is written, to {}. Holding the output gate "
+            "changes nothing: {}.",
             [
                 middle(THROUGH_FORGET_GATE),
                 around(THROUGH_FORGET_GATE),
