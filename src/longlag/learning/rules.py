@@ -102,7 +102,7 @@ class Minibatch(LearningRule):
         0,
         0.999999,
     )
-    max_iterations: int = setting(25_000, "batches at most", 1, checks.LARGEST)
+    max_iterations: int = setting(25_000, "limit on the number of batches", 1, checks.LARGEST)
 
     @property
     def name(self) -> str:
@@ -256,7 +256,7 @@ class OnLine(LearningRule):
     error: ErrorTerm = setting(
         "squared", "the error is (t - y)², eq. 16, or half of it, as eq. 19 has it"
     )
-    max_sequences: int = setting(3_000_000, "training sequences at most", 1, checks.LARGEST)
+    max_sequences: int = setting(3_000_000, "limit on the training sequences", 1, checks.LARGEST)
 
     @property
     def name(self) -> str:
