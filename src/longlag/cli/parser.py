@@ -36,7 +36,7 @@ def parser(words: Sequence[str] = ()) -> Parser:
         they name.
 
     Raises:
-        ValueError: a part of the user's own that cannot be had.
+        ValueError: a part of the user's own that cannot be loaded.
     """
     root = Parser(
         "longlag",

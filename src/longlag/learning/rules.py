@@ -129,7 +129,7 @@ class Minibatch(LearningRule):
             ValueError: the optimiser is to be the user's, and none is given, or the reverse.
         """
         if own is not None and self.optimizer != "own":
-            raise ValueError(f"own is for optimizer own, and the recipe's is {self.optimizer}")
+            raise ValueError(f"own needs optimizer own, and the recipe's is {self.optimizer}")
         if self.optimizer == "own":
             if own is None:
                 raise ValueError(
@@ -285,7 +285,7 @@ class OnLine(LearningRule):
             ValueError: one is given.
         """
         if own is not None:
-            raise ValueError("own is for learning in batches, and rule online does not")
+            raise ValueError("own needs rule minibatch, and the recipe's is online")
         return OnlineLearner(self, task, network, stop, seed)
 
 
