@@ -108,7 +108,7 @@ def _train(root: Parser, words: Sequence[str]) -> None:
     train.value(
         "--seed", int, "seed of all random numbers: initial weights, sequences, tests", shown="0"
     )
-    train.value("--save-dir", Path, "run directory", Path("run"))
+    train.value("--save-dir", Path, "run directory to write", Path("run"))
     _engine(train)
     train.switch("--resume", "continue the unfinished training in the directory")
     train.switch(
@@ -178,7 +178,7 @@ def _draw(root: Parser) -> None:
         ("longlag figures run --out pictures",),
     )
     figures.place("run", "run directory")
-    figures.value("--out", Path, "directory of the pictures", otherwise="the run directory")
+    figures.value("--out", Path, "directory for the pictures", otherwise="the run directory")
     animate = _command(
         root,
         "animate",
@@ -187,7 +187,7 @@ def _draw(root: Parser) -> None:
         ("longlag animate run --n-frames 60 --fps 12",),
     )
     animate.place("run", "run directory")
-    animate.value("--out", Path, "the file", otherwise="animation.gif in the run directory")
+    animate.value("--out", Path, "the GIF to write", otherwise="animation.gif in the run directory")
     animate.value("--n-frames", int, "number of frames, 2 to 500", 30)
     animate.value("--fps", int, "frames a second, 1 to 50", 8)
     animate.value(
@@ -203,7 +203,9 @@ def _draw(root: Parser) -> None:
     explore.place(
         "run", "one or two run directories; the sequences are of the first run's task", several=True
     )
-    explore.value("--out", Path, "the file", otherwise="explorer.html in the first directory")
+    explore.value(
+        "--out", Path, "the page to write", otherwise="explorer.html in the first directory"
+    )
 
 
 def _files(root: Parser) -> None:
