@@ -392,7 +392,7 @@ SENTENCES: dict[str, list[Sentence]] = {
             ],
         ),
         (
-            "left to attention**, which solves {}, after {} sequences; `lstm` solves {}.",
+            "still learns copy**: it solves {}, after {} sequences; `lstm` solves {}.",
             [
                 *_longer("attention", (COPIED, "solved"), (COPIED, "sequences")),
                 *_longer("lstm", (COPIED, "solved")),
@@ -462,7 +462,7 @@ SENTENCES: dict[str, list[Sentence]] = {
             ],
         ),
         (
-            "{} seeds learn 10,000 steps, and {} learn 100,000.",
+            "{} seeds learn sequences of 10,000 steps, and {} learn 100,000.",
             [lag(FAR, "strict"), longest("strict")],
         ),
         (
@@ -474,7 +474,7 @@ SENTENCES: dict[str, list[Sentence]] = {
             [table8("140", "solved"), table8("140", "sequences: mean")],
         ),
         (
-            "wrong that is at most {} for answers between 0 and 1, and 0.0139 is printed;",
+            "wrong, that would be at most {} for answers between 0 and 1, but 0.0139 is printed;",
             [f"{largest_mse(14):.4f}"],
         ),
         (
@@ -482,9 +482,9 @@ SENTENCES: dict[str, list[Sentence]] = {
             [seeds(name, "30", STRICT) for name in (CATALOG, STARTED)],
         ),
         (
-            "at T = 300, from at most {} sequences, `lstm` on {} seeds, PyTorch's LSTM with chrono "
-            "initialisation on {}, its GRU on {}, attention on {}; as PyTorch starts it, its LSTM "
-            "on {} already at T = 100 |",
+            "at T = 300, within {} sequences: longlag's `lstm` on {} seeds, PyTorch's LSTM with "
+            "chrono initialisation on {}, its GRU on {}, attention on {}; PyTorch's LSTM with its "
+            "default initialisation on {} even at T = 100 |",
             [
                 f"{compared.BUDGET:,}",
                 *(
@@ -512,8 +512,8 @@ SENTENCES: dict[str, list[Sentence]] = {
     "docs/explanation/open-questions.md": [
         (
             "At T = 30, {} seeds leave chance within the budget and {} become strict; with the "
-            "output's bias at −log 3, and nothing else changed, {} and {}. At T = 100 it is {} "
-            "that leave chance, and {}. `robust`: {} strict at T = 30, {} at T = 100.",
+            "output's bias at −log 3, and nothing else changed, {} and {}. At T = 100, {} leave "
+            "chance, and {} with the other bias. `robust`: {} strict at T = 30, {} at T = 100.",
             [
                 *(seeds(CATALOG, "30", rule) for rule in (CHANCE, STRICT)),
                 *(seeds(STARTED, "30", rule) for rule in (CHANCE, STRICT)),
@@ -551,7 +551,7 @@ SENTENCES: dict[str, list[Sentence]] = {
             "after {} sequences it multiplies two values that lie far back",
             [_shown("solved")],
         ),
-        ("It has seen {} sequences, and answers all of them alike", [_shown("stuck")]),
+        ("It has seen {} sequences, and gives the same answer to all", [_shown("stuck")]),
     ],
     "docs/index.md": [
         (
@@ -572,8 +572,8 @@ SENTENCES: dict[str, list[Sentence]] = {
         ),
         ("is but {} multiply-adds", [f"{4 * 8 * (8 + 3) * 32:,}"]),
         (
-            "Steps that take {} times their floor, and {} µs an iteration beside them, give the "
-            "lines of T = 30 and 100, and {} times the floor at T = 1000. The {} µs are",
+            "follow if steps take {} times their floor and the rest of an iteration {} µs; T = "
+            "1000 would then take {} times the floor. The {} µs are",
             fixed_cost(),
         ),
         (
@@ -837,7 +837,7 @@ SENTENCES: dict[str, list[Sentence]] = {
             ],
         ),
         (
-            "All {} trials of both rows of T = 100 meet both rules, after {} sequences on average "
+            "In both rows of T = 100, {} trials meet both rules, after {} sequences on average "
             "({}) with N = 3 and {} ({}) with N = 1;",
             [
                 _common([table_of("table5", f"T = 100, N = {n}, ST2") for n in (3, 1)]),
@@ -849,7 +849,7 @@ SENTENCES: dict[str, list[Sentence]] = {
             _first("table5", "row", "T = 1000, N = 1, ST2"),
         ),
         (
-            "All {} trials of both rows are solved, after {} sequences on average ({}) with N = 3 "
+            "In both rows, {} trials are solved, after {} sequences on average ({}) with N = 3 "
             "and {} ({}) with N = 1;",
             [
                 _common([table_of("table6", f"T = 100, N = {n}") for n in (3, 1)]),
@@ -893,11 +893,11 @@ SENTENCES: dict[str, list[Sentence]] = {
             _first("table9", "row", "6a: two symbols"),
         ),
         (
-            "Of 6b {} are, half of all after {} sequences;",
+            "Of 6b, {} are solved, half of all trials within {} sequences;",
             [table_of("table9", ORDER_3), table_of("table9", ORDER_3, "median")],
         ),
         (
-            "with their whole budgets the mean is at least {} ({};",
+            "with their whole budgets, the mean is at least {} ({};",
             [*map(middle, _first("table9", "row", ORDER_3)[1:])],
         ),
     ],
@@ -989,7 +989,7 @@ SENTENCES: dict[str, list[Sentence]] = {
             "({});",
             [table8("140", column) for column in ("solved", "sequences: mean", RATE)],
         ),
-        ("that is at most {} for answers between 0 and 1, and", [f"{largest_mse(14):.4f}"]),
+        ("that would be at most {} for answers between 0 and 1,", [f"{largest_mse(14):.4f}"]),
         (
             "In {} `robust` networks, ten each at T = 30, 100 and 300 ({}), one cell alone carries",
             _with_interval(one_cell("between_cells")),
@@ -1173,9 +1173,10 @@ SENTENCES: dict[str, list[Sentence]] = {
             [register("readout_product_later_register")],
         ),
         (
-            "in the best cell comes through it ({} at T = 100, {}); held at its mean, it raises "
-            "the error's root mean square from {} to {}, the gates blind to the cells to {}, what "
-            "is written, held, to {}. The output gate plays no part: {}.",
+            "in the best cell comes through it ({} at T = 100, {}). Holding the forget gate at "
+            "its mean in this step raises the RMSE from {} to {}; holding what the gates receive "
+            "from the cells, to {}; holding what is written, to {}. Holding the output gate "
+            "changes nothing: {}.",
             [
                 middle(THROUGH_FORGET_GATE),
                 around(THROUGH_FORGET_GATE),
@@ -1313,7 +1314,7 @@ GIVEN = (
         "T = 10,000",
         "T = 100,000",
         "T = 30 to 10,000",
-        *("seeds learn 10,000 steps", "learn 100,000", "budget of 200,000"),
+        *("seeds learn sequences of 10,000 steps", "learn 100,000", "budget of 200,000"),
     ),
     *(
         "after 40,000 strings",

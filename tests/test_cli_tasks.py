@@ -48,7 +48,9 @@ def test_sequences_of_a_task_are_told_and_drawn(says: Any, tmp_path: Path, name:
     told = [made.explain(made.sequence(rng)) for _ in range(2)]
     shown = says(name, "--n", "2", "--seed", "4")[0]
     assert all(text in shown.splitlines() for text in told)
-    assert shown.splitlines()[-1].startswith(f"{name} asks for {made.asks}; in the first sequence")
+    assert shown.splitlines()[-1].startswith(
+        f"{name}: the answer is {made.asks}; in the first sequence"
+    )
     assert json.loads(says(name, "--n", "2", "--seed", "4", "--json")[0])["sequences"] == told
     out = tmp_path / "made" / "x.png"
     assert str(out) in says(name, "--n", "2", "--out", str(out))[0]

@@ -186,12 +186,12 @@ def test_a_part_by_its_module_and_class() -> None:
 @pytest.mark.parametrize(
     ("where", "says"),
     [
-        ("no.such.module:Class", "tool 'no.such.module:Class' cannot be had: No module named"),
-        ("toys:Nothing", "tool 'toys:Nothing' cannot be had: .* has no attribute 'Nothing'"),
-        ("toys:", "tool 'toys:' cannot be had"),
+        ("no.such.module:Class", "tool 'no.such.module:Class' cannot be loaded: No module named"),
+        ("toys:Nothing", "tool 'toys:Nothing' cannot be loaded: .* has no attribute 'Nothing'"),
+        ("toys:", "tool 'toys:' cannot be loaded"),
         ("toys:Echo", "toys:Echo must be a Tool, not Echo"),
         (f"{__name__}:Nail", f"{__name__}:Nail must be a Tool, not Nail"),
-        (f"{__name__}:Needy", f"tool '{__name__}:Needy' cannot be had: .*'must'"),
+        (f"{__name__}:Needy", f"tool '{__name__}:Needy' cannot be loaded: .*'must'"),
         (f"{__name__}:np", f"{__name__}:np must be a Tool, not module"),
     ],
 )
@@ -385,7 +385,7 @@ def test_a_users_class_by_its_module(sort: str, kind: Any) -> None:
 
 def test_a_users_task_by_its_module() -> None:
     assert task("toys:Echo", min_length=30) == toys.Echo(min_length=30, max_length=33)
-    with pytest.raises(ValueError, match=r"^task 'toys:Ecko' cannot be had"):
+    with pytest.raises(ValueError, match=r"^task 'toys:Ecko' cannot be loaded"):
         task("toys:Ecko")
 
 
@@ -393,7 +393,7 @@ def test_a_users_task_by_its_module() -> None:
     ("sort", "where", "says"),
     [
         ("task", "longlag.networks.gru:GatedRecurrentUnit", "must be a Task, not Gated"),
-        ("network", "toys:Echo", r"'toys:Echo' cannot be had: it must be a network, .*Echo"),
+        ("network", "toys:Echo", r"'toys:Echo' cannot be loaded: it must be a network, .*Echo"),
         ("rule", "longlag.learning.stopping:Strict", "must be a LearningRule, not Strict"),
         ("stop", "longlag.learning.rules:Minibatch", "must be a StoppingRule, not Minibatch"),
     ],
@@ -435,7 +435,7 @@ def test_torch_is_imported_only_where_a_network_of_it_is_asked_for() -> None:
     words = [sys.executable, "-W", "error", "-c", code]
     done = subprocess.run(words, capture_output=True, text=True, check=True)
     assert done.stdout == (
-        "network 'longlag.networks.cells.gru:TorchGRU' cannot be had: "
+        "network 'longlag.networks.cells.gru:TorchGRU' cannot be loaded: "
         "longlag.torch needs PyTorch: pip install 'longlag[torch]'\n"
     )
 
@@ -450,7 +450,7 @@ def test_without_jax_a_sentence_says_what_to_install() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     says = "cells in JAX need JAX: pip install 'longlag[jax]'"
-    assert done.stdout == f"network 'mine:PAIR' cannot be had: {says}\n"
+    assert done.stdout == f"network 'mine:PAIR' cannot be loaded: {says}\n"
 
 
 def test_a_users_task_is_no_registered_one() -> None:

@@ -117,7 +117,7 @@ def test_a_file_of_settings_chooses_nothing_else(own: Any, tmp_path: Path) -> No
         ({"task": ["addin"]}, "unknown task 'addin'"),
         ({"task": ["adding"], "lengths": [2]}, "task adding cannot have T = 2"),
         ({"tuned": "nowhere.json"}, "there is no nowhere.json"),
-        ({"cell": ["x=nowhere:X"]}, "Cell x is left out: network 'nowhere:X' cannot be had"),
+        ({"cell": ["x=nowhere:X"]}, "Cell x is left out: network 'nowhere:X' cannot be loaded"),
         ({"cell": ["gru"], "device": "cuda:77"}, "Cell gru is left out .*has no device 'cuda:77'"),
         ({"lengths": [20, 30, 20]}, "lengths must be different ones, not 20,30,20"),
         ({"task": ["adding", "adding"]}, "task must be different ones, not adding,adding"),

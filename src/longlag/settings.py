@@ -272,7 +272,7 @@ class Registry(Mapping[str, P], Generic[P]):
         try:
             made = self._made(where, imported(where))
         except (ImportError, AttributeError, TypeError) as error:
-            raise ValueError(f"{self.sort} {where!r} cannot be had: {error}") from error
+            raise ValueError(f"{self.sort} {where!r} cannot be loaded: {error}") from error
         if not isinstance(made, self.base):
             raise ValueError(f"{where} must be a {self.base.__name__}, not {type(made).__name__}")
         return made

@@ -367,7 +367,7 @@ def _pairs(pairs: Pairs) -> str:
             ],
             keys=1,
         ),
-        f"the first's share of those that one alone solved: {low:.3f} to {high:.3f}",
+        f"of the seeds that only one kind solved, the first's share: {low:.3f} to {high:.3f}",
     ]
     if pairs.gains:
         low, high = pairs.gain_interval

@@ -4,8 +4,8 @@ Words and progress go to standard error; standard output carries the result, wit
 one JSON object. Exit status: 0 done, 1 it failed, 2 bad input, 130 interrupted, 143 terminated, 129
 hung up.
 
-`parser` says what the commands are and takes, `flags` how a command line is read; the commands
-themselves are functions of what was read, in modules that are imported when their turn comes.
+`parser` defines the commands and their flags, and `flags` reads a command line. Each command is a
+function of what was read, in a module that is imported only when the command is given.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ def _check_text(word: str) -> None:
 def main(words: Sequence[str] | None = None) -> int:
     """Runs a command; returns the exit status.
 
-    words: those of the command line where not given; the process is ours then, and PyTorch computes
-        with one thread unless OMP_NUM_THREADS is set: more delay networks as small as these.
+    words: by default those of the command line; then PyTorch computes with one thread unless
+        OMP_NUM_THREADS is set, since more threads delay networks as small as these.
     """
     if words is None:
         os.environ.setdefault("OMP_NUM_THREADS", "1")  # before a part of a recipe imports PyTorch

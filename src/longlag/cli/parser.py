@@ -23,8 +23,8 @@ from longlag.version import __version__
 
 FIRST_STEPS = (
     "longlag train                  # a network in some seconds, into ./run",
-    "longlag figures run            # pictures of what it learned, beside it",
-    "longlag study table8 --quick   # a table of the paper, a short form",
+    "longlag figures run            # pictures of what it learned, in ./run",
+    "longlag study table8 --quick   # a table of the paper, in a short form",
     "longlag train --help           # all options of a command",
 )
 
@@ -36,7 +36,7 @@ def parser(words: Sequence[str] = ()) -> Parser:
         they name.
 
     Raises:
-        ValueError: a part of the user's own that cannot be had.
+        ValueError: a part of the user's own that cannot be loaded.
     """
     root = Parser(
         "longlag",
@@ -73,12 +73,12 @@ def _command(
 
 def _engine(command: Parser) -> None:
     command.value("--engine", engine.Choice, engine.CHOICE, "auto")
-    command.value("--threads", int, "threads of the native kernel, at most", 1)
+    command.value("--threads", int, "most threads that the native kernel may use", 1)
 
 
 def _sequences(command: Parser) -> None:
     """What a run is judged on."""
-    command.value("--n", int, "sequences", 2560)
+    command.value("--n", int, "number of sequences", 2560)
     command.value("--seed", int, "seed of the sequences, which are the same for every run", 0)
     for one in settings()["task"]:
         if one.name in ("min_length", "max_length"):
@@ -86,7 +86,7 @@ def _sequences(command: Parser) -> None:
 
 
 def _json(command: Parser) -> None:
-    command.switch("--json", "print one JSON object")
+    command.switch("--json", "print the result as one JSON object")
 
 
 # -- runs -----------------------------------------------------------------------------------------
@@ -108,7 +108,7 @@ def _train(root: Parser, words: Sequence[str]) -> None:
     train.value(
         "--seed", int, "seed of all random numbers: initial weights, sequences, tests", shown="0"
     )
-    train.value("--save-dir", Path, "run directory", Path("run"))
+    train.value("--save-dir", Path, "run directory to write", Path("run"))
     _engine(train)
     train.switch("--resume", "continue the unfinished training in the directory")
     train.switch(
@@ -116,7 +116,7 @@ def _train(root: Parser, words: Sequence[str]) -> None:
         "replace what the directory holds: an unfinished training, or a finished run with "
         "other settings or another seed",
     )
-    train.switch("--quiet", "no progress")
+    train.switch("--quiet", "show no progress")
     _json(train)
     options = [one for part in settings(words).values() for one in part]
     train.options(options)
@@ -132,7 +132,7 @@ def _tasks(root: Parser, named: str) -> None:
         ("longlag tasks", "longlag tasks copy --lag 20", "longlag tasks reber --out reber.png"),
     )
     tasks.place("task", "one of those listed, or your own module:Class", str, optional=True)
-    tasks.value("--n", int, "sequences, 1 to 20", otherwise="3")
+    tasks.value("--n", int, "number of sequences, 1 to 20", otherwise="3")
     tasks.value("--seed", int, "seed of the sequences", otherwise="0")
     tasks.value("--out", Path, "a PNG file to draw them in", otherwise="the terminal")
     _json(tasks)
@@ -178,7 +178,7 @@ def _draw(root: Parser) -> None:
         ("longlag figures run --out pictures",),
     )
     figures.place("run", "run directory")
-    figures.value("--out", Path, "directory of the pictures", otherwise="the run directory")
+    figures.value("--out", Path, "directory for the pictures", otherwise="the run directory")
     animate = _command(
         root,
         "animate",
@@ -187,8 +187,8 @@ def _draw(root: Parser) -> None:
         ("longlag animate run --n-frames 60 --fps 12",),
     )
     animate.place("run", "run directory")
-    animate.value("--out", Path, "the file", otherwise="animation.gif in the run directory")
-    animate.value("--n-frames", int, "frames, 2 to 500", 30)
+    animate.value("--out", Path, "the GIF to write", otherwise="animation.gif in the run directory")
+    animate.value("--n-frames", int, "number of frames, 2 to 500", 30)
     animate.value("--fps", int, "frames a second, 1 to 50", 8)
     animate.value(
         "--length", int, "steps of the sequence shown, at most 4 times the training's longest"
@@ -203,7 +203,9 @@ def _draw(root: Parser) -> None:
     explore.place(
         "run", "one or two run directories; the sequences are of the first run's task", several=True
     )
-    explore.value("--out", Path, "the file", otherwise="explorer.html in the first directory")
+    explore.value(
+        "--out", Path, "the page to write", otherwise="explorer.html in the first directory"
+    )
 
 
 def _files(root: Parser) -> None:
@@ -236,10 +238,10 @@ def _files(root: Parser) -> None:
     import_.value(
         "--as",
         Literal["lstm"],
-        "take a plain LSTM and its linear layer, from any program",
-        otherwise="a file of `longlag export`",
+        "read a plain LSTM and its linear layer, written by any program",
+        otherwise="the file is one of `longlag export`",
     )
-    import_.value("--task", str, "the task of such an LSTM", otherwise="that of robust")
+    import_.value("--task", str, "the task of the plain LSTM", otherwise="that of robust")
     for one in settings()["task"]:
         if one.name in ("min_length", "max_length"):
             import_.options([replace(one, otherwise="the task's own", part="options")])
@@ -305,7 +307,7 @@ def _ledgers(root: Parser) -> None:
     _json(sweep)
     group = root.command(
         "ledger",
-        "Show, export or count the trials in a ledger.",
+        "Show, count, plot or export the trials in a ledger.",
         ("longlag ledger show study/seeds", "longlag ledger rates study/seeds --by recipe"),
         member="ledger command",
     )
@@ -358,7 +360,7 @@ def _ledgers(root: Parser) -> None:
     export.value(
         "--format",
         Literal["csv", "markdown", "parquet"],
-        "format",
+        "format of the file",
         otherwise="by the ending of --out: .csv, .md or .parquet",
     )
     export.value("--out", Path, "the file to write; parquet needs one", otherwise="the screen")
@@ -378,17 +380,17 @@ def _machine(root: Parser) -> None:
         root,
         "bench",
         "machine_commands:bench",
-        "Time longlag and other libraries side by side; takes some minutes.",
+        "Measure the speed of longlag beside other libraries; takes some minutes.",
         ("longlag bench --quick --against numpy,torch",),
     )
     bench.value(
         "--against",
         str,
-        "peers; one that is not installed is skipped",
+        "libraries to compare with; one that is not installed is skipped",
         "numpy,torch,jax,numba",
         metavar="NAME,NAME,...",
     )
-    bench.switch("--quick", "the smallest case alone, in half a minute")
+    bench.switch("--quick", "only the smallest case, in half a minute")
     _json(bench)
     doctor = _command(
         root,

@@ -94,7 +94,7 @@ def _show(task: Task, args: Namespace) -> int:
         for one, text in zip(sequences, told, strict=True):
             print("\n".join([words.paragraph(text), *in_characters(task.drawing(one), width)]))
             print()
-    asks = f"{task.name} asks for {task.asks}; in the first sequence, {told[0]}."
+    asks = f"{task.name}: the answer is {task.asks}; in the first sequence, {told[0]}."
     print(words.paragraph(asks))
     return 0
 

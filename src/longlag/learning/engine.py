@@ -31,7 +31,7 @@ from longlag.tasks.drawn import Drawn
 from longlag.tasks.task import Batch, beside
 
 Choice = Literal["auto", "native", "numpy"]
-CHOICE = "the native kernel, or the numpy reference; auto takes the kernel where it can"
+CHOICE = "the native kernel, or the numpy reference; auto: the kernel where it supports the recipe"
 
 
 class Engine(Protocol):

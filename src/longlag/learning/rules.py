@@ -102,7 +102,7 @@ class Minibatch(LearningRule):
         0,
         0.999999,
     )
-    max_iterations: int = setting(25_000, "batches at most", 1, checks.LARGEST)
+    max_iterations: int = setting(25_000, "limit on the number of batches", 1, checks.LARGEST)
 
     @property
     def name(self) -> str:
@@ -129,7 +129,7 @@ class Minibatch(LearningRule):
             ValueError: the optimiser is to be the user's, and none is given, or the reverse.
         """
         if own is not None and self.optimizer != "own":
-            raise ValueError(f"own is for optimizer own, and the recipe's is {self.optimizer}")
+            raise ValueError(f"own needs optimizer own, and the recipe's is {self.optimizer}")
         if self.optimizer == "own":
             if own is None:
                 raise ValueError(
@@ -256,7 +256,7 @@ class OnLine(LearningRule):
     error: ErrorTerm = setting(
         "squared", "the error is (t - y)², eq. 16, or half of it, as eq. 19 has it"
     )
-    max_sequences: int = setting(3_000_000, "training sequences at most", 1, checks.LARGEST)
+    max_sequences: int = setting(3_000_000, "limit on the training sequences", 1, checks.LARGEST)
 
     @property
     def name(self) -> str:
@@ -285,7 +285,7 @@ class OnLine(LearningRule):
             ValueError: one is given.
         """
         if own is not None:
-            raise ValueError("own is for learning in batches, and rule online does not")
+            raise ValueError("own needs rule minibatch, and the recipe's is online")
         return OnlineLearner(self, task, network, stop, seed)
 
 

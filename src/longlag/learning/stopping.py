@@ -12,7 +12,7 @@ from longlag.tasks.score import STRICT_SHARE, TOLERANCE, Score
 
 Test = tuple[int, Score]  # an iteration, and the score on fresh sequences there
 LEAST_TESTED = 256  # sequences of a test at least, before it may end as failed
-MEAN_ERROR = "stop only when the mean error is below this, too"
+MEAN_ERROR = "stop only when the mean error is also below this; 1e9: whatever it is"
 
 
 @dataclass(frozen=True)

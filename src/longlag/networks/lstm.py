@@ -282,8 +282,12 @@ class ForgetGateLSTM(Network):
         "initial gate biases, T being the longest length: lag, log T (forget) and -log T (input); "
         "chrono, chrono initialisation (Tallec & Ollivier 2018); constant, 0",
     )
-    forget_bias: float = setting(2.0, "initial forget-gate bias, added to the above", -1e3, 1e3)
-    input_bias: float = setting(-4.0, "initial input-gate bias, added to the above", -1e3, 1e3)
+    forget_bias: float = setting(
+        2.0, "initial forget-gate bias, added to that of --gate-biases", -1e3, 1e3
+    )
+    input_bias: float = setting(
+        -4.0, "initial input-gate bias, added to that of --gate-biases", -1e3, 1e3
+    )
     output_bias: float = setting(0.25, "initial bias of the answer", -1e3, 1e3)
 
     @property

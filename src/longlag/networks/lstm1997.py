@@ -579,7 +579,10 @@ class BlockLSTM(Network):
         100,
     )
     input_gate_step: float = setting(
-        0.0, "added to that bias from one block to the next; 0: that bias itself", -100, 100
+        0.0,
+        "increase of the input-gate bias from block to block; 0: as much as that of block 1",
+        -100,
+        100,
     )
     output_gate_bias: float = setting(
         0.0,

@@ -22,19 +22,21 @@ FRAME = "longlag.studies.frame:carry_out"
 # Options that studies share, in the order of the help.
 OWN = "the study's own"
 TRIALS = Option("trials", int, "trials of every case, a seed each", high=100_000, otherwise=OWN)
-BUDGET = Option("max_sequences", int, "training sequences of a trial at most", otherwise=OWN)
-SEED = Option("seed", int, "seed of the first trial", FIRST_SEED, 0, 2**63 - 1)
+BUDGET = Option("max_sequences", int, "limit on the training sequences of a trial", otherwise=OWN)
+SEED = Option("seed", int, "seed of the first trial; the others follow", FIRST_SEED, 0, 2**63 - 1)
 LENGTHS = Option("lengths", list[int], "values of T", (), otherwise=OWN, metavar="T,T,...")
-OUT = Option("out", Path, "directory of the results", otherwise="one of its own in study")
+OUT = Option("out", Path, "directory of the results", otherwise="study/ and the study's name")
 LEDGER = Option("ledger", Path, "file that holds the trials", otherwise="ledger.sqlite in --out")
-WORKERS = Option("workers", int, "processes", high=1024, otherwise="one per core")
+WORKERS = Option(
+    "workers", int, "worker processes on this machine", high=1024, otherwise="one per core"
+)
 SCHEDULER = Option(
     "scheduler",
     str,
-    "address of a Dask cluster that does the work instead, such as tcp://host:8786",
+    "address of the scheduler of a Dask cluster to use instead, such as tcp://host:8786",
     metavar="ADDRESS",
 )
-QUICK = Option("quick", bool, "a small form: shows in seconds that everything runs", False)
+QUICK = Option("quick", bool, "a small form, to see in seconds whether everything runs", False)
 FULL = Option("full", bool, "the largest form, where the study has one", False)
 ENGINE = Option("engine", engine.Choice, engine.CHOICE, "auto")
 COMMON = (TRIALS, BUDGET, SEED, OUT, LEDGER, WORKERS, SCHEDULER, ENGINE, QUICK, FULL)

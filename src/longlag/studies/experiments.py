@@ -173,7 +173,7 @@ TABLE2 = study(
         "are learned from at every step, or with --counts recall at the last alone.",
     ),
     title="Table 2: noise-free long lags (Experiments 2a and 2b)",
-    help="Table 2 of the paper, noise-free long lags with p = 100: 2a, and 2b",
+    help="Table 2 of the paper, noise-free long lags with p = 100: Experiments 2a and 2b",
     takes="5 minutes",
 )
 

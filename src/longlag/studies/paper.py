@@ -46,7 +46,7 @@ EXPLAINED = {
     "trials with N = 3 are solved, in about the paper's number of sequences. With N = 1 they are "
     "solved earlier than the paper's; why is not known.",
     "table5": "at T = 100 a part may be the tests: a trial stops at the first one that meets the "
-    "rule, one is made every 100 sequences, and how often the paper tests it does not say "
+    "rule, one is made every 100 sequences, and the paper does not say how often it tests "
     "(`--test-every`). At T = 1000 it is not known.",
     "table6": "a part may be the tests, as in table 5.",
     "table7": "the logistic output has to saturate for sums near 0 and 1. With `--output linear "

@@ -108,7 +108,7 @@ class EmbeddedReber(OwnLengths):
 
     min_symbols: int = setting(SHORTEST, "symbols of the shortest string", SHORTEST, 10_000)
     max_symbols: int = setting(60, "symbols of the longest string", SHORTEST, 10_000)
-    strings: Strings = setting("fresh", "fresh strings, or a fixed set of 256")
+    strings: Strings = setting("fresh", "fresh strings, or the fixed training or test set of 256")
     string_set: int = setting(0, "number of the fixed pair of training and test set", 0, 2**31 - 1)
 
     def __post_init__(self) -> None:

@@ -60,8 +60,13 @@ class TwoSequence(Task):
     inputs: ClassVar[int] = 1
     source: ClassVar[str] = "Hochreiter & Schmidhuber 1997, Experiment 3"
 
-    variant: Variant = setting("a", "whether inputs (b) or targets (c) are noisy, too")
-    first_elements: int = setting(3, "elements that tell the class", 1, checks.LARGEST - 1)
+    variant: Variant = setting(
+        "a",
+        "variant of Experiment 3: a; b, whose first elements are noisy, too; c, with noisy targets",
+    )
+    first_elements: int = setting(
+        3, "number of first elements, which tell the class", 1, checks.LARGEST - 1
+    )
 
     @property
     def name(self) -> str:

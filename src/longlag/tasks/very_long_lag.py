@@ -54,7 +54,7 @@ class VeryLongLag(OwnLengths):
     source: ClassVar[str] = "Hochreiter & Schmidhuber 1997, Experiment 2c"
 
     lag: int = setting(100, LAG, 1, 10**6)
-    distractors: int = setting(100, "different distractors", 1, 10**6)
+    distractors: int = setting(100, "number of different distractors", 1, 10**6)
 
     @property
     def name(self) -> str:
