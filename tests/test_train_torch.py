@@ -450,6 +450,54 @@ def test_states_that_a_module_offers_are_seen(network: str) -> None:
     np.testing.assert_allclose(without[0], seen[0, : batch.lengths[0]], rtol=1e-5, atol=1e-6)
 
 
+HIDDEN = {"hidden": "States"}
+
+
+@pytest.mark.parametrize(
+    ("titles", "given", "says"),
+    [
+        (HIDDEN | {"cell": "Cells"}, lambda s: {"hidden": s}, "'cell', which is in titles, and gi"),
+        (
+            HIDDEN,
+            lambda s: {"hidden": s[:, -1]},
+            r"'hidden' of shape \(1, \d+, units\), not \(1, 5",
+        ),
+        (
+            HIDDEN,
+            lambda s: {"hidden": s.transpose(0, 1)},
+            r"of shape \(1, \d+, units\), not \(1\d, 1",
+        ),
+        (HIDDEN, lambda s: s, "states must give a dict of arrays, not a Tensor"),
+        (
+            ["hidden"],
+            lambda s: {"hidden": s},
+            r"titles must be a dict of words .*, not \['hidden'\]",
+        ),
+    ],
+)
+def test_states_that_titles_do_not_describe_are_refused(
+    titles: Any, given: Any, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import mycells
+
+    monkeypatch.setattr(mycells.Drops, "titles", titles)
+    monkeypatch.setattr(mycells.Drops, "states", lambda own, x, n: given(own.cells(x)[0]))
+    monkeypatch.setattr(mycells.Drops, "forward", mycells.Mine.forward)
+    made = short(network="mycells:Drops", hidden=5, max_iterations=2)
+    with pytest.raises(ValueError, match=says):
+        figures.write_figures(longlag.train(made), tmp_path)
+
+
+def test_titles_without_states_offer_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    import mycells
+
+    monkeypatch.setattr(mycells.Mine, "titles", ["of something else"], raising=False)
+    made = short(network="mycells:Mine", hidden=5)
+    model = made.network_of(made.learner(0).weights)
+    assert model.titles == {}
+    assert model.states(np.ones((1, 12, 2), np.float32)) == {}
+
+
 # -- loggers --------------------------------------------------------------------------------------
 
 

@@ -222,14 +222,22 @@ def _tuned(path: str | None) -> tuple[dict[str, Settings], list[int]]:
     cells, seeds = found.get("cells"), found.get(SEEDS)
     if (
         not isinstance(cells, dict)
-        or not all(isinstance(own, dict) and own.keys() <= {*CHOSEN} for own in cells.values())
+        or not all(isinstance(own, dict) and own.keys() == {*CHOSEN} for own in cells.values())
         or not isinstance(seeds, list)
-        or not all(isinstance(seed, int) for seed in seeds)
+        or not seeds
+        or not all(type(seed) is int for seed in seeds)
     ):
         raise ValueError(
             f"{path} must hold {' and '.join(CHOSEN)} of cells, the seeds of the search, and "
             f"nothing else, as the {TUNED_FILE} of --search does"
         )
+    ranges = {option.name: (option.low, option.high) for option in OPTIONS}
+    for name, own in cells.items():
+        for setting, value in own.items():
+            try:
+                checks.number(setting, value, *ranges[setting])
+            except ValueError as error:
+                raise ValueError(f"{path}: of cell {name}, {error}") from error
     return cells, seeds
 
 
