@@ -541,6 +541,21 @@ def test_pairs_are_in_a_file_and_in_json(tmp_path: Path) -> None:
     assert "mean" in (tmp_path / "table.md").read_text().splitlines()[2]
 
 
+def test_a_search_does_not_choose_settings_because_their_trials_failed() -> None:
+    """A row that is missing, or that has fewer trials, counts for no sequences and no error."""
+
+    def tried(rate: float, task: str, seeds: str, mse: float) -> dict[str, Any]:
+        more = {"learning_rate": rate, "clip": 1.0, "mse": {"median": mse}, "task": task}
+        return row("gru", dict.fromkeys(seeds), **more)
+
+    whole = [tried(0.01, "adding", "123", 0.2), tried(0.01, "copy", "123", 0.2)]
+    assert study.best_settings([*whole, tried(0.03, "adding", "123", 0.1)]) == {
+        "gru": {"learning_rate": 0.01, "clip": 1.0}
+    }
+    some = [tried(0.03, "adding", "123", 0.1), tried(0.03, "copy", "1", 0.1)]
+    assert study.best_settings([*some, *whole])["gru"]["learning_rate"] == 0.01
+
+
 def test_a_search_says_where_its_choice_is_doubtful() -> None:
     def searched(cell: str, rate: float, seeds: dict[str, int | None]) -> dict[str, Any]:
         return row(cell, seeds, learning_rate=rate, clip=0.1, mse={"median": rate})

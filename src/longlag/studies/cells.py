@@ -494,17 +494,18 @@ def _chosen(rows: Sequence[Row], cell: str, own: Settings) -> str:
 
 
 def best_settings(rows: Sequence[Row]) -> dict[str, Settings]:
-    """Of each cell, the settings of a search with most seeds solved, then fewest sequences, then
-    the lowest error.
+    """Of each cell, the settings of a search with most seeds solved, then fewest trials that
+    failed, then fewest sequences, then the lowest error.
     """
     of: dict[tuple[str, float, float], list[Row]] = {}
     for row in rows:
         of.setdefault((row["cell"], row["learning_rate"], row["clip"]), []).append(row)
 
-    def worth(key: tuple[str, float, float]) -> tuple[float, float, float]:
+    def worth(key: tuple[str, float, float]) -> tuple[float, ...]:
         own = of[key]
         error = sum(x if math.isfinite(x := r["mse"]["median"]) else math.inf for r in own)
-        return sum(r["solved"] for r in own), -sum(r["restricted_mean"] for r in own), -error
+        solved, done = (sum(r[name] for r in own) for name in ("solved", "trials"))
+        return solved, done, -sum(r["restricted_mean"] for r in own), -error
 
     cells = dict.fromkeys(cell for cell, *_ in of)
     best = {cell: max((key for key in of if key[0] == cell), key=worth) for cell in cells}
