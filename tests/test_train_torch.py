@@ -450,6 +450,24 @@ def test_states_that_a_module_offers_are_seen(network: str) -> None:
     np.testing.assert_allclose(without[0], seen[0, : batch.lengths[0]], rtol=1e-5, atol=1e-6)
 
 
+class Embedded(nn.Module):
+    def __init__(self, sparse: bool) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.embedding = nn.Embedding(10, 4, sparse=sparse)
+        self.read = nn.Linear(4, 9)
+
+    def forward(self, inputs: Any, lengths: Any) -> Any:
+        return self.read(self.embedding(inputs))
+
+
+def test_sparse_gradients_are_those_of_a_dense_embedding() -> None:
+    made = recipe("robust", task="copy", lag=5, max_iterations=3, test_every=3, test_size=10)
+    sparse, dense = (train_torch(Embedded(one), made).weights for one in (True, False))
+    for name, weights in dense.items():
+        np.testing.assert_allclose(sparse[name], weights, rtol=1e-6, atol=1e-7)
+
+
 HIDDEN = {"hidden": "States"}
 
 

@@ -150,7 +150,7 @@ class TorchModel(Offered):
             torch.zeros_like(p) if part is None else part
             for p, part in zip(self._trainable.values(), parts, strict=True)
         )
-        return loss.item(), [part.cpu().float().numpy() for part in filled]
+        return loss.item(), [part.to_dense().cpu().float().numpy() for part in filled]
 
 
 def trainable(module: nn.Module) -> dict[str, nn.Parameter]:
