@@ -34,6 +34,23 @@ class Drops(Mine):
         return {"hidden": self.cells(inputs)[0]}
 
 
+class Double(Mine):
+    """The same in float64."""
+
+    def __init__(self, D: int, K: int, size: int) -> None:
+        super().__init__(D, K, size)
+        self.double()
+
+
+class Unlucky(Mine):
+    """It fails in training where a weight is positive, as with half of the seeds."""
+
+    def forward(self, inputs: Any, lengths: Any) -> Any:
+        if torch.is_grad_enabled() and self.read.weight[0, 0] > 0:
+            raise RuntimeError("bad start")
+        return super().forward(inputs, lengths)
+
+
 class AtTheEnd(Mine):
     """The same, read at each sequence's last step."""
 

@@ -40,6 +40,13 @@ class Own(nn.Module):
         return self.head(self.rnn(x)[0][:, -1])
 
 
+class Every(Own):
+    """Read at every step."""
+
+    def forward(self, x: Any) -> Any:
+        return self.head(self.rnn(x)[0])
+
+
 def module(**options: Any) -> Own:
     torch.manual_seed(3)
     return Own(**options)
@@ -118,6 +125,22 @@ def test_what_pytorchs_new_exporter_writes_by_default_is_refused_with_the_way_ou
     assert [node.op_type for node in theirs.node] == [node.op_type for node in ours.node]
     exported_anew(own, path, external_data=False, optimize=False)
     check(path, own)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float64])
+def test_a_graph_of_another_width(tmp_path: Path, dtype: Any) -> None:
+    pytest.importorskip("onnx")
+    own = module().to(dtype)
+    every = Every().to(dtype)
+    every.load_state_dict(own.state_dict())
+    for name, made in {"own": every, "squashed": nn.Sequential(every, nn.Sigmoid())}.items():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            given = (torch.rand(1, 12, 2, dtype=dtype),)
+            torch.onnx.export(made.eval(), given, str(tmp_path / f"{name}.onnx"), dynamo=False)
+    check(tmp_path / "own.onnx", own.float())
+    with pytest.raises(DamagedFile, match="does not answer as its LSTM"):
+        plain.read(tmp_path / "squashed.onnx", SHORT)
 
 
 def exported_anew(own: Own, path: Path, **options: Any) -> None:
@@ -550,6 +573,39 @@ def test_what_cannot_be_expressed_is_refused_with_the_reason(
     with pytest.raises(DamagedFile, match=f"cannot be taken as an LSTM: .*{says}") as caught:
         plain.read(tmp_path / "own.pt", SHORT)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "says"),
+    [
+        ("rnn.weight_hh_l0", lambda t: t.to(torch.complex64), "holds complex64, strided, and den"),
+        ("head.bias", lambda t: t.long(), "its head.bias holds int64, strided, and dense real"),
+        ("rnn.weight_ih_l0", lambda t: t.to_sparse(), "holds float32, sparse_coo, and dense real"),
+        ("head.weight", lambda t: t.to("meta"), "its head.weight holds no numbers"),
+        (
+            "rnn.bias_hh_l0",
+            lambda t: t[:7],
+            r"shapes \(20, 2\), \(20, 5\), \(20,\), \(7,\), and nn",
+        ),
+        (
+            "rnn.weight_hh_l0",
+            lambda t: t[:0, :0],
+            r"shapes \(20, 2\), \(0, 0\), \(20,\), \(20,\), a",
+        ),
+        (
+            "rnn.weight_hh_l0",
+            lambda t: t[:, 0],
+            r"shapes \(20, 2\), \(20,\), \(20,\), \(20,\), and",
+        ),
+    ],
+)
+def test_arrays_that_no_layer_has_are_named(
+    tmp_path: Path, name: str, change: Any, says: str
+) -> None:
+    state = module().state_dict()
+    torch.save(state | {name: change(state[name])}, tmp_path / "own.pt")
+    with pytest.raises(DamagedFile, match=f"cannot be taken as an LSTM: .*{says}"):
+        plain.read(tmp_path / "own.pt", SHORT)
 
 
 def test_a_whole_module_is_refused_with_what_to_save(tmp_path: Path) -> None:

@@ -119,6 +119,25 @@ def test_exports(filled: Path) -> None:
     assert lines[2] == "| target | robust | 0 | 4800 | 0.1 | native | avx2 | here | 2026-01-02 |"
 
 
+def test_the_lines_of_the_manual_take_trials_that_failed_or_are_unfinished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    pytest.importorskip("pandas")
+    page = Path(__file__).parents[1] / "docs" / "howto" / "results.md"
+    (lines,) = (part for part in page.read_text().split("```") if "import pandas" in part)
+    shared = {"settings": {"max_length": 22}}
+    none = {**shared, "score": None}
+    with Ledger.open(tmp_path / "ledger") as book:
+        book.record(row(k, **shared, score={"wrong": k}) for k in (3, 5))
+        book.record([row(6, **none, status="failed", sequences=None, error="why")])
+        book.record([row(7, **none, status="unfinished", state=b"state")])
+    with Ledger.read(tmp_path / "ledger") as book:
+        (tmp_path / "trials.csv").write_text(ledger.export(book, "csv"))
+    monkeypatch.chdir(tmp_path)
+    exec(lines.removeprefix("python"), {})
+    assert capsys.readouterr().out.split()[-4:] == ["robust", "22", "4800.0", "4.0"]
+
+
 # -- files that are no ledger -------------------------------------------------------------------
 
 

@@ -33,6 +33,7 @@ from longlag.studies import frame
 from longlag.studies.cases import Outcome
 from longlag.studies.cell_pairs import pairs
 
+BEST = {"learning_rate": 0.01, "clip": 0.1}  # of a search
 TINY: dict[str, Any] = {"quick": True, "trials": 2, "max_sequences": 64}
 
 
@@ -76,16 +77,14 @@ def test_all_cells_share_one_protocol() -> None:
 
 
 def test_settings_of_a_search_are_of_all_cells(tmp_path: Path) -> None:
-    (tmp_path / "tuned.json").write_text(
-        json.dumps({"cells": {"gru": {"clip": 0.1}}, "seeds": [3]})
-    )
+    (tmp_path / "tuned.json").write_text(json.dumps({"cells": {"gru": BEST}, "seeds": [3]}))
     with pytest.raises(ValueError, match=r"tuned.json has no settings for lstm, rnn: search with"):
         study.cases(request(cell=["lstm", "gru", "rnn"], tuned=str(tmp_path / "tuned.json")))
 
 
 def test_a_comparison_has_other_seeds_than_the_search(tmp_path: Path) -> None:
     tuned = tmp_path / "tuned.json"
-    tuned.write_text(json.dumps({"cells": {"gru": {"clip": 0.1}}, "seeds": [500, 501, 1002]}))
+    tuned.write_text(json.dumps({"cells": {"gru": BEST}, "seeds": [500, 501, 1002]}))
     says = r"would have seeds 1000 to 1009, and the search in .* had 500 to 1002: give --seed 1003"
     with pytest.raises(ValueError, match=says):
         study.cases(request(cell=["gru"], tuned=str(tuned)))
@@ -93,11 +92,25 @@ def test_a_comparison_has_other_seeds_than_the_search(tmp_path: Path) -> None:
         assert study.cases(request(cell=["gru"], tuned=str(tuned), **more))
 
 
-@pytest.mark.parametrize("own", [{"network": "mycells:Mine"}, {"name": "x"}, 5])
+@pytest.mark.parametrize("own", [{"network": "mycells:Mine"}, {"name": "x"}, {"clip": 0.1}, {}, 5])
 def test_a_file_of_settings_chooses_nothing_else(own: Any, tmp_path: Path) -> None:
     """Least of all a module to import."""
     (tmp_path / "tuned.json").write_text(json.dumps({"cells": {"gru": own}, "seeds": [3]}))
     with pytest.raises(ValueError, match="must hold learning_rate and clip of cells, the seeds of"):
+        study.cases(request(cell=["gru"], tuned=str(tmp_path / "tuned.json")))
+
+
+@pytest.mark.parametrize("seeds", [[], [True], ["500"], 500, None])
+def test_a_file_of_settings_says_which_seeds_the_search_had(seeds: Any, tmp_path: Path) -> None:
+    (tmp_path / "tuned.json").write_text(json.dumps({"cells": {"gru": BEST}, "seeds": seeds}))
+    with pytest.raises(ValueError, match="must hold learning_rate and clip of cells, the seeds of"):
+        study.cases(request(cell=["gru"], tuned=str(tmp_path / "tuned.json")))
+
+
+def test_a_file_of_settings_is_named_with_a_value_that_is_not_allowed(tmp_path: Path) -> None:
+    cells = {"gru": BEST, "rnn": BEST | {"learning_rate": "fast"}}
+    (tmp_path / "tuned.json").write_text(json.dumps({"cells": cells, "seeds": [3]}))
+    with pytest.raises(ValueError, match=r"tuned.json: of cell rnn, learning_rate must be a numb"):
         study.cases(request(cell=["gru"], tuned=str(tmp_path / "tuned.json")))
 
 
@@ -175,6 +188,18 @@ def test_the_command_goes_on_and_bad_cells_leave_the_others_alone(
     assert json.loads(capsys.readouterr().out)["rows"] == content["rows"]
     with Ledger.read(tmp_path / "out" / "ledger.sqlite") as ledger:
         assert [(r["key"], r["ended"]) for r in ledger.rows()] == before
+
+
+def test_a_cell_of_which_some_trials_fail_is_named_with_the_error(tmp_path: Path) -> None:
+    cells = {"gru": "gru", "unlucky": "mycells:Unlucky"}
+    found = longlag.compare(cells, ["adding"], [12], out=tmp_path, **TINY | {"trials": 4})
+    failed = {row["cell"]: row["failed"] for row in found.content["rows"]}
+    assert failed["gru"] == 0
+    assert 0 < failed["unlucky"] < 4
+    assert (
+        f"unlucky, adding, 12: {failed['unlucky']} of 4 trials failed and do not count: "
+        "RuntimeError: bad start."
+    ) in found.remarks
 
 
 @pytest.fixture
@@ -419,6 +444,11 @@ def test_a_cell_is_shown_no_longer_sequences_than_the_task_has(
     assert max(seen) == made.task.max_length
 
 
+def test_a_cell_may_compute_in_float64() -> None:
+    (case,) = study.cases(request(cell=["mycells:Double"]))
+    assert case.refused == ""
+
+
 def test_checking_a_cell_leaves_pytorchs_random_numbers(tmp_path: Path) -> None:
     stream = torch.get_rng_state()
     training.begin(recipe("robust", network="mycells:Drops", min_length=12))
@@ -509,6 +539,21 @@ def test_pairs_are_in_a_file_and_in_json(tmp_path: Path) -> None:
         ("lstm", "gru", "20"),
     ]
     assert "mean" in (tmp_path / "table.md").read_text().splitlines()[2]
+
+
+def test_a_search_does_not_choose_settings_because_their_trials_failed() -> None:
+    """A row that is missing, or that has fewer trials, counts for no sequences and no error."""
+
+    def tried(rate: float, task: str, seeds: str, mse: float) -> dict[str, Any]:
+        more = {"learning_rate": rate, "clip": 1.0, "mse": {"median": mse}, "task": task}
+        return row("gru", dict.fromkeys(seeds), **more)
+
+    whole = [tried(0.01, "adding", "123", 0.2), tried(0.01, "copy", "123", 0.2)]
+    assert study.best_settings([*whole, tried(0.03, "adding", "123", 0.1)]) == {
+        "gru": {"learning_rate": 0.01, "clip": 1.0}
+    }
+    some = [tried(0.03, "adding", "123", 0.1), tried(0.03, "copy", "1", 0.1)]
+    assert study.best_settings([*some, *whole])["gru"]["learning_rate"] == 0.01
 
 
 def test_a_search_says_where_its_choice_is_doubtful() -> None:

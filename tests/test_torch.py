@@ -297,6 +297,7 @@ class LastValue(nn.Module):
     ("predict", "more", "says"),
     [
         (3, {}, r"predict must be a callable, such as .* or a PyTorch module, not int"),
+        (nn.GRU, {}, r"predict must be a callable, .* PyTorch module, not the class GRU"),
         (lambda x, n: x[:, 0], {}, r"shape \(4,\), not with shape \(4, 2\): read one number out"),
         (lambda x, n: 0.25, {}, r"not with shape \(\): return one for each"),
         (lambda x, n: x[:, 0, 0].squeeze(), {}, r"\(1,\), not with shape \(\): .* squeeze\(\)"),

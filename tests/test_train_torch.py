@@ -450,6 +450,72 @@ def test_states_that_a_module_offers_are_seen(network: str) -> None:
     np.testing.assert_allclose(without[0], seen[0, : batch.lengths[0]], rtol=1e-5, atol=1e-6)
 
 
+class Embedded(nn.Module):
+    def __init__(self, sparse: bool) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.embedding = nn.Embedding(10, 4, sparse=sparse)
+        self.read = nn.Linear(4, 9)
+
+    def forward(self, inputs: Any, lengths: Any) -> Any:
+        return self.read(self.embedding(inputs))
+
+
+def test_sparse_gradients_are_those_of_a_dense_embedding() -> None:
+    made = recipe("robust", task="copy", lag=5, max_iterations=3, test_every=3, test_size=10)
+    sparse, dense = (train_torch(Embedded(one), made).weights for one in (True, False))
+    for name, weights in dense.items():
+        np.testing.assert_allclose(sparse[name], weights, rtol=1e-6, atol=1e-7)
+
+
+HIDDEN = {"hidden": "States"}
+
+
+@pytest.mark.parametrize(
+    ("titles", "given", "says"),
+    [
+        (HIDDEN | {"cell": "Cells"}, lambda s: {"hidden": s}, "'cell', which is in titles, and gi"),
+        (
+            HIDDEN,
+            lambda s: {"hidden": s[:, -1]},
+            r"'hidden' of shape \(1, \d+, units\), not \(1, 5",
+        ),
+        (
+            HIDDEN,
+            lambda s: {"hidden": s.transpose(0, 1)},
+            r"of shape \(1, \d+, units\), not \(1\d, 1",
+        ),
+        (HIDDEN, lambda s: s, "states must give a dict of arrays, not a Tensor"),
+        (
+            ["hidden"],
+            lambda s: {"hidden": s},
+            r"titles must be a dict of words .*, not \['hidden'\]",
+        ),
+    ],
+)
+def test_states_that_titles_do_not_describe_are_refused(
+    titles: Any, given: Any, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import mycells
+
+    monkeypatch.setattr(mycells.Drops, "titles", titles)
+    monkeypatch.setattr(mycells.Drops, "states", lambda own, x, n: given(own.cells(x)[0]))
+    monkeypatch.setattr(mycells.Drops, "forward", mycells.Mine.forward)
+    made = short(network="mycells:Drops", hidden=5, max_iterations=2)
+    with pytest.raises(ValueError, match=says):
+        figures.write_figures(longlag.train(made), tmp_path)
+
+
+def test_titles_without_states_offer_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    import mycells
+
+    monkeypatch.setattr(mycells.Mine, "titles", ["of something else"], raising=False)
+    made = short(network="mycells:Mine", hidden=5)
+    model = made.network_of(made.learner(0).weights)
+    assert model.titles == {}
+    assert model.states(np.ones((1, 12, 2), np.float32)) == {}
+
+
 # -- loggers --------------------------------------------------------------------------------------
 
 

@@ -161,10 +161,13 @@ def _model(predict: Any, task: Task) -> Predict:
 
         check_module(predict, task)
         return lambda inputs, lengths: answers(predict, inputs, lengths, task)
-    if not callable(predict):
+    if isinstance(predict, type) or not callable(predict):
+        kind = (
+            f"the class {predict.__name__}" if isinstance(predict, type) else type(predict).__name__
+        )
         raise ValueError(
             "predict must be a callable, such as run.network.predict, or a PyTorch module, "
-            f"not {type(predict).__name__}"
+            f"not {kind}"
         )
     answer = _as_arrays(predict, task)
     check_answers(answer, task)

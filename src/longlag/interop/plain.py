@@ -168,8 +168,18 @@ def _of_torch(data: bytes) -> Plain:
     if nested := [name for name, value in state.items() if isinstance(value, Mapping)]:
         raise ValueError(f"its state_dict is within {nested[0]!r}: save that alone")
     return _of_state(
-        {str(k): v.detach().float().numpy() for k, v in state.items() if hasattr(v, "detach")}
+        {str(k): _of_tensor(str(k), v) for k, v in state.items() if hasattr(v, "detach")}
     )
+
+
+def _of_tensor(name: str, tensor: Any) -> np.ndarray:
+    """A tensor of a state_dict, float32."""
+    if not (tensor.is_floating_point() and str(tensor.layout) == "torch.strided"):
+        dtype, layout = (str(word).removeprefix("torch.") for word in (tensor.dtype, tensor.layout))
+        raise ValueError(f"its {name} holds {dtype}, {layout}, and dense real numbers are read")
+    if tensor.is_meta:
+        raise ValueError(f"its {name} holds no numbers: it was saved on PyTorch's device meta")
+    return tensor.detach().float().numpy()
 
 
 def _of_safetensors(data: bytes) -> Plain:
@@ -209,13 +219,20 @@ def _of_state(state: Mapping[str, np.ndarray]) -> Plain:
         )
     names = [_name_of(state, end) for end in OF_LAYER[:2]]
     Wx, Wh = (state[name].T for name in names)
+    layer = names[0].removesuffix(OF_LAYER[0])
+    biases = [state[layer + name] for name in OF_LAYER[2:] if layer + name in state]
+    whole = Wx.ndim == Wh.ndim == 2 and len(Wh) > 0
+    if not whole or any(bias.shape != Wx.shape[1:] for bias in biases):
+        shapes = ", ".join(str(part.shape) for part in (Wx.T, Wh.T, *biases))
+        raise ValueError(
+            f"its LSTM has arrays of shapes {shapes}, and nn.LSTM's are (4H, D), (4H, H), (4H,) "
+            "and (4H,)"
+        )
     if Wx.shape[1] != 4 * len(Wh):
         kind = {3: "a GRU", 1: "a plain recurrent network"}.get(Wx.shape[1] // len(Wh), "no LSTM")
         raise ValueError(f"its weights are those of {kind}, and --as lstm takes an nn.LSTM")
-    zero = np.zeros(Wx.shape[1], np.float32)
-    layer = names[0].removesuffix(OF_LAYER[0])
     rest = {n: a for n, a in state.items() if n not in {layer + own for own in OF_LAYER}}
-    b = sum((state[layer + n] for n in OF_LAYER[2:] if layer + n in state), zero)
+    b = sum(biases, np.zeros(Wx.shape[1], np.float32))
     answer = _name_of(rest, "weight")
     beside = answer.removesuffix("weight") + "bias"
     Wy = rest[answer].T
@@ -270,7 +287,7 @@ def _of_onnx(data: bytes) -> Plain:
     b = np.sum(np.split(b.astype(np.float32), 2), axis=0)
     Wy, by = _onnx_answer(onnx, graph, held)
     plain = Plain(_turned(W, ONNX), _turned(R, ONNX), _turned(b, ONNX), Wy, by)
-    _check_graph(model, plain, {*held})
+    _check_graph(onnx, model, plain, {*held})
     return plain
 
 
@@ -305,27 +322,35 @@ def _evaluated(model: Any, names: list[str] | None, given: Mapping[str, np.ndarr
         raise ValueError(f"its graph cannot be evaluated: {checks.shown(str(error))}") from error
 
 
-def _check_graph(model: Any, plain: Plain, held: set[str]) -> None:
+def _check_graph(onnx: Any, model: Any, plain: Plain, held: set[str]) -> None:
     """Compares the graph's answers to a few sequences with those of the weights taken from it.
 
     Raises:
         ValueError: it has more inputs than sequences, cannot be evaluated here, or answers
             otherwise: it has another first state, say, or something behind the linear layer.
     """
+    widths = {getattr(onnx.TensorProto, name): kind for name, kind in WIDTHS.items()}
     given = [one for one in model.graph.input if one.name not in held]
-    if len(given) != 1 or len(shape := given[0].type.tensor_type.shape.dim) != 3:
-        raise ValueError("its graph must have one input, sequences (B, T, D)")
+    kind = widths.get(given[0].type.tensor_type.elem_type) if len(given) == 1 else None
+    if kind is None or len(shape := given[0].type.tensor_type.shape.dim) != 3:
+        raise ValueError(
+            "its graph must have one input, sequences (B, T, D) of float16, float32 or float64"
+        )
     sizes = [dim.dim_value or size for dim, size in zip(shape, (2, 5, len(plain.Wx)), strict=True)]
     x = np.random.default_rng(0).standard_normal(sizes).astype(np.float32)
-    answers = np.asarray(_evaluated(model, None, {given[0].name: x})[0]).ravel()
+    answers = np.asarray(_evaluated(model, None, {given[0].name: x.astype(kind)})[0]).ravel()
+    near = max(1e-5, 4 * float(np.finfo(kind).eps))  # of float16 its rounding
     possible = (_answers(plain, x), _answers(plain, x.swapaxes(0, 1)).swapaxes(0, 1))  # T first
     wanted = (possible[0], possible[0][:, -1], possible[1], possible[1][-1])
     if not any(
         answers.shape == want.ravel().shape
-        and np.allclose(answers, want.ravel(), rtol=1e-4, atol=1e-5)
+        and np.allclose(answers, want.ravel(), rtol=10 * near, atol=near)
         for want in wanted
     ):
         raise ValueError("its graph does not answer as its LSTM and its linear layer alone would")
+
+
+WIDTHS = {"FLOAT": np.float32, "FLOAT16": np.float16, "DOUBLE": np.float64}
 
 
 def _answers(plain: Plain, x: np.ndarray) -> np.ndarray:

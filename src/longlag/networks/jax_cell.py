@@ -114,11 +114,14 @@ class JaxModel(Offered):
         """The function."""
         return self._apply
 
-    def found(self, inputs: np.ndarray, lengths: np.ndarray) -> dict[str, np.ndarray]:
+    def found(self, inputs: np.ndarray, lengths: np.ndarray) -> Any:
         """The states that `apply` offers."""
         with jax.default_device(self._device):
-            states = self._apply.states(self.tree, _real(inputs, self._task), lengths)
-        return {name: np.asarray(states[name]) for name in self.titles}
+            return self._apply.states(self.tree, _real(inputs, self._task), lengths)
+
+    def array(self, found: Any) -> np.ndarray:
+        """An array of them, on the CPU."""
+        return np.asarray(found)
 
     def predict(self, inputs: np.ndarray, lengths: np.ndarray | None = None) -> np.ndarray:
         """Answers, float64."""

@@ -185,7 +185,7 @@ def counted(n: int, thing: str) -> str:
 
 
 class Offered(ABC):
-    """States of a user's module or function, where it has `titles` and `states`."""
+    """States of a user's module or function, where it has both `titles` and `states`."""
 
     @property
     @abstractmethod
@@ -193,23 +193,55 @@ class Offered(ABC):
         """What may have them."""
 
     @abstractmethod
-    def found(self, inputs: np.ndarray, lengths: np.ndarray) -> dict[str, np.ndarray]:
-        """The states (B, T, ·) of these names, whatever stands after a sequence's end."""
+    def found(self, inputs: np.ndarray, lengths: np.ndarray) -> Any:
+        """What `states` gives, whatever stands after a sequence's end."""
+
+    @abstractmethod
+    def array(self, found: Any) -> np.ndarray:
+        """One of the states as an array."""
 
     @property
     def titles(self) -> Mapping[str, str]:
-        """What the states are, by name; none where none are offered."""
-        return getattr(self.offers, "titles", {})
+        """What the states are, by name; none where none are offered.
+
+        Raises:
+            ValueError: `titles` is no mapping.
+        """
+        titles = getattr(self.offers, "titles", {}) if hasattr(self.offers, "states") else {}
+        if not isinstance(titles, Mapping):
+            shown = checks.shown(titles)
+            raise ValueError(f"titles must be a dict of words by the names of states, not {shown}")
+        return titles
 
     def states(
         self, inputs: np.ndarray, lengths: np.ndarray | None = None
     ) -> dict[str, np.ndarray]:
-        """The states (B, T, ·); zero after a sequence's end."""
+        """The states (B, T, ·) of these names; zero after a sequence's end.
+
+        Raises:
+            ValueError: `states` does not give them, or gives other shapes.
+        """
         if not self.titles:
             return {}
-        given = np.full(len(inputs), inputs.shape[1]) if lengths is None else lengths
-        live = live_steps(given, inputs.shape[1], None)[..., None]
-        return {name: np.where(live, found, 0) for name, found in self.found(inputs, given).items()}
+        B, T = inputs.shape[:2]
+        given = np.full(B, T) if lengths is None else lengths
+        found = self.found(inputs, given)
+        _check_states(found, self.titles, B, T)
+        live = live_steps(given, T, None)[..., None]
+        return {name: np.where(live, self.array(found[name]), 0) for name in self.titles}
+
+
+def _check_states(found: Any, titles: Mapping[str, str], B: int, T: int) -> None:
+    """Raises a ValueError for states that are not those of the titles, (B, T, ·) each."""
+    if not isinstance(found, Mapping):
+        raise ValueError(f"states must give a dict of arrays, not a {type(found).__name__}")
+    for name in titles:
+        if name not in found:
+            held = ", ".join(map(str, found)) or "nothing"
+            raise ValueError(f"states must give {name!r}, which is in titles, and gives {held}")
+        shape = tuple(getattr(found[name], "shape", ()))
+        if len(shape) != 3 or shape[:2] != (B, T):
+            raise ValueError(f"states must give {name!r} of shape ({B}, {T}, units), not {shape}")
 
 
 def live_steps(lengths: np.ndarray, steps: int, counted: np.ndarray | None = None) -> np.ndarray:

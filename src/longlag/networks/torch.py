@@ -107,12 +107,15 @@ class TorchModel(Offered):
         """The module."""
         return self._module
 
-    def found(self, inputs: np.ndarray, lengths: np.ndarray) -> dict[str, np.ndarray]:
+    def found(self, inputs: np.ndarray, lengths: np.ndarray) -> Any:
         """The states that the module offers, in evaluation mode."""
         with evaluating(self._filled()) as module:
             offered: Any = module
-            states = offered.states(*as_tensors(module, inputs, lengths))
-        return {name: states[name].cpu().numpy() for name in self.titles}
+            return offered.states(*as_tensors(module, inputs, lengths))
+
+    def array(self, found: Any) -> np.ndarray:
+        """A tensor of them, or what can be one."""
+        return as_arrays({"state": torch.as_tensor(found)})["state"]
 
     def predict(self, inputs: np.ndarray, lengths: np.ndarray | None = None) -> np.ndarray:
         """Answers, in evaluation mode and without gradients."""
@@ -147,7 +150,7 @@ class TorchModel(Offered):
             torch.zeros_like(p) if part is None else part
             for p, part in zip(self._trainable.values(), parts, strict=True)
         )
-        return loss.item(), [part.cpu().float().numpy() for part in filled]
+        return loss.item(), [part.to_dense().cpu().float().numpy() for part in filled]
 
 
 def trainable(module: nn.Module) -> dict[str, nn.Parameter]:

@@ -54,11 +54,15 @@ class Case:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A case with its trials' rows from the ledger, those that failed left out."""
+    """A case with its trials' rows from the ledger, those that failed left out.
+
+    failed: how many did; reason: why the first of them did.
+    """
 
     case: Case
     rows: Sequence[Row]
     failed: int
+    reason: str = ""
 
     @property
     def n(self) -> int:

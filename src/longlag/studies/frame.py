@@ -89,8 +89,8 @@ def _in_stages(
     """Carries cases out, one stage after another.
 
     Returns:
-        The directory of the files, the outcomes in the order of the cases, and of what has none a
-        sentence each.
+        The directory of the files, the outcomes in the order of the cases, and a sentence each of
+        what has none and of what is not whole.
 
     Raises:
         OSError, DamagedFile: as `_outcome`, of a study that is not partial, or of every case.
@@ -115,6 +115,7 @@ def _in_stages(
     if failed and not (study.partial and found):
         raise next(iter(failed.values()))
     sentences = [f"{cases[k].label}: {error.strerror}." for k, error in failed.items()]
+    sentences += [_some_failed(found[k]) for k in sorted(found) if found[k].failed]
     sentences += study.untried([cases[k] for k in needless])
     return out, [found[k] for k in sorted(found)], sentences
 
@@ -174,10 +175,18 @@ def _outcome(case: Case, rows: Sequence[Row], ledger: Path) -> Outcome:
     if not rows:  # they have other keys now
         reason = "the file of its cell or task was changed meanwhile; start again"
         raise AllFailed(0, reason, str(ledger))
+    failures = [" ".join(row["error"].split()) for row in rows if row["status"] == "failed"]
     if not good:
-        reason = " ".join(rows[0]["error"].split())
-        raise AllFailed(0, f"every trial of a case failed: {reason}", str(ledger))
-    return Outcome(case, good, len(rows) - len(good))
+        raise AllFailed(0, f"every trial of a case failed: {failures[0]}", str(ledger))
+    return Outcome(case, good, len(failures), next(iter(failures), ""))
+
+
+def _some_failed(outcome: Outcome) -> str:
+    trials = outcome.failed + outcome.n
+    return (
+        f"{outcome.case.label}: {outcome.failed} of {trials} trials failed and do not count: "
+        f"{outcome.reason}."
+    )
 
 
 def engines(rows: Iterable[Row]) -> str:

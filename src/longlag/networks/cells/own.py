@@ -21,6 +21,7 @@ from longlag.networks.torch import (
     Tensor,
     TorchCell,
     apart,
+    as_tensors,
     check_parameters,
     check_to_train,
     nn,
@@ -41,7 +42,7 @@ class Answering(nn.Module):
     @property
     def titles(self) -> Mapping[str, str]:
         """Those of the cell, where it offers states."""
-        return getattr(self.cell, "titles", {})
+        return getattr(self.cell, "titles", {}) if hasattr(self.cell, "states") else {}
 
     def states(self, inputs: Tensor, lengths: Tensor) -> dict[str, Tensor]:
         """What the cell offers."""
@@ -110,15 +111,16 @@ class OwnCell(TorchCell):
         check_to_train(module, task)
         before = {name: buffer.clone() for name, buffer in module.named_buffers()}
         batch = task.sample(4, np.random.default_rng(0))
+        shown = as_tensors(module, *batch[:2])
         with apart(), torch.no_grad():
-            module.train()(*map(torch.from_numpy, batch[:2]))
+            module.train()(*shown)
         for name, buffer in module.named_buffers():
             if not torch.equal(buffer, before[name]):
                 raise ValueError(
                     f"the model changes {name.removeprefix('cell.')} in training, which a trial "
                     "does not keep: use LayerNorm in the place of BatchNorm"
                 )
-        _check_apart_in_training(module, *map(torch.from_numpy, batch[:2]))
+        _check_apart_in_training(module, *as_tensors(module, *batch[:2]))
 
 
 def _check_apart_in_training(module: nn.Module, inputs: Tensor, lengths: Tensor) -> None:
