@@ -40,6 +40,10 @@ def ahead(p: dict[str, Any], inputs: Any, lengths: Any) -> Any:
     return apply(p, inputs + jnp.roll(inputs, -1, axis=1), lengths)
 
 
+def rounds(p: dict[str, Any], inputs: Any, lengths: Any) -> Any:
+    return apply(p, inputs, lengths).astype(int)
+
+
 def nan(p: dict[str, Any], inputs: Any, lengths: Any) -> Any:
     return apply(p, inputs, lengths) * jnp.nan
 
@@ -48,6 +52,7 @@ RNN = (init, apply)
 MIXES = (init, mixed)
 NAN = (init, nan)
 PADS = (init, pads)
+ROUNDS = (init, rounds)
 AHEAD = (init, ahead)
 NOTHING = (lambda key, D, K, size: {}, apply)
 OTHER = (lambda key, size: {}, apply)

@@ -340,6 +340,7 @@ def test_what_a_directory_cannot_build_is_refused(tmp_path: Path, capsys: Any) -
         ((print, {"n": np.arange(2)}), {}, r"real arrays, and \['n'\] is of int64: keep it out"),
         ("lstm", {}, "cell must be a JAX cell, not network lstm"),
         ("jaxcells:MIXES", {}, "mixes sequences"),
+        ("jaxcells:ROUNDS", {}, "must give answers with a gradient, not int32"),
         (RNN, {"optimizer": 3}, "optimizer must be a transformation of optax's, not 3"),
     ],
 )

@@ -173,7 +173,10 @@ def _gradient(apply: Callable[..., Any], task: Task) -> Callable[..., Any]:
     answers = _answers(apply, task)
 
     def loss(parameters: Any, inputs: Any, lengths: Any, targets: Any, live: Any) -> Any:
-        error = answers(parameters, inputs, lengths) - targets
+        given = answers(parameters, inputs, lengths)
+        if not jnp.issubdtype(given.dtype, jnp.floating):
+            raise ValueError(f"apply must give answers with a gradient, not {given.dtype}")
+        error = given - targets
         live = jnp.reshape(live, live.shape + (1,) * (error.ndim - live.ndim))
         count = jnp.sum(live) * (error.size // live.size)
         return jnp.sum(jnp.where(live, error, 0) ** 2) / count
