@@ -339,6 +339,11 @@ def _far(name: str, *asked: tuple[str, str]) -> list[str]:
     return _compared("cells/lstms/table.md", name, "1000", asked)
 
 
+def _order(name: str, *columns: str) -> list[str]:
+    """Of five seeds of temporal order at T = 1000."""
+    return _compared("cells/order/table.md", name, "1000", [(ORDERED, c) for c in columns])
+
+
 def _compared(table: str, name: str, T: str, asked: Iterable[tuple[str, str]]) -> list[str]:
     where = {"cell": name, "T": T}
     found = (cell(table, column, {**where, "task": task}) for task, column in asked)
@@ -403,11 +408,12 @@ SENTENCES: dict[str, list[Sentence]] = {
             [s for name in FAR_ONES[1:] for s in _longer(name, (MULTIPLIED, "seconds"))],
         ),
         (
-            "`lstm` solves {} seeds after {} sequences, chrono {} after {}.",
-            [
-                *_far("lstm", (ORDERED, "solved"), (ORDERED, "sequences")),
-                *_far("chrono", (ORDERED, "solved"), (ORDERED, "sequences")),
-            ],
+            "`lstm` solves {} seeds after {} sequences, chrono {} after {}, attention {} after {}.",
+            [t for name in FAR_ONES for t in _order(name, "solved", "sequences")],
+        ),
+        (
+            "The minLSTM solves {}, the minGRU {}, the ReLU network {} and the LRU {}.",
+            [t for name in ("minlstm", "mingru", "irnn", "lru") for t in _order(name, "solved")],
         ),
         (
             "`lstm` solves {} after {}, chrono {}.",
