@@ -584,6 +584,18 @@ def test_twelve_cells_look_different() -> None:
     assert len(shown) == len(names)
 
 
+def test_a_known_cell_looks_the_same_in_every_figure() -> None:
+    def looks(*names: str) -> dict[str, tuple[Any, Any]]:
+        points = [figure.Point(name, "adding", 100, 1, 2, (0.0, 1.0)) for name in names]
+        (legend,) = figure.draw(points, "Cells", known=tuple(study.CELLS)).legends
+        lines = zip(legend.get_texts(), legend.get_lines(), strict=True)
+        return {text.get_text(): (line.get_color(), line.get_marker()) for text, line in lines}
+
+    whole, few = looks(*study.CELLS), looks("mine", "gru", "attention")
+    assert (few["gru"], few["attention"]) == (whole["gru"], whole["attention"])
+    assert few["mine"] not in (few["gru"], few["attention"])
+
+
 def test_the_cell_of_the_manual_is_in_the_table(tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.syspath_prepend(str(Path(__file__).parent.parent / "docs" / "examples"))
     mine = "own_cell:Leaky"

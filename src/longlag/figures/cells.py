@@ -48,8 +48,13 @@ class Point:
 
 
 @style.styled
-def draw(points: Sequence[Point], title: str, of: str = "") -> Figure:
-    """A panel a task, a line a cell; below them the map; `of` says what was chosen, if anything."""
+def draw(points: Sequence[Point], title: str, of: str = "", known: Sequence[str] = ()) -> Figure:
+    """A panel a task, a line a cell; below them the map.
+
+    Args:
+        of: what was chosen, if anything, for the subtitle.
+        known: cells that look the same in every figure; others take looks that are left.
+    """
     cells, tasks = (list(dict.fromkeys(getattr(p, n) for p in points)) for n in ("cell", "task"))
     lines = list(dict.fromkeys((p.task, p.T) for p in points))
     rows = -(-len(tasks) // ACROSS)
@@ -65,7 +70,8 @@ def draw(points: Sequence[Point], title: str, of: str = "") -> Figure:
     edges = style.place(fig, 0.62, top - rows * PANEL - (rows - 1) * 0.62, 8.1, top)
     columns = min(ACROSS, len(tasks))
     grid = fig.add_gridspec(rows, columns, wspace=0.2, hspace=0.62 / PANEL, **edges)
-    looks = {cell: look(k) for k, cell in enumerate(cells)}
+    left = (k for k in itertools.count() if k >= len(known) or known[k] not in cells)
+    looks = {cell: look(known.index(cell) if cell in known else next(left)) for cell in cells}
     for k, task in enumerate(tasks):
         ax = fig.add_subplot(grid[k // columns, k % columns])
         _rates(ax, task, [p for p in points if p.task == task], looks)

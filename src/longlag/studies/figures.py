@@ -11,6 +11,7 @@ from longlag.figures import cells as cells_compared
 from longlag.statistics import bootstrap_mean
 from longlag.studies import forget_gate as gates
 from longlag.studies.cases import RULES, STRICT, Outcome, Row, solved
+from longlag.studies.cells import CELLS
 from longlag.studies.stops import in_words, point
 from longlag.studies.tasks import PAPER
 from longlag.sweeps.trial import stops_of
@@ -103,7 +104,7 @@ def cells(title: str, outcomes: Sequence[Outcome], rows: Sequence[Row]) -> Figur
         for key, row in kept.items()
     ]
     best = "the best of each cell's settings: " if "learning_rate" in rows[0] else ""
-    return cells_compared.draw(points, title, best)
+    return cells_compared.draw(points, title, best, tuple(CELLS))
 
 
 def shares(title: str, outcomes: Sequence[Outcome], rows: Sequence[Row]) -> Figure:
