@@ -412,8 +412,8 @@ SENTENCES: dict[str, list[Sentence]] = {
             [t for name in FAR_ONES for t in _order(name, "solved", "sequences")],
         ),
         (
-            "The minLSTM solves {}, the minGRU {}, the ReLU network {} and the LRU {}.",
-            [t for name in ("minlstm", "mingru", "irnn", "lru") for t in _order(name, "solved")],
+            "The GRU solves {}, the minGRU {}, the minLSTM {}, the ReLU network {} and the LRU {}.",
+            [t for name in LIMITED for t in _order(name, "solved")],
         ),
         (
             "`lstm` solves {} after {}, chrono {}.",
