@@ -268,7 +268,8 @@ def test_a_module_answers_in_parts_what_it_answers_at_once(B: int, T: int) -> No
     batch = task.sample(B, stream(1))
     with model.module.register_forward_pre_hook(hook):
         got = model.predict(batch.inputs, batch.lengths)
-        want = answers(model.module, *batch[:2], task)
+        with torch.no_grad():
+            want = model.module.eval()(*map(torch.from_numpy, batch[:2])).numpy()
     assert seen[-1] == B == sum(seen[:-1])
     assert all(n == 64 * max(1, 512 // T) for n in seen[:-2])
     assert seen[-2] < 128 * max(1, 512 // T)

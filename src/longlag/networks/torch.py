@@ -119,14 +119,8 @@ class TorchModel(Offered):
 
     def predict(self, inputs: np.ndarray, lengths: np.ndarray | None = None) -> np.ndarray:
         """Answers, in evaluation mode and without gradients."""
-        B, T = inputs.shape[:2]
-        given = np.full(B, T) if lengths is None else lengths
-        module = self._filled()
-        on_cpu = all(p.device.type == "cpu" for p in module.parameters())
-        most = AT_ONCE * max(1, STEPS_AT_ONCE // T) if on_cpu else B
-        ends = range(most, B - most + 1, most)  # the last part takes the rest
-        parts = zip(np.split(inputs, ends), np.split(given, ends), strict=True)
-        return np.concatenate([answers(module, x, n, self._task) for x, n in parts])
+        given = np.full(len(inputs), inputs.shape[1]) if lengths is None else lengths
+        return answers(self._filled(), inputs, given, self._task)
 
     def gradient(
         self,
@@ -160,8 +154,14 @@ def trainable(module: nn.Module) -> dict[str, nn.Parameter]:
 
 def answers(module: nn.Module, inputs: np.ndarray, lengths: np.ndarray, task: Task) -> np.ndarray:
     """A module's answers, float64, in evaluation mode and without gradients."""
+    B, T = inputs.shape[:2]
+    on_cpu = all(p.device.type == "cpu" for p in module.parameters())
+    most = AT_ONCE * max(1, STEPS_AT_ONCE // T) if on_cpu else B
+    ends = range(most, B - most + 1, most)  # the last part takes the rest
+    parts = zip(np.split(inputs, ends), np.split(lengths, ends), strict=True)
     with evaluating(module):
-        return forward(module, inputs, lengths, task).cpu().double().numpy()
+        given = [forward(module, x, n, task).cpu().double().numpy() for x, n in parts]
+    return np.concatenate(given)
 
 
 @contextmanager
