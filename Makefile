@@ -79,12 +79,12 @@ test-long: .venv/tested | arm
 		--reliability docs/reliability.md
 
 # The core tests with the lowest version of all that pyproject.toml requires, in an environment of
-# its own with the oldest Python; without those of commands, faults, fuzz and pages, which take long
-# and hardly depend on versions. Old releases beside new ones warn that they are deprecated.
+# its own with the oldest Python; without those of commands, faults, fuzz, pages and types, which
+# take long and hardly depend on versions. Old releases beside new ones warn that they are deprecated.
 OLDEST_PYTHON ?= $(shell command -v python3.11 || echo $(PYTHON))
 LOWEST = build/lowest/bin/python -m
 APART = docs_site documented_commands ending explorer explorer_learning explorer_symbols faults \
-	fuzz_commands fuzz_files published silence terminal
+	fuzz_commands fuzz_files packaging published silence terminal
 
 test-lowest: build/lowest/installed | chromium
 	$(LOWEST) ruff check .

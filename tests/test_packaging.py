@@ -26,8 +26,6 @@ assert run.network.predict(batch.inputs, batch.lengths).shape == (8,)
 print(run.engine)
 """
 
-pytestmark = pytest.mark.long
-
 
 def interpreters() -> dict[str, str]:
     """Every Python from 3.11 on that is installed here, by its version."""
@@ -106,7 +104,6 @@ def test_a_wheel_from_the_sdist(sdist: Path, tmp_path: Path, version: str, tally
 APART = ("longlag.benchmarks.", "longlag.cli.", "longlag.movement.tracing.")
 
 
-@pytest.mark.survives("the public interface under `pyright --verifytypes`", "complete in types")
 def test_the_public_interface_is_complete_in_types(tmp_path: Path) -> None:
     bin_ = Path(sys.executable).parent
     here = {**os.environ, "PATH": f"{bin_}{os.pathsep}{os.environ['PATH']}"}

@@ -329,7 +329,8 @@ def _check_graph(onnx: Any, model: Any, plain: Plain, held: set[str]) -> None:
         ValueError: it has more inputs than sequences, cannot be evaluated here, or answers
             otherwise: it has another first state, say, or something behind the linear layer.
     """
-    widths = {getattr(onnx.TensorProto, name): kind for name, kind in WIDTHS.items()}
+    code = onnx.TensorProto
+    widths = {code.FLOAT: np.float32, code.FLOAT16: np.float16, code.DOUBLE: np.float64}
     given = [one for one in model.graph.input if one.name not in held]
     kind = widths.get(given[0].type.tensor_type.elem_type) if len(given) == 1 else None
     if kind is None or len(shape := given[0].type.tensor_type.shape.dim) != 3:
@@ -348,9 +349,6 @@ def _check_graph(onnx: Any, model: Any, plain: Plain, held: set[str]) -> None:
         for want in wanted
     ):
         raise ValueError("its graph does not answer as its LSTM and its linear layer alone would")
-
-
-WIDTHS = {"FLOAT": np.float32, "FLOAT16": np.float16, "DOUBLE": np.float64}
 
 
 def _answers(plain: Plain, x: np.ndarray) -> np.ndarray:
