@@ -167,6 +167,12 @@ def test_animation(paper: Run, tmp_path: Path) -> None:
     assert not changed[110:245, 50:483].any()  # input
 
 
+def test_a_run_without_snapshots_is_not_animated(catalog: Run, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="run must have snapshots to be animated"):
+        write_animation(replace(catalog, snapshots={}), tmp_path / "a.gif")
+    assert not any(tmp_path.iterdir())
+
+
 def test_animation_of_another_length(catalog: Run) -> None:
     usual = animation.gif(catalog, n_frames=2)
     for length in (50, 4 * 30):  # the longest allowed
@@ -831,7 +837,9 @@ def test_streams_meet_no_other_stream(paper: Run, catalog: Run) -> None:
     online = longlag.recipe("paper").learner(seed)
     numbers += [online.test_stream(k).random() for k in range(2)]
     numbers += [streams.stream(seed, streams.TRAINING, k).random() for k in range(2)]
-    numbers += [streams.stream(seed, streams.EVALUATION_STREAM).random()]
+    apart = (streams.EVALUATION, streams.REGISTER)
+    numbers += [streams.stream(seed, key).random() for key in apart]
+    numbers += [streams.stream(seed, streams.DATASET, k).random() for k in range(4)]
     assert len(set(numbers)) == len(numbers)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import stat
 import tracemalloc
 import warnings
 import zipfile
@@ -127,3 +129,27 @@ def test_what_numpy_has_written_is_read(tmp_path: Path) -> None:
         back = files.read_arrays(tmp_path / "a.npz")
         assert list(back) == ["x", "y"]
         assert back["y"].shape == (2, 0)
+
+
+def test_a_pipe_is_written_to(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    files.write_bytes(pipe, b"content")
+    assert os.read(reader, 100) == b"content"
+    os.close(reader)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+def test_files_written_together_are_all_there_or_none(tmp_path: Path) -> None:
+    (tmp_path / "old").write_bytes(b"old")
+    (tmp_path / "a").write_bytes(b"before")
+    two = {tmp_path / "a": b"1", tmp_path / "nowhere" / "b": b"2"}
+    with pytest.raises(FileNotFoundError):
+        files.write_together(two, without=[tmp_path / "old"])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "old"]
+    assert (tmp_path / "a").read_bytes() == b"before"
+    (tmp_path / "nowhere").mkdir()
+    files.write_together(two, without=[tmp_path / "old", tmp_path / "none"])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "nowhere"]
+    assert [path.read_bytes() for path in two] == [b"1", b"2"]

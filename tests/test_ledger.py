@@ -26,6 +26,18 @@ def row(k: int, **changes: Any) -> dict[str, Any]:
     }
 
 
+def test_a_trial_that_fails_keeps_the_state_it_goes_on_from(tmp_path: Path) -> None:
+    saved = {"lineage": "line", "state": b"state", "sequences": 4000}
+    failed = {"status": "failed", "score": None, "curve": None, "sequences": None}
+    with Ledger.open(tmp_path / "ledger") as book:
+        book.record([row(1, status="unfinished", **saved), row(2)])
+        book.record([row(1, error="died", **failed), row(2, error="died", **failed)])
+        assert book.get("key 1") == row(1, error="died", **{**failed, **saved})
+        assert book.get("key 2") == row(2, error="died", **failed)
+        assert book.state("line", 4000) == b"state"
+        assert not book.done("key 1")
+
+
 @pytest.fixture
 def filled(tmp_path: Path) -> Path:
     """A ledger of 300 rows."""

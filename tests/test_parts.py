@@ -189,6 +189,7 @@ def test_a_part_by_its_module_and_class() -> None:
         ("no.such.module:Class", "tool 'no.such.module:Class' cannot be loaded: No module named"),
         ("toys:Nothing", "tool 'toys:Nothing' cannot be loaded: .* has no attribute 'Nothing'"),
         ("toys:", "tool 'toys:' cannot be loaded"),
+        (":Class", "tool ':Class' cannot be loaded: ValueError: Empty module name"),
         ("toys:Echo", "toys:Echo must be a Tool, not Echo"),
         (f"{__name__}:Nail", f"{__name__}:Nail must be a Tool, not Nail"),
         (f"{__name__}:Needy", f"tool '{__name__}:Needy' cannot be loaded: .*'must'"),
@@ -199,6 +200,29 @@ def test_a_class_that_cannot_be_had_is_refused(where: str, says: str) -> None:
     with pytest.raises(ValueError, match=says) as caught:
         tools()[where]
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("x = 1 / 0", "ZeroDivisionError: division by zero"),
+        ("def f(:", r"SyntaxError: invalid syntax \(broken_part\.py, line 1\)"),
+        ("raise ValueError('no luck')", "ValueError: no luck"),
+    ],
+)
+def test_a_module_that_raises_is_refused_in_a_sentence(
+    content: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "broken_part.py").write_text(content)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ValueError, match=f"^tool 'broken_part:X' cannot be loaded: {says}$"):
+        tools()["broken_part:X"]
+
+
+def test_a_registry_is_a_mapping() -> None:
+    assert longlag.TASKS.get("adding") == longlag.TASKS["adding"]
+    assert longlag.TASKS.get("nothing") is None
+    assert longlag.TASKS.get("nothing", 1) == 1
 
 
 def test_a_name_in_a_file_imports_nothing_that_is_not_allowed(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -315,7 +316,29 @@ def test_a_training_of_another_revision_is_not_resumed(
 
 def test_resuming_a_finished_run_changes_nothing(finished: Path) -> None:
     before = runs.load(finished)
+    (finished / runs.EXPLORER).write_text("drawn from it")
+    held = {path.name: path.read_bytes() for path in finished.iterdir()}
     assert same_run(session.resume(session.Request(seed=5), finished), before)
+    assert {path.name: path.read_bytes() for path in finished.iterdir()} == held
+
+
+@pytest.mark.parametrize("written", range(3))
+def test_a_run_stays_where_its_successor_cannot_be_written(
+    finished: Path, written: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = {path.name: path.read_bytes() for path in finished.iterdir()}
+    left = [written]
+
+    def full(handle: int) -> None:
+        if not left[0]:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        left[0] -= 1
+
+    successor = runs.load(finished)
+    monkeypatch.setattr("longlag.files.os.fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        runs.put(successor, finished, overwrite=True)
+    assert {path.name: path.read_bytes() for path in finished.iterdir()} == held
 
 
 def command(directory: Path) -> list[str]:

@@ -26,6 +26,7 @@ from longlag.studies.cases import (
     sequences_to_share,
 )
 from longlag.studies.declaration import Study
+from longlag.studies.frame import engines
 from longlag.sweeps.ledger import EXPORTED, Ledger, arrow
 from longlag.sweeps.sweep import Progress
 
@@ -54,6 +55,12 @@ def quick(capsys: pytest.CaptureFixture[str], name: str, out: Path) -> dict[str,
     status, printed, err = call(capsys, *words)
     assert status == 0, err
     return json.loads(printed)
+
+
+def test_engines_are_those_of_trials_that_computed() -> None:
+    assert engines([{"engine": "numpy"}, {"engine": None}, {"engine": "native"}]) == (
+        "native and numpy"
+    )
 
 
 # -- the whole of a study -----------------------------------------------------------------------

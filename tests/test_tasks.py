@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 from typing import Any
@@ -142,6 +143,34 @@ def test_a_first_mark_that_is_shown_changes_its_marker_alone(kind: Any) -> None:
     assert np.mean(marked) == pytest.approx(hidden.hidden_share, abs=0.1)
     one.inputs[marked, 0, 1] = 1
     np.testing.assert_array_equal(one.inputs, other.inputs)
+
+
+@pytest.mark.parametrize("kind", ["multiplication", "adding"])
+def test_words_and_drawings_of_a_mark_on_the_first_pair(kind: Any) -> None:
+    hidden = MarkedPairs(kind=kind, min_length=20)
+    shown = replace(hidden, first_mark="shown")
+    rng = np.random.default_rng(0)
+    sequence = next(one for one in iter(lambda: shown.sequence(rng), None) if 0 in one.marks)
+    unseen = sequence._replace(inputs=sequence.inputs.copy())
+    unseen.inputs[0, 1] = -1
+    last = len(sequence.inputs) - 1
+    later = max(sequence.marks)
+    neutral = 1 if kind == "multiplication" else 0
+    for task, one, word, roles in (
+        (shown, sequence, "(first pair)", {"mark": [0, later], "end": [last]}),
+        (hidden, unseen, "(hidden)", {"mark": [later], "end": [0, last], "hidden": [0]}),
+    ):
+        assert f"{neutral} {word}" in task.explain(one)
+        assert task.drawing(one).roles == roles
+        assert task.is_special(one) is (task is hidden)
+        assert (task.special_share > 0) is (task is hidden)
+
+
+def test_a_batch_with_other_arrays_has_neither_truth_nor_what_counts() -> None:
+    batch = MarkedPairs(min_length=20).sample(3, np.random.default_rng(0))
+    changed = batch._replace(lengths=batch.lengths - 1)
+    assert (changed.truth, changed.counted) == (None, None)
+    assert len(changed.learned) == 3
 
 
 def test_the_second_mark_may_precede_the_first() -> None:

@@ -228,3 +228,8 @@ def test_bad_settings_are_named(settings: dict[str, Any], says: str) -> None:
 def test_a_length_that_a_set_does_not_have_is_refused() -> None:
     with pytest.raises(ValueError, match=r"^no string of the training set has 59 steps$"):
         EmbeddedReber(strings="training").sequence(np.random.default_rng(0), 59)
+
+
+def test_fresh_strings_are_no_fixed_set() -> None:
+    with pytest.raises(ValueError, match=r"^strings must be training or test .*, not fresh$"):
+        EmbeddedReber().fixed_set()

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +31,10 @@ from torch import nn  # noqa: E402
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence  # noqa: E402
 from torch.utils.data import DataLoader, default_collate  # noqa: E402
 
-from longlag.learning.streams import stream  # noqa: E402
+from longlag.learning.streams import DATASET, stream  # noqa: E402
 from longlag.networks.registry import NETWORKS  # noqa: E402
 from longlag.networks.torch import answers, check_module  # noqa: E402
-from longlag.torch import DATASET_STREAM, JudgedTorchBatch, Sequences, TorchBatch, train_torch  # noqa: E402
+from longlag.torch import JudgedTorchBatch, Sequences, TorchBatch, train_torch  # noqa: E402
 
 KINDS = ("LSTM", "GRU", "RNN")
 DOCS = Path(__file__).parents[1] / "docs"
@@ -687,7 +688,7 @@ def test_batches_have_what_answers_are_judged_by(workers: int) -> None:
         return batch
 
     def drawn(task: Any) -> Any:
-        return task.sample(4, stream(3, DATASET_STREAM, 0))
+        return task.sample(4, stream(3, DATASET, 0))
 
     memorization = longlag.task("memorization", lag=5, counts="recall")
     reber = longlag.task("reber", max_symbols=30)
@@ -810,3 +811,18 @@ def test_models_of_a_network_share_no_weights() -> None:
         np.testing.assert_array_equal(model.predict(batch.inputs, batch.lengths), want)
     assert first.module is modules[0]
     np.testing.assert_array_equal(answers(modules[0], batch.inputs, batch.lengths, task), wanted[0])
+
+
+def test_models_of_one_form_compute_in_several_threads() -> None:
+    made = longlag.recipe("robust", network="torch-gru", min_length=12, hidden=4)
+    models = [made.network.of(made.learner(seed).weights, made.task) for seed in range(3)]
+    batch = made.task.sample(8, np.random.default_rng(0))
+    wanted = [model.predict(batch.inputs, batch.lengths) for model in models]
+
+    def answered(k: int) -> list[np.ndarray]:
+        return [models[k].predict(batch.inputs, batch.lengths) for _ in range(100)]
+
+    with ThreadPoolExecutor(3) as pool:
+        for given, want in zip(pool.map(answered, range(3)), wanted, strict=True):
+            for one in given:
+                np.testing.assert_array_equal(one, want)

@@ -11,8 +11,8 @@ import tokenize
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,19 +37,41 @@ class Untrusted(ValueError):
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Writes a file under a temporary name beside `path`, then renames it into place."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    """Writes a file under a temporary name beside `path`, then renames it into place.
+
+    What is there and no regular file, such as a pipe, is written to.
+    """
+    if path.exists() and not path.is_file():
+        path.write_bytes(data)
+    else:
+        write_together({path: data})
+
+
+def write_together(contents: Mapping[Path, bytes], without: Iterable[Path] = ()) -> None:
+    """Writes files under temporary names, removes others, and renames the new ones in their order.
+
+    Where one cannot be written, all is as it was.
+    """
+    umask = os.umask(0)
+    os.umask(umask)
+    staged: dict[str, Path] = {}
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(name, 0o666 & ~umask)  # mkstemp's 0600 is for secrets
-        os.replace(name, path)
+        for path, data in contents.items():
+            handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+            staged[name] = path
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(name, 0o666 & ~umask)  # mkstemp's 0600 is for secrets
+        for path in without:
+            path.unlink(missing_ok=True)
+        for name, path in staged.items():
+            os.replace(name, path)
     except BaseException:
-        os.unlink(name)
+        for name in staged:
+            with suppress(FileNotFoundError):  # it is in its place
+                os.unlink(name)
         raise
 
 

@@ -136,11 +136,18 @@ def imported(where: str) -> Any:
     """What a `module:name` names; a module that is nowhere else may be in the current directory.
 
     Raises:
-        ImportError, AttributeError: there is none.
+        ImportError: there is no such module, or it raises something.
+        AttributeError: it has no such name.
     """
     module, _, name = where.partition(":")
     found_file(module)
-    return getattr(importlib.import_module(module), name)
+    try:
+        held = importlib.import_module(module)
+    except ImportError:
+        raise
+    except Exception as error:  # whatever a user's file raises
+        raise ImportError(f"{type(error).__name__}: {error}") from error
+    return getattr(held, name)
 
 
 def found_file(module: str) -> Path | None:
@@ -206,6 +213,12 @@ class Registry(Mapping[str, P], Generic[P]):
     def later(self, name: str, where: str) -> None:
         """Adds a part `module:Class`, imported when it is used, since it takes time or an extra."""
         self._parts.setdefault(name, where)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The part of that name among those registered; the default where there is none."""
+        if name not in self:
+            return default
+        return self[name]
 
     def __getitem__(self, name: str) -> P:
         """The part of that name, or of that `module:Class`, which is imported.

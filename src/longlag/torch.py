@@ -19,7 +19,7 @@ import numpy as np
 from longlag import checks
 from longlag.learning.recipe import Recipe, as_recipe
 from longlag.learning.rules import MADE, Minibatch
-from longlag.learning.streams import stream
+from longlag.learning.streams import DATASET, stream
 from longlag.learning.training import Run, Training, begin, ignore
 from longlag.networks.network import views
 from longlag.networks.torch import TorchModule, TorchNetwork, nn, torch
@@ -29,8 +29,6 @@ from longlag.tasks.task import Batch, Task
 
 if TYPE_CHECKING:
     from torch import Tensor  # pyright: ignore[reportMissingImports]  # an extra
-
-DATASET_STREAM = 5  # spawn key of a dataset's batches: apart from every trial's streams
 
 
 class TorchBatch(NamedTuple):
@@ -133,7 +131,7 @@ class Sequences(torch.utils.data.IterableDataset[TorchBatch | JudgedTorchBatch])
         numbers = itertools.count() if self.batches is None else range(self.batches)
         for k in itertools.islice(numbers, first, None, every):
             draw = self.task.sample_in_order if self._in_order else self.task.sample
-            batch = draw(self.batch_size, stream(self.seed, DATASET_STREAM, k))
+            batch = draw(self.batch_size, stream(self.seed, DATASET, k))
             yield _as_tensors(batch)
 
 

@@ -27,17 +27,17 @@ def train(args: Namespace) -> int:
         run = progress.train(request, args.save_dir, args.resume, args.overwrite, quiet=args.quiet)
     except session.Interrupted as stop:
         if args.json:
-            threads = _threads(stop.training.recipe, args)
+            threads = _threads(stop.training.recipe, stop.training.engine.name, args)
             content = {**_interrupted(stop.training), "threads": threads}
             print(files.to_json({**content, "run_dir": str(args.save_dir)}))
         raise
-    _show(run, args.save_dir, args.json, threads=_threads(run.recipe, args))
+    _show(run, args.save_dir, args.json, threads=_threads(run.recipe, run.engine, args))
     return 0
 
 
-def _threads(recipe: Recipe, args: Namespace) -> int:
+def _threads(recipe: Recipe, engine: str, args: Namespace) -> int:
     """How many threads computed: no more than gain."""
-    return engines.choose(args.engine, args.threads, recipe).threads_used(recipe)
+    return engines.choose(engine, args.threads, recipe).threads_used(recipe)
 
 
 def _show(run: Run, directory: Path, as_json: bool, **more: int) -> None:

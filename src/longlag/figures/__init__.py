@@ -78,10 +78,13 @@ def write_animation(
         progress: called after each frame with the frames done and all frames.
 
     Raises:
-        ValueError: no run, no path, or n_frames, fps or length out of range.
+        ValueError: no run, no path, a run without snapshots, or n_frames, fps or length out of
+            range.
     """
     check_run(run)
     out = checks.path("out", out)
+    if not run.snapshots:
+        raise ValueError("run must have snapshots to be animated, and this one has none")
     data = animation.gif(run, n_frames=n_frames, fps=fps, length=length, progress=progress)
     out.parent.mkdir(parents=True, exist_ok=True)
     write_bytes(out, data)

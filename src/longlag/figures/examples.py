@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from longlag.learning import streams
 from longlag.learning.recipe import Recipe
 from longlag.learning.training import Run
 from longlag.tasks.task import Batch, Sequence, Task, most_active
 
-FIGURE_STREAM = 5  # spawn key; training has 0, 1, 2 and `evaluate` has 4
 STREAMS = {"sequences": 0, "example": 1, "scatter": 2, "bars": 3}
 LONGEST = 4  # sequences shown are at most so many times as long as those of the training
 FORWARD_VALUES = 2**23  # at most so many gates and states are held at once
@@ -24,8 +24,7 @@ FORWARD_VALUES = 2**23  # at most so many gates and states are held at once
 
 def stream(run: Run, name: str) -> np.random.Generator:
     """The random stream of one kind of picture, by a name in STREAMS."""
-    key = (FIGURE_STREAM, STREAMS[name])
-    return np.random.default_rng(np.random.SeedSequence(run.seed, spawn_key=key))
+    return streams.stream(run.seed, streams.FIGURES, STREAMS[name])
 
 
 def shown_task(recipe: Recipe, length: int | None = None) -> Task:

@@ -17,7 +17,7 @@ from longlag.learning.stopping import Points
 from longlag.learning.training import Run
 from longlag.tasks.marked_pairs import MarkedPairs
 
-# Table 8 of the paper. Its "MSE" column can only be a root mean squared error; see the README.
+# Table 8 of the paper. Its "MSE" column can only be a root mean squared error (docs/table8.md).
 PAPER_STOPS = (
     (0.0223, "paper, first stop: 0.0223 (read as RMSE), 482,000 sequences"),
     (0.0139, "second stop: 0.0139 (read as RMSE), 1,273,000 sequences"),

@@ -9,7 +9,7 @@ import numpy as np
 
 from longlag import checks
 from longlag.learning.stopping import LEAST_TESTED
-from longlag.learning.streams import EVALUATION_STREAM, stream
+from longlag.learning.streams import EVALUATION, stream
 from longlag.tasks.score import Score, joined
 from longlag.tasks.task import Batch, Task
 
@@ -34,7 +34,7 @@ def on_fresh(predict: Predict, task: Task, n: int, seed: int, observe: Observer 
         ValueError: an n or a seed that is not allowed.
     """
     checks.whole("n", n, 1)
-    return measure(predict, task, n, stream(seed, EVALUATION_STREAM), observe=observe)
+    return measure(predict, task, n, stream(seed, EVALUATION), observe=observe)
 
 
 def measure(
@@ -49,7 +49,8 @@ def measure(
 ) -> Score:
     """Scores answers to n fresh sequences, drawn and answered in chunks of bounded memory.
 
-    in_order draws them one after another, of one common length (the catalogue's order). failed is
+    in_order draws all of them first, one after another, of one common length (the catalogue's
+    order). failed is
     called with the score so far, after every LEAST_TESTED sequences, or after every PIECE, if
     soon: where it is true, the test ends early.
     """

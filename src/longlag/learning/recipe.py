@@ -1,9 +1,9 @@
 """Recipes: every setting of a training, as frozen values in one registry.
 
 A recipe has four parts, each of which can be exchanged: the task, the network, the rule by which
-it learns, and the rule by which it stops. A recipe and a seed determine a run. `recipe(name,
-**settings)` takes a registered recipe and changes some of its settings; `settings()` gives all of
-them as one flat dict, by the names of the flags of the command line.
+it learns, and the rule by which it stops. A recipe, a seed and an engine determine a run.
+`recipe(name, **settings)` takes a registered recipe and changes some of its settings; `settings()`
+gives all of them as one flat dict, by the names of the flags of the command line.
 """
 
 from __future__ import annotations

@@ -201,9 +201,10 @@ STOPS: Registry[StoppingRule] = Registry("stop", StoppingRule, Strict(), Below()
 class Stop:
     """A trial at a stopping point, or where it ended without reaching it.
 
-    n_seq: the stopping point's number; reached: whether it was; sequences: training sequences
-    seen; window_mse, window_mae: errors of the sequences that decided, the recent ones or those of
-    a test (NaN where not reached); fresh: the score on fresh sequences with the weights there.
+    n_seq: the stopping point asks for fewer wrong sequences than this; reached: whether it was;
+    sequences: training sequences seen; window_mse, window_mae: errors of the sequences that
+    decided, the recent ones or those of a test (NaN where not reached); fresh: the score on fresh
+    sequences with the weights there.
     """
 
     n_seq: int

@@ -10,8 +10,9 @@ import numpy as np
 
 from longlag import checks
 
-WEIGHTS, TRAINING, TEST, DECIDING = range(4)  # spawn keys of a trial's streams
-EVALUATION_STREAM = 4  # of `evaluate`'s sequences: apart from every training stream
+# Spawn keys: of a trial's streams; of `evaluate`'s sequences; of what figures show; of the register
+# study's measurements; of a dataset's batches.
+WEIGHTS, TRAINING, TEST, DECIDING, EVALUATION, FIGURES, REGISTER, DATASET = range(8)
 
 
 def check_seed(seed: int) -> int:

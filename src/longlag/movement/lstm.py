@@ -1,8 +1,8 @@
 """The training step of the forget-gate LSTM, scalar by scalar, in two orders.
 
-The same operations as in `networks/lstm.py` and `optimizers.py`, on (nested) lists of plain
-numbers or of traced scalars. All sequences of a batch have T steps; the output is a sigmoid; the
-answer's error enters at step T (numpy adds masked zeros at the others, which is left out here).
+The same operations as in `networks/lstm.py` and `learning/optimizers.py`, on (nested) lists of
+plain numbers or of traced scalars. All sequences of a batch have T steps; the output is a sigmoid;
+the answer's error enters at step T (numpy adds masked zeros at the others, which is left out here).
 
 - The reference's order: whole arrays, one operation after the other, as numpy goes through them.
 - A fused order, as the native kernel's (kernel/bptt.cpp): a group of sequences at a time; forward
@@ -11,7 +11,7 @@ answer's error enters at step T (numpy adds masked zeros at the others, which is
   and update parameter by parameter.
 
 Parameters are the lists [Wx, Wh, b, Wy, by] in the shapes of `networks.lstm.Parameters`.
-Dimension legend: `tasks/marked_pairs.py`.
+Dimension legend: `tasks/task.py`.
 """
 
 from __future__ import annotations

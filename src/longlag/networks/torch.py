@@ -73,39 +73,40 @@ class TorchModel(Offered):
     """A module with weights (P,) of all that can be trained, in the module's order.
 
     Args:
-        shared: the module computes for other models too, one after another.
+        module: the module, or a function that gives the one which computes in the calling thread
+            for other models, too.
     """
 
     def __init__(
-        self, module: nn.Module, weights: np.ndarray, task: Task, shared: bool = False
+        self, module: nn.Module | Callable[[], nn.Module], weights: np.ndarray, task: Task
     ) -> None:
-        self._module, self._weights, self._task = module, weights, task
-        self._shared, self._trainable = shared, trainable(module)
+        self._given, self._weights, self._task = module, weights, task
 
     @property
     def parameters(self) -> tuple[np.ndarray, ...]:
         """The weights, in the order of `Network.shapes`."""
-        return tuple(views(self._weights, [tuple(p.shape) for p in self._trainable.values()]))
+        shapes = [tuple(p.shape) for p in trainable(self.offers).values()]
+        return tuple(views(self._weights, shapes))
 
     @property
     def module(self) -> nn.Module:
         """The module, with the weights put in; no other model's."""
-        if self._shared:
-            self._module, self._shared = copy.deepcopy(self._module), False
-            self._trainable = trainable(self._module)
+        if not isinstance(self._given, nn.Module):
+            self._given = copy.deepcopy(self._given())
         return self._filled()
 
     def _filled(self) -> nn.Module:
         """The module, shared or not, with the weights put in."""
+        module: nn.Module = self.offers
         with torch.no_grad():
-            for parameter, part in zip(self._trainable.values(), self.parameters, strict=True):
+            for parameter, part in zip(trainable(module).values(), self.parameters, strict=True):
                 parameter.copy_(torch.from_numpy(part))
-        return self._module
+        return module
 
     @property
     def offers(self) -> Any:
         """The module."""
-        return self._module
+        return self._given if isinstance(self._given, nn.Module) else self._given()
 
     def found(self, inputs: np.ndarray, lengths: np.ndarray) -> Any:
         """The states that the module offers, in evaluation mode."""
@@ -139,10 +140,11 @@ class TorchModel(Offered):
             live = torch.from_numpy(live_steps(lengths, given.shape[1], counted)).to(given.device)
             given, wanted = given[live], wanted[live]
         loss = nn.functional.mse_loss(given, wanted)
-        parts = torch.autograd.grad(loss, list(self._trainable.values()), allow_unused=True)
+        trained = list(trainable(module).values())
+        parts = torch.autograd.grad(loss, trained, allow_unused=True)
         filled = (
             torch.zeros_like(p) if part is None else part
-            for p, part in zip(self._trainable.values(), parts, strict=True)
+            for p, part in zip(trained, parts, strict=True)
         )
         return loss.item(), [part.to_dense().cpu().float().numpy() for part in filled]
 
@@ -328,8 +330,7 @@ class TorchNetwork(Network):
             return vector(trainable(self.built(task)).values())
 
     def of(self, weights: np.ndarray, task: Task) -> TorchModel:
-        module = _in_use(self, task, threading.get_ident())
-        return TorchModel(module, weights, task, shared=True)
+        return TorchModel(lambda: _in_use(self, task, threading.get_ident()), weights, task)
 
     def placed(self, module: nn.Module) -> nn.Module:
         """A new module, where it will compute."""
@@ -339,7 +340,7 @@ class TorchNetwork(Network):
         return TorchInside(seed, {})
 
 
-@functools.cache
+@functools.lru_cache(maxsize=64)
 def _prototype(network: TorchNetwork, task: Task) -> nn.Module:
     """A module of this form, whose weights do not matter; PyTorch's stream stays as it is."""
     with apart():

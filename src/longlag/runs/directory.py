@@ -1,7 +1,7 @@
 """A run directory: weights, history, snapshots, checkpoint; each file whole or absent.
 
-    weights.npz      Wx (2, 4H), Wh (H, 4H), b (4H,), Wy (H, 1), by (1,), float32; those of the
-                     LSTM of 1997: W (C + 2B, 2 + C + 2B + 1), Wk (C + 1,)
+    weights.npz      the network's arrays, float32, such as Wx (D, 4H), Wh (H, 4H), b (4H,),
+                     Wy (H, K), by (K,) of the LSTM (docs/reference/files.md)
     history.json     losses, test curve, score, settings, environment; on-line also the stops
     snapshots.npz    iterations (S,), parameters (S, P)
     kept.npz         of a PyTorch module given in Python: buffers, and parameters not trained
@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -55,28 +55,28 @@ DERIVED = (*(f"{name}.png" for name in FIGURES), "training_curve.csv", "animatio
 def save(run: Run, directory: Path) -> None:
     """Writes a finished run, history.json last: it is what makes the run count as finished.
 
-    An earlier run's history.json goes first, so that the files of two runs never pass for one;
-    what was drawn from that run goes too.
+    An earlier run's history.json goes once all new files are written under temporary names, so
+    that a full disk leaves that run as it is, and the files of two runs never pass for one; what
+    was drawn from it goes too.
 
     Raises:
         ValueError: no run.
     """
     check_run(run)
-    kept = run.recipe.network.kept()
-    old = (*([] if run.snapshots else [SNAPSHOTS]), *([] if kept else [KEPT]))
-    for name in (HISTORY, *DERIVED, *old):
-        with suppress(FileNotFoundError):
-            (directory / name).unlink()
-    if kept:
-        files.write_arrays(directory / KEPT, kept)
-    files.write_arrays(directory / WEIGHTS, run.weights)
+    arrays = {WEIGHTS: run.weights}
+    if kept := run.recipe.network.kept():
+        arrays[KEPT] = kept
     if run.snapshots:
-        snapshots = {
+        arrays[SNAPSHOTS] = {
             "iterations": np.array(list(run.snapshots), dtype=np.int64),
             "parameters": np.array(list(run.snapshots.values())),
         }
-        files.write_arrays(directory / SNAPSHOTS, snapshots)
-    files.write_bytes(directory / HISTORY, files.to_json(describe(run)).encode())
+    contents = {name: files.packed(own) for name, own in arrays.items()}
+    contents[HISTORY] = files.to_json(describe(run)).encode()
+    files.write_together(
+        {directory / name: content for name, content in contents.items()},
+        without=[directory / name for name in (HISTORY, SNAPSHOTS, KEPT, *DERIVED)],
+    )
 
 
 def put(run: Run, directory: str | os.PathLike[str], *, overwrite: bool = False) -> None:
@@ -91,7 +91,8 @@ def put(run: Run, directory: str | os.PathLike[str], *, overwrite: bool = False)
     Raises:
         ValueError: no path, or no run.
         Refused: the directory is not free, or cannot be written to.
-        DamagedFile: a run's files that cannot be read, and no `overwrite`.
+        DamagedFile: a run's files that cannot be read, and no `overwrite`, or other files beside
+            them.
     """
     check_run(run)
     checks.flag("overwrite", overwrite)
@@ -222,7 +223,8 @@ def claim(directory: Path, training: Mapping[str, Any], *, overwrite: bool) -> N
     Raises:
         Refused: another training's run or an unfinished training, and no `overwrite`; foreign
             files.
-        DamagedFile: a run's files that cannot be read, and no `overwrite`.
+        DamagedFile: a run's files that cannot be read, and no `overwrite`, or other files beside
+            them.
     """
     present = sorted(path.name for path in directory.iterdir() if not _left_over(path.name))
     if not present:

@@ -198,8 +198,10 @@ def _check_same(
 
 
 def _train(training: Training, directory: Path, observe: Observer, callback: Observer) -> Run:
-    saved = time.monotonic()
     observe(training)
+    if training.stopped_by is not None and (directory / runs.HISTORY).exists():
+        return training.run()  # resumed when it was finished
+    saved = time.monotonic()
     with signals_noted() as interrupted:
         while training.stopped_by is None:
             before = training.iteration

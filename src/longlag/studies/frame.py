@@ -191,7 +191,7 @@ def _some_failed(outcome: Outcome) -> str:
 
 def engines(rows: Iterable[Row]) -> str:
     """The engines that computed trials."""
-    return " and ".join(sorted({row["engine"] for row in rows}))
+    return " and ".join(sorted({row["engine"] for row in rows if row["engine"]}))
 
 
 def isas(rows: Iterable[Row]) -> str | None:

@@ -146,9 +146,12 @@ class Ledger:
     # -- writing ------------------------------------------------------------------------------
 
     def record(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Writes rows by the names of `COLUMNS`, all or none; a key's earlier row is replaced."""
+        """Writes rows by the names of `COLUMNS`, all or none; a key's earlier row is replaced.
+
+        A trial that failed keeps the state that it had, to go on from when it is tried again.
+        """
         with _errors_named(self.path):
-            packed = [_pack(row) for row in rows]
+            packed = [_pack(self._with_state(row)) for row in rows]
             marks = ", ".join("?" * (len(COLUMNS) + 1))
             self._connection.execute("BEGIN IMMEDIATE")
             try:
@@ -161,6 +164,13 @@ class Ledger:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
+
+    def _with_state(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
+        if row["status"] != "failed":
+            return row
+        query = "SELECT sequences, lineage, state FROM trials WHERE key = ? AND state IS NOT NULL"
+        found = self._connection.execute(query, (row["key"],)).fetchone()
+        return row if found is None else {**row, **dict(found)}
 
     # -- reading ------------------------------------------------------------------------------
 

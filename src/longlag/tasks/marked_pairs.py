@@ -130,7 +130,8 @@ class MarkedPairs(Task):
             return f"{a * b if product else 0.5 + (a + b) / 4:.3f}" == result
 
         digits = next(filter(comes_out, range(3, 16)), 16)
-        first = f"{x1:.0f} (hidden)" if marks[0] == 0 else f"{x1:.{digits}f}".replace("-", "−")
+        why = "hidden" if self.first_mark == "hidden" else "first pair"
+        first = f"{x1:.0f} ({why})" if marks[0] == 0 else f"{x1:.{digits}f}".replace("-", "−")
         if product:
             return f"{first} × {x2:.{digits}f} = {result}"
         return f"½ + ({first} {'−' if x2 < 0 else '+'} {abs(x2):.{digits}f}) / 4 = {result}"
@@ -142,9 +143,10 @@ class MarkedPairs(Task):
             "mark": "marked value (+1)",
             "end": "sentinel (−1)",
         }
+        markers = sequence.inputs[:, 1]
         roles: dict[Role, list[int]] = {
-            "mark": [p for p in sequence.marks if p > 0],
-            "end": [0, len(sequence.inputs) - 1],
+            "mark": np.flatnonzero(markers > 0).tolist(),
+            "end": np.flatnonzero(markers < 0).tolist(),
         }
         if self.is_special(sequence):
             neutral = 1 if self.kind == "multiplication" else 0
@@ -156,11 +158,11 @@ class MarkedPairs(Task):
 
     def is_special(self, sequence: Sequence) -> bool:
         """Whether one of the marks fell on the first pair, where the network cannot see it."""
-        return 0 in sequence.marks
+        return self.first_mark == "hidden" and 0 in sequence.marks
 
     @property
     def special_share(self) -> float:
-        return self.hidden_share
+        return self.hidden_share if self.first_mark == "hidden" else 0.0
 
     def is_telling(self, sequence: Sequence) -> bool:
         """Whether the marks are both visible and a tenth of the length apart."""

@@ -302,7 +302,13 @@ class EmbeddedReber(OwnLengths):
         return [self.spelled(string) for string in self.fixed_set()]
 
     def fixed_set(self) -> list[str]:
-        """The strings of the fixed set, `training` or `test`; 256 different ones."""
+        """The strings of the fixed set, `training` or `test`; 256 different ones.
+
+        Raises:
+            ValueError: the task's strings are fresh.
+        """
+        if self.strings == "fresh":
+            raise ValueError("strings must be training or test to be of a fixed set, not fresh")
         pair = _pair(self.min_symbols, self.max_symbols, self.string_set)
         return list(pair[self.strings == "test"])
 

@@ -18,8 +18,9 @@ LOOSE_SHARE = 140 / 2000  # and its first: fewer than 140
 class Score:
     """Errors over n sequences.
 
-    mse, rmse, mae: mean squared error, its root, mean absolute error; wrong: number of absolute
-    errors above 0.04; max_error: the largest absolute error.
+    mse, rmse, mae: mean squared error, its root, mean absolute error; wrong: number of answers
+    that are wrong by the task's rule, where it has none of its own those with an absolute error
+    above 0.04; max_error: the largest absolute error.
     """
 
     n: int
@@ -31,7 +32,7 @@ class Score:
 
     @property
     def wrong_share(self) -> float:
-        """Share of answers that are off by more than 0.04."""
+        """Share of answers that are wrong."""
         return self.wrong / self.n
 
     def as_dict(self) -> dict[str, float]:

@@ -48,8 +48,8 @@ class Batch(_Arrays):
             count; False after the end of a sequence.
     """
 
-    truth: np.ndarray | None
-    counted: np.ndarray | None
+    truth: np.ndarray | None = None
+    counted: np.ndarray | None = None
 
     def __new__(
         cls,

@@ -27,7 +27,7 @@ NAMES = {
     "1997-sums": "1997, sums backwards",
 }
 PART_COLOURS = (style.NETWORK, style.TEST, style.PAPER, style.MARK, style.FAINT)
-Series = Mapping[str, Sequence[Any]]  # by algorithm, of studies.movement_cases.Measured
+Series = Mapping[str, Sequence[Any]]  # by algorithm, of studies.movement.cases.Measured
 
 
 @style.styled

@@ -18,7 +18,7 @@ from longlag.figures import style
 from longlag.studies.register.measure import ONE_FROM_PRODUCT, PRODUCT_FROM_BOTH
 from longlag.studies.register.sequences import AFTER, BETWEEN, EARLIER, LATER
 
-Measured = Mapping[str, Any]  # of studies.register_probe.measure
+Measured = Mapping[str, Any]  # of studies.register.probe.measure
 
 FIRST, SECOND, PRODUCT = style.NETWORK, style.TEST, style.MARK
 COLOURS = (FIRST, SECOND, PRODUCT)

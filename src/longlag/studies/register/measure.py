@@ -14,7 +14,7 @@ step of an h that tells of the old c. A `Carry` says what is replaced:
     both        c_t and the donor's h_t
 
 With all cells replaced, `both` is the donor's state itself: the answer is exactly the donor's on
-the host's remaining inputs. Dimension legend: `tasks/marked_pairs.py`; S sets of cells.
+the host's remaining inputs. Dimension legend: `tasks/task.py`; S sets of cells.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ import numpy as np
 from longlag.learning import engine as engines
 from longlag.learning import training
 from longlag.learning.recipe import Recipe, recipe
+from longlag.learning.streams import REGISTER, stream
 from longlag.networks.lstm import LSTM
 from longlag.studies.register import measure as probing
 from longlag.studies.register.measure import States
@@ -35,7 +36,6 @@ from longlag.tasks.score import score
 
 # The register is looked for twice: when it should hold one value, and when it should hold both.
 WHEN = {"between": BETWEEN, "after": AFTER}
-STREAM = 6  # spawn key: apart from training, tests, `evaluate` and figures
 ENOUGH = 0.9  # of the distance to what the whole state would cause: what a set must close
 READOUT_VALUES = 2**19  # steps of all sequences of the readout, at most
 STEPS = 110  # at which the readout against absolute time is taken, at most
@@ -85,7 +85,7 @@ def measure(
     """
     task = made.task.tested
     assert isinstance(task, MarkedPairs)
-    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(STREAM,)))
+    rng = stream(seed, REGISTER)
     n = max(64, min(sequences, READOUT_VALUES // task.max_length))
     read = draw(task, n, rng, apart=APART)
     states = probing.trajectories(network, read.inputs, read.lengths)

@@ -1,7 +1,7 @@
 """Inside the network: which cells form a register, what they hold, and since when.
 
 "Can we read off a two-dimensional register and verify that one cell stores x1 and another x1 x2?"
-A trial trains a network and measures it (`register_probe`); here they are gathered. The output
+A trial trains a network and measures it (`probe`); here they are gathered. The output
 directory holds
 
     table.md         a line a network, the findings, the figures, the command
@@ -119,7 +119,9 @@ def carry_out(request: Request, observe: Observer) -> Result:
     networks = [(group, _measured(group, own)) for group, own in zip(grid, rows, strict=True)]
     networks = [(group, members) for group, members in networks if members]
     if not networks:
-        raise OSError(0, f"no network could be measured: {rows[0][0]['error']}", str(out))
+        first = next(itertools.chain.from_iterable(rows))
+        reason = first["error"] or f"the training of seed {first['seed']} {first['status']}"
+        raise OSError(0, f"no network could be measured: {reason}", str(out))
     content = _content(request, list(itertools.chain.from_iterable(rows)), networks, out)
     _write(request, networks, content, out)
     return Result(
