@@ -44,7 +44,7 @@ from longlag.learning import streams
 from longlag.learning.recipe import Recipe
 from longlag.learning.training import History, Run
 from longlag.studies import stops
-from longlag.tasks.marked_pairs import Kind, MarkedPairs, Sequence
+from longlag.tasks.marked_pairs import TABLE8, Kind, MarkedPairs, Sequence
 from longlag.tasks.score import TOLERANCE, score
 
 NAMES = ["training_curve", "sample_sequences", "cell_state", "pred_vs_target"]
@@ -438,7 +438,11 @@ def test_the_papers_stop_that_comes_a_little_later_is_on_the_curve(
 ) -> None:
     run = longlag.train(longlag.recipe("paper", max_sequences=64, test_size=16), 0, engine="numpy")
     for later, shown in ((1.05, True), (1.5, False)):
-        monkeypatch.setattr(training_curve, "PAPER_SEQUENCES", (32, later * run.iterations))
+        stops = [
+            stop._replace(sequences=at)
+            for stop, at in zip(TABLE8, (32, later * run.iterations), strict=True)
+        ]
+        monkeypatch.setattr(training_curve, "TABLE8", stops)
         end = panel(training_curve.draw(run), "curve").get_xlim()[1]
         assert (end > later * run.iterations) == shown
 

@@ -182,7 +182,7 @@ def _curve(run: Run) -> dict[str, Any]:
         "tests": _points(*curves.finite_tests(run)),
         "test_name": curves.name_of_tests(run),
         "chance": run.recipe.task.tested.chance_mse,
-        "paper": [[rmse**2, text] for rmse, text in training_curve.paper_stops(run)],
+        "paper": [[stop.rmse**2, text] for stop, text in training_curve.paper_stops(run)],
         "last": run.iterations,
     }
 

@@ -15,14 +15,8 @@ from numpy.typing import ArrayLike
 from longlag.figures import curves, style
 from longlag.learning.stopping import Points
 from longlag.learning.training import Run
-from longlag.tasks.marked_pairs import MarkedPairs
+from longlag.tasks.marked_pairs import TABLE8, MarkedPairs, Published
 
-# Table 8 of the paper. Its "MSE" column can only be a root mean squared error (docs/table8.md).
-PAPER_STOPS = (
-    (0.0223, "paper, first stop: 0.0223 (read as RMSE), 482,000 sequences"),
-    (0.0139, "second stop: 0.0139 (read as RMSE), 1,273,000 sequences"),
-)
-PAPER_SEQUENCES = (482_000, 1_273_000)
 PAPER_DASHES = ((0, (1, 1.5)), (0, (5, 1.5, 1, 1.5)))
 HEIGHT = 4.7  # inches
 STOP_HEIGHTS = (1.12, 1.055)  # of the words about stopping points, in heights of the panel
@@ -34,7 +28,7 @@ def draw(run: Run) -> Figure:
     fig = style.figure(HEIGHT, headline(run), style.describe(run))
     ax = style.panel(fig, 0.72, 0.98, 7.6, 3.75)
     ax.set_label("curve")
-    curves.error_axis(ax, run, tuple(rmse**2 for rmse, _ in paper_stops(run)))
+    curves.error_axis(ax, run, tuple(stop.rmse**2 for stop, _ in paper_stops(run)))
     paper = _paper(ax, run)
     entries = [*_curves(ax, run), _chance(ax, run)]
     _stops(ax, run)
@@ -62,10 +56,16 @@ def headline(run: Run) -> str:
     )
 
 
-def paper_stops(run: Run) -> tuple[tuple[float, str], ...]:
-    """The paper's two results, where a run is on the paper's own task."""
-    task, own = run.recipe.task.tested, MarkedPairs()  # the lengths are the paper's
-    return PAPER_STOPS if task == own else ()
+def paper_stops(run: Run) -> list[tuple[Published, str]]:
+    """The paper's two results and what the lines at them are called, where a run is on the paper's
+    own task."""
+    if run.recipe.task.tested != MarkedPairs():  # the lengths are the paper's
+        return []
+    names = ("paper, first stop", "second stop")
+    return [
+        (stop, f"{name}: {stop.rmse} (read as RMSE), {stop.sequences:,} sequences")
+        for stop, name in zip(TABLE8, names, strict=True)
+    ]
 
 
 def _curves(ax: Axes, run: Run) -> list[Line2D]:
@@ -141,19 +141,20 @@ def _chance(ax: Axes, run: Run) -> Line2D:
 def _paper(ax: Axes, run: Run) -> list[Line2D]:
     """The paper's two results as lines; returns the legend's entries."""
     lines = []
-    for (rmse, text), dashes in zip(paper_stops(run), PAPER_DASHES, strict=False):
+    stops = paper_stops(run)
+    for (stop, text), dashes in zip(stops, PAPER_DASHES, strict=False):
         look: dict[str, Any] = {"color": style.PAPER, "linewidth": 1.3, "linestyle": dashes}
-        ax.axhline(rmse**2, zorder=2.5, **look)
+        ax.axhline(stop.rmse**2, zorder=2.5, **look)
         lines.append(Line2D([], [], label=text, **look))
-    if lines and run.stops:  # on-line, sequences are as comparable as errors
-        errors = [rmse**2 for rmse, _ in PAPER_STOPS]
-        ax.plot(PAPER_SEQUENCES, errors, "D", color=style.PAPER, markersize=4.5, zorder=2.7)
+    if run.stops:  # on-line, sequences are as comparable as errors
+        at = [stop.sequences for stop, _ in stops], [stop.rmse**2 for stop, _ in stops]
+        ax.plot(*at, "D", color=style.PAPER, markersize=4.5, zorder=2.7)
     return lines
 
 
 def _axes(ax: Axes, run: Run) -> None:
     """Iterations below, sequences above where they differ; MSE left, RMSE right."""
-    marks = PAPER_SEQUENCES if run.stops and paper_stops(run) else ()
+    marks = [stop.sequences for stop, _ in paper_stops(run)] if run.stops else []
     near = (1.01 * at for at in marks if at < 1.1 * run.iterations)
     ax.set_xlim(0, max(1, run.iterations, *near))
     ax.set_xlabel("training sequences" if run.stops else "iterations")
