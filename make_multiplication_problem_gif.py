@@ -13,6 +13,7 @@ from multiplication_problem import chosen, parser, trained
 
 from longlag import figures
 from longlag.cli.exit import exit_status
+from longlag.cli.outputs import output
 
 SNAPSHOT_EVERY = 10  # iterations: fine enough to choose frames from
 
@@ -27,6 +28,7 @@ def main() -> int:
     args = flags.read(sys.argv[1:])
     recipe = chosen(args, max_iters=4000)
     figures.check_animation(recipe, args.n_frames, args.fps, args.T)
+    output(args.out)
     run = trained(args, recipe, args.out.parent, SNAPSHOT_EVERY)
     print(
         figures.write_animation(run, args.out, n_frames=args.n_frames, fps=args.fps, length=args.T)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import importlib
 import json
 import math
+import os
 import re
 import shlex
 import shutil
@@ -658,6 +660,29 @@ def test_without_snapshots_there_is_no_animation(run: Path, capsys) -> None:
     assert status == 2
     assert "snapshots.npz" in err
     assert call(capsys, "evaluate", run)[0] == 0
+
+
+def test_a_refused_command_makes_no_directory(run: Path, tmp_path: Path, capsys) -> None:
+    there = sorted(tmp_path.rglob("*"))
+    for words in (
+        ["animate", run, "--n-frames", "1", "--out", tmp_path / "new" / "a.gif"],
+        ["ledger", "export", tmp_path / "none", "--out", tmp_path / "new" / "a.csv"],
+        ["ledger", "plot", tmp_path / "none", "--x", "seed", "--out", tmp_path / "new" / "a.svg"],
+        ["study", "seeds", "--lengths", "12", "--out", tmp_path / "new"],
+    ):
+        assert call(capsys, *words)[0] == 2
+    assert sorted(tmp_path.rglob("*")) == there
+
+
+def test_a_pipe_may_be_the_output(tmp_path: Path, capsys, monkeypatch) -> None:
+    pipe = tmp_path / "pipe.png"
+    os.mkfifo(pipe)
+    monkeypatch.setattr(runs, "writable", lambda path: pytest.fail("its directory is touched"))
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    fcntl.fcntl(reader, fcntl.F_SETPIPE_SZ, 2**20)  # room for the whole picture
+    assert call(capsys, "tasks", "copy", "--out", pipe)[0] == 0
+    assert os.read(reader, 4) == b"\x89PNG"
+    os.close(reader)
 
 
 def test_an_unwritable_output_is_refused(run: Path, tmp_path: Path, capsys) -> None:

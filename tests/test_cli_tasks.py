@@ -100,6 +100,7 @@ def test_a_sequence_in_characters_has_a_bar_a_step() -> None:
             "tasks shows sequences of at most 2,000 steps, not 10,998",
         ),
         (["copy", "--out", "/"], "--out must be a file, and / is a directory"),
+        (["copy", "--out", "new/x.txt"], "--out must end with .png, not be new/x.txt"),
         (["copy", "x"], "'x' is one argument too many; usage: longlag tasks [TASK] [options]"),
         (
             ["copy", "--hidden", "3"],
@@ -107,9 +108,22 @@ def test_a_sequence_in_characters_has_a_bar_a_step() -> None:
         ),
     ],
 )
-def test_bad_input_is_one_sentence(says: Any, words: list[str], message: str) -> None:
+def test_bad_input_is_one_sentence(
+    says: Any, words: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     out, error = says(*words, status=2)
     assert (out, error) == ("", f"longlag: {message}\n")
+    assert not any(tmp_path.iterdir())
+
+
+def test_the_value_of_a_flag_is_no_task(
+    says: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    out, _ = says("--out", "new/a:b.png", "--json", "copy", "--lag", "20")
+    assert json.loads(out)["task"] == "copy"
+    assert (tmp_path / "new" / "a:b.png").read_bytes().startswith(b"\x89PNG")
 
 
 # -- a run of a task, and all that is made of one -------------------------------------------------

@@ -149,7 +149,13 @@ def test_files_written_together_are_all_there_or_none(tmp_path: Path) -> None:
         files.write_together(two, without=[tmp_path / "old"])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "old"]
     assert (tmp_path / "a").read_bytes() == b"before"
-    (tmp_path / "nowhere").mkdir()
+    (tmp_path / "nowhere" / "b").mkdir(parents=True)
+    for given, without in ((two, []), ({tmp_path / "a": b"1"}, [tmp_path / "nowhere"])):
+        with pytest.raises(IsADirectoryError):
+            files.write_together(given, [tmp_path / "old", *without])
+        assert (tmp_path / "a").read_bytes() == b"before"
+        assert (tmp_path / "old").exists()
+    (tmp_path / "nowhere" / "b").rmdir()
     files.write_together(two, without=[tmp_path / "old", tmp_path / "none"])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "nowhere"]
     assert [path.read_bytes() for path in two] == [b"1", b"2"]

@@ -38,6 +38,19 @@ def test_a_trial_that_fails_keeps_the_state_it_goes_on_from(tmp_path: Path) -> N
         assert not book.done("key 1")
 
 
+def test_what_is_no_ledger_is_refused_and_gets_no_lock(tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("no ledger")
+    (tmp_path / "directory").mkdir()
+    for name, error, says in (
+        ("text", files.DamagedFile, "text is damaged or not a ledger of longlag's"),
+        ("directory", ValueError, "directory is a directory, no ledger"),
+        ("text/ledger", ValueError, "cannot write the ledger .*text is no directory"),
+    ):
+        with pytest.raises(error, match=says), Ledger.open(tmp_path / name):
+            pass
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["directory", "text"]
+
+
 @pytest.fixture
 def filled(tmp_path: Path) -> Path:
     """A ledger of 300 rows."""

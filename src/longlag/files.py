@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import math
@@ -48,10 +49,16 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def write_together(contents: Mapping[Path, bytes], without: Iterable[Path] = ()) -> None:
-    """Writes files under temporary names, removes others, and renames the new ones in their order.
+    """Writes files under temporary names, removes others, and renames the new ones, both in order.
 
     Where one cannot be written, all is as it was.
+
+    Raises:
+        IsADirectoryError: a directory is in the place of one.
     """
+    for path in (*contents, *(without := list(without))):
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     umask = os.umask(0)
     os.umask(umask)
     staged: dict[str, Path] = {}

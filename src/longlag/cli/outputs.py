@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from longlag import files
 from longlag.runs import directory as runs
 
 
 def output(path: Path, *inputs: Path) -> Path:
-    """A file to write, whose directory is made.
+    """A file to write; its directory is made when it is written.
 
     Raises:
         ValueError: it is a directory or one of the files that are read, or its directory cannot be
@@ -19,8 +20,15 @@ def output(path: Path, *inputs: Path) -> Path:
         raise ValueError(f"--out must be a file, and {path} is a directory")
     if path.resolve() in [given.resolve() for given in inputs]:
         raise ValueError(f"{path} is the input itself: choose another --out")
-    runs.writable(path.parent)
+    if path.is_file() or not path.exists():  # and no pipe or device
+        runs.writable(next(place for place in path.parents if place.exists()))
     return path
+
+
+def write(path: Path, data: bytes) -> None:
+    """Writes such a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    files.write_bytes(path, data)
 
 
 def form(path: Path, endings: Mapping[str, str], otherwise: str = "") -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -46,7 +47,7 @@ def parser(words: Sequence[str] = ()) -> Parser:
     )
     root.version(f"longlag {__version__}")
     _train(root, words if "train" in words[:1] else ())
-    _tasks(root, next(filter(_is_task, words), "") if "tasks" in words[:1] else "")
+    _tasks(root, _named_task(words) if "tasks" in words[:1] else "")
     _judge(root)
     _draw(root)
     _studies(root)
@@ -56,8 +57,13 @@ def parser(words: Sequence[str] = ()) -> Parser:
     return root
 
 
-def _is_task(word: str) -> bool:
-    return word in TASKS or (":" in word and not word.startswith("-"))
+def _named_task(words: Sequence[str]) -> str:
+    """The task among the words of `tasks`, which is no flag and no flag's value; "" of none."""
+    for before, word in pairwise(words):
+        value = before.startswith("-") and "=" not in before and before != "--json"
+        if not value and (word in TASKS or (":" in word and not word.startswith("-"))):
+            return word
+    return ""
 
 
 def _command(

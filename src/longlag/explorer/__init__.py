@@ -42,6 +42,8 @@ MOST_RUNS = 2
 def write_page(runs: Mapping[str, Run], out: Path) -> Path:
     """Writes the page of one or two runs, by the names they have on it, whole or not at all.
 
+    The file's folder is made where it does not exist.
+
     Returns:
         The file written, self-contained HTML below 1.5 MB.
 
@@ -49,7 +51,9 @@ def write_page(runs: Mapping[str, Run], out: Path) -> Path:
         ValueError: no path, no runs, or more than two.
     """
     out = checks.path("out", out)
-    write_bytes(out, page(runs).encode())
+    data = page(runs).encode()
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_bytes(out, data)
     return out
 
 

@@ -49,6 +49,8 @@ class Codec(Protocol):
 def write(run: Run, path: str | os.PathLike[str], format: Format) -> Path:
     """Writes a run as a file of another format; a file that is there is replaced.
 
+    The file's folder is made where it does not exist.
+
     Args:
         format: `safetensors`, `torch` or `onnx`.
 
@@ -61,7 +63,9 @@ def write(run: Run, path: str | os.PathLike[str], format: Format) -> Path:
     path = checks.path("path", path)
     if path.is_dir():
         raise ValueError(f"{path} is a directory; name a file to write")
-    files.write_bytes(path, _codec(format).encode(run))
+    data = _codec(format).encode(run)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    files.write_bytes(path, data)
     return path
 
 

@@ -57,10 +57,11 @@ def modern(run: Run) -> LSTM:
     task = run.recipe.task
     if task.symbols or task.inputs != 2 or task.outputs != 1 or task.answered != "last":
         inputs = f"{task.inputs} {'symbols' if task.symbols else 'inputs'}"
+        read = "at every step" if task.answered == "every" else "at the last step"
         raise ValueError(
-            f"task {task.name} has {inputs} and {counted(task.outputs, 'output')}, read at the "
-            f"{task.answered} step, but PyTorch's and ONNX's files hold networks of 2 inputs and "
-            "1 output, read at the last step; export to safetensors"
+            f"task {task.name} has {inputs} and {counted(task.outputs, 'output')}, read {read}, "
+            "but PyTorch's and ONNX's files hold networks of 2 inputs and 1 output, read at the "
+            "last step; export to safetensors"
         )
     return run.network
 

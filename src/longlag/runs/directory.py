@@ -73,9 +73,10 @@ def save(run: Run, directory: Path) -> None:
         }
     contents = {name: files.packed(own) for name, own in arrays.items()}
     contents[HISTORY] = files.to_json(describe(run)).encode()
+    stale = [name for name in (SNAPSHOTS, KEPT) if name not in contents]
     files.write_together(
         {directory / name: content for name, content in contents.items()},
-        without=[directory / name for name in (HISTORY, SNAPSHOTS, KEPT, *DERIVED)],
+        without=[directory / name for name in (*DERIVED, HISTORY, *stale)],
     )
 
 

@@ -147,7 +147,11 @@ def gather(
 
 
 def _trials(case: Case, request: Request) -> Trials:
-    chosen = case.engine or engine.choose(request.engine, recipe=case.made()).name
+    try:
+        made = case.made()
+    except ValueError as error:
+        raise ValueError(f"case {case.label}: {error}") from error
+    chosen = case.engine or engine.choose(request.engine, recipe=made).name
 
     def make(seed: int) -> Trial:
         return trial(case.recipe, seed, chosen, fresh=case.fresh, **case.changes)

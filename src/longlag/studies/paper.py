@@ -66,7 +66,7 @@ def carry_out(request: Request, observe: Observer) -> Result:
     table = [HEAD, *map(_line, rows)]
     first = results[TABLES[0]].content
     content = {
-        **{"study": request.study.name, "trials": sum(r["trials"] for r in results.values())},
+        **{"study": request.study.name, "trials": sum(r["all_trials"] for r in results.values())},
         **{"seed": request.seed, "quick": request.quick, "full": request.full},
         **{"engine": first["engine"], "isa": first["isa"], "code": first["code"]},
         **{"elapsed_sec": sum(r["elapsed_sec"] for r in results.values())},

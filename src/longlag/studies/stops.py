@@ -175,14 +175,15 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def about(outcomes: Sequence[Outcome], reading: Sequence[str] = READING) -> Row:
-    """What the JSON has besides: trials of a case, their budget, the reading, and trial_sec, the
-    mean seconds of a trial, summed over the cases.
+    """What the JSON has besides: trials of a case, and of all; their budget, the reading, and
+    trial_sec, the mean seconds of a trial, summed over the cases.
     """
     made = outcomes[0].case.made()
     settings = made.settings()
     return {
         "recipe": made.name,
         "trials": outcomes[0].n,
+        "all_trials": sum(outcome.n for outcome in outcomes),
         "max_sequences": made.rule.budget,
         "trial_sec": sum(sum(r["seconds"] for r in o.rows) / max(1, o.n) for o in outcomes),
         "reading": {name: settings[name] for name in reading},

@@ -92,9 +92,16 @@ class Ledger:
             DamagedFile: there is a file that is no ledger, is damaged, or of another version.
         """
         path = Path(os.path.realpath(path))
+        if path.is_dir():
+            raise ValueError(f"{path} is a directory, no ledger")
+        if path.exists():
+            _check_size(path)  # no lock beside a file that is no ledger
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT, 0o666)
+        except (FileExistsError, NotADirectoryError) as error:
+            reason = f"{path.parent} is no directory"
+            raise ValueError(f"cannot write the ledger {path}: {reason}") from error
         except OSError as error:
             raise ValueError(f"cannot write the ledger {path}: {error.strerror}") from error
         try:
@@ -364,7 +371,7 @@ def _create(path: Path) -> None:
 
 
 def _check_size(path: Path) -> None:
-    """Refuses a file that is shorter than its head says.
+    """Refuses a file that is no SQLite file, or shorter than its head says.
 
     Before SQLite opens it: closing a file undoes the locks that a process has on it. While there
     is a write-ahead log, the file alone need not be whole.
@@ -374,7 +381,9 @@ def _check_size(path: Path) -> None:
         head = file.read(32)
     if not head:
         raise _damaged(path, "it is empty")
-    if head.startswith(b"SQLite format 3") and not (log.exists() and log.stat().st_size):
+    if not head.startswith(b"SQLite format 3\0"):
+        raise _damaged(path, "file is not a database")
+    if not (log.exists() and log.stat().st_size):
         page, pages = int.from_bytes(head[16:18], "big"), int.from_bytes(head[28:32], "big")
         page = 65536 if page == 1 else max(page, 1)
         if path.stat().st_size % page or path.stat().st_size < page * pages:
