@@ -329,14 +329,20 @@ def _by_cell(name: str, *asked: tuple[str, str]) -> list[str]:
     return _compared("cells/table.md", name, "100", asked)
 
 
-def _longer(name: str, *asked: tuple[str, str], T: str = "300") -> list[str]:
-    """The same of five seeds on three tasks."""
-    return _compared("cells/lags/table.md", name, T, asked)
+def _longer(name: str, *asked: tuple[str, str]) -> list[str]:
+    """The same of five seeds at T = 300."""
+    return _compared("cells/lags/table.md", name, "300", asked)
 
 
-def _far(name: str, *asked: tuple[str, str]) -> list[str]:
-    """The same of five seeds of the two LSTMs at T = 1000."""
-    return _compared("cells/lstms/table.md", name, "1000", asked)
+def _thirty(name: str, *asked: tuple[str, str]) -> list[str]:
+    """The same of thirty seeds at T = 100."""
+    return _compared("cells/seeds/table.md", name, "100", asked)
+
+
+def _far(name: str, *columns: str) -> list[str]:
+    """The same of five seeds of multiplication at T = 1000."""
+    asked = [(MULTIPLIED, column) for column in columns]
+    return _compared("cells/multiplication/table.md", name, "1000", asked)
 
 
 def _order(name: str, *columns: str) -> list[str]:
@@ -416,8 +422,13 @@ SENTENCES: dict[str, list[Sentence]] = {
             [t for name in LIMITED for t in _order(name, "solved")],
         ),
         (
-            "`lstm` solves {} after {}, chrono {}.",
-            [*_far("lstm", *LEARNED), *_far("chrono", (MULTIPLIED, "solved"))],
+            "it solves {} after {}. The minLSTM solves {} after {}, the minGRU {}, chrono {} and "
+            "the GRU {}.",
+            [
+                *_far("lstm", "solved", "sequences"),
+                *_far("minlstm", "solved", "sequences"),
+                *(t for name in ("mingru", "chrono", "gru") for t in _far(name, "solved")),
+            ],
         ),
         (
             "initialises itself solves {} seeds of multiplication and {} of temporal order",
@@ -445,8 +456,8 @@ SENTENCES: dict[str, list[Sentence]] = {
         (
             "attention solves {} after {} sequences, `lstm` {} after {},",
             [
-                *_longer("attention", (COPIED, "solved"), (COPIED, "sequences"), T="100"),
-                *_longer("lstm", (COPIED, "solved"), (COPIED, "sequences"), T="100"),
+                *_by_cell("attention", (COPIED, "solved"), (COPIED, "sequences")),
+                *_by_cell("lstm", (COPIED, "solved"), (COPIED, "sequences")),
             ],
         ),
         ("eight settings, three seeds, {} sequences, T = 50", [f"{compared.SEARCH_BUDGET:,}"]),

@@ -56,7 +56,8 @@ def write_together(contents: Mapping[Path, bytes], without: Iterable[Path] = ())
     Raises:
         IsADirectoryError: a directory is in the place of one.
     """
-    for path in (*contents, *(without := list(without))):
+    gone = list(without)
+    for path in (*contents, *gone):
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     umask = os.umask(0)
@@ -71,7 +72,7 @@ def write_together(contents: Mapping[Path, bytes], without: Iterable[Path] = ())
                 file.flush()
                 os.fsync(file.fileno())
             os.chmod(name, 0o666 & ~umask)  # mkstemp's 0600 is for secrets
-        for path in without:
+        for path in gone:
             path.unlink(missing_ok=True)
         for name, path in staged.items():
             os.replace(name, path)
