@@ -91,6 +91,7 @@ MULTIPLIED, ORDERED, COPIED = "multiplication", "temporal-order", "copy"
 SOLVED_BOTH = ((MULTIPLIED, "solved"), (ORDERED, "solved"))
 LEARNED = ((MULTIPLIED, "solved"), (MULTIPLIED, "sequences"))
 FAR_ONES = ("lstm", "chrono", "attention")
+SIX = ("lstm", "chrono", "gru", "irnn", "mingru", "rnn")
 LIMITED = ("gru", "mingru", "minlstm", "irnn", "lru")
 
 
@@ -428,6 +429,16 @@ SENTENCES: dict[str, list[Sentence]] = {
                 *_far("lstm", "solved", "sequences"),
                 *_far("minlstm", "solved", "sequences"),
                 *(t for name in ("mingru", "chrono", "gru") for t in _far(name, "solved")),
+            ],
+        ),
+        (
+            "Of multiplication `lstm` solves {}, chrono {}, the GRU {}, the ReLU network {}, the "
+            "minGRU {} and PyTorch's RNN {}; of temporal order the RNN solves {} and the others "
+            "{}.",
+            [
+                *(t for name in SIX for t in _thirty(name, (MULTIPLIED, "solved"))),
+                *_thirty("rnn", (ORDERED, "solved")),
+                *{t for name in SIX[:-1] for t in _thirty(name, (ORDERED, "solved"))},
             ],
         ),
         (
