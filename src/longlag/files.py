@@ -48,6 +48,12 @@ def write_bytes(path: Path, data: bytes) -> None:
         write_together({path: data})
 
 
+def write_anew(path: Path, data: bytes) -> None:
+    """The same of a file whose directory is made where it does not exist."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_bytes(path, data)
+
+
 def write_together(contents: Mapping[Path, bytes], without: Iterable[Path] = ()) -> None:
     """Writes files under temporary names, removes others, and renames the new ones, both in order.
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from longlag import checks, files, progress, words
-from longlag.cli.outputs import form, output, write
+from longlag.cli.outputs import form, output
 from longlag.figures import groups as figure
 from longlag.figures import style
 from longlag.networks.network import counted
@@ -98,7 +98,7 @@ def plot(args: Namespace) -> int:
         needed = "was solved" if args.y == "sequences" else "has a result"
         raise ValueError(f"{path} holds nothing to draw: no trial that has {args.x} {needed}")
     drawn = figure.draw(lines, f"{args.y} by {args.x}", SUBTITLES[args.y], (args.x, args.y))
-    write(args.out, style.picture(drawn, kind))
+    files.write_anew(args.out, style.picture(drawn, kind))
     if lacking:
         say(f"not drawn: {counted(lacking, 'trial')} without {args.x}")
     print(one_line(args.out))
@@ -129,7 +129,7 @@ def export(args: Namespace) -> int:
     if args.out is None:
         print(data.decode(), end="")
     else:
-        write(args.out, data)
+        files.write_anew(args.out, data)
     return 0
 
 

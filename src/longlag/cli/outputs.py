@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from longlag import files
 from longlag.runs import directory as runs
 
 
 def output(path: Path, *inputs: Path) -> Path:
-    """A file to write; its directory is made when it is written.
+    """A file to write; its directory is made when it is written (`files.write_anew`).
 
     Raises:
         ValueError: it is a directory or one of the files that are read, or its directory cannot be
@@ -23,12 +22,6 @@ def output(path: Path, *inputs: Path) -> Path:
     if path.is_file() or not path.exists():  # and no pipe or device
         runs.writable(next(place for place in path.parents if place.exists()))
     return path
-
-
-def write(path: Path, data: bytes) -> None:
-    """Writes such a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    files.write_bytes(path, data)
 
 
 def form(path: Path, endings: Mapping[str, str], otherwise: str = "") -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from longlag import checks, files, words
-from longlag.cli.outputs import form, output, write
+from longlag.cli.outputs import form, output
 from longlag.figures import task_sequences
 from longlag.tasks.registry import TASKS
 from longlag.tasks.task import Drawing, Task
@@ -83,7 +83,7 @@ def _show(task: Task, args: Namespace) -> int:
     sequences = [task.sequence(rng) for _ in range(n)]
     told = [task.explain(one) for one in sequences]
     if args.out:
-        write(args.out, task_sequences.png(task, sequences))
+        files.write_anew(args.out, task_sequences.png(task, sequences))
     if args.json:
         print(files.to_json({**_about(task), "sequences": told}))
         return 0

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from longlag import checks
 from longlag.explorer import content
-from longlag.files import to_json, write_bytes
+from longlag.files import to_json, write_anew
 from longlag.learning.training import Run, check_run
 
 __all__ = ["page", "write_page"]
@@ -51,9 +51,7 @@ def write_page(runs: Mapping[str, Run], out: Path) -> Path:
         ValueError: no path, no runs, or more than two.
     """
     out = checks.path("out", out)
-    data = page(runs).encode()
-    out.parent.mkdir(parents=True, exist_ok=True)
-    write_bytes(out, data)
+    write_anew(out, page(runs).encode())
     return out
 
 

@@ -16,7 +16,7 @@ from longlag.figures import (
 )
 from longlag.figures.animation import Progress
 from longlag.figures.animation import check as check_animation
-from longlag.files import write_bytes
+from longlag.files import write_anew, write_bytes
 from longlag.learning.training import Run, check_run
 
 __all__ = ["check_animation", "write_animation", "write_figures"]
@@ -86,6 +86,5 @@ def write_animation(
     if not run.snapshots:
         raise ValueError("run must have snapshots to be animated, and this one has none")
     data = animation.gif(run, n_frames=n_frames, fps=fps, length=length, progress=progress)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    write_bytes(out, data)
+    write_anew(out, data)
     return out

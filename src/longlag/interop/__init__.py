@@ -63,9 +63,7 @@ def write(run: Run, path: str | os.PathLike[str], format: Format) -> Path:
     path = checks.path("path", path)
     if path.is_dir():
         raise ValueError(f"{path} is a directory; name a file to write")
-    data = _codec(format).encode(run)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    files.write_bytes(path, data)
+    files.write_anew(path, _codec(format).encode(run))
     return path
 
 

@@ -50,9 +50,8 @@ def measure(
     """Scores answers to n fresh sequences, drawn and answered in chunks of bounded memory.
 
     in_order draws all of them first, one after another, of one common length (the catalogue's
-    order). failed is
-    called with the score so far, after every LEAST_TESTED sequences, or after every PIECE, if
-    soon: where it is true, the test ends early.
+    order). failed is called with the score so far, after every LEAST_TESTED sequences, or after
+    every PIECE, if soon: where it is true, the test ends early.
     """
     chunk = n if in_order else max(LANES, PREDICTION_VALUES // task.most_values)
     if failed is not None and not in_order:
