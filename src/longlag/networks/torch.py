@@ -85,8 +85,10 @@ class TorchModel(Offered):
     @property
     def parameters(self) -> tuple[np.ndarray, ...]:
         """The weights, in the order of `Network.shapes`."""
-        shapes = [tuple(p.shape) for p in trainable(self.offers).values()]
-        return tuple(views(self._weights, shapes))
+        return self._parts(trainable(self.offers).values())
+
+    def _parts(self, trained: Iterable[Tensor]) -> tuple[np.ndarray, ...]:
+        return tuple(views(self._weights, [tuple(p.shape) for p in trained]))
 
     @property
     def module(self) -> nn.Module:
@@ -99,7 +101,8 @@ class TorchModel(Offered):
         """The module, shared or not, with the weights put in."""
         module: nn.Module = self.offers
         with torch.no_grad():
-            for parameter, part in zip(trainable(module).values(), self.parameters, strict=True):
+            trained = trainable(module).values()
+            for parameter, part in zip(trained, self._parts(trained), strict=True):
                 parameter.copy_(torch.from_numpy(part))
         return module
 
