@@ -142,7 +142,9 @@ def inline_workers() -> Iterator[None]:
             settings = bundle.work["settings"]
             short = {k: SHORT.get(k, value) for k, value in settings.items()}
             asked = (
-                bundle if bundle.sliced else replace(bundle, work=bundle.work | {"settings": short})
+                bundle
+                if bundle.side_by_side
+                else replace(bundle, work=bundle.work | {"settings": short})
             )
             answer = executor.carry_out(asked.text(), asked.states(), CODE_VERSION)
             found = executor.unpacked(answer)

@@ -169,7 +169,7 @@ def test_those_left_of_two_bundles_go_on_together() -> None:
     supply = Supply(iter([*sliced(10), *trials(1)]))
     first, second = some(supply.take(2)), some(supply.take(2, 1))
     assert supply.came(first, rows(first, 1.0, *["unfinished"] * 3))
-    assert not some(supply.take(2, 1)).sliced, "8 are left, and wait for each other"
+    assert not some(supply.take(2, 1)).side_by_side, "8 are left, and wait for each other"
     assert supply.take(2, 1) is None
     supply.came(second, rows(second, 1.0, *["unfinished"] * 5))
     assert [one.seed for one in some(supply.take(2)).trials] == [5, 6, 7, 8, 9, 0, 1, 2]
@@ -203,6 +203,16 @@ def test_an_unfinished_trial_is_taken_once_more_from_its_state() -> None:
     assert [one.seed for one in some(supply.take(2)).trials] == [1, 3, 10, 11, 12, 13]
     assert [one.seed for one in some(supply.take(2)).trials] == [14, 15, 16, 17, 18, 19]
     assert len(some(supply.take(2)).trials) == 1, "the other kind follows"
+
+
+def test_an_unfinished_trial_in_batches_goes_on_before_the_next_begins() -> None:
+    supply = Supply(iter(trials(3)))
+    first = some(supply.take(1))
+    supply.came(first, rows(first, 40.0, "unfinished"))
+    second = some(supply.take(1))
+    assert (second.trials[0].seed, second.states()) == (0, [b"a state"])
+    supply.came(second, rows(second, 70.0, "target"))
+    assert some(supply.take(1)).states() == [None]
 
 
 def test_trials_that_failed_together_are_tried_singly() -> None:

@@ -34,7 +34,7 @@ def test_a_trial_that_fails_keeps_the_state_it_goes_on_from(tmp_path: Path) -> N
         book.record([row(1, error="died", **failed), row(2, error="died", **failed)])
         assert book.get("key 1") == row(1, error="died", **{**failed, **saved})
         assert book.get("key 2") == row(2, error="died", **failed)
-        assert book.state("line", 4000) == b"state"
+        assert book.state("key 1", None, 0) == b"state"
         assert not book.done("key 1")
 
 
@@ -101,8 +101,11 @@ def test_a_trial_goes_on_from_where_its_lineage_has_gone_furthest(filled: Path) 
     with Ledger.open(filled) as book:
         book.record([stands(400, 50, status="unfinished", score=None), stands(401, 30)])
         book.record([stands(402, 40, lineage="another"), row(403, lineage="course")])
-        found = {most: book.state("course", most) for most in (29, 30, 49, 50, 1000)}
+        mosts = (29, 30, 49, 50, 1000)
+        found = {most: book.state("another key", "course", most) for most in mosts}
         assert found == {29: None, 30: b"30", 49: b"30", 50: b"50", 1000: b"50"}
+        assert book.state("key 402", None, 0) == b"40", "its own"
+        assert book.state("key 403", None, 0) is None
         assert not book.done("key 400")
         book.record([stands(400, 60)])  # finished: the unfinished row is gone
         assert book.done("key 400")

@@ -1,4 +1,4 @@
-"""On-line trials in slices: the bits of trials that were never interrupted."""
+"""Trials in slices: the bits of trials that were never interrupted."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from longlag.learning.native import NativeEngine
 from longlag.learning.recipe import Recipe, recipe
 from longlag.learning.training import begin
 from longlag.sweeps.ledger import check_row
-from longlag.sweeps.slices import perform_slice, restore
-from longlag.sweeps.trial import stops_of, train
+from longlag.sweeps.slices import perform_slice, perform_together, restore
+from longlag.sweeps.trial import Trial, perform, stops_of, train, trial
 
 ENGINES = ["numpy"] if load_kernel() is None else ["numpy", "native"]
 PASSING = ("seconds", "started", "ended", "state")
@@ -45,7 +45,7 @@ def carried_on(
     asked, rows, count = work(made, engine), {}, 0
     left = dict(zip(SEEDS, states, strict=True))
     while left and count != slices_:
-        for row in perform_slice(asked, list(left), list(left.values()), 0.0):
+        for row in perform_together(asked, list(left), list(left.values()), 0.0):
             rows[row["seed"]] = row
         left = {k: row["state"] for k, row in rows.items() if row["status"] == "unfinished"}
         count += 1
@@ -63,7 +63,7 @@ def test_slices_end_where_a_whole_trial_does(engine: str) -> None:
     made = small()
     rows, count = carried_on(made, engine, [None] * 3)
     assert count > 1
-    whole = perform_slice(work(made, engine), SEEDS, [None] * 3, 1000.0)
+    whole = perform_together(work(made, engine), SEEDS, [None] * 3, 1000.0)
     assert list(map(plain, rows)) == list(map(plain, whole))
     for row in rows:
         check_row({**row, "key": "k"})
@@ -116,7 +116,7 @@ def test_a_trial_that_diverges_is_at_its_end() -> None:
     arrays["weights"][-5] = 1e38
     rows, _ = carried_on(made, "numpy", [files.packed(arrays), None, None])
     assert [row["status"] == "diverged" for row in rows] == [True, False, False]
-    (again,) = perform_slice(work(made, "numpy"), [SEEDS[0]], [rows[0]["state"]], 9.0)
+    (again,) = perform_together(work(made, "numpy"), [SEEDS[0]], [rows[0]["state"]], 9.0)
     assert plain(again) == plain(rows[0])
 
 
@@ -125,6 +125,60 @@ def test_what_is_raised_is_a_row(state: bytes | None) -> None:
     if state is None:  # of another network
         (other, *_), _ = carried_on(small(blocks=1), "numpy", [None] * 3, 1)
         state = other["state"]
-    rows = perform_slice(work(small(), "numpy"), [0, 1], [None, state], 0.0)
+    rows = perform_together(work(small(), "numpy"), [0, 1], [None, state], 0.0)
     assert [row["status"] for row in rows] == ["failed", "failed"]
     assert all(row["error"] for row in rows)
+
+
+# -- in batches -----------------------------------------------------------------------------------
+
+NETWORKS = ["lstm", "torch-gru", "mycells:Drops", "jaxcells:RNN"]
+
+
+def batches(network: str, engine: str) -> Trial:
+    """A trial of some steps, of which several have a test."""
+    pytest.importorskip({"t": "torch", "m": "torch", "j": "jax"}.get(network[0], "numpy"))
+    settings = {"network": network, "min_length": 12, "hidden": 4, "batch_size": 4}
+    return trial("robust", 3, engine, max_iterations=50, test_every=10, test_size=20, **settings)
+
+
+def slice_by_slice(work: dict[str, Any]) -> list[dict[str, Any]]:
+    """The rows of a trial in slices of a step each."""
+    rows = [perform_slice(work, None, 0.0)]
+    while rows[-1]["status"] == "unfinished":
+        rows.append(perform_slice(work, rows[-1]["state"], 0.0))
+    return rows
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_trial_in_batches_ends_in_slices_as_it_does_at_once(network: str, engine: str) -> None:
+    if engine == "native" and network != "lstm":
+        return
+    work = vars(batches(network, engine))
+    whole, rows = perform(work), slice_by_slice(work)
+    assert whole["status"] == "max_iterations", whole["error"]
+    assert plain(rows[-1]) == plain(whole)
+    assert [row["sequences"] for row in rows] == [40, 80, 120, 160, 200]
+    assert rows[-1]["state"] is None, "nothing goes on from it"
+    for row in rows:
+        check_row({**row, "key": "k"})
+    seconds = [row["seconds"] for row in rows]
+    assert seconds == sorted(seconds), "those of all slices so far"
+
+
+def test_a_slice_of_a_trial_in_batches_takes_as_long_as_it_may() -> None:
+    work = vars(batches("lstm", "numpy"))
+    assert perform_slice(work, None, 60.0)["status"] == "max_iterations"
+
+
+@pytest.mark.parametrize("state", [b"", b"no zip", None])
+def test_a_state_that_is_none_of_the_trial_fails_it(state: bytes | None) -> None:
+    if state is None:
+        state = perform_slice(vars(batches("lstm", "numpy")) | {"seed": 4}, None, 0.0)["state"]
+        arrays = files.unpacked(state)
+        arrays["learner_weights"] = arrays["learner_weights"][1:]
+        state = files.packed(arrays)
+    row = perform_slice(vars(batches("lstm", "numpy")), state, 0.0)
+    assert row["status"] == "failed"
+    assert row["error"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ import pytest
 
 from longlag import progress as words
 from longlag.learning import engine
+from longlag.sweeps import bundles
 from longlag.sweeps import sweep as sweeps
 from longlag.sweeps.ledger import Ledger
 from longlag.sweeps.sweep import Progress
@@ -201,7 +203,8 @@ def test_a_trial_that_kills_every_worker_fails_and_no_other(tmp_path: Path) -> N
 COORDINATOR = """
 import json, sys
 from pathlib import Path
-from longlag.cli.exit import exit_status; from longlag.sweeps import sweep as sweeps
+from longlag.cli.exit import exit_status; from longlag.sweeps import bundles
+from longlag.sweeps import sweep as sweeps
 from longlag.sweeps.ledger import Ledger
 from longlag.sweeps.trial import Trial
 path, count, settings = Path(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3])
@@ -295,6 +298,30 @@ def test_a_coordinator_killed_at_random_moments(
     assert kills == times
     tally.add(kills)
     assert table(tmp_path / "killed") == table(tmp_path / "undisturbed")
+
+
+@pytest.mark.survives(
+    "Ctrl-C in the midst of a trial in batches", "it continues from there to the same row"
+)
+def test_a_long_trial_goes_on_from_where_it_was(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(bundles, "LONE_SECONDS", 0.0)  # a slice is a step
+    trials = [trial("robust", 1, "numpy", **TINY | {"max_iterations": 600})]
+    seen: list[int] = []
+
+    def stop(progress: Progress) -> None:
+        seen.extend(progress.unfinished.values())
+        if seen and seen[-1] > 2000:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        sweep(tmp_path / "cut", trials, observe=stop)
+    (row,) = table(tmp_path / "cut")
+    assert (row["status"], row["sequences"] > 2000) == ("unfinished", True)
+    seen.clear()
+    sweep(tmp_path / "cut", trials, observe=lambda p: seen.extend(p.unfinished.values()))
+    assert min(seen) > 2000, "the first steps are not learned again"
+    sweep(tmp_path / "whole", trials)
+    assert table(tmp_path / "cut") == table(tmp_path / "whole")
 
 
 @pytest.mark.survives("a second sweep on one ledger", "refused, while the ledger can be read")

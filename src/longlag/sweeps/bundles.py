@@ -24,7 +24,8 @@ SECONDS = 1.0  # of work in a bundle
 MOST = 500  # trials in a bundle
 AHEAD = 400  # trials to read ahead, a worker
 LIVES = 3  # workers that may die during a trial before it fails
-SLICE_SECONDS = 5.0  # after which a trial in slices is saved
+SLICE_SECONDS = 5.0  # after which trials that learn side by side are saved
+LONE_SECONDS = 30.0  # and one in batches, whose state is larger
 
 Row = dict[str, Any]
 
@@ -32,7 +33,7 @@ Row = dict[str, Any]
 class Member(NamedTuple):
     """What distinguishes a trial from the others of its bundle.
 
-    key, lineage: in the ledger; state: where it stands, of one in slices.
+    key, lineage: in the ledger; state: where it stands, of one that has begun.
     """
 
     seed: int
@@ -45,21 +46,26 @@ class Member(NamedTuple):
 class Bundle:
     """Trials that differ in their seeds alone.
 
-    work: the fields that they share, as plain values; kind: the same as a text; sliced: whether
-    they are carried out in slices; deaths: workers that died during it.
+    work: the fields that they share, as plain values; kind: the same as a text; side_by_side:
+    whether they learn together; deaths: workers that died during it.
     """
 
     kind: str
     work: Mapping[str, Any]
     trials: Sequence[Member]
-    sliced: bool = False
+    side_by_side: bool = False
     deaths: int = 0
 
     def text(self) -> str:
         """What a worker needs of it besides states, as JSON."""
-        seconds = SLICE_SECONDS if self.sliced else None
-        seeds = [trial.seed for trial in self.trials]
-        return json.dumps({"work": self.work, "seeds": seeds, "seconds": seconds})
+        return json.dumps(
+            {
+                "work": self.work,
+                "seeds": [trial.seed for trial in self.trials],
+                "side_by_side": self.side_by_side,
+                "seconds": SLICE_SECONDS if self.side_by_side else LONE_SECONDS,
+            }
+        )
 
     def states(self) -> list[bytes | None]:
         """The states of its trials."""
@@ -82,7 +88,7 @@ class _Kind:
     """Trials of one kind that wait, and how long those that came back took."""
 
     work: Mapping[str, Any]
-    sliced: bool
+    side_by_side: bool
     lanes: int
     waiting: deque[Member] = field(default_factory=deque)
     out: int = 0  # trials that workers have
@@ -129,7 +135,7 @@ class Supply:
             member = Member(work.pop("seed"), key, trial.lineage, state)
             name = json.dumps(work, sort_keys=True)
             if name not in self._kinds:
-                self._kinds[name] = _Kind(work, trial.sliced, trial.lanes)
+                self._kinds[name] = _Kind(work, trial.side_by_side, trial.lanes)
             self._open[name] = self._kinds[name]
             self._open[name].waiting.append(member)
             self.waiting += 1
@@ -149,7 +155,7 @@ class Supply:
         kind = self._open[name]
         size = kind.size(workers, max(1, workers - busy), self.waiting)
         trials = [kind.waiting.popleft() for _ in range(size)]
-        bundle = Bundle(name, kind.work, trials, kind.sliced)
+        bundle = Bundle(name, kind.work, trials, kind.side_by_side)
         self.waiting -= size
         kind.out += size
         if not kind.waiting:
@@ -187,12 +193,12 @@ class Supply:
         Returns:
             Its rows, with their keys in the ledger.
         """
-        if bundle.sliced and len(rows) > 1 and rows[0]["status"] == "failed":
+        if bundle.side_by_side and len(rows) > 1 and rows[0]["status"] == "failed":
             return self.died(bundle, 0, "")  # they failed together, by one of them
         kind, left = self._kinds[bundle.kind], []
         kind.out -= len(bundle.trials)
         for row, trial in zip(rows, bundle.trials, strict=True):
-            if bundle.sliced and row["status"] == UNFINISHED:
+            if row.get("status") == UNFINISHED and isinstance(row["state"], bytes):
                 left.append(trial._replace(state=row["state"]))
             elif isinstance(row["seconds"], (int, float)) and row["seconds"] >= 0:
                 kind.seconds += row["seconds"]

@@ -6,10 +6,10 @@ lock; anybody may read meanwhile. The file is in SQLite's write-ahead mode: a ki
 leaves a ledger that holds every batch of rows it had recorded. Every row carries a checksum, since
 SQLite has none of its own.
 
-Trials that are carried out in slices keep their state, the content of an .npz. A trial with the
-status `unfinished` continues from its state; the state of a trial with a result is where one of the
-same lineage, the same trial with a larger budget, continues. A finished trial's row replaces its
-unfinished one.
+On-line trials, and any that take more than half a minute, have a state, the content of an .npz. A
+trial with the status `unfinished` continues from its state; the state of an on-line trial with a
+result is where one of the same lineage, the same trial with a larger budget, continues. A finished
+trial's row replaces its unfinished one.
 """
 
 from __future__ import annotations
@@ -192,14 +192,14 @@ class Ledger:
         found = self._connection.execute("SELECT * FROM trials WHERE key = ?", (key,)).fetchone()
         return None if found is None else self._unpack(found)
 
-    def state(self, lineage: str, most: int) -> bytes | None:
-        """The state of the trial of that lineage with the most sequences, up to `most`; None where
-        there is none.
+    def state(self, key: str, lineage: str | None, most: int) -> bytes | None:
+        """The state of a trial, or of one of its lineage with up to `most` sequences: that with the
+        most. None where there is none.
         """
         found = self._connection.execute(
-            "SELECT * FROM trials WHERE state IS NOT NULL AND lineage = ? AND sequences <= ? "
-            "ORDER BY sequences DESC LIMIT 1",
-            (lineage, most),
+            "SELECT * FROM trials WHERE state IS NOT NULL "
+            "AND (key = ? OR (lineage = ? AND sequences <= ?)) ORDER BY sequences DESC LIMIT 1",
+            (key, lineage, most),
         ).fetchone()
         return None if found is None else self._unpack(found)["state"]
 

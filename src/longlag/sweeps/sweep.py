@@ -27,7 +27,7 @@ QUIET_TRIALS = 3  # times the mean time of a result so far: then the time left i
 class Progress:
     """How far a sweep is: trials in all, skipped, with a result, failed; seconds so far.
 
-    unfinished: by key, the sequences that trials in slices have learned so far; latest: when the
+    unfinished: by key, the sequences that trials under way have learned so far; latest: when the
     last result came; notes: messages about what is waited for and about workers, a sentence each.
     """
 
@@ -144,10 +144,8 @@ def _open(
         if ledger.done(key):
             progress.skipped += 1
         else:
-            lineage, state = trial.lineage, None
-            if lineage is not None:
-                state = ledger.state(lineage, trial.settings["max_sequences"])
-            yield key, trial, state
+            most = trial.settings["max_sequences"] if trial.side_by_side else 0
+            yield key, trial, ledger.state(key, trial.lineage, most)
 
 
 def _recorded(

@@ -11,7 +11,7 @@ import json
 import platform
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -57,21 +57,21 @@ class Trial:
         return _digest(asdict(self))
 
     @property
-    def sliced(self) -> bool:
-        """Whether it is carried out in slices, from a state to the next: an on-line trial."""
+    def side_by_side(self) -> bool:
+        """Whether it learns beside others: an on-line trial."""
         return self.function == TRAIN and self.settings.get("stop") in ("recent", "fresh")
 
     @property
     def lanes(self) -> int:
         """Trials that learn side by side in the time of one."""
-        if not self.sliced:
+        if not self.side_by_side:
             return 1
         return engines.choose(self.engine, recipe=recipe_of(self.settings)[0]).lanes
 
     @property
     def lineage(self) -> str | None:
-        """A digest of all that determines the course of a trial in slices, but not its length."""
-        if not self.sliced:
+        """A digest of all that determines the course of an on-line trial, but not its length."""
+        if not self.side_by_side:
             return None
         course = {k: v for k, v in self.settings.items() if k not in ("max_sequences", "test_size")}
         return _digest({**asdict(self), "settings": course})
@@ -180,10 +180,20 @@ def perform(work: Mapping[str, Any]) -> dict[str, Any]:
     Args:
         work: the fields of a Trial.
     """
+
+    def found() -> dict[str, Any]:
+        own = {**imported(work["function"])(work["settings"], work["seed"], work["engine"])}
+        json.dumps(own)  # it travels as JSON
+        return own
+
+    return performed(work, found)
+
+
+def performed(work: Mapping[str, Any], find: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """The row of a trial from what a function finds, or with the status `failed` if it raises."""
     started, start = now(), time.perf_counter()
     try:
-        found = {**imported(work["function"])(work["settings"], work["seed"], work["engine"])}
-        json.dumps(found)  # it travels as JSON
+        found = find()
     except (Exception, SystemExit) as error:
         found = failure(error)
     return row_of(work, work["seed"], started, time.perf_counter() - start, found)
