@@ -99,6 +99,10 @@ def test_a_sequence_in_characters_has_a_bar_a_step() -> None:
             ["xor", "--min-length", "9999"],
             "tasks shows sequences of at most 2,000 steps, not 10,998",
         ),
+        (
+            ["xor", "--min-length", "1000000000"],
+            "min_length must be a whole number from 0 to 909,090,909, not 1000000000",
+        ),
         (["copy", "--out", "/"], "--out must be a file, and / is a directory"),
         (["copy", "--out", "new/x.txt"], "--out must end with .png, not be new/x.txt"),
         (["copy", "x"], "'x' is one argument too many; usage: longlag tasks [TASK] [options]"),

@@ -228,7 +228,7 @@ class Task(Part, ABC):
         """A copy with some settings changed; min_length alone implies max_length = 1.1 T."""
         settings = dict(settings)
         if "min_length" in settings and "max_length" not in settings:
-            low = checks.whole("min_length", settings["min_length"], 0)
+            low = checks.whole("min_length", settings["min_length"], 0, checks.LARGEST * 10 // 11)
             settings["max_length"] = low * 11 // 10
         return super().with_settings(settings)
 
