@@ -193,13 +193,16 @@ class Ledger:
         return None if found is None else self._unpack(found)
 
     def state(self, key: str, lineage: str | None, most: int) -> bytes | None:
-        """The state of a trial, or of one of its lineage with up to `most` sequences: that with the
-        most. None where there is none.
+        """The state of a trial; where it has a lineage, the state of that one of it which has the
+        most sequences, up to `most`. None where there is none.
         """
+        which, values = "key = ?", (key,)
+        if lineage is not None:
+            which, values = "lineage = ? AND sequences <= ?", (lineage, most)
         found = self._connection.execute(
-            "SELECT * FROM trials WHERE state IS NOT NULL "
-            "AND (key = ? OR (lineage = ? AND sequences <= ?)) ORDER BY sequences DESC LIMIT 1",
-            (key, lineage, most),
+            f"SELECT * FROM trials WHERE state IS NOT NULL AND {which} "
+            "ORDER BY sequences DESC LIMIT 1",
+            values,
         ).fetchone()
         return None if found is None else self._unpack(found)["state"]
 
