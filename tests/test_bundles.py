@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from longlag.sweeps import bundles
+from longlag.sweeps import bundles, executor
 from longlag.sweeps.bundles import Bundle, Supply
 from longlag.sweeps.trial import Trial, trial
+from longlag.version import CODE_VERSION
 
 Given = tuple[str, Trial, bytes | None]
 
@@ -213,6 +215,32 @@ def test_an_unfinished_trial_in_batches_goes_on_before_the_next_begins() -> None
     assert (second.trials[0].seed, second.states()) == (0, [b"a state"])
     supply.came(second, rows(second, 70.0, "target"))
     assert some(supply.take(1)).states() == [None]
+
+
+def test_trials_that_turn_out_to_be_long_share_no_bundle() -> None:
+    supply = Supply(iter(trials(200)))
+    failed = some(supply.take(1))
+    supply.came(failed, rows(failed, 0.002, "failed"))
+    many = some(supply.take(1))
+    assert len(many.trials) > 50
+    supply.came(many, rows(many, 30.0, *["unfinished"] * len(many.trials)))
+    assert len(some(supply.take(1)).trials) == 1
+
+
+def test_a_bundle_has_one_limit_of_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    supply, ends = Supply(iter(trials(9))), []
+
+    def noted(work: Any, state: bytes | None, end: float) -> dict[str, Any]:
+        ends.append(end)
+        time.sleep(0.01)
+        return {"seconds": 0.001, "state": None}
+
+    monkeypatch.setattr(executor, "perform", noted)
+    while bundle := supply.take(1):
+        found = executor.carry_out(bundle.text(), bundle.states(), CODE_VERSION)
+        supply.came(bundle, executor.unpacked(found))
+    assert len(ends) == 9
+    assert len(set(ends)) < 9
 
 
 def test_trials_that_failed_together_are_tried_singly() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,8 @@ from longlag.learning.native import NativeEngine
 from longlag.learning.recipe import Recipe, recipe
 from longlag.learning.training import begin
 from longlag.sweeps.ledger import check_row
-from longlag.sweeps.slices import perform_slice, perform_together, restore
-from longlag.sweeps.trial import Trial, perform, stops_of, train, trial
+from longlag.sweeps.slices import perform_slice, restore
+from longlag.sweeps.trial import perform, stops_of, train, trial
 
 ENGINES = ["numpy"] if load_kernel() is None else ["numpy", "native"]
 PASSING = ("seconds", "started", "ended", "state")
@@ -45,7 +46,7 @@ def carried_on(
     asked, rows, count = work(made, engine), {}, 0
     left = dict(zip(SEEDS, states, strict=True))
     while left and count != slices_:
-        for row in perform_together(asked, list(left), list(left.values()), 0.0):
+        for row in perform_slice(asked, list(left), list(left.values()), 0.0):
             rows[row["seed"]] = row
         left = {k: row["state"] for k, row in rows.items() if row["status"] == "unfinished"}
         count += 1
@@ -63,7 +64,7 @@ def test_slices_end_where_a_whole_trial_does(engine: str) -> None:
     made = small()
     rows, count = carried_on(made, engine, [None] * 3)
     assert count > 1
-    whole = perform_together(work(made, engine), SEEDS, [None] * 3, 1000.0)
+    whole = perform_slice(work(made, engine), SEEDS, [None] * 3, 1000.0)
     assert list(map(plain, rows)) == list(map(plain, whole))
     for row in rows:
         check_row({**row, "key": "k"})
@@ -116,7 +117,7 @@ def test_a_trial_that_diverges_is_at_its_end() -> None:
     arrays["weights"][-5] = 1e38
     rows, _ = carried_on(made, "numpy", [files.packed(arrays), None, None])
     assert [row["status"] == "diverged" for row in rows] == [True, False, False]
-    (again,) = perform_together(work(made, "numpy"), [SEEDS[0]], [rows[0]["state"]], 9.0)
+    (again,) = perform_slice(work(made, "numpy"), [SEEDS[0]], [rows[0]["state"]], 9.0)
     assert plain(again) == plain(rows[0])
 
 
@@ -125,60 +126,92 @@ def test_what_is_raised_is_a_row(state: bytes | None) -> None:
     if state is None:  # of another network
         (other, *_), _ = carried_on(small(blocks=1), "numpy", [None] * 3, 1)
         state = other["state"]
-    rows = perform_together(work(small(), "numpy"), [0, 1], [None, state], 0.0)
+    rows = perform_slice(work(small(), "numpy"), [0, 1], [None, state], 0.0)
     assert [row["status"] for row in rows] == ["failed", "failed"]
     assert all(row["error"] for row in rows)
 
 
-# -- in batches -----------------------------------------------------------------------------------
+# -- alone ----------------------------------------------------------------------------------------
 
 NETWORKS = ["lstm", "torch-gru", "mycells:Drops", "jaxcells:RNN"]
+AT_ONCE = -1.0  # a moment that has passed: one step
 
 
-def batches(network: str, engine: str) -> Trial:
+def alone(network: str, engine: str, recipe_name: str = "robust", **changes: Any) -> dict[str, Any]:
     """A trial of some steps, of which several have a test."""
     pytest.importorskip({"t": "torch", "m": "torch", "j": "jax"}.get(network[0], "numpy"))
-    settings = {"network": network, "min_length": 12, "hidden": 4, "batch_size": 4}
-    return trial("robust", 3, engine, max_iterations=50, test_every=10, test_size=20, **settings)
+    settings = {"network": network, "min_length": 12, "hidden": 4, "batch_size": 4, **changes}
+    short = {"max_iterations": 150, "test_every": 30, "test_size": 20}
+    return vars(trial(recipe_name, 3, engine, fresh=10, **short, **settings))
 
 
-def slice_by_slice(work: dict[str, Any]) -> list[dict[str, Any]]:
-    """The rows of a trial in slices of a step each."""
-    rows = [perform_slice(work, None, 0.0)]
+def step_by_step(work: dict[str, Any]) -> list[dict[str, Any]]:
+    """The rows of a trial that is saved after every step."""
+    rows = [perform(work, None, AT_ONCE)]
     while rows[-1]["status"] == "unfinished":
-        rows.append(perform_slice(work, rows[-1]["state"], 0.0))
+        rows.append(perform(work, rows[-1]["state"], AT_ONCE))
     return rows
 
 
 @pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize("engine", ENGINES)
-def test_a_trial_in_batches_ends_in_slices_as_it_does_at_once(network: str, engine: str) -> None:
+def test_a_trial_ends_step_by_step_as_it_does_at_once(network: str, engine: str) -> None:
     if engine == "native" and network != "lstm":
         return
-    work = vars(batches(network, engine))
-    whole, rows = perform(work), slice_by_slice(work)
+    work = alone(network, engine)
+    whole, rows = perform(work), step_by_step(work)
     assert whole["status"] == "max_iterations", whole["error"]
     assert plain(rows[-1]) == plain(whole)
-    assert [row["sequences"] for row in rows] == [40, 80, 120, 160, 200]
+    assert [row["sequences"] for row in rows] == [120, 240, 360, 480, 600]
     assert rows[-1]["state"] is None, "nothing goes on from it"
     for row in rows:
         check_row({**row, "key": "k"})
     seconds = [row["seconds"] for row in rows]
-    assert seconds == sorted(seconds), "those of all slices so far"
+    assert seconds == sorted(seconds), "those of all steps so far"
 
 
-def test_a_slice_of_a_trial_in_batches_takes_as_long_as_it_may() -> None:
-    work = vars(batches("lstm", "numpy"))
-    assert perform_slice(work, None, 60.0)["status"] == "max_iterations"
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"average_decay": 0},
+        {"optimizer": "sgd"},
+        {"learning_rate": 500.0, "clip": 1e30, "optimizer": "sgd"},
+        {"stop": "mse", "target_test_mse": 0.06},
+        {"recipe_name": "catalog", "learning_rate": 0.01},
+    ],
+    ids=str,
+)
+def test_so_it_does_with_other_rules(changes: dict[str, Any]) -> None:
+    work = alone("lstm", "numpy", **changes)
+    assert plain(step_by_step(work)[-1]) == plain(perform(work))
 
 
-@pytest.mark.parametrize("state", [b"", b"no zip", None])
-def test_a_state_that_is_none_of_the_trial_fails_it(state: bytes | None) -> None:
-    if state is None:
-        state = perform_slice(vars(batches("lstm", "numpy")) | {"seed": 4}, None, 0.0)["state"]
-        arrays = files.unpacked(state)
-        arrays["learner_weights"] = arrays["learner_weights"][1:]
-        state = files.packed(arrays)
-    row = perform_slice(vars(batches("lstm", "numpy")), state, 0.0)
-    assert row["status"] == "failed"
-    assert row["error"]
+def test_a_state_does_not_grow_with_the_steps() -> None:
+    rows = step_by_step(alone("lstm", "numpy"))[:-1]
+    sizes = [len(row["state"]) for row in rows]
+    assert max(sizes) < 1.1 * min(sizes)
+
+
+def test_a_trial_ends_where_there_is_time() -> None:
+    assert perform(alone("lstm", "numpy"), None, time.perf_counter() + 600)["sequences"] == 600
+
+
+def damaged(state: bytes, **changes: Any) -> bytes:
+    arrays = files.unpacked(state)
+    rest = json.loads(arrays.pop("rest").tobytes()) | changes
+    return files.packed({**arrays, "rest": np.frombuffer(json.dumps(rest).encode(), np.uint8)})
+
+
+@pytest.mark.parametrize("what", ["empty", "no zip", "of another network", "of another version"])
+def test_a_trial_whose_state_cannot_be_used_starts_again(what: str) -> None:
+    work = alone("lstm", "numpy")
+    state = perform(work, None, AT_ONCE)["state"]
+    bad = {
+        "empty": b"",
+        "no zip": b"no zip",
+        "of another network": perform(alone("lstm", "numpy", hidden=5), None, AT_ONCE)["state"],
+        "of another version": damaged(state, versions={"numpy": "1.0"}, iteration=60),
+    }
+    assert plain(perform(work, bad[what])) == plain(perform(work))
+    assert perform(work, bad[what], AT_ONCE)["sequences"] == 120
+    assert perform(work, damaged(state), AT_ONCE)["sequences"] == 240

@@ -19,7 +19,7 @@ from longlag.learning.stopping import Fresh, Recent
 from longlag.learning.streams import DECIDING, stream
 from longlag.learning.training import Training
 from longlag.runs import contents
-from longlag.sweeps.slices import perform_together
+from longlag.sweeps.slices import perform_slice
 from longlag.sweeps.trial import UNFINISHED, trial
 from longlag.tasks.reber import EmbeddedReber
 from longlag.tasks.score import Score
@@ -173,11 +173,11 @@ def test_slices_and_larger_budgets_come_to_the_same_row() -> None:
     }
     short = trial("paper-two-sequence", 0, "numpy", **{**EASY, "max_sequences": 70})
     assert short.lineage == one.lineage
-    (row,) = perform_together({**work, "settings": short.settings}, [0], [None], 60)
+    (row,) = perform_slice({**work, "settings": short.settings}, [0], [None], 60)
     assert row["status"] == "max_iterations"
     slices = 0
     while row["status"] in ("max_iterations", UNFINISHED):
-        (row,) = perform_together(work, [0], [row["state"]], 0)
+        (row,) = perform_slice(work, [0], [row["state"]], 0)
         slices += 1
     assert slices > 2
     wanted = finish(training())

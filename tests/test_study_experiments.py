@@ -174,5 +174,5 @@ def test_all_tables_make_one_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert page.count(" on one core.\n") == 3
     assert "| 8 | fewer than 13 wrong | 0 of 2 | ≥ 40 | 40 to 40 | 1,273,000 | not known" in page
     assert {path.name for path in tmp_path.iterdir()} >= {"table2", "table4", "table8"}
-    monkeypatch.setattr("longlag.sweeps.slices.perform_together", None)  # nothing is done again
+    monkeypatch.setattr("longlag.sweeps.slices.perform_slice", None)  # nothing is done again
     assert longlag.study("paper", **asked).rows == found.rows

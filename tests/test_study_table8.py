@@ -246,14 +246,14 @@ Slices = list[list[tuple[int, bool]]]
 def slices(monkeypatch: pytest.MonkeyPatch) -> Slices:
     """Slices of a round; of every one its trials' seeds, and whether they had begun before."""
     performed: Slices = []
-    perform = executor.perform_together
+    perform = executor.perform_slice
 
     def noted(work: Any, seeds: list[int], states: list[bytes | None], seconds: float) -> Any:
         begun = [state is not None for state in states]
         performed.append(list(zip(seeds, begun, strict=True)))
         return perform(work, seeds, states, seconds)
 
-    monkeypatch.setattr(executor, "perform_together", noted)
+    monkeypatch.setattr(executor, "perform_slice", noted)
     monkeypatch.setattr(bundles, "SLICE_SECONDS", 0.0)
     return performed
 
@@ -264,7 +264,7 @@ def test_ctrl_c_and_once_more_gives_the_same_table(
 ) -> None:
     words = ("study", "table8", "--quick", "--max-sequences", "20000", "--out")
     assert call(capsys, *words, tmp_path / "whole")[0] == 0
-    once, perform = len(slices), executor.perform_together
+    once, perform = len(slices), executor.perform_slice
     assert once > 5
 
     def interrupted(*asked: Any) -> Any:
@@ -272,7 +272,7 @@ def test_ctrl_c_and_once_more_gives_the_same_table(
             os.kill(os.getpid(), signal.SIGINT)
         return perform(*asked)
 
-    monkeypatch.setattr(executor, "perform_together", interrupted)
+    monkeypatch.setattr(executor, "perform_slice", interrupted)
     status, out, err = call(capsys, *words, tmp_path / "cut")
     assert (status, out) == (130, "")
     assert "the same command continues" in err

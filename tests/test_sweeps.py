@@ -203,8 +203,7 @@ def test_a_trial_that_kills_every_worker_fails_and_no_other(tmp_path: Path) -> N
 COORDINATOR = """
 import json, sys
 from pathlib import Path
-from longlag.cli.exit import exit_status; from longlag.sweeps import bundles
-from longlag.sweeps import sweep as sweeps
+from longlag.cli.exit import exit_status; from longlag.sweeps import sweep as sweeps
 from longlag.sweeps.ledger import Ledger
 from longlag.sweeps.trial import Trial
 path, count, settings = Path(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3])
@@ -305,7 +304,7 @@ def test_a_coordinator_killed_at_random_moments(
 )
 def test_a_long_trial_goes_on_from_where_it_was(tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr(bundles, "LONE_SECONDS", 0.0)  # a slice is a step
-    trials = [trial("robust", 1, "numpy", **TINY | {"max_iterations": 600})]
+    trials = [trial("robust", 1, "numpy", **{**TINY, "max_iterations": 600})]
     seen: list[int] = []
 
     def stop(progress: Progress) -> None:

@@ -419,7 +419,8 @@ class Training:
 
     def _smoothed(self) -> float:
         """The mean of the latest losses; infinite before there are enough of them."""
-        if self.iteration < SMOOTHED or self.recipe.rule.look_every is None:
+        known = len(self.losses) + len(self._waiting)
+        if known < SMOOTHED or self.recipe.rule.look_every is None:
             return np.inf
         older = max(0, SMOOTHED - len(self._waiting))
         recent = self.losses[len(self.losses) - older :] + self._waiting[-SMOOTHED:]
@@ -459,48 +460,67 @@ class Training:
 
     # -- the whole state, out and in ----------------------------------------------------------
 
-    def state(self) -> dict[str, Any]:
-        """The state as arrays and JSON-ready values, which `restore` takes."""
-        own = {LEARNER + name: value for name, value in self.learner.state().items()}
-        return own | {
-            "train_losses": np.array(self.losses),
-            "waiting": np.array(self._waiting),
+    def state(self, *, history: bool = True) -> dict[str, Any]:
+        """The state as arrays and JSON-ready values, which `restore` takes.
+
+        Args:
+            history: with the losses and snapshots, which do not change what it learns.
+        """
+        own = {LEARNER + name: value for name, value in self.learner.state().items()} | {
             "tests": [[iteration, score.as_dict()] for iteration, score in self.tests],
-            "snapshot_iterations": np.array(list(self.snapshots), dtype=np.int64),
-            "snapshots": np.array(list(self.snapshots.values())),
             "iteration": self.iteration,
             "elapsed_sec": self.elapsed,
             "stopped_by": self.stopped_by,
             "score": None if self.score is None else self.score.as_dict(),
         }
+        if not history:
+            return own
+        return own | {
+            "train_losses": np.array(self.losses),
+            "waiting": np.array(self._waiting),
+            "snapshot_iterations": np.array(list(self.snapshots), dtype=np.int64),
+            "snapshots": np.array(list(self.snapshots.values())),
+        }
 
-    def restore(self, state: Mapping[str, Any]) -> None:
+    def restore(self, state: Mapping[str, Any], *, history: bool = True) -> None:
         """Puts back what `state` gave, into a training of the same recipe and seed.
+
+        Args:
+            history: as in `state`; losses and snapshots up to one without are not known.
 
         Raises:
             LookupError, OverflowError, TypeError, ValueError: it is no state of such a training.
         """
         own = {k.removeprefix(LEARNER): v for k, v in state.items() if k.startswith(LEARNER)}
         self.learner.restore(own)
-        for name in ("train_losses", "waiting"):
-            checks.array(name, state[name], float, (None,))
-        self.losses, self._waiting = state["train_losses"].tolist(), state["waiting"].tolist()
         self.tests = [(int(iteration), Score(**score)) for iteration, score in state["tests"]]
-        iterations = checks.array("snapshot_iterations", state["snapshot_iterations"], int, (None,))
-        self.snapshots = {}
-        if len(iterations):
-            shape = (len(iterations), self.recipe.network.size(self.recipe.task))
-            snapshots = checks.array("snapshots", state["snapshots"], np.float32, shape)
-            self.snapshots = dict(zip(iterations.tolist(), snapshots, strict=True))
         self.iteration = int(state["iteration"])
         self.elapsed = float(state["elapsed_sec"])
         self.stopped_by = state["stopped_by"]
         self.score = None if state["score"] is None else Score(**state["score"])
         self._check()
-        self._lowest = self._lowest_kept()
+        self.losses, self._waiting, self.snapshots, self._lowest = [], [], {}, np.inf
+        if history:
+            self._restore_history(state)
         if isinstance(self.recipe.stop, Points):
             behind = [s for s, at in enumerate(self.learner.stops) if at >= 0 or self.stopped_by]
             self.stops = tuple(self.stop_at(s) for s in behind)
+
+    def _restore_history(self, state: Mapping[str, Any]) -> None:
+        for name in ("train_losses", "waiting"):
+            checks.array(name, state[name], float, (None,))
+        self.losses, self._waiting = state["train_losses"].tolist(), state["waiting"].tolist()
+        every, n = self.recipe.rule.loss_every, self.iteration
+        means = -(-n // every) if self.stopped_by else n // every
+        waits = 0 if self.stopped_by else n % every
+        if (len(self.losses), len(self._waiting)) != (means, waits):
+            raise ValueError(f"it has {len(self.losses)} losses of {n} iterations")
+        iterations = checks.array("snapshot_iterations", state["snapshot_iterations"], int, (None,))
+        if len(iterations):
+            shape = (len(iterations), self.recipe.network.size(self.recipe.task))
+            snapshots = checks.array("snapshots", state["snapshots"], np.float32, shape)
+            self.snapshots = dict(zip(iterations.tolist(), snapshots, strict=True))
+        self._lowest = self._lowest_kept()
 
     def go_on(self, learner: Mapping[str, Any], diverged: bool) -> None:
         """Goes on from what a learner was, at any budget; losses before that are not known.
@@ -516,13 +536,9 @@ class Training:
 
     def _check(self) -> None:
         """Refuses a state whose parts contradict each other."""
-        every, n = self.recipe.rule.loss_every, self.iteration
+        n = self.iteration
         if not 0 <= n <= self.recipe.rule.budget:
             raise ValueError(f"it is at iteration {n} of {self.recipe.rule.budget}")
-        means = -(-n // every) if self.stopped_by else n // every
-        waits = 0 if self.stopped_by else n % every
-        if (len(self.losses), len(self._waiting)) != (means, waits):
-            raise ValueError(f"it has {len(self.losses)} losses of {n} iterations")
         if isinstance(self.learner, OnlineLearner) and int(self.learner.seen) != n:
             raise ValueError(f"its trial is not at iteration {n}")
 

@@ -25,7 +25,7 @@ MOST = 500  # trials in a bundle
 AHEAD = 400  # trials to read ahead, a worker
 LIVES = 3  # workers that may die during a trial before it fails
 SLICE_SECONDS = 5.0  # after which trials that learn side by side are saved
-LONE_SECONDS = 30.0  # and one in batches, whose state is larger
+LONE_SECONDS = 30.0  # and other trainings, whose states are larger
 
 Row = dict[str, Any]
 
@@ -200,7 +200,7 @@ class Supply:
         for row, trial in zip(rows, bundle.trials, strict=True):
             if row.get("status") == UNFINISHED and isinstance(row["state"], bytes):
                 left.append(trial._replace(state=row["state"]))
-            elif isinstance(row["seconds"], (int, float)) and row["seconds"] >= 0:
+            if isinstance(row["seconds"], (int, float)) and row["seconds"] >= 0:
                 kind.seconds += row["seconds"]
                 kind.done += 1
         if left:

@@ -25,7 +25,8 @@ from longlag.sweeps import this_machine
 from longlag.sweeps.bundles import Bundle, Row, Supply
 from longlag.sweeps.crew import Crew
 from longlag.sweeps.link import Came, Cluster, Event, Link, Seen, Told, WorkersGone, quiet
-from longlag.sweeps.slices import perform_slice, perform_together
+from longlag.sweeps.slices import perform_slice
+from longlag.sweeps.trial import perform
 from longlag.version import CODE_VERSION
 
 CONNECT_SECONDS = 10
@@ -244,10 +245,11 @@ def carry_out(text: str, states: Sequence[bytes | None], version: str) -> Answer
     bundle = json.loads(text)
     work, seeds, seconds = bundle["work"], bundle["seeds"], bundle["seconds"]
     if bundle["side_by_side"]:
-        rows = perform_together(work, seeds, states, seconds)
+        rows = perform_slice(work, seeds, states, seconds)
     else:
+        end = time.perf_counter() + seconds
         trials = ({**work, "seed": seed} for seed in seeds)
-        rows = [perform_slice(*one, seconds) for one in zip(trials, states, strict=True)]
+        rows = [perform(*one, end) for one in zip(trials, states, strict=True)]
     own = [row.pop("state") for row in rows]
     return json.dumps(rows), own
 

@@ -6,10 +6,10 @@ lock; anybody may read meanwhile. The file is in SQLite's write-ahead mode: a ki
 leaves a ledger that holds every batch of rows it had recorded. Every row carries a checksum, since
 SQLite has none of its own.
 
-On-line trials, and any that take more than half a minute, have a state, the content of an .npz. A
-trial with the status `unfinished` continues from its state; the state of an on-line trial with a
-result is where one of the same lineage, the same trial with a larger budget, continues. A finished
-trial's row replaces its unfinished one.
+On-line trials of the paper's rules have a state, the content of an .npz, and any other training
+that takes longer than half a minute has one until it ends. A trial with the status `unfinished`
+continues from its state; the state of one with a result is where one of the same lineage, the same
+trial with a larger budget, continues. A finished trial's row replaces its unfinished one.
 """
 
 from __future__ import annotations
@@ -158,7 +158,7 @@ class Ledger:
         A trial that failed keeps the state that it had, to go on from when it is tried again.
         """
         with _errors_named(self.path):
-            packed = [_pack(self._with_state(row)) for row in rows]
+            packed = (_pack(self._with_state(row)) for row in rows)  # each after those before it
             marks = ", ".join("?" * (len(COLUMNS) + 1))
             self._connection.execute("BEGIN IMMEDIATE")
             try:

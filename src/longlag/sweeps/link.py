@@ -18,6 +18,8 @@ from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
+import dask.config
+
 LOOK_SECONDS = 0.5  # between two looks at the workers
 NOTICE_SECONDS = 1.0  # until a lost connection shows
 STOP_SECONDS = 0.5  # for what Dask leaves running
@@ -252,12 +254,14 @@ class _Unattended(ThreadPoolExecutor):
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Hides Dask's log: errors are reported once, by longlag's own messages."""
+    """Hides Dask's log, as errors are reported once, by longlag's own messages, and its warning
+    about large tasks, which states of trainings make."""
     handlers = [(handler, handler.level) for handler in logging.getLogger("distributed").handlers]
     for handler, _ in handlers:
         handler.setLevel(logging.CRITICAL)
     try:
-        yield
+        with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 TB"}):
+            yield
     finally:
         for handler, level in handlers:
             handler.setLevel(level)

@@ -1,23 +1,29 @@
 """A trial: one row of a sweep, computed by a pure function of recipe and seed.
 
 A trial is sent to a worker and comes back as JSON; the function that it calls is given by its name,
-`module:name`, and takes (settings, seed, engine).
+`module:name`, and takes (settings, seed, engine). A training may come back before its end, with the
+state from which it continues: the content of an .npz with the arrays of `Training.state`, and
+
+    rest       (N,)  bytes of JSON: the other values, and the versions that computed it
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 import platform
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from longlag import files
 from longlag.learning import engine as engines
 from longlag.learning import training
 from longlag.learning.judging import on_fresh
@@ -113,17 +119,69 @@ def trial(
     return Trial(name, {**settings, "fresh": fresh}, seed, engine, function)
 
 
-def train(settings: Mapping[str, Any], seed: int, engine: str) -> dict[str, Any]:
-    """Trains to the end of a recipe.
+def train(
+    settings: Mapping[str, Any],
+    seed: int,
+    engine: str,
+    state: bytes | None = None,
+    end: float = math.inf,
+) -> dict[str, Any]:
+    """Trains to the end of a recipe, or until a moment.
 
     Args:
         settings: all of a recipe's, and `fresh`, further fresh sequences to score the outcome on.
+        state: where it goes on; one that does not fit, or is of other versions, is not used.
+        end: of `time.perf_counter`; after that it returns when a step is done.
 
     Returns:
-        What `outcome` does.
+        What `outcome` does; before its end what `unfinished` does, and its state.
     """
     made, fresh = recipe_of(settings)
-    return outcome(training.begin(made, seed, engine=engine).to_end(), fresh)
+    going = training.begin(made, seed, engine=engine)
+    if state is not None:
+        try:
+            _put_back(going, state)
+        except files.DamagedFile:
+            going = training.begin(made, seed, engine=engine)
+    while going.stopped_by is None:
+        going.advance()
+        if going.stopped_by is None and time.perf_counter() > end:
+            return {**unfinished(going), "seconds": going.elapsed, "state": _state(going)}
+    return outcome(going.run(), fresh)
+
+
+def _state(going: training.Training) -> bytes:
+    state = going.state(history=False)
+    arrays = {name: value for name, value in state.items() if isinstance(value, np.ndarray)}
+    rest = {name: value for name, value in state.items() if name not in arrays}
+    text = json.dumps({**rest, "versions": versions()})
+    return files.packed({**arrays, "rest": np.frombuffer(text.encode(), np.uint8)})
+
+
+def _put_back(going: training.Training, state: bytes) -> None:
+    """Restores a training from its state.
+
+    Raises:
+        DamagedFile: it is none of such a training, or of other versions.
+    """
+    with files.damage_named(Path("state")):
+        arrays = files.unpacked(state)
+        rest = json.loads(arrays.pop("rest").tobytes())
+        present = versions()
+        for name, version in rest.pop("versions").items():
+            if present.get(name, version) != version:
+                raise ValueError(f"it is of {name} {version}")
+        going.restore({**rest, **arrays}, history=False)
+
+
+def unfinished(going: training.Training) -> dict[str, Any]:
+    """What the row of a training says before its end."""
+    about = {"engine": going.engine.name, "isa": going.engine.isa}
+    return {
+        "status": UNFINISHED,
+        "sequences": going.iteration * going.recipe.batch_size,
+        **about,
+    }
 
 
 def recipe_of(settings: Mapping[str, Any]) -> tuple[Recipe, int]:
@@ -174,26 +232,23 @@ def stops_of(row: Mapping[str, Any]) -> tuple[Stop, ...]:
     )
 
 
-def perform(work: Mapping[str, Any]) -> dict[str, Any]:
+def perform(
+    work: Mapping[str, Any], state: bytes | None = None, end: float = math.inf
+) -> dict[str, Any]:
     """Carries out one trial; after an exception its row has the status `failed`.
 
     Args:
         work: the fields of a Trial.
+        state, end: of a training, as in `train`.
     """
-
-    def found() -> dict[str, Any]:
-        own = {**imported(work["function"])(work["settings"], work["seed"], work["engine"])}
-        json.dumps(own)  # it travels as JSON
-        return own
-
-    return performed(work, found)
-
-
-def performed(work: Mapping[str, Any], find: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """The row of a trial from what a function finds, or with the status `failed` if it raises."""
     started, start = now(), time.perf_counter()
+    asked = work["settings"], work["seed"], work["engine"]
     try:
-        found = find()
+        if work["function"] == TRAIN:
+            found = train(*asked, state, end)
+        else:
+            found = {**imported(work["function"])(*asked)}
+            json.dumps(found)  # it travels as JSON
     except (Exception, SystemExit) as error:
         found = failure(error)
     return row_of(work, work["seed"], started, time.perf_counter() - start, found)
