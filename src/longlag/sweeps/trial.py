@@ -176,11 +176,11 @@ def _put_back(going: training.Training, state: bytes) -> None:
 
 def unfinished(going: training.Training) -> dict[str, Any]:
     """What the row of a training says before its end."""
-    about = {"engine": going.engine.name, "isa": going.engine.isa}
     return {
         "status": UNFINISHED,
         "sequences": going.iteration * going.recipe.batch_size,
-        **about,
+        "engine": going.engine.name,
+        "isa": going.engine.isa,
     }
 
 
