@@ -349,7 +349,14 @@ def _far(name: str, *columns: str) -> list[str]:
 
 def _order(name: str, *columns: str) -> list[str]:
     """Of five seeds of temporal order at T = 1000."""
-    return _compared("cells/order/table.md", name, "1000", [(ORDERED, c) for c in columns])
+    asked = [(ORDERED, column) for column in columns]
+    return _compared("cells/copy-order/table.md", name, "1000", asked)
+
+
+def _copied(T: str, *columns: str) -> list[str]:
+    """Of five seeds of copy by attention."""
+    asked = [(COPIED, column) for column in columns]
+    return _compared("cells/copy-order/table.md", "attention", T, asked)
 
 
 def _compared(table: str, name: str, T: str, asked: Iterable[tuple[str, str]]) -> list[str]:
@@ -419,6 +426,12 @@ SENTENCES: dict[str, list[Sentence]] = {
             "`lstm` solves {} seeds after {} sequences, chrono {} after {}, attention {} after {}.",
             [t for name in FAR_ONES for t in _order(name, "solved", "sequences")],
         ),
+        (
+            "**Copy becomes harder for attention, too**: it solves {}, after {} sequences where",
+            _copied("1000", "solved", "sequences"),
+        ),
+        ("sequences where it needed {} at T = 300 and", _copied("300", "sequences")),
+        ("at T = 300 and {} at T = 100.", _copied("100", "sequences")),
         (
             "The GRU solves {}, the minGRU {}, the minLSTM {}, the ReLU network {} and the LRU {}.",
             [t for name in LIMITED for t in _order(name, "solved")],
