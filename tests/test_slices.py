@@ -133,7 +133,10 @@ def test_what_is_raised_is_a_row(state: bytes | None) -> None:
 
 # -- alone ----------------------------------------------------------------------------------------
 
-NETWORKS = ["lstm", "torch-gru", "mycells:Drops", "jaxcells:RNN"]
+TRAINED = [
+    *(("lstm", engine) for engine in ENGINES),
+    *((network, "numpy") for network in ("torch-gru", "mycells:Drops", "jaxcells:RNN")),
+]
 AT_ONCE = -1.0  # a moment that has passed: one step
 
 
@@ -153,11 +156,8 @@ def step_by_step(work: dict[str, Any]) -> list[dict[str, Any]]:
     return rows
 
 
-@pytest.mark.parametrize("network", NETWORKS)
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(("network", "engine"), TRAINED)
 def test_a_trial_ends_step_by_step_as_it_does_at_once(network: str, engine: str) -> None:
-    if engine == "native" and network != "lstm":
-        return
     work = alone(network, engine)
     whole, rows = perform(work), step_by_step(work)
     assert whole["status"] == "max_iterations", whole["error"]

@@ -113,6 +113,12 @@ def packed(arrays: Mapping[str, np.ndarray]) -> bytes:
     return buffer.getvalue()
 
 
+def parted(values: Mapping[str, Any]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """The arrays among some values, for an .npz, and the other values, for JSON."""
+    arrays = {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
+    return arrays, {name: value for name, value in values.items() if name not in arrays}
+
+
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
     """Reads all arrays of an .npz; nothing in it is ever executed.
 

@@ -51,8 +51,7 @@ class Checkpoint:
 
 def save(training: Training, directory: Path) -> None:
     """Writes the whole state of a training between two of its steps."""
-    state = training.state()
-    arrays = {name: value for name, value in state.items() if isinstance(value, np.ndarray)}
+    arrays, rest = files.parted(training.state())
     about = {
         "format": FORMAT,
         "revision": REVISION,
@@ -61,7 +60,7 @@ def save(training: Training, directory: Path) -> None:
         "seed": training.seed,
         "engine": training.engine.name,
         "isa": training.engine.isa,
-        "state": {name: value for name, value in state.items() if name not in arrays},
+        "state": rest,
     }
     text = np.frombuffer(files.to_json(about).encode(), dtype=np.uint8)
     files.write_arrays(directory / CHECKPOINT, {**arrays, "about": text})

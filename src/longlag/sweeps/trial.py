@@ -151,9 +151,7 @@ def train(
 
 
 def _state(going: training.Training) -> bytes:
-    state = going.state(history=False)
-    arrays = {name: value for name, value in state.items() if isinstance(value, np.ndarray)}
-    rest = {name: value for name, value in state.items() if name not in arrays}
+    arrays, rest = files.parted(going.state(history=False))
     text = json.dumps({**rest, "versions": versions()})
     return files.packed({**arrays, "rest": np.frombuffer(text.encode(), np.uint8)})
 
