@@ -54,6 +54,7 @@ def row(cell: str, seeds: dict[str, int | None], **more: Any) -> dict[str, Any]:
     about = {"cell": cell, "task": "adding", "T": 100, "max_sequences": 1000, "diverged": 0}
     mean = sum(1000 if n is None else n for n in seeds.values()) / len(seeds)
     rates = {"solved": len(solved), "trials": len(seeds), "rate": len(solved) / len(seeds)}
+    rates |= {"failed": 0, "slow": None}
     return {**about, **rates, "restricted_mean": mean, "seeds": seeds, **more}
 
 
@@ -137,6 +138,9 @@ def test_a_file_of_settings_is_named_with_a_value_that_is_not_allowed(tmp_path: 
         ({"search": True, "clip": 0.5}, "--search chooses .*: leave --clip out"),
         ({"search": True, "tuned": "tuned.json"}, "--search chooses .*: leave --tuned out"),
         ({"search": True, "until_unsolved": True}, "at every T: leave --until-unsolved out"),
+        ({"search": True, "slow_trials": 2}, "on the same seeds: leave --slow-trials out"),
+        ({"slow_seconds": 9.5}, "--slow-seconds says when --slow-trials holds: give both"),
+        ({"slow_trials": 11}, "slow_trials must be at most the 10 of --trials, not 11"),
     ],
 )
 def test_what_cannot_be_asked_is_refused_before_any_work(
@@ -319,6 +323,61 @@ def test_a_cell_that_solves_nothing_is_left_out_at_the_longer_lags(
     tried.clear()
     longlag.study("cells", task=["adding"], workers=1, **given)
     assert len(tried) == 4 * len(reach)
+
+
+SECONDS = {"lstm": 0.5, "torch-gru": 90.0, "torch-rnn": 60.0}
+
+
+def timed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
+    """Gives trials other seconds, and tells which cells had how many trials carried out."""
+    asked: list[tuple[str, int]] = []
+
+    def gather(cases: Any, request: Any, observe: Any) -> Any:
+        out, ledger, rows = real(cases, request, observe)
+        asked.extend((own[0]["settings"]["network"], len(own)) for own in rows)
+        return out, ledger, [
+            [{**one, "seconds": SECONDS[one["settings"]["network"]]} for one in own] for own in rows
+        ]  # fmt: skip
+
+    real = frame.gather
+    monkeypatch.setattr(frame, "gather", gather)
+    return asked
+
+
+def test_slow_cells_have_fewer_trials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = timed(monkeypatch)
+    given = {"cell": ["lstm", "gru", "rnn"], "workers": 1, "out": tmp_path, **TINY, "trials": 4}
+    found = longlag.study("cells", slow_trials=2, **given)
+    assert asked == [(name, 2) for name in SECONDS] + [("lstm", 4), ("torch-rnn", 4)]
+    assert [(row["cell"], row["trials"]) for row in found.rows] == [
+        ("lstm", 4), ("gru", 2), ("rnn", 4)
+    ]  # fmt: skip
+    sentence = "Rows of which a trial took longer than 60 s (median of 2) have no more seeds."
+    assert sentence in (tmp_path / "table.md").read_text()
+    assert all(pair["seeds"] == (2 if "gru" in pair.values() else 4) for pair in found["pairs"])
+    every = longlag.study("cells", slow_trials=2, slow_seconds=100, **given)
+    assert [row["trials"] for row in every.rows] == [4, 4, 4]
+    none = longlag.study("cells", slow_trials=4, slow_seconds=0, **given)
+    assert [row["trials"] for row in none.rows] == [4, 4, 4]
+    assert not any("no more seeds" in " ".join(one.remarks) for one in (every, none))
+
+
+def test_a_cell_whose_first_trials_fail_has_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def gather(cases: Any, request: Any, observe: Any) -> Any:
+        out, ledger, rows = real(cases, request, observe)
+        asked.extend(map(len, rows))
+        return out, ledger, [[{**one, "status": "failed", "error": "no"} for one in rows[0]]]
+
+    real = frame.gather
+    monkeypatch.setattr(frame, "gather", gather)
+    given = {"cell": ["lstm"], "workers": 1, "out": tmp_path, **TINY, "trials": 4}
+    with pytest.raises(OSError, match="every trial of a case failed: no"):
+        longlag.study("cells", slow_trials=2, **given)
+    assert asked == [2]
 
 
 def printed(rows: list[dict[str, Any]]) -> str:

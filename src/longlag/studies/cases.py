@@ -20,6 +20,22 @@ Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
+class Slow:
+    """A case has no more than so many trials where they take longer than so many seconds.
+
+    trials: that are carried out first; seconds: that their median may have.
+    """
+
+    trials: int
+    seconds: float
+
+    def holds(self, rows: Sequence[Row]) -> bool:
+        """Whether it does of the rows of these trials; also where all of them failed."""
+        seconds = [row["seconds"] for row in rows if row["status"] != "failed"]
+        return not seconds or float(np.median(seconds)) > self.seconds
+
+
+@dataclass(frozen=True)
 class Case:
     """Trials that differ in their seeds alone.
 
@@ -28,7 +44,7 @@ class Case:
     user says; fresh: further sequences to score on; engine: what computes it, where that is not the
     user's choice; published: a paper's values, a mapping for each row of the case; refused: why it
     cannot be tried, in a sentence; stage: cases of a later stage are tried after those of earlier
-    ones, where the study still needs them then.
+    ones, where the study still needs them then; slow: when it has fewer trials.
     """
 
     about: Mapping[str, Any]
@@ -41,6 +57,7 @@ class Case:
     refused: str = ""
     most: int | None = None
     stage: int = 0
+    slow: Slow | None = None
 
     @property
     def label(self) -> str:

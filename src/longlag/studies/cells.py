@@ -17,7 +17,7 @@ from longlag import checks, files
 from longlag.learning.recipe import NETWORKS, ROBUST_FOR, recipe
 from longlag.settings import Option
 from longlag.studies import cell_pairs, page
-from longlag.studies.cases import Case, Outcome, Row, share, spread
+from longlag.studies.cases import Case, Outcome, Row, Slow, share, spread
 from longlag.studies.comparing import restricted_mean
 from longlag.studies.declaration import (
     COMMON,
@@ -50,6 +50,7 @@ CELLS: dict[str, Settings] = {
 PROTOCOL = ("optimizer", "beta1", "beta2", "average_decay")  # robust's, whatever it has for a task
 SHARED: Settings = {"batch_size": 16, "test_every": 100, "epsilon": 1e-8}
 TRIALS, QUICK_TRIALS, BUDGET = 10, 2, 96_000
+SLOW_SECONDS = 60.0
 LENGTH, QUICK_LENGTH = 100, 20
 SIZES = ("min_length", "lag", "max_symbols")  # which setting a task has its T in
 
@@ -97,6 +98,21 @@ OPTIONS = (
         False,
     ),
     Option(
+        "slow_trials",
+        int,
+        "trials of a cell, task and T where one takes longer than --slow-seconds, by the median "
+        "of these",
+        high=100_000,
+        otherwise="as many as --trials",
+    ),
+    Option(
+        "slow_seconds",
+        float,
+        "seconds of a trial above which --slow-trials holds",
+        low=0,
+        otherwise=f"{SLOW_SECONDS:g}",
+    ),
+    Option(
         "search",
         bool,
         f"compare the same {len(RATES) * len(CLIPS)} settings of each cell, on seeds from "
@@ -119,6 +135,7 @@ def cases(request: Request) -> list[Case]:
         _check_search(request)
     tuned, seeds = _tuned(request.tuned)
     _check_seeds(request, seeds)
+    slow = _slow(request)
     if request.tuned and (left := [name for name in cells if name not in tuned]):
         raise ValueError(
             f"{request.tuned} has no settings for {', '.join(left)}: search with them, or leave "
@@ -133,7 +150,7 @@ def cases(request: Request) -> list[Case]:
         pairs = itertools.product(RATES, CLIPS)
         variants = [{"learning_rate": rate, "clip": clip} for rate, clip in pairs]
     found = [
-        _case(request, cell, {**own, **tuned.get(cell, {}), **variant}, task, T)
+        replace(_case(request, cell, {**own, **tuned.get(cell, {}), **variant}, task, T), slow=slow)
         for task in request.task
         for T in lengths
         for cell, own in cells.items()
@@ -161,6 +178,25 @@ def _check_seeds(request: Request, searched: Sequence[int]) -> None:
         )
 
 
+def _slow(request: Request) -> Slow | None:
+    """When a cell has fewer trials on a task and T; None where it never has.
+
+    Raises:
+        ValueError: seconds without trials, or more trials than other cells have.
+    """
+    seconds = SLOW_SECONDS if request.slow_seconds is None else request.slow_seconds
+    if request.slow_trials is None:
+        if request.slow_seconds is not None:
+            raise ValueError("--slow-seconds says when --slow-trials holds: give both")
+        return None
+    trials = len(request.seeds(_usual_trials(request)))
+    if request.slow_trials > trials and not request.quick:
+        raise ValueError(
+            f"slow_trials must be at most the {trials} of --trials, not {request.slow_trials}"
+        )
+    return Slow(request.slow_trials, seconds) if request.slow_trials < trials else None
+
+
 def _check_search(request: Request) -> None:
     """Raises a ValueError for what a search chooses itself, or has no use for."""
     for name in (*CHOSEN, "tuned"):
@@ -171,6 +207,8 @@ def _check_search(request: Request) -> None:
             )
     if request.until_unsolved:
         raise ValueError("--search tries all settings at every T: leave --until-unsolved out")
+    if request.slow_trials is not None:
+        raise ValueError("--search tries all settings on the same seeds: leave --slow-trials out")
 
 
 def _cells(given: Sequence[str]) -> dict[str, Settings]:
@@ -397,6 +435,7 @@ def rows(outcome: Outcome) -> list[Row]:
             "restricted_mean": restricted_mean(needed, solved, limit),
             "max_sequences": limit,
             "seconds": spread([row["seconds"] for row in outcome.rows]),
+            "slow": _limit_met(outcome),
             "mse": spread([_number(row["score"]["mse"]) for row in outcome.rows]),
             "weights": made.network.size(made.task),
             "seeds": {
@@ -405,6 +444,13 @@ def rows(outcome: Outcome) -> list[Row]:
             },
         }
     ]
+
+
+def _limit_met(outcome: Outcome) -> float | None:
+    """The seconds above which the case has only its first trials, where it has no others."""
+    slow = outcome.case.slow
+    few = slow and outcome.n + outcome.failed <= slow.trials and slow.holds(outcome.rows)
+    return slow.seconds if slow and few else None
 
 
 def _number(value: float | None) -> float:
@@ -465,7 +511,19 @@ def _short(value: float) -> str:
 def remarks(rows: Sequence[Row]) -> list[str]:
     """Which cells differ beyond chance, seed by seed; of a search, which settings are best."""
     most = " or ".join(f"{n:,}" for n in sorted({row["max_sequences"] for row in rows}))
-    return [*_found(rows), f"A trial has {most} sequences at most."]
+    return [*_found(rows), *_slow_ones(rows), f"A trial has {most} sequences at most."]
+
+
+def _slow_ones(rows: Sequence[Row]) -> list[str]:
+    """Why some rows have fewer seeds than others."""
+    slow = [row for row in rows if row["slow"] is not None]
+    if not slow:
+        return []
+    seeds = max(row["trials"] + row["failed"] for row in slow)
+    return [
+        f"Rows of which a trial took longer than {slow[0]['slow']:g} s (median of {seeds}) have no "
+        "more seeds."
+    ]
 
 
 def _found(rows: Sequence[Row]) -> list[str]:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,10 @@ class Trials:
 
     def __iter__(self) -> Iterator[Trial]:
         return map(self.make, self.seeds)
+
+    def first(self, case: Case) -> Trials:
+        """Those that are carried out before it is known whether the case is slow."""
+        return self if case.slow is None else replace(self, seeds=self.seeds[: case.slow.trials])
 
 
 def carry_out(request: Request, observe: Observer) -> Result:
@@ -106,7 +110,9 @@ def _in_stages(
         tried = [k for k in at if k not in needless]
         if not tried:
             continue
-        out, ledger, rows = gather([trials[k] for k in tried], request, observe)
+        out, ledger, rows = _gather_unless_slow(
+            [cases[k] for k in tried], [trials[k] for k in tried], request, observe
+        )
         for k, own in zip(tried, rows, strict=True):
             try:
                 found[k] = _outcome(cases[k], own, ledger)
@@ -118,6 +124,24 @@ def _in_stages(
     sentences += [_some_failed(found[k]) for k in sorted(found) if found[k].failed]
     sentences += study.untried([cases[k] for k in needless])
     return out, [found[k] for k in sorted(found)], sentences
+
+
+def _gather_unless_slow(
+    cases: Sequence[Case], trials: Sequence[Trials], request: Request, observe: Observer
+) -> tuple[Path, Path, list[list[Row]]]:
+    """As `gather`; of a case that turns out to be slow, only the first trials."""
+    first = [own.first(case) for case, own in zip(cases, trials, strict=True)]
+    out, ledger, rows = gather(first, request, observe)
+    quick = [
+        k
+        for k, case in enumerate(cases)
+        if len(first[k]) < len(trials[k]) and case.slow and not case.slow.holds(rows[k])
+    ]
+    if quick:
+        _, _, all_rows = gather([trials[k] for k in quick], request, observe)
+        for k, own in zip(quick, all_rows, strict=True):
+            rows[k] = own
+    return out, ledger, rows
 
 
 def gather(
