@@ -34,6 +34,18 @@ class Drops(Mine):
         return {"hidden": self.cells(inputs)[0]}
 
 
+class PartlyFixed(Mine):
+    """The same, with a random projection and first weights that are not trained."""
+
+    def __init__(self, D: int, K: int, size: int) -> None:
+        super().__init__(size, K, size)
+        self.register_buffer("projection", torch.randn(D, size))
+        self.cells.weight_ih_l0.requires_grad_(False)
+
+    def forward(self, inputs: Any, lengths: Any) -> Any:
+        return super().forward(inputs @ self.projection, lengths)
+
+
 class Double(Mine):
     """The same in float64."""
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import math
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,7 +24,8 @@ from torch import nn  # noqa: E402
 from longlag.networks.cells import mingru, minlstm, scan  # noqa: E402
 from longlag.networks.cells.attention import Blocks, positions  # noqa: E402
 from longlag.networks.cells.lru import LRULayer  # noqa: E402
-from longlag.networks.torch import check_module  # noqa: E402
+from longlag.networks.torch import _in_use, _prototype, check_module  # noqa: E402
+from longlag.studies import cells  # noqa: E402
 
 CELLS = (
     *("torch-lstm", "torch-gru", "torch-rnn", "torch-irnn", "chrono-lstm"),
@@ -60,6 +64,70 @@ def test_a_cell_takes_any_kind_of_task(name: str, K: int, answered: Any, symbols
     alone = model.predict(batch.inputs[:1, :n], batch.lengths[:1])
     mine = answers[:1, :n] if answered == "every" else answers[:1]
     np.testing.assert_allclose(alone, mine, rtol=1e-4, atol=1e-5)
+
+
+# -- cells of the user's --------------------------------------------------------------------------
+
+
+def forgotten() -> None:
+    """As in a new process: no module is at hand."""
+    _prototype.cache_clear()
+    _in_use.cache_clear()
+
+
+def test_what_a_cell_draws_and_does_not_train_is_the_same_in_every_process() -> None:
+    made = recipe(
+        "robust", max_iterations=3, test_every=3, test_size=50, network="mycells:PartlyFixed",
+        hidden=5, min_length=12,
+    )  # fmt: skip
+    scores = []
+    for number, seeds in enumerate([(1,), (0, 1)]):
+        forgotten()
+        torch.manual_seed(number)
+        runs = [longlag.train(made, seed) for seed in seeds]
+        scores.append(runs[-1].score)
+    assert scores[0] == scores[1]
+    batch = made.task.sample(4, np.random.default_rng(0))
+    answers = runs[-1].network.predict(batch.inputs, batch.lengths)
+    forgotten()
+    later = made.network_of(runs[-1].snapshots[3])
+    np.testing.assert_array_equal(later.predict(batch.inputs, batch.lengths), answers)
+
+
+CELL = """
+import torch
+
+class Cell(torch.nn.Module):
+    def __init__(self, D, K, size):
+        super().__init__()
+        self.read = torch.nn.Linear(D, K)
+
+    def forward(self, inputs, lengths):
+        return self.read(inputs) {change}
+"""
+
+
+def test_a_cell_whose_file_was_imported_anew_is_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    task = longlag.task("adding", min_length=12, max_length=14)
+    batch = task.sample(4, np.random.default_rng(0))
+    answers, refusals = {}, {}
+    for change in ("- inputs.mean()", "+ 0", "+ 100"):
+        (tmp_path / "renewed.py").write_text(CELL.format(change=change))
+        importlib.invalidate_caches()
+        if "renewed" in sys.modules:
+            importlib.reload(sys.modules["renewed"])
+        network: Any = NETWORKS["renewed:Cell"]
+        model = network.of(network.start(task, np.random.default_rng(0)), task)
+        answers[change] = model.predict(batch.inputs, batch.lengths)
+        asked = cells.STUDY.request({"cell": ["renewed:Cell", "lstm"], "task": ["adding"]})
+        refusals[change] = cells.cases(asked)[0].refused
+    np.testing.assert_allclose(answers["+ 100"], answers["+ 0"] + 100, rtol=1e-5)
+    assert "is left out: the model" in refusals["- inputs.mean()"]
+    assert refusals["+ 0"] == refusals["+ 100"] == ""
 
 
 # -- recurrences in blocks are recurrences --------------------------------------------------------

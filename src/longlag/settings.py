@@ -140,7 +140,8 @@ def imported(where: str) -> Any:
         AttributeError: it has no such name.
     """
     module, _, name = where.partition(":")
-    found_file(module)
+    if module not in sys.modules:
+        found_file(module)
     try:
         held = importlib.import_module(module)
     except ImportError:

@@ -324,8 +324,14 @@ class TorchNetwork(Network):
         """A new module for a task, with the initial weights that it draws itself."""
         raise NotImplementedError
 
+    @property
+    def maker(self) -> object:
+        """What makes modules, where its name alone does not say it: a file may be imported anew."""
+        return None
+
     def shapes(self, task: Task) -> Shapes:
-        return {name: tuple(p.shape) for name, p in trainable(_prototype(self, task)).items()}
+        prototype = _prototype(self, task, self.maker)
+        return {name: tuple(p.shape) for name, p in trainable(prototype).items()}
 
     def start(self, task: Task, rng: np.random.Generator) -> np.ndarray:
         with apart():
@@ -333,7 +339,8 @@ class TorchNetwork(Network):
             return vector(trainable(self.built(task)).values())
 
     def of(self, weights: np.ndarray, task: Task) -> TorchModel:
-        return TorchModel(lambda: _in_use(self, task, threading.get_ident()), weights, task)
+        in_use = functools.partial(_in_use, self, task, self.maker, threading.get_ident())
+        return TorchModel(in_use, weights, task)
 
     def placed(self, module: nn.Module) -> nn.Module:
         """A new module, where it will compute."""
@@ -344,18 +351,22 @@ class TorchNetwork(Network):
 
 
 @functools.lru_cache(maxsize=64)
-def _prototype(network: TorchNetwork, task: Task) -> nn.Module:
-    """A module of this form, whose weights do not matter; PyTorch's stream stays as it is."""
+def _prototype(network: TorchNetwork, task: Task, maker: object) -> nn.Module:
+    """A module of this form, whose weights do not matter; PyTorch's stream stays as it is.
+
+    What it draws and does not train, such as a random buffer, has the same values everywhere.
+    """
     with apart():
+        torch.default_generator.manual_seed(0)
         return network.built(task)
 
 
 @functools.lru_cache(maxsize=64)
-def _in_use(network: TorchNetwork, task: Task, thread: int) -> nn.Module:
+def _in_use(network: TorchNetwork, task: Task, maker: object, thread: int) -> nn.Module:
     """The module that computes for all models of this form in a thread: a copy takes as long as a
     small step.
     """
-    return network.placed(copy.deepcopy(_prototype(network, task)))
+    return network.placed(copy.deepcopy(_prototype(network, task, maker)))
 
 
 def vector(parts: Iterable[Tensor]) -> np.ndarray:

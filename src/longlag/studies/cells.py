@@ -15,7 +15,7 @@ import numpy as np
 
 from longlag import checks, files
 from longlag.learning.recipe import NETWORKS, ROBUST_FOR, recipe
-from longlag.settings import Option
+from longlag.settings import Option, imported
 from longlag.studies import cell_pairs, page
 from longlag.studies.cases import Case, Outcome, Row, Slow, share, spread
 from longlag.studies.comparing import restricted_mean
@@ -377,9 +377,13 @@ Units = tuple[tuple[str, Any], ...]  # settings of a network: hidden, and device
 
 def _refusal(cell: str, network: str, task: str, T: int, units: Units) -> str:
     """Why a cell cannot be tried on a task, in one sentence; empty where it can."""
-    if reason := _fault(network, units):
+    try:
+        maker = imported(network) if ":" in network else None
+    except (ImportError, AttributeError):
+        maker = None  # the next line tells why
+    if reason := _fault(network, maker, units):
         return f"Cell {cell} is left out: {reason}."
-    if (":" in network or len(units) > 1) and (reason := _fault_on(network, units, task, T)):
+    if (":" in network or len(units) > 1) and (reason := _fault_on(network, maker, units, task, T)):
         return f"Cell {cell} is left out on {task}, T = {T}: {reason}."
     return ""
 
@@ -390,10 +394,11 @@ def _reason(error: BaseException) -> str:
 
 
 @functools.lru_cache(maxsize=64)
-def _fault(network: str, units: Units) -> str:
+def _fault(network: str, maker: object, units: Units) -> str:
     """What is wrong with a cell on any task: a user's cell may mix sequences or read padding.
 
-    The adding problem shows it, as the values behind the end of a sequence can be changed there.
+    The adding problem shows it, as the values behind the end of a sequence can be changed there. It
+    is looked for again when the cell's file was imported anew: then it has another `maker`.
     """
     adding = TASKS["adding"].with_settings({"min_length": 20, "max_length": 24})
     try:
@@ -406,7 +411,7 @@ def _fault(network: str, units: Units) -> str:
 
 
 @functools.lru_cache(maxsize=256)
-def _fault_on(network: str, units: Units, task: str, T: int) -> str:
+def _fault_on(network: str, maker: object, units: Units, task: str, T: int) -> str:
     """What is wrong with a cell's answers to one task, such as a cell that reads the future where
     answers are asked for at every step; or with its device."""
     try:

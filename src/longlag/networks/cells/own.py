@@ -4,6 +4,9 @@ It is made by `cell(D, K, size)`, and takes inputs (B, T, D) float32, zeros afte
 sequence, and lengths (B,) int64; symbols come as vectors of which one number is 1. It answers at
 every step, (B, T, K), or at each sequence's own last step, (B, K); where K is 1 that axis may be
 left out. Where a task asks at the last step alone, answers at every step are read there.
+
+Parameters that are trained start from the trial's seed. What a cell draws and does not train,
+buffers and parameters without `requires_grad`, has the same values in all trials.
 """
 
 from __future__ import annotations
@@ -73,6 +76,10 @@ class OwnCell(TorchCell):
     @property
     def name(self) -> str:
         return self.where
+
+    @property
+    def maker(self) -> object:
+        return imported(self.where)
 
     def built(self, task: Task) -> nn.Module:
         make = imported(self.where)
