@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import math
+import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -278,6 +281,72 @@ def test_a_lineage_is_all_but_the_length() -> None:
     assert lineage(max_sequences=10) == lineage(test_size=6) == base
     assert lineage(learning_rate=2.0) != base
     assert Trial("quick", {}, 0, "numpy", "faulty:quick").lineage is None
+
+
+def test_kinds_of_which_no_trials_are_left_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bundles, "KINDS", 10)
+    supply = Supply(one for hidden in range(2000) for one in trials(2, hidden=hidden))
+    seen = most = 0
+    while bundle := supply.take(1):
+        if seen % 3 == 0:
+            supply.again(bundle)
+            bundle = some(supply.take(1))
+        supply.came(bundle, rows(bundle, 0.5))
+        seen += len(bundle.trials)
+        most = max(most, len(supply._kinds))
+    assert seen == 4000
+    assert most <= bundles.AHEAD + 10
+
+
+CELL = """
+import torch
+
+class Cell(torch.nn.Module):
+    def __init__(self, D, K, size):
+        super().__init__()
+        self.read = torch.nn.Linear(D, K)
+
+    def forward(self, inputs, lengths):
+        return self.read(inputs) + {added}
+"""
+
+
+def test_a_worker_trains_a_cell_as_its_file_was_when_the_trial_was_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker lives longer than a sweep: it has imported the file before it was edited."""
+    pytest.importorskip("torch")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    file = tmp_path / "edited_cell.py"
+
+    def written(added: int) -> Bundle:
+        file.write_text(CELL.format(added=added))
+        importlib.invalidate_caches()
+        one = trial(
+            "robust", 0, "numpy", network="edited_cell:Cell", max_iterations=1, min_length=12,
+            test_size=20, test_every=1, learning_rate=1e-6,
+        )  # fmt: skip
+        return some(Supply(iter([(one.key, one, None)])).take(1))
+
+    def row(bundle: Bundle) -> dict[str, Any]:
+        answer = executor.carry_out(bundle.text(), bundle.states(), CODE_VERSION)
+        return executor.unpacked(answer)[0]
+
+    first = written(0)
+    small = row(first)
+    second = written(100)
+    large = row(second)
+    assert small["score"]["mse"] < 10
+    assert large["score"]["mse"] > 9000
+    assert small["version"] != large["version"]
+    refused = row(first)
+    assert refused["status"] == "failed"
+    assert "is not the one that the trial is of: copy it there" in refused["error"]
+    assert row(second)["score"] == large["score"]
+    file.write_text("edited while the sweep runs: the worker has what the trial is of")
+    assert row(second)["score"] == large["score"]
+    assert row(second)["version"] == large["version"]
 
 
 def some(bundle: Bundle | None) -> Bundle:

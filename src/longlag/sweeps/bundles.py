@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from typing import Any, NamedTuple
 
-from longlag.sweeps.trial import UNFINISHED, Trial, lost
+from longlag.sweeps.trial import UNFINISHED, Trial, lost, sources
 
 SECONDS = 1.0  # of work in a bundle
 MOST = 500  # trials in a bundle
@@ -26,6 +26,7 @@ AHEAD = 400  # trials to read ahead, a worker
 LIVES = 3  # workers that may die during a trial before it fails
 SLICE_SECONDS = 5.0  # after which trials that learn side by side are saved
 LONE_SECONDS = 30.0  # and other trainings, whose states are larger
+KINDS = 1000  # of which it is remembered how long their trials take
 
 Row = dict[str, Any]
 
@@ -46,12 +47,14 @@ class Member(NamedTuple):
 class Bundle:
     """Trials that differ in their seeds alone.
 
-    work: the fields that they share, as plain values; kind: the same as a text; side_by_side:
-    whether they learn together; deaths: workers that died during it.
+    work: the fields that they share, as plain values; sources: of the user's files, as
+    `trial.sources` gives them; kind: both as a text; side_by_side: whether they learn together;
+    deaths: workers that died during it.
     """
 
     kind: str
     work: Mapping[str, Any]
+    sources: Mapping[str, str]
     trials: Sequence[Member]
     side_by_side: bool = False
     deaths: int = 0
@@ -61,6 +64,7 @@ class Bundle:
         return json.dumps(
             {
                 "work": self.work,
+                "sources": self.sources,
                 "seeds": [trial.seed for trial in self.trials],
                 "side_by_side": self.side_by_side,
                 "seconds": SLICE_SECONDS if self.side_by_side else LONE_SECONDS,
@@ -88,6 +92,7 @@ class _Kind:
     """Trials of one kind that wait, and how long those that came back took."""
 
     work: Mapping[str, Any]
+    sources: Mapping[str, str]
     side_by_side: bool
     lanes: int
     waiting: deque[Member] = field(default_factory=deque)
@@ -133,9 +138,10 @@ class Supply:
         for key, trial, state in islice(self._trials, min(AHEAD, room) if room > 0 else 0):
             work = {**asdict(trial), "settings": dict(trial.settings)}
             member = Member(work.pop("seed"), key, trial.lineage, state)
-            name = json.dumps(work, sort_keys=True)
+            files = sources(work)
+            name = json.dumps([work, files], sort_keys=True)
             if name not in self._kinds:
-                self._kinds[name] = _Kind(work, trial.side_by_side, trial.lanes)
+                self._kinds[name] = _Kind(work, files, trial.side_by_side, trial.lanes)
             self._open[name] = self._kinds[name]
             self._open[name].waiting.append(member)
             self.waiting += 1
@@ -155,7 +161,7 @@ class Supply:
         kind = self._open[name]
         size = kind.size(workers, max(1, workers - busy), self.waiting)
         trials = [kind.waiting.popleft() for _ in range(size)]
-        bundle = Bundle(name, kind.work, trials, kind.side_by_side)
+        bundle = Bundle(name, kind.work, kind.sources, trials, kind.side_by_side)
         self.waiting -= size
         kind.out += size
         if not kind.waiting:
@@ -184,6 +190,7 @@ class Supply:
         elif deaths < LIVES:
             self._again.append(replace(bundle, deaths=deaths))
         else:
+            self._forget(bundle.kind)
             return bundle.lost(f"{reason}, {deaths} times in a row")
         return []
 
@@ -207,7 +214,16 @@ class Supply:
             self._open = {bundle.kind: kind, **self._open}  # what has begun goes first
             kind.waiting.extendleft(reversed(left))
             self.waiting += len(left)
+        self._forget(bundle.kind)
         return [
             {**row, "key": trial.key, "lineage": trial.lineage}
             for row, trial in zip(rows, bundle.trials, strict=True)
         ]
+
+    def _forget(self, name: str) -> None:
+        """Drops a kind of which no trials are left, where many are known: a sweep may have millions
+        of kinds."""
+        kind = self._kinds[name]
+        left = kind.waiting or kind.out or any(bundle.kind == name for bundle in self._again)
+        if len(self._kinds) > KINDS and not left:
+            del self._kinds[name]

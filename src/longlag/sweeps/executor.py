@@ -12,7 +12,7 @@ import asyncio
 import json
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
@@ -26,7 +26,7 @@ from longlag.sweeps.bundles import Bundle, Row, Supply
 from longlag.sweeps.crew import Crew
 from longlag.sweeps.link import Came, Cluster, Event, Link, Seen, Told, WorkersGone, quiet
 from longlag.sweeps.slices import perform_slice
-from longlag.sweeps.trial import perform
+from longlag.sweeps.trial import bring, failure, now, perform, row_of
 from longlag.version import CODE_VERSION
 
 CONNECT_SECONDS = 10
@@ -242,16 +242,23 @@ def carry_out(text: str, states: Sequence[bytes | None], version: str) -> Answer
     if version != CODE_VERSION:
         return json.dumps({"refused": CODE_VERSION}), []
     keep_freed_memory()
-    bundle = json.loads(text)
-    work, seeds, seconds = bundle["work"], bundle["seeds"], bundle["seconds"]
-    if bundle["side_by_side"]:
-        rows = perform_slice(work, seeds, states, seconds)
-    else:
-        end = time.perf_counter() + seconds
-        trials = ({**work, "seed": seed} for seed in seeds)
-        rows = [perform(*one, end) for one in zip(trials, states, strict=True)]
+    rows = _carried_out(json.loads(text), states)
     own = [row.pop("state") for row in rows]
     return json.dumps(rows), own
+
+
+def _carried_out(bundle: Mapping[str, Any], states: Sequence[bytes | None]) -> list[Row]:
+    """The rows of a bundle's trials."""
+    work, seeds, seconds = bundle["work"], bundle["seeds"], bundle["seconds"]
+    try:
+        bring(bundle["sources"])
+    except Exception as error:  # whatever the user's files raise
+        return [row_of(work, seed, now(), 0.0, failure(error)) for seed in seeds]
+    if bundle["side_by_side"]:
+        return perform_slice(work, seeds, states, seconds)
+    end = time.perf_counter() + seconds
+    trials = ({**work, "seed": seed} for seed in seeds)
+    return [perform(*one, end) for one in zip(trials, states, strict=True)]
 
 
 # Evaluated by a worker before it is given a trial. It fails where a trial would fail: without

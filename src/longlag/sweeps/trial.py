@@ -10,6 +10,7 @@ state from which it continues: the content of an .npz with the arrays of `Traini
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import math
 import platform
@@ -99,16 +100,49 @@ def sources(work: Mapping[str, Any]) -> dict[str, str]:
     modules = {part.partition(":")[0] for part in parts if ":" in part}
     own = {name: found_file(name) for name in modules if name.partition(".")[0] != "longlag"}
     return {
-        name: hashlib.sha256(path.read_bytes()).hexdigest()
+        name: _digest_of(path)
         for name, path in sorted(own.items())
         if path is not None and path.is_file()
     }
 
 
+def _digest_of(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+_IMPORTED: dict[str, str] = {}  # by module, the digest that its file had when it was imported
+
+
+def bring(wanted: Mapping[str, str]) -> None:
+    """Imports the user's modules anew where this process has them from files that were edited.
+
+    Args:
+        wanted: the digests of the files, as `sources` gave them where the trials come from.
+
+    Raises:
+        ValueError: a file here is another one.
+        Exception: whatever the module raises.
+    """
+    for name, digest in wanted.items():
+        if _IMPORTED.get(name) == digest:
+            continue
+        path = found_file(name)
+        if path is None or not path.is_file():
+            continue  # the trial itself tells that it cannot be imported
+        if _digest_of(path) != digest:
+            raise ValueError(
+                f"the file of {name} on {platform.node()} is not the one that the trial is of: "
+                "copy it there, or start the sweep again if it was edited meanwhile"
+            )
+        if name in _IMPORTED:
+            importlib.reload(sys.modules[name])
+        _IMPORTED[name] = digest
+
+
 def _version(work: Mapping[str, Any]) -> str:
     """Of the code: longlag's, and of the user's files the first digits of their digests."""
-    own = (f"{name}:{digest[:8]}" for name, digest in sources(work).items())
-    return " ".join((CODE_VERSION, *own))
+    found = {name: _IMPORTED.get(name, digest) for name, digest in sources(work).items()}
+    return " ".join((CODE_VERSION, *(f"{name}:{digest[:8]}" for name, digest in found.items())))
 
 
 def trial(
