@@ -122,13 +122,22 @@ def test_a_trial_that_diverges_is_at_its_end() -> None:
 
 
 @pytest.mark.parametrize("state", [b"", b"no zip", None])
-def test_what_is_raised_is_a_row(state: bytes | None) -> None:
+def test_a_trial_whose_state_does_not_fit_starts_again(state: bytes | None) -> None:
     if state is None:  # of another network
         (other, *_), _ = carried_on(small(blocks=1), "numpy", [None] * 3, 1)
         state = other["state"]
     rows = perform_slice(work(small(), "numpy"), [0, 1], [None, state], 0.0)
+    assert list(map(plain, rows)) == list(
+        map(plain, perform_slice(work(small(), "numpy"), [0, 1], [None, None], 0.0))
+    )
+    assert [row["status"] for row in rows] == ["unfinished", "unfinished"]
+
+
+def test_what_is_raised_is_a_row() -> None:
+    asked = {**work(small(), "numpy"), "engine": "abacus"}
+    rows = perform_slice(asked, [0, 1], [None, None], 0.0)
     assert [row["status"] for row in rows] == ["failed", "failed"]
-    assert all(row["error"] for row in rows)
+    assert all("abacus" in row["error"] for row in rows)
 
 
 # -- alone ----------------------------------------------------------------------------------------

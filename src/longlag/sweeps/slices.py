@@ -13,6 +13,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,7 @@ def perform_slice(
     Args:
         work: the fields of a Trial that they share.
         seeds: a trial each.
-        states: of the trials; None at the start.
+        states: of the trials; None at the start. A trial whose state does not fit starts again.
         seconds: of the slice.
 
     Returns:
@@ -62,7 +63,12 @@ def _learn(
     start = time.perf_counter()
     made, fresh = recipe_of(settings)
     trials = Trials(made, seeds, engine, THREADS)
-    before = [restore(*both) for both in zip(trials.trainings, states, strict=True)]
+    before = [0.0] * len(seeds)
+    for k, state in enumerate(states):
+        try:
+            before[k] = restore(trials.trainings[k], state)
+        except files.DamagedFile:
+            trials.trainings[k] = Training(made, seeds[k], trials.engine)
     with closing(trials.rounds()) as rounds:
         for _ in rounds:
             if time.perf_counter() - start > seconds:
@@ -92,11 +98,12 @@ def restore(training: Training, state: bytes | None) -> float:
     """Restores a training from a trial's state; returns the seconds that it took so far.
 
     Raises:
-        LookupError, ValueError: it is no state of such a training.
+        DamagedFile: it is no state of such a training.
     """
     if state is None:
         return 0.0
-    arrays = files.unpacked(state)
-    seconds, diverged = float(arrays.pop("seconds")), bool(arrays.pop("diverged"))
-    training.go_on(arrays, diverged)
+    with files.damage_named(Path("state")):
+        arrays = files.unpacked(state)
+        seconds, diverged = float(arrays.pop("seconds")), bool(arrays.pop("diverged"))
+        training.go_on(arrays, diverged)
     return seconds
