@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -56,12 +58,22 @@ def test_the_log_rank_test_is_statsmodels() -> None:
         seen = [np.minimum(t, 2.0) for t in times]
         group = np.repeat([0, 1], 25)
         _, want = duration.survdiff(np.concatenate(seen), np.concatenate(solved), group)
-        assert log_rank(*seen, (solved[0], solved[1])) == pytest.approx(want, rel=1e-9)
+        assert log_rank(*seen, (solved[0], solved[1])).p == pytest.approx(want, rel=1e-9)
 
 
 def test_the_log_rank_test_of_nothing_solved_tells_nothing() -> None:
-    assert log_rank([8, 8], [8, 8], ([False] * 2, [False] * 2)) == 1
-    assert log_rank([8, 8], [8, 8], ([True] * 2, [True] * 2)) == 1
+    assert log_rank([8, 8], [8, 8], ([False] * 2, [False] * 2)) == (1, 0)
+    assert log_rank([8, 8], [8, 8], ([True] * 2, [True] * 2)) == (1, 0)
+
+
+def test_the_log_rank_test_by_hand() -> None:
+    # At 1 one of 4 is solved, and the first had half of them: 1/2 expected. At 2 one of 3, the
+    # first with 1 of them: 1/3 expected. At 3 and 4 the first has none left. So it has 2 solved,
+    # 5/6 expected, with variance 1/4 + 2/9.
+    found = log_rank([1, 2], [3, 4], ([True, True], [True, True]))
+    assert found.z == pytest.approx((2 - 5 / 6) / math.sqrt(1 / 4 + 2 / 9))
+    turned = log_rank([3, 4], [1, 2], ([True, True], [True, True]))
+    assert turned == pytest.approx((found.p, -found.z))
 
 
 def test_a_restricted_mean_is_the_area_below_the_curve() -> None:

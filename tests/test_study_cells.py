@@ -571,6 +571,16 @@ def test_remarks_name_the_cells_that_differ() -> None:
     assert alike[0].endswith("the least p is 1.")
 
 
+def test_the_log_rank_test_itself_says_which_cell_is_sooner() -> None:
+    """Not the means: here five unsolved trials make that of the sooner cell the larger one."""
+    early = row("early", {str(seed): 80 if seed < 25 else None for seed in range(30)})
+    late = row("late", dict.fromkeys(map(str, range(30)), 200))
+    for rows in ([early, late], [late, early]):
+        (pair,) = pairs(rows)
+        assert (pair["first_trials"], pair["second_trials"]) == (30, 30)
+        assert "adding, T = 100: early solves it sooner than late" in " ".join(study.remarks(rows))
+
+
 def test_pairs_say_what_the_tests_saw() -> None:
     """p values of one pair, and Holm's of three, by hand."""
     one = row("one", {"0": 100, "1": None, "2": 300, "3": 400, "4": 500, "5": 600, "6": 700})

@@ -8,7 +8,7 @@ from typing import Any
 
 from longlag.networks.network import counted
 from longlag.studies.cases import Row
-from longlag.studies.comparing import holm, log_rank, mcnemar
+from longlag.studies.comparing import LogRank, holm, log_rank, mcnemar
 
 LEVEL = 0.05
 TESTS = {
@@ -25,10 +25,12 @@ def pairs(rows: Sequence[Row]) -> list[Row]:
             not solved.
 
     Returns:
-        A mapping a pair: task and T; first and second, the cells; seeds, those that both had;
-        first_alone and second_alone, the seeds that one of them alone solved; first_mean and
-        second_mean, restricted means of the sequences to success; p_mcnemar and p_log_rank, and
-        the same with `_holm` behind them, corrected for the number of pairs.
+        A mapping a pair: task and T; first and second, the cells; first_trials and second_trials;
+        seeds, those that both had; first_alone and second_alone, of these the ones that one cell
+        alone solved; first_mean and second_mean, restricted means of the sequences to success of
+        all trials; p_mcnemar, of the seeds; p_log_rank and z_log_rank, of all trials, z above 0
+        where the first is sooner; p_mcnemar_holm and p_log_rank_holm, corrected for the number of
+        pairs.
     """
     found = [
         _pair(a, b)
@@ -47,14 +49,15 @@ def _pair(a: Row, b: Row) -> Row:
     first_alone, second_alone = solved.count((True, False)), solved.count((False, True))
     return {
         **{"task": a["task"], "T": a["T"], "first": a["cell"], "second": b["cell"]},
+        **{"first_trials": len(a["seeds"]), "second_trials": len(b["seeds"])},
         **{"seeds": len(seeds), "first_alone": first_alone, "second_alone": second_alone},
         **{"first_mean": a["restricted_mean"], "second_mean": b["restricted_mean"]},
         "p_mcnemar": mcnemar(first_alone, second_alone),
-        "p_log_rank": _log_rank(a, b),
+        **{f"{name}_log_rank": value for name, value in _log_rank(a, b)._asdict().items()},
     }
 
 
-def _log_rank(a: Row, b: Row) -> float:
+def _log_rank(a: Row, b: Row) -> LogRank:
     ends = [
         [row["max_sequences"] if n is None else n for n in row["seeds"].values()] for row in (a, b)
     ]
@@ -89,6 +92,6 @@ def _in_order(pair: Row, name: str) -> tuple[str, str]:
     if name == "p_mcnemar":
         swapped = pair["second_alone"] > pair["first_alone"]
     else:
-        swapped = pair["second_mean"] < pair["first_mean"]
+        swapped = pair["z_log_rank"] < 0
     cells = pair["first"], pair["second"]
     return (cells[1], cells[0]) if swapped else cells

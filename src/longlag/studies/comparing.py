@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
@@ -32,21 +33,34 @@ def holm(values: Sequence[float]) -> list[float]:
     return adjusted
 
 
+class LogRank(NamedTuple):
+    """What a log-rank test says.
+
+    p: that two cells are solved after the same sequences; z: above 0 where the first is solved on
+    more seeds than that would make it, as long as trials of either are left; so it is sooner.
+    """
+
+    p: float
+    z: float
+
+
 def log_rank(
     first: Sequence[float], second: Sequence[float], solved: tuple[Sequence[bool], Sequence[bool]]
-) -> float:
-    """p of the log-rank test (Mantel 1966) that two cells are solved after the same sequences.
+) -> LogRank:
+    """The log-rank test (Mantel 1966) of two cells' sequences to success.
 
     Args:
         first, second: training sequences of each trial.
         solved: of the first and of the second, which trials were solved; the others are censored.
     """
     if not any(solved[0]) and not any(solved[1]):
-        return 1.0
+        return LogRank(1.0, 0.0)
     a, b = _censored(first, solved[0]), _censored(second, solved[1])
     with np.errstate(invalid="ignore"):
-        p = float(stats.logrank(a, b).pvalue)
-    return 1.0 if math.isnan(p) else p  # all were solved at the same moment
+        found = stats.logrank(a, b)
+    if math.isnan(found.pvalue):  # all were solved at the same moment
+        return LogRank(1.0, 0.0)
+    return LogRank(float(found.pvalue), float(found.statistic))
 
 
 def restricted_mean(sequences: Sequence[float], solved: Sequence[bool], limit: float) -> float:
