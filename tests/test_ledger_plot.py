@@ -13,6 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from longlag import cli
+from longlag.cli import ledger_commands
 from longlag.figures import cells
 from longlag.figures.groups import Point, draw
 from longlag.sweeps.ledger import Ledger
@@ -45,6 +46,23 @@ def test_a_ledger_is_drawn_against_a_setting(book: Path, capsys: Any) -> None:
     assert "holds nothing to draw" in capsys.readouterr().err
     assert cli.main(["ledger", "plot", str(book), "--x", "learning_rat", "--out", str(out)]) == 2
     assert "did you mean 'learning_rate'" in capsys.readouterr().err
+
+
+def test_settings_that_follow_from_x_are_in_no_legend(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The longest length follows from the shortest: a line is one, not a dot for each."""
+    seen: list[dict[str, list[Point]]] = []
+    monkeypatch.setattr(
+        ledger_commands.figure, "draw", lambda lines, *rest: seen.append(lines) or Figure()
+    )
+    with Ledger.open(tmp_path / "ledger.sqlite") as ledger:
+        made = [trial("robust", 0, "numpy", **{**SHORT, "min_length": T}) for T in (20, 30, 40)]
+        ledger.record({**perform(vars(one)), "key": one.key} for one in made)
+    for x in ("min_length", "max_length"):
+        words = ["ledger", "plot", str(tmp_path), "--x", x, "--out", str(tmp_path / f"{x}.png")]
+        assert cli.main(words) == 0
+    assert [[len(points) for points in lines.values()] for lines in seen] == [[3], [3]]
 
 
 def test_trials_without_the_setting_are_counted(book: Path, capsys: Any) -> None:

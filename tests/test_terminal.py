@@ -234,7 +234,7 @@ PRINTING = [
     "study table7 --quick --trials 1 --workers 1 --out table7",
     "sweep grid.toml --workers 1",
     *(f"ledger {command} seeds" for command in ("show", "rates", "rates --by recipe", "export")),
-    *(f"ledger {command} grid.sqlite" for command in ("show", "rates", "export --format markdown")),
+    *(f"ledger {command} grid.sqlite" for command in ("show", "rates", "export")),
 ]
 MARKDOWN = re.compile(r"^\s*(\||#|- |```)|\*\*|\]\(", re.MULTILINE)
 
@@ -282,6 +282,10 @@ def test_an_export_to_a_terminal_is_one_page(tmp_path: Path, monkeypatch: Any) -
     assert len(table.split("\n\n")[0].splitlines()) == 21
     assert cli.main(["ledger", "export", "grid.sqlite", "--out", "all.csv"]) == 0
     assert len(Path("all.csv").read_text().splitlines()) == 25
+    _, (printed, status) = answers([c.split() for c in [calls[0], f"{calls[1]} --format csv"]])
+    assert status == 0
+    assert len(printed.splitlines()) == 25
+    assert printed.startswith("key,")
     Path("few.toml").write_text('recipe = "robust"\nseeds = 3\n[settings]\nmax_iterations = 2\n')
     calls = ["sweep few.toml --workers 1", "ledger export few.sqlite"]
     _, (printed, status) = answers([call.split() for call in calls])

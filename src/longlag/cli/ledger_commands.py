@@ -84,7 +84,7 @@ def plot(args: Namespace) -> int:
     with Ledger.read(path) as book:
         rows = [row for row in book.outcomes() if row["status"] != UNFINISHED]
     alone = {args.x, "recipe"} if len({row["recipe"] for row in rows}) == 1 else {args.x}
-    by = args.by or [name for name in groups.telling(rows) if name not in alone]
+    by = args.by or [name for name in groups.telling(rows, [args.x]) if name not in alone]
     found = groups.groups(rows, list(dict.fromkeys([args.x, *by])))
     lacking = sum(len(group.outcomes) for group in found if group.about[args.x] is None)
     lines: dict[str, list[figure.Point]] = {}
@@ -122,7 +122,7 @@ def export(args: Namespace) -> int:
     if kind == "parquet" and args.out is None:
         raise ValueError("--format parquet needs a file: give --out FILE")
     with Ledger.read(path) as book:
-        if args.out is None and sys.stdout.isatty():
+        if args.out is None and args.format is None and sys.stdout.isatty():
             _page(book)
             return 0
         data = ledger.parquet(book) if kind == "parquet" else ledger.export(book, kind).encode()

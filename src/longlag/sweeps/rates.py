@@ -115,20 +115,22 @@ def groups(rows: Iterable[Mapping[str, Any]], by: Sequence[str] = ()) -> list[Gr
     return list(found.values())
 
 
-def telling(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+def telling(rows: Iterable[Mapping[str, Any]], told: Sequence[str] = ()) -> list[str]:
     """The settings in which trials differ, `recipe` first.
 
     Args:
         rows: from `Ledger.outcomes`.
+        told: settings that are known already; those that follow from them are left out.
     """
-    return _telling(list({id(about): about for about, _ in _read(rows)}.values()))
+    return _telling(list({id(about): about for about, _ in _read(rows)}.values()), told)
 
 
-def _telling(abouts: Sequence[Mapping[str, Any]]) -> list[str]:
+def _telling(abouts: Sequence[Mapping[str, Any]], known: Sequence[str] = ()) -> list[str]:
     """As many of the names as are needed to tell all kinds of trials apart."""
     names = dict.fromkeys(name for about in abouts for name in about)
     first = [name for name in recipe("robust").settings() if name in names]  # T before 1.1 T
-    told, kinds = ["recipe"], [repr(about["recipe"]) for about in abouts]
+    told = ["recipe"]
+    kinds = [repr([about.get(name) for name in ("recipe", *known)]) for about in abouts]
     # A cell or task of the user's is named rather than the digest of its file in the version.
     for name in dict.fromkeys(["network", "task", "version", *first, *names]):
         finer = [f"{k} {about.get(name)!r}" for k, about in zip(kinds, abouts, strict=True)]
