@@ -131,6 +131,8 @@ def test_robust_has_settings_of_its_own_for_some_tasks() -> None:
         assert recipe("robust", **settings).settings() == settings
         other = {name: 2 for name in own if name in ("hidden", "batch_size")}
         assert other.items() <= recipe("robust", task=task, **other).settings().items()
+        named = recipe("robust", task=task, network="lstm", rule="minibatch")
+        assert named.settings() == settings
         plain = recipe("robust", task=task, rule="online", stop="recent")
         assert plain.settings()["hidden"] == recipe("robust").settings()["hidden"]
         row = next(line for line in PAGE.splitlines() if re.match(rf"\| .*`{task}`", line))

@@ -277,7 +277,7 @@ def test_another_module_seed_or_size_is_no_resumption(tmp_path: Path) -> None:
     with pytest.raises(Ended):
         train_torch(changing(), short(), 3, directory=tmp_path, callback=ctrl_c)
     cases: list[tuple[Any, int, dict[str, Any], str]] = [
-        (changing(), 4, {}, "was started with seed 3, not 4"),
+        (changing(), 4, {}, "seed 3, not 4: resume it with the same seed, or .* overwrite=True"),
         (Another(), 3, {}, "was started with network 'torch-module:Changing', not"),
         (Changing(7), 3, {}, r"trains weights of shape \(\d+,\), and what is given has"),
         (changing(), 3, {"optimizer": adamw}, "was started with optimizer 'adam', not 'own'"),

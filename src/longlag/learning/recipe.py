@@ -394,8 +394,10 @@ def recipe_with(name: str, settings: Mapping[str, Any]) -> Recipe:
     if not isinstance(name, str) or name not in RECIPES:
         raise ValueError(f"unknown recipe {checks.shown(name)}{checks.nearest(name, RECIPES)}")
     task, own = settings.get("task"), {}
-    if name == "robust" and isinstance(task, str) and not {"network", "rule"} & set(settings):
-        own = ROBUST_FOR.get(task, {})
+    if name == "robust" and isinstance(task, str):
+        usual = RECIPES[name].settings()
+        if all(settings.get(part, usual[part]) == usual[part] for part in ("network", "rule")):
+            own = ROBUST_FOR.get(task, {})
     return RECIPES[name].with_settings({**own, **settings})
 
 

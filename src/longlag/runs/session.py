@@ -104,7 +104,9 @@ def resume(request: Request, directory: Path, *, observe: Observer = ignore) -> 
     asked = dict(request.settings)
     asked |= {"recipe": request.recipe, "seed": request.seed}
     asked |= {"engine": None if request.engine == "auto" else request.engine}
-    _check_same(asked, checkpoint, directory)
+    _check_same(
+        asked, checkpoint, directory, "resume it without {}, or discard it with --overwrite"
+    )
     if checkpoint.engine == "native" and load_kernel() is None:
         raise ValueError(
             f"{directory} was started with the native kernel, which is not built here: resume it "
@@ -126,7 +128,8 @@ def resume_into(
     same; arguments and errors as in `train_into`."""
     checkpoint = checkpoints.load(directory)
     asked = runs.identity(training.recipe, training.seed, training.engine.name)
-    _check_same(asked, checkpoint, directory)
+    again = "resume it with the same {}, or discard it with overwrite=True"
+    _check_same(asked, checkpoint, directory, again)
     held, own = checkpoint.state[f"{LEARNER}weights"].shape, training.learner.weights.shape
     if held != own:
         raise ValueError(f"{directory} trains weights of shape {held}, and what is given has {own}")
@@ -186,14 +189,15 @@ def _go_on(
 
 
 def _check_same(
-    asked: Mapping[str, Any], checkpoint: checkpoints.Checkpoint, directory: Path
+    asked: Mapping[str, Any], checkpoint: checkpoints.Checkpoint, directory: Path, advice: str
 ) -> None:
+    """Raises a ValueError, with advice about the name, where something else is asked for."""
     was = runs.identity(checkpoint.recipe, checkpoint.seed, checkpoint.engine)
     for name, value in asked.items():
         if value is not None and value != was.get(name):
             raise ValueError(
-                f"{directory} was started with {name} {was.get(name)!r}, not {value!r}: resume it "
-                f"without {name}, or discard it with --overwrite"
+                f"{directory} was started with {name} {was.get(name)!r}, not {value!r}: "
+                f"{advice.format(name)}"
             )
 
 

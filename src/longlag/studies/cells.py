@@ -49,6 +49,7 @@ CELLS: dict[str, Settings] = {
 }
 PROTOCOL = ("optimizer", "beta1", "beta2", "average_decay")  # robust's, whatever it has for a task
 SHARED: Settings = {"batch_size": 16, "test_every": 100, "epsilon": 1e-8}
+LSTM_ALONE = (*SHARED, "hidden", "learning_rate", "clip", "output_bias")
 TRIALS, QUICK_TRIALS, BUDGET = 10, 2, 96_000
 SLOW_SECONDS = 60.0
 LENGTH, QUICK_LENGTH = 100, 20
@@ -296,11 +297,7 @@ def task_at(name: str, T: int) -> Task:
 
 
 def _case(request: Request, cell: str, own: Settings, task: str, T: int) -> Case:
-    changes = {**_robust(task), **SHARED, "task": task, **_sizes(task, T), **own}
-    if own["network"] == "lstm":
-        changes |= {name: v for name, v in _robust(task).items() if name in SHARED}
-        usual = ROBUST_FOR.get(task, {})
-        changes |= {name: v for name, v in usual.items() if name not in PROTOCOL} | own
+    changes = {**_usual(own["network"], task), "task": task, **_sizes(task, T), **own}
     chosen = {
         "hidden": request.hidden,
         "learning_rate": request.learning_rate,
@@ -328,14 +325,17 @@ def _case(request: Request, cell: str, own: Settings, task: str, T: int) -> Case
     return Case(about, "robust", changes, trials, engine=engine, refused=reason, stage=stage)
 
 
-def _robust(task: str) -> Settings:
-    """The settings of robust on a task that all cells share: their answers are linear."""
-    usual = recipe("robust").settings()
-    settings = {**usual, **ROBUST_FOR.get(task, {})}
-    if settings["output"] != "linear":
-        settings["output_bias"] = usual["output_bias"]
-    names = ("hidden", "batch_size", "learning_rate", "clip", "epsilon", "test_every")
-    return {name: settings[name] for name in (*names, "output_bias")}
+def _usual(network: str, task: str) -> Settings:
+    """A cell's settings on a task, before its own: the protocol; of lstm, what robust has there; of
+    the others, what they share."""
+    robust = recipe("robust").settings()
+    protocol = {name: robust[name] for name in PROTOCOL}
+    for_task = ROBUST_FOR.get(task, {})
+    if network == "lstm":
+        return {**{name: robust[name] for name in LSTM_ALONE}, **for_task, **protocol}
+    linear = for_task.get("output", robust["output"]) == "linear"  # as the answers of all cells are
+    bias = for_task.get("output_bias", robust["output_bias"]) if linear else robust["output_bias"]
+    return {**SHARED, "output_bias": bias, **protocol}
 
 
 def _sizes(task: str, T: int) -> Settings:
