@@ -1119,7 +1119,7 @@ def test_pictures_of_another_run_are_not_replaced(tmp_path: Path, capsys: Any) -
 def compared(names: list[str], T: tuple[int, ...] = (100, 1000)) -> Figure:
     """Cells that are all solved on half of their seeds."""
     points = [cells_compared.Point(name, "copy", t, 5, 10, (0.2, 0.8)) for name in names for t in T]
-    fig = cells_compared.draw(points, "Cells")
+    fig = cells_compared.draw(points, "Cells", "rates")
     fig.canvas.draw()
     return fig
 
@@ -1140,7 +1140,7 @@ def test_cells_lie_side_by_side_around_their_tick(n: int) -> None:
 def test_the_map_has_a_dash_where_a_cell_was_not_tried() -> None:
     tried = [("gru", 100), ("gru", 1000), ("rnn", 100)]
     points = [cells_compared.Point(name, "copy", T, 5, 10, (0.2, 0.8)) for name, T in tried]
-    texts = cells_compared.draw(points, "Cells").axes[-1].texts
+    texts = cells_compared.draw(points, "Cells", "rates").axes[-1].texts
     said = {tuple(int(x) for x in text.get_position()): text.get_text() for text in texts}
     assert said == {(0, 0): "5/10", (0, 1): "5/10", (1, 0): "5/10", (1, 1): "–"}
 

@@ -407,7 +407,9 @@ def test_compare_takes_a_pair_that_its_functions_module_holds(tmp_path: Path) ->
     with inline_workers():
         found = longlag.compare({"mine": jaxcells.RNN}, **size, max_sequences=64, out=tmp_path)
     assert [one["cell"] for one in found.rows] == ["mine"]
-    assert "jaxcells:RNN" in (tmp_path / "table.md").read_text()
+    page = (tmp_path / "table.md").read_text()
+    assert "jaxcells:RNN" in page
+    assert f", JAX {jax.__version__}," in page
 
 
 def test_a_pair_that_workers_cannot_import_is_refused_with_the_way_out() -> None:

@@ -647,7 +647,7 @@ def test_twelve_cells_look_different() -> None:
     looks = [figure.look(k) for k in range(100)]
     assert len({str(sorted(own.items(), key=str)) for own in looks}) == 100
     points = [figure.Point(name, "adding", 100, 1, 2, (0.0, 1.0)) for name in names]
-    drawn = figure.draw(points, "Cells")
+    drawn = figure.draw(points, "Cells", "rates")
     (legend,) = drawn.legends
     shown = {(line.get_color(), line.get_marker()) for line in legend.get_lines()}
     assert len(shown) == len(names)
@@ -656,7 +656,7 @@ def test_twelve_cells_look_different() -> None:
 def test_a_known_cell_looks_the_same_in_every_figure() -> None:
     def looks(*names: str) -> dict[str, tuple[Any, Any]]:
         points = [figure.Point(name, "adding", 100, 1, 2, (0.0, 1.0)) for name in names]
-        (legend,) = figure.draw(points, "Cells", known=tuple(study.CELLS)).legends
+        (legend,) = figure.draw(points, "Cells", "rates", known=tuple(study.CELLS)).legends
         lines = zip(legend.get_texts(), legend.get_lines(), strict=True)
         return {text.get_text(): (line.get_color(), line.get_marker()) for text, line in lines}
 

@@ -6,6 +6,7 @@ import ctypes
 import functools
 import os
 import platform
+import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -31,12 +32,17 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
+def versions() -> dict[str, str]:
+    """Of longlag, Python and numpy, and of what else computes, as far as it is in use."""
+    own = {"longlag": __version__, "python": platform.python_version(), "numpy": np.__version__}
+    used = {name: sys.modules.get(name) for name in ("torch", "jax", "optax")}
+    return own | {name: str(held.__version__) for name, held in used.items() if held is not None}
+
+
 def environment() -> dict[str, Any]:
     """Versions and machine, for the record."""
     return {
-        "longlag": __version__,
-        "python": platform.python_version(),
-        "numpy": np.__version__,
+        **versions(),
         "system": platform.system(),
         "machine": platform.machine(),
         "cores": os.cpu_count(),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
+from scipy import special
 
 LEVEL = 0.95
 
@@ -21,38 +22,10 @@ def clopper_pearson(successes: int, trials: int, level: float = LEVEL) -> tuple[
     """
     if trials < 1 or not 0 <= successes <= trials:
         raise ValueError(f"successes must lie between 0 and {trials} trials, not {successes}")
-    tail = (1 - level) / 2
-    low, high = 0.0, 1.0
-    if successes > 0:
-        fewer = _at_most(successes - 1, trials)
-        low = _root(lambda p: 1 - fewer(p) - tail)
-    if successes < trials:
-        as_many = _at_most(successes, trials)
-        high = _root(lambda p: tail - as_many(p))
+    k, n, tail = successes, trials, (1 - level) / 2
+    low = float(special.betaincinv(k, n - k + 1, tail)) if k > 0 else 0.0
+    high = float(special.betaincinv(k + 1, n - k, 1 - tail)) if k < n else 1.0
     return low, high
-
-
-def _at_most(k: int, n: int) -> Callable[[float], float]:
-    """P(X <= k) for X ~ Binomial(n, p), as a function of p, within (0, 1)."""
-    ways = [
-        (math.lgamma(n + 1) - math.lgamma(i + 1) - math.lgamma(n - i + 1), i, n - i)
-        for i in range(k + 1)
-    ]
-
-    def probability(p: float) -> float:
-        a, b = math.log(p), math.log1p(-p)
-        return min(1.0, math.fsum([math.exp(log + i * a + j * b) for log, i, j in ways]))
-
-    return probability
-
-
-def _root(increasing: Callable[[float], float]) -> float:
-    """Where an increasing function on [0, 1] crosses zero, by bisection."""
-    low, high = 0.0, 1.0
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (middle, high) if increasing(middle) < 0 else (low, middle)
-    return (low + high) / 2
 
 
 def bootstrap_mean(

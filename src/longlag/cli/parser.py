@@ -51,6 +51,7 @@ def parser(words: Sequence[str] = ()) -> Parser:
     _judge(root)
     _draw(root)
     _studies(root)
+    _sweep(root)
     _ledgers(root)
     _files(root)
     _machine(root)
@@ -297,7 +298,7 @@ def _study(group: Parser, name: str) -> None:
 # -- ledgers --------------------------------------------------------------------------------------
 
 
-def _ledgers(root: Parser) -> None:
+def _sweep(root: Parser) -> None:
     sweep = _command(
         root,
         "sweep",
@@ -306,11 +307,17 @@ def _ledgers(root: Parser) -> None:
         "stopped continues when it is started again.",
         ("longlag sweep rates.toml --workers 4",),
     )
-    sweep.place("file", "a TOML file: recipe, seeds, and the tables settings and grid")
+    sweep.place(
+        "file",
+        "a TOML file: recipe, seeds, first_seed, engine, and the tables settings and grid",
+    )
     sweep.options(
         [replace(LEDGER, otherwise="beside the file, with the ending .sqlite"), WORKERS, SCHEDULER]
     )
     _json(sweep)
+
+
+def _ledgers(root: Parser) -> None:
     group = root.command(
         "ledger",
         "Show, count, plot or export the trials in a ledger.",

@@ -48,11 +48,10 @@ class Point:
 
 
 @style.styled
-def draw(points: Sequence[Point], title: str, of: str = "", known: Sequence[str] = ()) -> Figure:
+def draw(points: Sequence[Point], title: str, subtitle: str, known: Sequence[str] = ()) -> Figure:
     """A panel a task, a line a cell; below them the map.
 
     Args:
-        of: what was chosen, if anything, for the subtitle.
         known: cells that look the same in every figure; others take looks that are left.
     """
     cells, tasks = (list(dict.fromkeys(getattr(p, n) for p in points)) for n in ("cell", "task"))
@@ -64,7 +63,6 @@ def draw(points: Sequence[Point], title: str, of: str = "", known: Sequence[str]
     upper = 0.3 + ROW * len(lines)  # edge of the map
     below = upper + 0.2 + LINE * max(1 + name.count("\n") for name in names)
     height = 0.95 + rows * (PANEL + 0.62) + KEY * -(-len(cells) // across) + below
-    subtitle = f"{of}share of seeds that meet the strict rule, with exact 95 % intervals"
     fig = style.figure(height, title, subtitle)
     top = height - 0.9
     edges = style.place(fig, 0.62, top - rows * PANEL - (rows - 1) * 0.62, 8.1, top)

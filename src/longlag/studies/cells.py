@@ -590,6 +590,43 @@ def more_files(content: Mapping[str, Any]) -> dict[str, bytes]:
     return {TUNED_FILE: files.to_json(found).encode()}
 
 
+def notes(request: Request) -> list[str]:
+    """What to know to read the table."""
+    return [
+        "One protocol for all cells: mean squared error, Adam, a limit on the gradient's norm, "
+        "tests of 2560 fresh sequences on averaged weights, and the strict rule: at most 0.65 % "
+        "wrong, by the task's own rule, in two successive tests. All cells but lstm learn from the "
+        "same sequences where the seed is the same.",
+        "lstm is ours, with the batches, cells and initial biases of robust, which were chosen on "
+        f"the {FIRST} task, and for some tasks on the task itself: this favours it. The others "
+        f"have batches of {SHARED['batch_size']} and {PLAIN['hidden']} units (irnn "
+        f"{CELLS['irnn']['hidden']}).",
+        _source_of_rates(request),
+        "mingru, minlstm, lru and attention have two layers, since their gates see the input alone "
+        "and not the state.",
+        "Rates have exact (Clopper-Pearson) 95 % intervals; sequences are the median of the seeds "
+        "solved; their mean is that of all seeds, and restricted: what diverged or was not solved "
+        "counts with all the sequences that a trial may have; seconds are the median of all seeds, "
+        "on one core of a shared machine, testing included.",
+        "A cell of your own may be a PyTorch module class, a function that makes a module, or a "
+        "pair of JAX functions (docs/howto/cells.md).",
+    ]
+
+
+def _source_of_rates(request: Request) -> str:
+    """Where learning rates and clips come from, in a sentence."""
+    given = [name for name in ("hidden", *CHOSEN) if getattr(request, name) is not None]
+    but = f", but for {' and '.join(given)}, which the command has" if given else ""
+    if request.search:
+        return "Every cell is tried with the same learning rates and clips."
+    if request.tuned:
+        return f"Learning rates and clips, lstm's too, are those that a search found{but}."
+    return (
+        "Learning rates and clips are the usual ones of the literature, and lstm's those of "
+        f"robust{but}; --search finds others."
+    )
+
+
 STUDY = Study(
     name="cells",
     title="Cells compared by one protocol",
@@ -606,25 +643,7 @@ STUDY = Study(
     rows=rows,
     columns=columns,
     remarks=remarks,
-    notes=(
-        "One protocol for all cells: the same sequences for the same seed and batch size, mean "
-        "squared error, Adam, a limit on the gradient's norm, tests of 2560 fresh sequences on "
-        "averaged weights, and the strict rule: at most 0.65 % wrong, by the task's own rule, in "
-        "two successive tests.",
-        f"lstm is ours, with the settings of robust, which were chosen on the {FIRST} task, and "
-        "for some tasks on the task itself: this favours it. The others have batches of "
-        f"{SHARED['batch_size']} and {PLAIN['hidden']} units (irnn 100). Their learning rates and "
-        "clips are those of a search where the command below has --tuned, otherwise the usual ones "
-        "of the literature; settings in the command or the table come first.",
-        "mingru, minlstm, lru and attention have two layers, since their gates see the input alone "
-        "and not the state.",
-        "Rates have exact (Clopper-Pearson) 95 % intervals; sequences are the median of the seeds "
-        "solved; their mean is that of all seeds, and restricted: what diverged or was not solved "
-        "counts with all the sequences that a trial may have; seconds are the median of all seeds, "
-        "on one core of a shared machine, testing included.",
-        "A cell of your own may be a PyTorch module class, a function that makes a module, or a "
-        "pair of JAX functions (docs/howto/cells.md).",
-    ),
+    notes=notes,
     figure="longlag.studies.figures:cells",
     about=about,
     needless=needless,

@@ -71,7 +71,7 @@ class Study:
     columns: of the table; where a head depends on the rows, made from them
     published: what the line below a row has of `paper`, which is its case's `published`
     remarks: conclusions from the numbers, a sentence each
-    notes: what to know to read them
+    notes: what to know to read them; where they depend on the request, made from it
     lead: what was run, where the title does not say it
     about: what the JSON has besides, from outcomes and rows
     lines: of trials.csv
@@ -95,7 +95,7 @@ class Study:
     columns: Columns | Callable[[Sequence[Row]], Columns] = field(default_factory=dict)
     published: Columns = field(default_factory=dict)
     remarks: Callable[[Sequence[Row]], Sequence[str]] = lambda rows: ()
-    notes: Sequence[str] = ()
+    notes: Sequence[str] | Callable[[Request], Sequence[str]] = ()
     lead: Callable[[Mapping[str, Any]], str] = lambda content: ""
     about: Callable[[Sequence[Outcome], Sequence[Row]], Row] = lambda outcomes, rows: {}
     lines: Callable[[Outcome], Iterable[Row]] = lines

@@ -11,7 +11,7 @@ from longlag.figures import cells as cells_compared
 from longlag.statistics import bootstrap_mean
 from longlag.studies import forget_gate as gates
 from longlag.studies.cases import RULES, STRICT, Outcome, Row, solved
-from longlag.studies.cells import CELLS
+from longlag.studies.cells import CELLS, best_settings
 from longlag.studies.stops import in_words, point
 from longlag.studies.tasks import PAPER
 from longlag.sweeps.trial import stops_of
@@ -93,18 +93,25 @@ def tasks(title: str, outcomes: Sequence[Outcome], rows: Sequence[Row]) -> Figur
 
 
 def cells(title: str, outcomes: Sequence[Outcome], rows: Sequence[Row]) -> Figure:
-    """Rates against T, a panel a task, and the map of tasks and cells; of a search, its best."""
-    kept: dict[tuple[str, str, int], Row] = {}
-    for row in rows:
-        key = row["cell"], row["task"], row["T"]
-        if key not in kept or row["solved"] > kept[key]["solved"]:
-            kept[key] = row
+    """Rates against T, a panel a task, and the map of tasks and cells.
+
+    Of a search, the settings that it chose; without intervals, which the choice makes too high.
+    """
+    subtitle, searched = "share of seeds that meet the strict rule", "learning_rate" in rows[0]
+    if searched:
+        subtitle += ", with the settings that were chosen for each cell"
+        best = best_settings(rows)
+        rows = [row for row in rows if best[row["cell"]].items() <= row.items()]
+    else:
+        subtitle += ", with exact 95 % intervals"
     points = [
-        cells_compared.Point(*key, row["solved"], row["trials"], row["interval"])
-        for key, row in kept.items()
+        cells_compared.Point(
+            *(row[name] for name in ("cell", "task", "T", "solved", "trials")),
+            interval=(row["rate"], row["rate"]) if searched else row["interval"],
+        )
+        for row in rows
     ]
-    best = "the best of each cell's settings: " if "learning_rate" in rows[0] else ""
-    return cells_compared.draw(points, title, best, tuple(CELLS))
+    return cells_compared.draw(points, title, subtitle, tuple(CELLS))
 
 
 def shares(title: str, outcomes: Sequence[Outcome], rows: Sequence[Row]) -> Figure:

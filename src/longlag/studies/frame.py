@@ -249,7 +249,7 @@ def _content(request: Request, outcomes: Sequence[Outcome], rows: Sequence[Row])
         "engine": engines(trials),
         "isa": isas(trials),
         "code": CODE_VERSION,
-        "torch": versions.get("torch"),
+        **{name: versions.get(name) for name in page.OTHERS},
         "elapsed_sec": sum(row["seconds"] for row in trials),
         **request.study.about(outcomes, rows),
     }

@@ -14,6 +14,7 @@ from longlag.studies.cases import Row
 from longlag.studies.declaration import Request
 from longlag.words import seconds
 
+OTHERS = {"torch": "PyTorch", "jax": "JAX"}  # what else computes, and its title
 QUICK_FORM = "Quick form: it shows that everything runs, no more."
 
 
@@ -82,11 +83,12 @@ def page(
     study = request.study
     lead = f"{lead}.\n\n" if (lead := study.lead(content)) else ""
     picture = f"![{study.title}]({study.picture})\n\n" if study.figure else ""
-    torch = [f"PyTorch {content['torch']}"] if content["torch"] else []
+    notes = study.notes(request) if callable(study.notes) else study.notes
+    others = [f"{title} {content[name]}" for name, title in OTHERS.items() if content[name]]
     return (
-        f"# {study.title}\n\n{lead}{markdown(table)}\n\n{bullets([*remarks, *study.notes])}\n\n"
+        f"# {study.title}\n\n{lead}{markdown(table)}\n\n{bullets([*remarks, *notes])}\n\n"
         f"{picture}Command: `{request.command}` (seeds from {request.seed})  \n"
-        f"longlag {content['code']}, {engine(content)}, {setting(*torch)}; learning took "
+        f"longlag {content['code']}, {engine(content)}, {setting(*others)}; learning took "
         f"{seconds(content['elapsed_sec'])} of the workers' time.\n"
     )
 

@@ -1,8 +1,9 @@
 """Summaries of a ledger's trials, by group: success rates, and trials paired by seed.
 
 A trial is *solved* where its recipe's own stopping rule ended it (status `target`); one that failed
-or is unfinished has no result and does not count. With the same task and batch size, trials of the
-same seed learn from the same sequences: two groups are best compared seed by seed.
+or is unfinished has no result and does not count. With the same task, batch size and distance of
+tests, trials of the same seed learn from the same sequences: two groups are best compared seed by
+seed.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from longlag import files
+from longlag import files, machine
 from longlag.learning import engine as engines
 from longlag.learning import training
 from longlag.learning.judging import on_fresh
@@ -32,7 +32,7 @@ from longlag.learning.recipe import Recipe, recipe_with
 from longlag.learning.stopping import Stop
 from longlag.settings import found_file, imported
 from longlag.tasks.score import Score
-from longlag.version import CODE_VERSION, REVISION, __version__
+from longlag.version import CODE_VERSION, REVISION
 
 UNFINISHED = "unfinished"  # saved in mid-trial: it continues from its state
 TRAIN = "longlag.sweeps.trial:train"
@@ -186,7 +186,7 @@ def train(
 
 def _state(going: training.Training) -> bytes:
     arrays, rest = files.parted(going.state(history=False))
-    text = json.dumps({**rest, "versions": versions()})
+    text = json.dumps({**rest, "versions": machine.versions()})
     return files.packed({**arrays, "rest": np.frombuffer(text.encode(), np.uint8)})
 
 
@@ -199,7 +199,7 @@ def _put_back(going: training.Training, state: bytes) -> None:
     with files.damage_named(Path("state")):
         arrays = files.unpacked(state)
         rest = json.loads(arrays.pop("rest").tobytes())
-        present = versions()
+        present = machine.versions()
         for name, version in rest.pop("versions").items():
             if present.get(name, version) != version:
                 raise ValueError(f"it is of {name} {version}")
@@ -303,7 +303,7 @@ def row_of(
         **EMPTY,
         **{"recipe": work["recipe"], "settings": work["settings"], "seed": seed},
         **{"seconds": seconds, "started": started, "ended": now()},
-        **{"versions": versions(), "version": _version(work), "host": platform.node()},
+        **{"versions": machine.versions(), "version": _version(work), "host": platform.node()},
         **found,
     }
 
@@ -314,16 +314,9 @@ def lost(work: Mapping[str, Any], reason: str) -> dict[str, Any]:
     return {
         **EMPTY,
         **{name: work[name] for name in ("recipe", "settings", "seed")},
-        **{"started": None, "ended": now(), "versions": versions(), "version": version},
+        **{"started": None, "ended": now(), "versions": machine.versions(), "version": version},
         **{"host": platform.node(), "status": "failed", "error": reason},
     }
-
-
-def versions() -> dict[str, str]:
-    """Of Python, numpy and longlag, and of PyTorch where it is in use."""
-    own = {"longlag": __version__, "python": platform.python_version(), "numpy": np.__version__}
-    torch = sys.modules.get("torch")
-    return own | ({"torch": str(torch.__version__)} if torch is not None else {})
 
 
 def now() -> str:
