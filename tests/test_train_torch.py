@@ -28,6 +28,7 @@ from longlag.signals import Ended
 torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
+import mycells  # noqa: E402
 from longlag.networks.torch import TorchModule  # noqa: E402
 from longlag.torch import _with_optimizer, train_torch  # noqa: E402
 
@@ -156,6 +157,27 @@ def test_a_cell_by_its_name_is_resumed_too_and_its_dropout_depends_on_the_seed(
     assert_same(whole, longlag.load(tmp_path))
 
 
+def test_a_cell_whose_file_was_edited_is_neither_resumed_nor_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    file, where = tmp_path / "edited_in_between.py", tmp_path / "run"
+    source = Path(mycells.__file__).read_text()
+    file.write_text(source)
+    made = short(network="edited_in_between:Mine", hidden=5)
+    with pytest.raises(Ended):
+        train_torch("edited_in_between:Mine", made, 2, directory=where, callback=ctrl_c)
+    file.write_text(f"{source}\n# edited\n")
+    resume = ["train", "--resume", "--quiet", "--save-dir", str(where)]
+    assert cli.main(resume) == 2
+    assert "was started with file of edited_in_between '" in capsys.readouterr().err
+    file.write_text(source)
+    assert cli.main(resume) == 0
+    file.write_text(f"{source}\n# edited\n")
+    with pytest.raises(Refused, match=r"holds a finished run .*: its file of edited_in_between is"):
+        train_torch("edited_in_between:Mine", made, 2, directory=where)
+
+
 def test_dropout_depends_on_the_seed_alone_on_line_too() -> None:
     changes = {"rule": "online", "stop": "recent", "min_length": 12, "max_sequences": 40}
     made = recipe("robust", network="mycells:Drops", hidden=5, test_size=20, **changes)
@@ -268,6 +290,12 @@ def test_a_cell_that_answers_nan_ends_at_once() -> None:
     assert (run.stopped_by, run.iterations) == ("diverged", 0)
 
 
+@pytest.mark.parametrize("made", [None, 3])
+def test_a_schedule_function_that_makes_none_is_refused(made: Any) -> None:
+    with pytest.raises(ValueError, match="schedule must make a schedule"):
+        train_torch(changing(), short(), optimizer=adamw, schedule=lambda optimizer: made)
+
+
 def test_a_network_that_is_not_pytorchs_is_refused() -> None:
     with pytest.raises(ValueError, match="must be a PyTorch module or network, not network lstm"):
         train_torch("lstm", short())
@@ -291,7 +319,7 @@ def test_another_optimiser_or_schedule_is_no_resumption(tmp_path: Path) -> None:
     how = {"optimizer": adamw, "schedule": halved}
     with pytest.raises(Ended):
         train_torch(changing(), short(), 3, directory=tmp_path, callback=ctrl_c, **how)
-    was = r"AdamW\(lr=0.01, .*amsgrad=True.*\), StepLR\(step_size=.*\), not "
+    was = r"AdamW\(lr=0.01, .*amsgrad=True.*\), StepLR\(step_size=.*\)', not '"
     cases = {
         "SGD": {"optimizer": lambda p: torch.optim.SGD(p, lr=0.01), "schedule": halved},
         r"AdamW\(lr=99, ": {"optimizer": lambda p: torch.optim.AdamW(p, 99), "schedule": halved},
@@ -300,11 +328,33 @@ def test_another_optimiser_or_schedule_is_no_resumption(tmp_path: Path) -> None:
             "optimizer": adamw,
             "schedule": lambda optimizer: torch.optim.lr_scheduler.StepLR(optimizer, 77),
         },
-        r"AdamW\(lr=0.01, [^)]*\)[^)]*\): resume": {"optimizer": adamw},
+        r"AdamW\(lr=0.01, [^)]*\)[^)]*\)': resume": {"optimizer": adamw},
     }
     for given, other in cases.items():
         with pytest.raises(ValueError, match=was + given):
             train_torch(changing(), short(), 3, directory=tmp_path, resume=True, **other)
+
+
+@pytest.mark.parametrize(
+    ("module", "more", "says"),
+    [
+        (lambda: changing(1), {}, "its initial weights is '"),
+        (lambda: Changing(7), {}, "its initial weights is '"),
+        (changing, {"optimizer": lambda p: torch.optim.AdamW(p, 99)}, r"AdamW\(lr=99, "),
+        (changing, {"schedule": halved}, r"its own optimizer is 'AdamW\(.*', not 'AdamW\(.*StepLR"),
+    ],
+    ids=["other start", "larger", "other rate", "schedule"],
+)
+def test_a_finished_run_is_not_replaced_by_another_training(
+    module: Any, more: dict[str, Any], says: str, tmp_path: Path
+) -> None:
+    made, plain = short(max_iterations=2, test_every=1), {"optimizer": adamw}
+    first = train_torch(changing(), made, 3, directory=tmp_path, **plain)
+    assert_same(train_torch(changing(), made, 3, directory=tmp_path, **plain), first)
+    with pytest.raises(ValueError, match=f"{says}.*; choose another directory"):
+        train_torch(module(), made, 3, directory=tmp_path, **{**plain, **more})
+    assert_same(longlag.load(tmp_path, changing()), first)
+    train_torch(module(), made, 3, directory=tmp_path, overwrite=True, **{**plain, **more})
 
 
 def by_groups(parameters: list[Any]) -> Any:

@@ -9,11 +9,12 @@ entry may also be a `module:Class` of the user's, which is imported when it is u
 from __future__ import annotations
 
 import functools
+import hashlib
 import importlib
 import importlib.util
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import (
@@ -165,6 +166,26 @@ def found_file(module: str) -> Path | None:
     except (ImportError, ValueError, OSError):  # none, or one that is no file, as __main__
         return None
     return Path(spec.origin) if spec and spec.has_location and spec.origin else None
+
+
+def own_files(parts: Iterable[object]) -> dict[str, str]:
+    """Digests of the files of the user's modules that hold some parts, as these may be edited.
+
+    Args:
+        parts: names of parts; those of longlag and of modules without a file have none.
+    """
+    modules = {part.partition(":")[0] for part in map(str, parts) if ":" in part}
+    found = {name: found_file(name) for name in modules if name.partition(".")[0] != "longlag"}
+    return {
+        name: file_digest(path)
+        for name, path in sorted(found.items())
+        if path is not None and path.is_file()
+    }
+
+
+def file_digest(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal digits."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 class Named(Protocol):

@@ -172,17 +172,7 @@ class Descent:
                 "optimizer must be made of the parameters that it is given, as lambda params: "
                 "torch.optim.AdamW(params) does, not of the module's: they are copied"
             )
-        planned = None if schedule is None else schedule(own)
-        kinds = torch.optim.lr_scheduler
-        if planned is not None and (
-            not isinstance(planned, kinds.LRScheduler)
-            or isinstance(planned, kinds.ReduceLROnPlateau)
-        ):
-            raise ValueError(
-                "schedule must make a schedule of torch.optim.lr_scheduler that is stepped without "
-                f"a metric, not {checks.shown(planned)}"
-            )
-        self._parts = [own] if planned is None else [own, planned]
+        self._parts = [own] if schedule is None else [own, _planned(schedule(own))]
         self._made = ", ".join(map(_in_words, self._parts))
 
     def update(self, parameters: np.ndarray, gradient: np.ndarray, rate: float) -> None:
@@ -218,6 +208,19 @@ class Descent:
         """
         for part, packed in zip(self._parts, state[OWN], strict=True):
             part.load_state_dict(_unpacked(packed, state))
+
+
+def _planned(schedule: Any) -> Any:
+    """A schedule, refused where it is none, or one that is stepped with a metric."""
+    kinds = torch.optim.lr_scheduler
+    if isinstance(schedule, kinds.LRScheduler) and not isinstance(
+        schedule, kinds.ReduceLROnPlateau
+    ):
+        return schedule
+    raise ValueError(
+        "schedule must make a schedule of torch.optim.lr_scheduler that is stepped without a "
+        f"metric, not {checks.shown(schedule)}"
+    )
 
 
 OWN = "optimizer_"  # before the names of an optimiser's arrays, in a state

@@ -8,6 +8,7 @@ files or progress bars.
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -21,9 +22,10 @@ from longlag.learning.engine import Engine
 from longlag.learning.judging import Failed, measure, on_sets
 from longlag.learning.optimizers import Start
 from longlag.learning.recipe import Recipe
-from longlag.learning.rules import Learned, Minibatch, OnlineLearner
+from longlag.learning.rules import MADE, Learned, Minibatch, OnlineLearner
 from longlag.learning.stopping import Fresh, Points, Stop, Strict, Test
 from longlag.learning.streams import check_seed
+from longlag.settings import own_files
 from longlag.tasks.score import Score
 from longlag.tasks.task import Batch, Task
 
@@ -63,7 +65,8 @@ class Run:
     snapshots: flat parameters (P,) by iteration, from 0 to the last; engine, isa: what computed
     it; score: on fresh sequences (with stop `mse`: on the last test set, as published); stops:
     with stop `recent` or `fresh`, the stopping points, the last of which is where the training
-    ended; env: versions and machine, of a run that was read from a file.
+    ended; env: versions and machine, of a run that was read from a file; origin: what it has of
+    the user's own besides settings, as in `Training`.
     """
 
     recipe: Recipe
@@ -78,6 +81,7 @@ class Run:
     isa: str | None
     stops: tuple[Stop, ...] = ()
     env: Mapping[str, Any] | None = field(default=None, repr=False)
+    origin: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def __repr__(self) -> str:
         judged = f"RMSE {self.score.rmse:.4f}, {self.score.wrong} of {self.score.n} wrong"
@@ -173,6 +177,8 @@ class Training:
         losses, tests: as in `History`.
         stopped_by: None before the end.
         learner: all that learning changes.
+        origin: what the training has of the user's own besides settings, in words and digests: the
+            files of a cell and a task, an optimiser, initial weights.
 
     Raises:
         ValueError: a seed that is not allowed.
@@ -199,6 +205,7 @@ class Training:
         self.elapsed: float = 0.0
         self.stopped_by: StoppedBy | None = None
         self.score: Score | None = None
+        self.origin: dict[str, str] = _origin(recipe, self.learner)
         self._waiting: list[float] = []  # losses that are in no mean yet
         self._snapshot_every = snapshot_every
         self._lowest: float = np.inf  # smoothed loss at a snapshot
@@ -456,6 +463,7 @@ class Training:
             engine=self.engine.name,
             isa=self.engine.isa,
             stops=self.stops,
+            origin=self.origin,
         )
 
     # -- the whole state, out and in ----------------------------------------------------------
@@ -541,6 +549,21 @@ class Training:
             raise ValueError(f"it is at iteration {n} of {self.recipe.rule.budget}")
         if isinstance(self.learner, OnlineLearner) and int(self.learner.seen) != n:
             raise ValueError(f"its trial is not at iteration {n}")
+
+
+INITIAL = "initial weights"  # in an origin
+
+
+def _origin(recipe: Recipe, learner: Any) -> dict[str, str]:
+    """As `Training.origin`."""
+    named = recipe.network.can_be_named
+    files = own_files([recipe.task.name, *([recipe.network.name] if named else [])])
+    found = {f"file of {module}": digest[:12] for module, digest in files.items()}
+    if getattr(recipe.rule, "optimizer", None) == "own":
+        found["own optimizer"] = str(learner.state()[MADE])
+    if not named:
+        found[INITIAL] = hashlib.sha256(learner.weights.tobytes()).hexdigest()[:12]
+    return found
 
 
 def begin(

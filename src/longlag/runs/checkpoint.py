@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,15 @@ from longlag import files
 from longlag.learning.recipe import Recipe
 from longlag.learning.streams import check_seed
 from longlag.learning.training import Training
-from longlag.runs.contents import CHECKPOINT, FORMAT, Refused, checked, recipe_of, score_of
+from longlag.runs.contents import (
+    CHECKPOINT,
+    FORMAT,
+    Refused,
+    checked,
+    origin_of,
+    recipe_of,
+    score_of,
+)
 from longlag.version import REVISION
 
 
@@ -28,6 +36,7 @@ class Checkpoint:
     isa: str | None
     state: Mapping[str, Any]
     revision: int | None = None
+    origin: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def finished(self) -> bool:
@@ -60,6 +69,7 @@ def save(training: Training, directory: Path) -> None:
         "seed": training.seed,
         "engine": training.engine.name,
         "isa": training.engine.isa,
+        "origin": training.origin,
         "state": rest,
     }
     text = np.frombuffer(files.to_json(about).encode(), dtype=np.uint8)
@@ -87,5 +97,5 @@ def load(directory: Path) -> Checkpoint:
         if state["stopped_by"] not in (None, "target", "max_iterations", "diverged"):
             raise ValueError(f"stopped_by is {state['stopped_by']!r}")
         recipe = recipe_of(about["recipe"], about["config"])
-        own = (about["engine"], about["isa"], state, about.get("revision"))
+        own = (about["engine"], about["isa"], state, about.get("revision"), origin_of(about))
         return Checkpoint(recipe, about["seed"], *own)

@@ -55,6 +55,7 @@ def describe(run: Run) -> dict[str, Any]:
         "elapsed_sec": history.elapsed_sec,
         "config": run.recipe.settings(),
         "env": machine.environment() if run.env is None else dict(run.env),
+        "origin": dict(run.origin),
         "test_curve": history.test_curve,
         "tests": [score.as_dict() for _, score in history.tests],
         "train_losses": history.train_losses.tolist(),
@@ -90,7 +91,13 @@ def described(content: Any) -> dict[str, Any]:
         "isa": isa,
         "stops": _stops(content, recipe),
         "env": dict(content["env"]),
+        "origin": origin_of(content),
     }
+
+
+def origin_of(content: Mapping[str, Any]) -> dict[str, str]:
+    """What a training had of its user's own; earlier versions wrote nothing about it."""
+    return {str(name): str(what) for name, what in content.get("origin", {}).items()}
 
 
 def stops_json(run: Run) -> dict[str, Any]:

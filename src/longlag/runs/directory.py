@@ -99,7 +99,8 @@ def put(run: Run, directory: str | os.PathLike[str], *, overwrite: bool = False)
     checks.flag("overwrite", overwrite)
     directory = writable(checks.path("directory", directory))
     with locked(directory):
-        claim(directory, identity(run.recipe, run.seed, run.engine), overwrite=overwrite)
+        own = identity(run.recipe, run.seed, run.engine, run.origin)
+        claim(directory, own, overwrite=overwrite)
         if (directory / SNAPSHOTS).exists() and not run.snapshots and not overwrite:
             raise Refused(
                 f"{directory} holds this run with its snapshots, which would be lost; "
@@ -201,14 +202,14 @@ def _load_snapshots(path: Path, recipe: Recipe) -> dict[int, np.ndarray]:
 # -- a directory to train into --------------------------------------------------------------------
 
 
-def identity(recipe: Recipe, seed: int, engine: str) -> dict[str, Any]:
+def identity(recipe: Recipe, seed: int, engine: str, origin: Mapping[str, str]) -> dict[str, Any]:
     """What makes a training the same as another, by name: what its user asked for.
 
-    `engine` is the one that was chosen, so that `auto` is the same as what it takes. The version
-    of longlag, the machine and its instruction set are no part of it, although bits can depend on
-    them.
+    `origin` is as in `Training`; `engine` is the one that was chosen, so that `auto` is the same as
+    what it takes. The version of longlag, the machine and its instruction set are no part of it,
+    although bits can depend on them.
     """
-    return {"recipe": recipe.name, "seed": seed, "engine": engine} | recipe.settings()
+    return {"recipe": recipe.name, "seed": seed, "engine": engine, **recipe.settings(), **origin}
 
 
 def claim(directory: Path, training: Mapping[str, Any], *, overwrite: bool) -> None:
@@ -261,10 +262,10 @@ def guard(directory: Path, training: Mapping[str, Any], *, overwrite: bool) -> N
     recipe, seed = known["recipe"], known["seed"]
     if not isinstance(recipe.network, Unbuilt):
         load(directory)  # all of it can be read
-    held = identity(recipe, seed, known["engine"])
-    if overwrite or held == training:
+    held = identity(recipe, seed, known["engine"], known["origin"])
+    differs = next((name for name in held if held[name] != training.get(name)), None)
+    if overwrite or differs is None:
         return
-    differs = next(name for name in held if held[name] != training.get(name))
     raise Refused(
         f"{directory} holds a finished run ({recipe.name}, seed {seed}: its {differs} is "
         f"{held[differs]!r}, not {training.get(differs)!r}); "

@@ -13,8 +13,15 @@ from typing import Any
 from longlag import checks
 from longlag.kernel import load_kernel
 from longlag.learning.recipe import recipe
-from longlag.learning.rules import MADE
-from longlag.learning.training import LEARNER, Observer, Run, Training, begin, ignore
+from longlag.learning.training import (
+    INITIAL,
+    LEARNER,
+    Observer,
+    Run,
+    Training,
+    begin,
+    ignore,
+)
 from longlag.runs import checkpoint as checkpoints
 from longlag.runs import directory as runs
 from longlag.runs.contents import built
@@ -88,8 +95,7 @@ def train_into(
     """
     runs.writable(directory)
     with runs.locked(directory):
-        asked = runs.identity(training.recipe, training.seed, training.engine.name)
-        runs.claim(directory, asked, overwrite=overwrite)
+        runs.claim(directory, _identity(training), overwrite=overwrite)
         checkpoints.save(training, directory)
         return _train(training, directory, observe, callback)
 
@@ -97,7 +103,8 @@ def train_into(
 def resume(request: Request, directory: Path, *, observe: Observer = ignore) -> Run:
     """Continues the training in a directory to the bits of an uninterrupted one.
 
-    Where the request names a recipe, a setting, a seed or an engine, it must be the training's.
+    Where the request names a recipe, a setting, a seed or an engine, it must be the training's; and
+    the files of a cell or a task must be what they were.
     Arguments and errors as in `start`.
     """
     checkpoint = checkpoints.load(directory)
@@ -114,6 +121,8 @@ def resume(request: Request, directory: Path, *, observe: Observer = ignore) -> 
         )
     recipe = built(checkpoint.recipe, None, directory)
     training = begin(recipe, checkpoint.seed, engine=checkpoint.engine, threads=request.threads)
+    again = "put it back as it was, or discard the training with --overwrite"
+    _check_same(training.origin, checkpoint, directory, again)
     return _go_on(training, checkpoint, directory, observe, ignore)
 
 
@@ -127,18 +136,12 @@ def resume_into(
     """Lets a training at its start go on from where the one in a directory is, which must be the
     same; arguments and errors as in `train_into`."""
     checkpoint = checkpoints.load(directory)
-    asked = runs.identity(training.recipe, training.seed, training.engine.name)
+    asked = {name: what for name, what in _identity(training).items() if name != INITIAL}
     again = "resume it with the same {}, or discard it with overwrite=True"
     _check_same(asked, checkpoint, directory, again)
     held, own = checkpoint.state[f"{LEARNER}weights"].shape, training.learner.weights.shape
     if held != own:
         raise ValueError(f"{directory} trains weights of shape {held}, and what is given has {own}")
-    was, given = (state.get(f"{LEARNER}{MADE}") for state in (checkpoint.state, training.state()))
-    if was != given:
-        raise ValueError(
-            f"{directory} was started with {was}, not {given}: resume it with the same, or discard "
-            "it with overwrite=True"
-        )
     return _go_on(training, checkpoint, directory, observe, callback)
 
 
@@ -175,6 +178,11 @@ def carry_out(
         raise Ended(stop.number, saved) from stop
 
 
+def _identity(training: Training) -> dict[str, Any]:
+    engine = training.engine.name
+    return runs.identity(training.recipe, training.seed, engine, training.origin)
+
+
 def _go_on(
     training: Training,
     checkpoint: checkpoints.Checkpoint,
@@ -192,7 +200,8 @@ def _check_same(
     asked: Mapping[str, Any], checkpoint: checkpoints.Checkpoint, directory: Path, advice: str
 ) -> None:
     """Raises a ValueError, with advice about the name, where something else is asked for."""
-    was = runs.identity(checkpoint.recipe, checkpoint.seed, checkpoint.engine)
+    own = checkpoint.engine, checkpoint.origin
+    was = runs.identity(checkpoint.recipe, checkpoint.seed, *own)
     for name, value in asked.items():
         if value is not None and value != was.get(name):
             raise ValueError(

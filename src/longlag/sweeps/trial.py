@@ -30,7 +30,7 @@ from longlag.learning import training
 from longlag.learning.judging import on_fresh
 from longlag.learning.recipe import Recipe, recipe_with
 from longlag.learning.stopping import Stop
-from longlag.settings import found_file, imported
+from longlag.settings import file_digest, found_file, imported, own_files
 from longlag.tasks.score import Score
 from longlag.version import CODE_VERSION, REVISION
 
@@ -96,18 +96,7 @@ def sources(work: Mapping[str, Any]) -> dict[str, str]:
     Args:
         work: the fields of a Trial.
     """
-    parts = map(str, (work["function"], *map(work["settings"].get, ("task", "network"))))
-    modules = {part.partition(":")[0] for part in parts if ":" in part}
-    own = {name: found_file(name) for name in modules if name.partition(".")[0] != "longlag"}
-    return {
-        name: _digest_of(path)
-        for name, path in sorted(own.items())
-        if path is not None and path.is_file()
-    }
-
-
-def _digest_of(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return own_files((work["function"], *map(work["settings"].get, ("task", "network"))))
 
 
 _IMPORTED: dict[str, str] = {}  # by module, the digest that its file had when it was imported
@@ -129,7 +118,7 @@ def bring(wanted: Mapping[str, str]) -> None:
         path = found_file(name)
         if path is None or not path.is_file():
             continue  # the trial itself tells that it cannot be imported
-        if _digest_of(path) != digest:
+        if file_digest(path) != digest:
             raise ValueError(
                 f"the file of {name} on {platform.node()} is not the one that the trial is of: "
                 "copy it there, or start the sweep again if it was edited meanwhile"
