@@ -100,6 +100,32 @@ class Exits(Mine):
         raise SystemExit(3)
 
 
+class Layer(nn.GRU):
+    """A layer of PyTorch's, which takes (D, H, layers) and answers with its states."""
+
+
+class Numpy(Mine):
+    """It answers with an array."""
+
+    def forward(self, inputs: Any, lengths: Any) -> Any:
+        return super().forward(inputs, lengths).detach().numpy()
+
+
+class Wide(Mine):
+    """It answers with more numbers than it is asked for."""
+
+    def __init__(self, D: int, K: int, size: int) -> None:
+        super().__init__(D, K + 30, size)
+
+
+class Prints(Mine):
+    """It tells what it does."""
+
+    def forward(self, inputs: Any, lengths: Any) -> Any:
+        print("hello from a cell")
+        return super().forward(inputs, lengths)
+
+
 class Pads(Mine):
     def forward(self, inputs: Any, lengths: Any) -> Any:
         return super().forward(inputs, lengths)[:, -1]

@@ -351,6 +351,7 @@ def test_a_full_disk(words: tuple[str, ...], disk: Disk, furnished: Path, call: 
         assert len(said) == 1, err
         assert "Traceback" not in err
         assert re.search("space left|disk is full|is the disk full", said[0]), said
+        assert "a file could not be used" not in said[0]  # but which
         after = digests(".")
         left = {name for name in after if name not in held} - {f"{LEDGER}.lock"}
         assert {name: after[name] for name in held} == held

@@ -159,3 +159,9 @@ def test_files_written_together_are_all_there_or_none(tmp_path: Path) -> None:
     files.write_together(two, without=[tmp_path / "old", tmp_path / "none"])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "nowhere"]
     assert [path.read_bytes() for path in two] == [b"1", b"2"]
+
+
+def test_what_could_not_be_written_is_named() -> None:
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        files.write_bytes(Path("/dev/full"), b"x" * 10_000)
+    assert caught.value.filename == "/dev/full"

@@ -28,6 +28,37 @@ hidden = [2, 3, 4]
 """
 
 
+def combinations(tmp_path: Path, text: str) -> list[dict[str, Any]]:
+    (tmp_path / "parts.toml").write_text(f"seeds = 1\n{text}")
+    return [dict(one) for one in grid.read(tmp_path / "parts.toml").combinations]
+
+
+def test_a_setting_is_of_those_parts_that_have_it(tmp_path: Path) -> None:
+    networks = 'network = ["lstm", "gru"]\nforget_bias = [0.0, 1.0]\n'
+    assert combinations(tmp_path, f"[grid]\n{networks}") == [
+        {"network": "lstm", "forget_bias": 0.0},
+        {"network": "lstm", "forget_bias": 1.0},
+        {"network": "gru"},
+    ]
+    tasks = 'min_length = 20\nlag = 10\n[grid]\ntask = ["adding", "copy"]\n'
+    assert combinations(tmp_path, f"[settings]\n{tasks}") == [
+        {"min_length": 20, "task": "adding"},
+        {"lag": 10, "task": "copy"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('[grid]\nnetwork = ["gru"]\nforget_bias = [0.0]', "no setting 'forget_bias': it is a"),
+        ('[grid]\nnetwork = ["lstm", "gru"]\nforget_bia = [0.0]', "did you mean 'forget_bias'"),
+    ],
+)
+def test_a_setting_that_none_has_is_refused(tmp_path: Path, text: str, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        combinations(tmp_path, text)
+
+
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     (tmp_path / "own.toml").write_text(TEXT)

@@ -65,6 +65,20 @@ def test_settings_that_follow_from_x_are_in_no_legend(
     assert [[len(points) for points in lines.values()] for lines in seen] == [[3], [3]]
 
 
+@pytest.mark.parametrize("value", [{"a": 1}, [1], float("nan"), 10**400, 1e308])
+def test_a_value_that_cannot_be_drawn_is_named(value: Any, book: Path, capsys: Any) -> None:
+    with Ledger.open(book / "ledger.sqlite") as ledger:
+        one = trial("robust", 7, "numpy", **SHORT)
+        row = perform(vars(one))
+        settings = {**row["settings"], "learning_rate": value}
+        ledger.record([{**row, "settings": settings, "key": "other"}])
+    out = book / "no.png"
+    words = ["ledger", "plot", str(book), "--x", "learning_rate", "--out", str(out)]
+    assert cli.main(words) == 2
+    assert "a trial has learning_rate " in capsys.readouterr().err
+    assert not out.exists()
+
+
 def test_trials_without_the_setting_are_counted(book: Path, capsys: Any) -> None:
     """Such as those of a task that has a lag in the place of a length."""
     with Ledger.open(book / "ledger.sqlite") as ledger:

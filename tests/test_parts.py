@@ -22,6 +22,7 @@ from longlag.networks.gru import GatedRecurrentUnit
 from longlag.networks.lstm import ForgetGateLSTM
 from longlag.networks.network import Network
 from longlag.networks.registry import NETWORKS
+from longlag.runs import directory as runs
 from longlag.settings import Part, Registry, setting
 from longlag.tasks.marked_pairs import MarkedPairs
 from longlag.tasks.registry import TASKS, task
@@ -462,6 +463,24 @@ def test_torch_is_imported_only_where_a_network_of_it_is_asked_for() -> None:
         "network 'longlag.networks.cells.gru:TorchGRU' cannot be loaded: "
         "longlag.torch needs PyTorch: pip install 'longlag[torch]'\n"
     )
+
+
+def test_a_run_whose_network_cannot_be_imported_here_is_not_damaged(tmp_path: Path) -> None:
+    run = longlag.train(recipe("robust", max_iterations=1, test_every=1, test_size=10), 0)
+    runs.save(run, tmp_path)
+    history = tmp_path / "history.json"
+    content = json.loads(history.read_text())
+    content["config"] |= {"network": "torch-gru"}
+    history.write_text(json.dumps(content))
+    code = (
+        "import sys; sys.modules['torch'] = None\n"
+        "from longlag import cli\n"
+        f"sys.exit(cli.main(['evaluate', {str(tmp_path)!r}]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "pip install 'longlag[torch]'" in done.stderr
+    assert "damaged" not in done.stderr
 
 
 def test_without_jax_a_sentence_says_what_to_install() -> None:

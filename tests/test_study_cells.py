@@ -160,6 +160,7 @@ def test_the_command_goes_on_and_bad_cells_leave_the_others_alone(
     cells = {"lstm": "lstm", "mine": "mycells:Mine", "made": "mycells:made", "nan": "mycells:NaN"}
     bad = {"mixes": "Mixes", "pads": "Pads", "other": "OtherArguments", "no": "NOTHING"}
     bad |= {"remembers": "Remembers", "missing": "Missing", "exits": "Exits"}
+    bad |= {"layer": "Layer", "numpy": "Numpy", "wide": "Wide"}
     words = [f"{name}={where}" if ":" in where else name for name, where in cells.items()]
     words += [f"{name}=mycells:{where}" for name, where in bad.items()]
     command = [
@@ -180,6 +181,10 @@ def test_the_command_goes_on_and_bad_cells_leave_the_others_alone(
         "remembers": "the model changes norm.running_mean in training",
         "missing": "has no attribute 'Missing'",
         "exits": "SystemExit: 3",
+        "layer": "is a layer of PyTorch's, which takes no lengths",
+        "numpy": "must answer with a tensor, not with a numpy array",
+        "wide": r"\(B, T, K\) = \(4, 24, 1\), or at the last ones, \(B, K\) = \(4, 1\), not with "
+        r"shape \(4, 24, 31\)",
     }.items():
         (sentence,) = (s for s in content["refused"] if s.startswith(f"Cell {name} is left out"))
         assert re.search(says, sentence), sentence
@@ -192,6 +197,13 @@ def test_the_command_goes_on_and_bad_cells_leave_the_others_alone(
     assert json.loads(capsys.readouterr().out)["rows"] == content["rows"]
     with Ledger.read(tmp_path / "out" / "ledger.sqlite") as ledger:
         assert [(r["key"], r["ended"]) for r in ledger.rows()] == before
+
+
+def test_what_a_cell_prints_when_it_is_checked_is_not_the_result(capsys: Any) -> None:
+    (case,) = study.cases(request(cell=["p=mycells:Prints"], task=["adding"], lengths=[12]))
+    assert not case.refused
+    told = capsys.readouterr()
+    assert (told.out, "hello from a cell" in told.err) == ("", True)
 
 
 def test_a_cell_of_which_some_trials_fail_is_named_with_the_error(tmp_path: Path) -> None:

@@ -37,13 +37,18 @@ class Untrusted(ValueError):
     """A file names what must not be imported for its sake."""
 
 
+class Unloadable(ValueError):
+    """A part that cannot be imported here, which is no fault of the file that names it."""
+
+
 def write_bytes(path: Path, data: bytes) -> None:
     """Writes a file under a temporary name beside `path`, then renames it into place.
 
     What is there and no regular file, such as a pipe, is written to.
     """
     if path.exists() and not path.is_file():
-        path.write_bytes(data)
+        with _named(path):
+            path.write_bytes(data)
     else:
         write_together({path: data})
 
@@ -73,7 +78,7 @@ def write_together(contents: Mapping[Path, bytes], without: Iterable[Path] = ())
         for path, data in contents.items():
             handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
             staged[name] = path
-            with os.fdopen(handle, "wb") as file:
+            with os.fdopen(handle, "wb") as file, _named(path):
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
@@ -87,6 +92,26 @@ def write_together(contents: Mapping[Path, bytes], without: Iterable[Path] = ())
             with suppress(FileNotFoundError):  # it is in its place
                 os.unlink(name)
         raise
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Has an error name the file: a full disk is met where only its number is known."""
+    try:
+        yield
+    except OSError as error:
+        raise type(error)(error.errno, error.strerror, str(path)) from error
+
+
+def readable(path: Path) -> Path:
+    """The path of a file, or of a pipe.
+
+    Raises:
+        ValueError: there is nothing, or something else.
+    """
+    if path.is_file() or path.is_fifo():  # a pipe, as /dev/stdin can be
+        return path
+    raise ValueError(f"{path} is no file" if path.exists() else f"there is no file {path}")
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
@@ -194,7 +219,7 @@ def damage_named(path: Path) -> Iterator[None]:
     """Turns what goes wrong while a file's content is read into a DamagedFile that names it."""
     try:
         yield
-    except DamagedFile:
+    except (DamagedFile, Unloadable):
         raise
     except Untrusted as error:
         raise DamagedFile(f"{path} cannot be read: {error}") from error

@@ -188,6 +188,9 @@ def file_digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+EXTRAS = ("torch", "jax")  # libraries of the extras of the same name
+
+
 class Named(Protocol):
     """What a registry holds."""
 
@@ -302,12 +305,16 @@ class Registry(Mapping[str, P], Generic[P]):
         """The part of a class `module:Class`, with its own defaults, or that `module:PART` itself.
 
         Raises:
-            ValueError: it cannot be imported, or is no such part.
+            Unloadable: it cannot be imported.
+            ValueError: it is no such part.
         """
         try:
             made = self._made(where, imported(where))
         except (ImportError, AttributeError, TypeError) as error:
-            raise ValueError(f"{self.sort} {where!r} cannot be loaded: {error}") from error
+            lacking = getattr(error, "name", None) if isinstance(error, ImportError) else None
+            extra = f": pip install 'longlag[{lacking}]'" if lacking in EXTRAS else ""
+            reason = f"{self.sort} {where!r} cannot be loaded: {error}{extra}"
+            raise files.Unloadable(reason) from error
         if not isinstance(made, self.base):
             raise ValueError(f"{where} must be a {self.base.__name__}, not {type(made).__name__}")
         return made

@@ -6,6 +6,7 @@ import itertools
 import sys
 from argparse import Namespace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -89,6 +90,7 @@ def plot(args: Namespace) -> int:
     lacking = sum(len(group.outcomes) for group in found if group.about[args.x] is None)
     lines: dict[str, list[figure.Point]] = {}
     for group in found:
+        _check_drawable(args.x, group.about[args.x])
         if (point := _point(group, args.x, args.y)) is not None:
             own = ", ".join(
                 f"{k} {v}" for k, v in group.about.items() if k != args.x and v is not None
@@ -103,6 +105,17 @@ def plot(args: Namespace) -> int:
         say(f"not drawn: {counted(lacking, 'trial')} without {args.x}")
     print(one_line(args.out))
     return 0
+
+
+def _check_drawable(name: str, value: Any) -> None:
+    """Refuses what can stand on no axis.
+
+    Raises:
+        ValueError: a value that is no word and no number, or too large a one.
+    """
+    number = isinstance(value, (int, float))
+    if not (value is None or isinstance(value, str) or (number and abs(value) < LARGEST)):
+        raise ValueError(f"a trial has {name} {checks.shown(value)}, which cannot be drawn")
 
 
 def _point(group: groups.Group, x: str, y: str) -> figure.Point | None:
@@ -151,6 +164,7 @@ def _format(out: Path | None, given: str | None) -> str:
     return given
 
 
+LARGEST = 1e100  # number on an axis
 PAGE = 20  # trials that a terminal is shown
 
 

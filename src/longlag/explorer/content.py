@@ -115,7 +115,10 @@ def _variant(run: Run) -> dict[str, Any]:
             "h": variant.h,
         }
     else:
-        raise ValueError(f"the page cannot show network {run.recipe.network.name}")
+        raise ValueError(
+            f"the page cannot show network {run.recipe.network.name}, only lstm and lstm1997; "
+            "longlag figures and longlag animate show any"
+        )
     return common | own | {"output": network.output}
 
 

@@ -13,6 +13,7 @@ from matplotlib.colorbar import Colorbar
 from matplotlib.image import AxesImage
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.text import Text
+from matplotlib.ticker import MaxNLocator
 
 from longlag.figures import style
 from longlag.tasks.task import Drawing, Role
@@ -21,6 +22,7 @@ from longlag.tasks.task import Drawing, Role
 def time_axis(ax: Axes, steps: int) -> None:
     """Time runs from the first to the last step, each a unit wide."""
     ax.set_xlim(-0.5, steps - 0.5)
+    ax.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 2.5, 5, 10], integer=True))
 
 
 def sequence(ax: Axes, shown: Drawing, steps: int) -> None:

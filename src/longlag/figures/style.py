@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from collections.abc import Callable, Iterable
 from typing import Any, ParamSpec, TypeVar
 
@@ -161,7 +162,8 @@ def aside(ax: Axes, right: float, up: float = 0.0) -> Transform:
 def picture(fig: Figure, form: str) -> bytes:
     """The figure as `png`, `pdf` or `svg`; the same figure gives the same bytes."""
     buffer = io.BytesIO()
-    with mpl.rc_context({"svg.hashsalt": "longlag"}):
+    with mpl.rc_context({"svg.hashsalt": "longlag"}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from")  # in a name of the user's
         fig.savefig(buffer, format=form, dpi=PNG_DPI, metadata=dict.fromkeys(UNDATED[form]))
     return buffer.getvalue()
 

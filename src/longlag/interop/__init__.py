@@ -76,9 +76,7 @@ def read(path: str | os.PathLike[str]) -> Run:
         DamagedFile: a file that is cut short or altered, of another version, or of another
             program.
     """
-    path = checks.path("path", path)
-    if not (path.is_file() or path.is_fifo()):  # a pipe, as /dev/stdin can be
-        raise ValueError(f"there is no file {path}")
+    path = files.readable(checks.path("path", path))
     data = path.read_bytes()
     with files.damage_named(path):
         format = recognise(data)

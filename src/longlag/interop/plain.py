@@ -62,9 +62,7 @@ def read(path: str | os.PathLike[str], recipe: Recipe, tell: Callable[[str], Non
         MissingExtra: a library that is not installed.
         DamagedFile: a file that cannot be read.
     """
-    path = checks.path("path", path)
-    if not (path.is_file() or path.is_fifo()):
-        raise ValueError(f"there is no file {path}")
+    path = files.readable(checks.path("path", path))
     data = path.read_bytes()
     try:
         with files.damage_named(path):
@@ -99,7 +97,7 @@ def _run(plain: Plain, recipe: Recipe) -> Run:
                 f"cells, {task.inputs} inputs and {task.outputs} outputs"
             )
         if not np.all(np.isfinite(array)):
-            raise ValueError(f"its {name} holds numbers that are not finite")
+            raise ValueError(f"its {name} holds numbers that no finite float32 can be")
     network = made.network_of(flatten(plain[:5]).astype(np.float32))
     score = on_fresh(
         lambda inputs, lengths: network.predict(np.asarray(inputs), lengths), task.tested, SCORED, 0
@@ -232,7 +230,8 @@ def _of_state(state: Mapping[str, np.ndarray]) -> Plain:
         kind = {3: "a GRU", 1: "a plain recurrent network"}.get(Wx.shape[1] // len(Wh), "no LSTM")
         raise ValueError(f"its weights are those of {kind}, and --as lstm takes an nn.LSTM")
     rest = {n: a for n, a in state.items() if n not in {layer + own for own in OF_LAYER}}
-    b = sum(biases, np.zeros(Wx.shape[1], np.float32))
+    with np.errstate(invalid="ignore", over="ignore"):  # refused with the other arrays
+        b = sum(biases, np.zeros(Wx.shape[1], np.float32))
     answer = _name_of(rest, "weight")
     beside = answer.removesuffix("weight") + "bias"
     Wy = rest[answer].T
@@ -249,10 +248,10 @@ def _name_of(state: Mapping[str, np.ndarray], ending: str) -> str:
     """The one name of that ending."""
     found = [name for name in state if name.endswith(ending)]
     if len(found) != 1:
-        held = ", ".join(state) or "nothing"
+        held = ", ".join(state) or "no arrays"
         raise ValueError(
-            f"it must hold one LSTM and one linear layer; of {ending!r} it has {len(found)} "
-            f"({held:.200})"
+            "it must hold one LSTM and one linear layer, so one name that ends in "
+            f"{ending!r}, not {len(found)}: it holds {held:.200}"
         )
     return found[0]
 

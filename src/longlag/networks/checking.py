@@ -387,13 +387,23 @@ def in_form(given: Any, task: Task, shape: Sequence[int], last: tuple[Any, Any])
         given: (B, T, K) or (B, K), of any library; where K is 1 that axis may be left out.
         shape: B and T.
         last: indices of each sequence's last step.
+
+    Raises:
+        ValueError: another shape.
     """
-    if task.outputs == 1 and given.ndim > 1 and given.shape[-1] == 1:
-        given = given[..., 0]
-    axes = 2 if task.outputs == 1 else 3  # of answers at every step
-    if task.answered == "last" and given.ndim == axes and given.shape[:2] == shape:
-        return given[last]
-    return given
+    answers, (B, T), K = given, shape, task.outputs
+    if K == 1 and given.ndim > 1 and given.shape[-1] == 1:
+        answers = given[..., 0]
+    axes = 2 if K == 1 else 3  # of answers at every step
+    if task.answered == "last" and answers.ndim == axes and answers.shape[:2] == shape:
+        answers = answers[last]
+    if tuple(answers.shape) != task.answers_shape(B, T):
+        last_ones = "" if task.answered == "every" else f", or at the last ones, (B, K) = {(B, K)}"
+        raise ValueError(
+            f"the model must answer at every step, (B, T, K) = {(B, T, K)}{last_ones}, not with "
+            f"shape {tuple(given.shape)}"
+        )
+    return answers
 
 
 def check_form(given: Any, task: Task, batch: int, steps: int) -> None:

@@ -149,11 +149,27 @@ class JaxModel(Offered):
 
 @functools.lru_cache(maxsize=64)
 def _answers(apply: Callable[..., Any], task: Task) -> Callable[..., Any]:
-    """Parameters, inputs and lengths to answers in the shape of the task's, compiled."""
+    """Parameters, inputs and lengths to answers in the shape of the task's, compiled.
+
+    Raises:
+        ValueError: `apply` does not take them.
+    """
+    try:
+        inspect.signature(apply).bind("parameters", "inputs", "lengths")
+    except TypeError as error:
+        raise ValueError(
+            f"a JAX cell must be called by apply(parameters, inputs, lengths): {error}"
+        ) from error
 
     def answers(parameters: Any, inputs: Any, lengths: Any) -> Any:
         x = _real(inputs, task)
-        given = apply(parameters, x, lengths)
+        try:
+            given = apply(parameters, x, lengths)
+        except jax.errors.ConcretizationTypeError as error:
+            raise ValueError(
+                "apply is compiled by jax.jit, and must not branch on values: use jnp.where or "
+                "jax.lax.cond in the place of if"
+            ) from error
         if not isinstance(given, jax.Array):
             check_form(given, task, *inputs.shape[:2])
         given = in_form(given, task, x.shape[:2], (jnp.arange(len(lengths)), lengths - 1))

@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,7 @@ RUN_FILES = (WEIGHTS, HISTORY, SNAPSHOTS, CHECKPOINT)
 ALL_FILES = (*RUN_FILES, KEPT)
 FIGURES = ("training_curve", "sample_sequences", "cell_state", "pred_vs_target")
 EXPLORER = "explorer.html"
+REPLACE = "replace it with --overwrite (overwrite=True)"
 DERIVED = (*(f"{name}.png" for name in FIGURES), "training_curve.csv", "animation.gif", EXPLORER)
 
 
@@ -104,7 +105,7 @@ def put(run: Run, directory: str | os.PathLike[str], *, overwrite: bool = False)
         if (directory / SNAPSHOTS).exists() and not run.snapshots and not overwrite:
             raise Refused(
                 f"{directory} holds this run with its snapshots, which would be lost; "
-                "choose another directory, or replace it with --overwrite"
+                f"choose another directory, or {REPLACE}"
             )
         if run.iterations == 0 and (directory / HISTORY).exists() and not overwrite:
             held = load(directory).weights
@@ -112,7 +113,7 @@ def put(run: Run, directory: str | os.PathLike[str], *, overwrite: bool = False)
             if held.keys() != run.weights.keys() or not all(same):
                 raise Refused(
                     f"{directory} holds a network with other weights; choose another directory, "
-                    "or replace it with --overwrite"
+                    f"or {REPLACE}"
                 )
         save(run, directory)
         (directory / CHECKPOINT).unlink(missing_ok=True)
@@ -156,9 +157,12 @@ def _known(directory: Path) -> dict[str, Any]:
 
 def _no_run(directory: Path) -> str:
     if (directory / CHECKPOINT).exists():
+        finish = f"`longlag train --resume --save-dir {directory}`"
+        with suppress(ValueError):  # whatever is wrong with it is told when it is resumed
+            if isinstance(checkpoints.load(directory).recipe.network, Unbuilt):
+                finish = "resume=True, in Python as it was begun"
         return (
-            f"{directory} holds an unfinished training and no finished run; "
-            f"finish it with `longlag train --resume --save-dir {directory}`"
+            f"{directory} holds an unfinished training and no finished run; finish it with {finish}"
         )
     return f"{directory} is not a run directory: it has no {HISTORY}"
 
@@ -244,7 +248,8 @@ def claim(directory: Path, training: Mapping[str, Any], *, overwrite: bool) -> N
             raise Refused(
                 f"{directory} holds an unfinished training ({checkpoint.recipe.name}, seed "
                 f"{checkpoint.seed}, iteration {checkpoint.state['iteration']}); "
-                "continue it with --resume or discard it with --overwrite"
+                "continue it with --resume, or discard it with --overwrite (resume=True, "
+                "overwrite=True)"
             )
     guard(directory, training, overwrite=overwrite)
 
@@ -269,7 +274,7 @@ def guard(directory: Path, training: Mapping[str, Any], *, overwrite: bool) -> N
     raise Refused(
         f"{directory} holds a finished run ({recipe.name}, seed {seed}: its {differs} is "
         f"{held[differs]!r}, not {training.get(differs)!r}); "
-        "choose another directory, or replace it with --overwrite"
+        f"choose another directory, or {REPLACE}"
     )
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import json
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -377,14 +379,16 @@ Units = tuple[tuple[str, Any], ...]  # settings of a network: hidden, and device
 
 def _refusal(cell: str, network: str, task: str, T: int, units: Units) -> str:
     """Why a cell cannot be tried on a task, in one sentence; empty where it can."""
-    try:
-        maker = imported(network) if ":" in network else None
-    except (ImportError, AttributeError):
-        maker = None  # the next line tells why
-    if reason := _fault(network, maker, units):
-        return f"Cell {cell} is left out: {reason}."
-    if (":" in network or len(units) > 1) and (reason := _fault_on(network, maker, units, task, T)):
-        return f"Cell {cell} is left out on {task}, T = {T}: {reason}."
+    with contextlib.redirect_stdout(sys.stderr):  # what a cell prints is not the study's result
+        try:
+            maker = imported(network) if ":" in network else None
+        except (ImportError, AttributeError):
+            maker = None  # the next line tells why
+        if reason := _fault(network, maker, units):
+            return f"Cell {cell} is left out: {reason}."
+        special = ":" in network or len(units) > 1
+        if special and (reason := _fault_on(network, maker, units, task, T)):
+            return f"Cell {cell} is left out on {task}, T = {T}: {reason}."
     return ""
 
 

@@ -11,20 +11,24 @@ max_iterations = 2000
 [grid]                   # every combination of these
 network = ["lstm", "torch-gru", "mycell:Cell"]
 learning_rate = [0.001, 0.01]
+
+A setting that only some of the tasks or networks have holds for these; `lag` of copy, for one,
+stands beside `min_length` of other tasks.
 """
 
 from __future__ import annotations
 
 import itertools
+import json
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from longlag import checks
 from longlag.learning import engine as engines
-from longlag.learning.recipe import recipe_with
+from longlag.learning.recipe import PARTS, recipe_with
 from longlag.learning.streams import check_seed
 from longlag.sweeps.trial import Trial, trial
 
@@ -91,10 +95,29 @@ def _grid(content: Mapping[str, Any]) -> Grid:
     if twice := set(fixed) & set(grid):
         raise ValueError(f"{min(twice)} is in settings and in grid: give it in one of them")
     made = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
-    combinations = tuple({**fixed, **one} for one in made)
+    combinations = _fitting(name, [{**fixed, **one} for one in made])
     engine = checks.text("engine", content.get("engine", "auto"))
     for settings in combinations:
         engines.choose(engine, recipe=recipe_with(name, settings))
     first = check_seed(content.get("first_seed", 0))
     seeds = checks.whole("seeds", content.get("seeds", 10), 1)
     return Grid(name, combinations, range(first, check_seed(first + seeds - 1) + 1), engine)
+
+
+def _fitting(name: str, asked: Sequence[Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:
+    """Combinations without the settings that their own parts do not have but others' have; each
+    once.
+
+    Raises:
+        ValueError: a part, or a setting that none of them has.
+    """
+    known = [
+        recipe_with(name, {k: v for k, v in one.items() if k in PARTS}).settings() for one in asked
+    ]
+    lost = [k for k in asked[0] if not any(k in own for own in known)]
+    if lost:
+        recipe_with(name, asked[0])  # the error that it has no such setting
+    found = [
+        {k: v for k, v in one.items() if k in own} for one, own in zip(asked, known, strict=True)
+    ]
+    return tuple({json.dumps(one, sort_keys=True, default=repr): one for one in found}.values())
