@@ -73,13 +73,15 @@ class Case:
 class Outcome:
     """A case with its trials' rows from the ledger, those that failed left out.
 
-    failed: how many did; reason: why the first of them did.
+    failed: how many did; reason: why the first of them did; slow: whether it has its first trials
+    alone, as these took so long.
     """
 
     case: Case
     rows: Sequence[Row]
     failed: int
     reason: str = ""
+    slow: bool = False
 
     @property
     def n(self) -> int:

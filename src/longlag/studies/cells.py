@@ -444,7 +444,7 @@ def rows(outcome: Outcome) -> list[Row]:
             "restricted_mean": restricted_mean(needed, solved, limit),
             "max_sequences": limit,
             "seconds": spread([row["seconds"] for row in outcome.rows]),
-            "slow": _limit_met(outcome),
+            "slow": outcome.case.slow.seconds if outcome.slow and outcome.case.slow else None,
             "mse": spread([_number(row["score"]["mse"]) for row in outcome.rows]),
             "weights": made.network.size(made.task),
             "seeds": {
@@ -453,13 +453,6 @@ def rows(outcome: Outcome) -> list[Row]:
             },
         }
     ]
-
-
-def _limit_met(outcome: Outcome) -> float | None:
-    """The seconds above which the case has only its first trials, where it has no others."""
-    slow = outcome.case.slow
-    few = slow and outcome.n + outcome.failed <= slow.trials and slow.holds(outcome.rows)
-    return slow.seconds if slow and few else None
 
 
 def _number(value: float | None) -> float:

@@ -110,12 +110,12 @@ def _in_stages(
         tried = [k for k in at if k not in needless]
         if not tried:
             continue
-        out, ledger, rows = _gather_unless_slow(
+        out, ledger, rows, slow = _gather_unless_slow(
             [cases[k] for k in tried], [trials[k] for k in tried], request, observe
         )
-        for k, own in zip(tried, rows, strict=True):
+        for k, own, few in zip(tried, rows, slow, strict=True):
             try:
-                found[k] = _outcome(cases[k], own, ledger)
+                found[k] = replace(_outcome(cases[k], own, ledger), slow=few)
             except AllFailed as error:
                 failed[k] = error
     if failed and not (study.partial and found):
@@ -128,20 +128,20 @@ def _in_stages(
 
 def _gather_unless_slow(
     cases: Sequence[Case], trials: Sequence[Trials], request: Request, observe: Observer
-) -> tuple[Path, Path, list[list[Row]]]:
-    """As `gather`; of a case that turns out to be slow, only the first trials."""
+) -> tuple[Path, Path, list[list[Row]], list[bool]]:
+    """As `gather`; of a case that turns out to be slow, only the first trials; and which are."""
     first = [own.first(case) for case, own in zip(cases, trials, strict=True)]
     out, ledger, rows = gather(first, request, observe)
-    quick = [
-        k
-        for k, case in enumerate(cases)
-        if len(first[k]) < len(trials[k]) and case.slow and not case.slow.holds(rows[k])
+    slow = [
+        case.slow is not None and case.slow.holds(own)
+        for case, own in zip(cases, rows, strict=True)
     ]
-    if quick:
-        _, _, all_rows = gather([trials[k] for k in quick], request, observe)
-        for k, own in zip(quick, all_rows, strict=True):
+    more = [k for k, own in enumerate(first) if len(own) < len(trials[k]) and not slow[k]]
+    if more:
+        _, _, found = gather([trials[k] for k in more], request, observe)
+        for k, own in zip(more, found, strict=True):
             rows[k] = own
-    return out, ledger, rows
+    return out, ledger, rows, slow
 
 
 def gather(
