@@ -85,7 +85,7 @@ def trained(
         Refused: the folder holds the run of another training, and no --overwrite.
     """
     runs.writable(pictures)
-    asked = runs.identity(recipe, flags.seed or 0, "numpy")
+    asked = runs.identity(recipe, flags.seed or 0, "numpy", origin={})
     runs.guard(pictures, asked, overwrite=flags.overwrite)
     training = Training(recipe, flags.seed or 0, engine.choose("numpy"), snapshot_every)
     with progress.heard(not flags.quiet, progress.of_training) as observe:

@@ -485,7 +485,10 @@ SENTENCES: dict[str, list[Sentence]] = {
                 *_by_cell("lstm", (COPIED, "solved"), (COPIED, "sequences")),
             ],
         ),
-        ("eight settings, three seeds (1000 to 1002), {} sequences, T = 50", [f"{compared.SEARCH_BUDGET:,}"]),
+        (
+            "eight settings, three seeds (1000 to 1002), {} sequences, T = 50",
+            [f"{compared.SEARCH_BUDGET:,}"],
+        ),
         ("For {} cells the largest rate", [_largest_rates()]),
         ("with its rate of {} the GRU's gradient", [_tuned_rate("gru")]),
         ("numbers of weights: {} to {} of them", _span_of_weights()),

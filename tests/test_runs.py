@@ -159,7 +159,9 @@ def test_another_finished_run_asks_for_overwrite(
     (finished / "training_curve.png").touch()
     before = {path.name: path.read_bytes() for path in finished.iterdir()}
     other = replace(REQUEST, **changes)
-    with pytest.raises(runs.Refused, match=rf"{named}.*; choose another .* with --overwrite$"):
+    with pytest.raises(
+        runs.Refused, match=rf"{named}.*; choose another .* with --overwrite \(overwrite=True\)$"
+    ):
         session.start(other, finished)
     assert {path.name: path.read_bytes() for path in finished.iterdir()} == before
     run = session.start(other, finished, overwrite=True)

@@ -560,7 +560,7 @@ def _origin(recipe: Recipe, learner: Any) -> dict[str, str]:
     files = own_files([recipe.task.name, *([recipe.network.name] if named else [])])
     found = {f"file of {module}": digest[:12] for module, digest in files.items()}
     if getattr(recipe.rule, "optimizer", None) == "own":
-        found["own optimizer"] = str(learner.state()[MADE])
+        found["own optimizer"] = str(learner.state().get(MADE, type(learner.optimizer).__name__))
     if not named:
         found[INITIAL] = hashlib.sha256(learner.weights.tobytes()).hexdigest()[:12]
     return found

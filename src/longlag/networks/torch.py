@@ -341,8 +341,8 @@ class TorchNetwork(Network):
             return vector(trainable(self.built(task)).values())
 
     def of(self, weights: np.ndarray, task: Task) -> TorchModel:
-        in_use = functools.partial(_in_use, self, task, self.maker, threading.get_ident())
-        return TorchModel(in_use, weights, task)
+        maker = self.maker
+        return TorchModel(lambda: _in_use(self, task, maker, threading.get_ident()), weights, task)
 
     def placed(self, module: nn.Module) -> nn.Module:
         """A new module, where it will compute."""

@@ -94,7 +94,7 @@ class OwnCell(TorchCell):
         if not isinstance(cell, nn.Module):
             shown = checks.shown(cell)
             raise ValueError(f"cell {self.where} must make a PyTorch module, not {shown}")
-        if isinstance(cell, nn.RNNBase):
+        if type(cell).forward in (nn.RNN.forward, nn.LSTM.forward, nn.GRU.forward):
             raise ValueError(
                 f"cell {self.where} is a layer of PyTorch's, which takes no lengths and gives no "
                 "answers: put it into a module of your own with an nn.Linear, or compare longlag's "
