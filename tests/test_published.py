@@ -122,7 +122,9 @@ def test_a_script_writes_over_another_trainings_run_when_told_to(
     for other in (["--seed", "1"], ["--hidden", "3"], ["--max-iters", "13"]):
         done = script(name, *few, *other, *into, cwd=tmp_path)
         assert (done.returncode, done.stdout) == (2, "")
-        assert re.fullmatch(rf"{name}: run holds a finished run .*--overwrite\n", done.stderr)
+        assert re.fullmatch(
+            rf"{name}: run holds a finished run .*--overwrite \(overwrite=True\)\n", done.stderr
+        )
         assert digests(str(tmp_path / "run")) == held
     for again in ([], ["--seed", "1", "--overwrite"]):
         done = script(name, *few, *again, *into, cwd=tmp_path)
