@@ -331,32 +331,14 @@ def _by_cell(name: str, *asked: tuple[str, str]) -> list[str]:
     return _compared("cells/table.md", name, "100", asked)
 
 
-def _longer(name: str, *asked: tuple[str, str]) -> list[str]:
-    """The same of five seeds at T = 300."""
-    return _compared("cells/lags/table.md", name, "300", asked)
+def _at(T: str, name: str, *asked: tuple[str, str]) -> list[str]:
+    """The same of five seeds at one of three T."""
+    return _compared("cells/lags/table.md", name, T, asked)
 
 
 def _thirty(name: str, *asked: tuple[str, str]) -> list[str]:
     """The same of thirty seeds at T = 100."""
     return _compared("cells/seeds/table.md", name, "100", asked)
-
-
-def _far(name: str, *columns: str) -> list[str]:
-    """The same of five seeds of multiplication at T = 1000."""
-    asked = [(MULTIPLIED, column) for column in columns]
-    return _compared("cells/multiplication/table.md", name, "1000", asked)
-
-
-def _order(name: str, *columns: str) -> list[str]:
-    """Of five seeds of temporal order at T = 1000."""
-    asked = [(ORDERED, column) for column in columns]
-    return _compared("cells/copy-order/table.md", name, "1000", asked)
-
-
-def _copied(T: str, *columns: str) -> list[str]:
-    """Of five seeds of copy by attention."""
-    asked = [(COPIED, column) for column in columns]
-    return _compared("cells/copy-order/table.md", "attention", T, asked)
 
 
 def _compared(table: str, name: str, T: str, asked: Iterable[tuple[str, str]]) -> list[str]:
@@ -399,50 +381,61 @@ SENTENCES: dict[str, list[Sentence]] = {
             "Of multiplication `lstm` solves {}, after {} sequences as before; chrono solves {}, "
             "after {}, attention {}, after {}. Of temporal order they solve {}, {} and {}.",
             [
-                *(text for name in FAR_ONES for text in _longer(name, *LEARNED)),
-                *(text for name in FAR_ONES for text in _longer(name, (ORDERED, "solved"))),
+                *(text for name in FAR_ONES for text in _at("300", name, *LEARNED)),
+                *(text for name in FAR_ONES for text in _at("300", name, (ORDERED, "solved"))),
             ],
         ),
         (
             "Of multiplication the GRU solves {}, the minGRU {}, the minLSTM {}, the ReLU network "
             "{} and the LRU {}; of temporal order {}, {}, {}, {} and {}.",
             [
-                *(text for name in LIMITED for text in _longer(name, (MULTIPLIED, "solved"))),
-                *(text for name in LIMITED for text in _longer(name, (ORDERED, "solved"))),
+                *(text for name in LIMITED for text in _at("300", name, (MULTIPLIED, "solved"))),
+                *(text for name in LIMITED for text in _at("300", name, (ORDERED, "solved"))),
             ],
         ),
         (
             "still learns copy**: it solves {}, after {} sequences; `lstm` solves {}.",
             [
-                *_longer("attention", (COPIED, "solved"), (COPIED, "sequences")),
-                *_longer("lstm", (COPIED, "solved")),
+                *_at("300", "attention", (COPIED, "solved"), (COPIED, "sequences")),
+                *_at("300", "lstm", (COPIED, "solved")),
             ],
         ),
         (
             "a trial of chrono takes {} s on multiplication, one of attention {} s",
-            [s for name in FAR_ONES[1:] for s in _longer(name, (MULTIPLIED, "seconds"))],
+            [s for name in FAR_ONES[1:] for s in _at("300", name, (MULTIPLIED, "seconds"))],
         ),
         (
             "`lstm` solves {} seeds after {} sequences, chrono {} after {}, attention {} after {}.",
-            [t for name in FAR_ONES for t in _order(name, "solved", "sequences")],
+            [
+                t
+                for name in FAR_ONES
+                for t in _at("1000", name, (ORDERED, "solved"), (ORDERED, "sequences"))
+            ],
         ),
         (
             "**Copy becomes harder for attention, too**: it solves {}, after {} sequences where",
-            _copied("1000", "solved", "sequences"),
+            _at("1000", "attention", (COPIED, "solved"), (COPIED, "sequences")),
         ),
-        ("sequences where it needed {} at T = 300 and", _copied("300", "sequences")),
-        ("at T = 300 and {} at T = 100.", _copied("100", "sequences")),
+        (
+            "sequences where it needed {} at T = 300 and",
+            _at("300", "attention", (COPIED, "sequences")),
+        ),
+        ("at T = 300 and {} at T = 100.", _at("100", "attention", (COPIED, "sequences"))),
         (
             "The GRU solves {}, the minGRU {}, the minLSTM {}, the ReLU network {} and the LRU {}.",
-            [t for name in LIMITED for t in _order(name, "solved")],
+            [t for name in LIMITED for t in _at("1000", name, (ORDERED, "solved"))],
         ),
         (
-            "it solves {} after {}. The minLSTM solves {} after {}, the minGRU {}, chrono {} and "
-            "the GRU {}.",
+            "it solves {} after {}. The minLSTM solves {} after {}, the minGRU {}, chrono {}, the "
+            "GRU {} and attention {}.",
             [
-                *_far("lstm", "solved", "sequences"),
-                *_far("minlstm", "solved", "sequences"),
-                *(t for name in ("mingru", "chrono", "gru") for t in _far(name, "solved")),
+                *_at("1000", "lstm", *LEARNED),
+                *_at("1000", "minlstm", *LEARNED),
+                *(
+                    text
+                    for name in ("mingru", "chrono", "gru", "attention")
+                    for text in _at("1000", name, (MULTIPLIED, "solved"))
+                ),
             ],
         ),
         (
@@ -492,7 +485,7 @@ SENTENCES: dict[str, list[Sentence]] = {
         ("For {} cells the largest rate", [_largest_rates()]),
         ("with its rate of {} the GRU's gradient", [_tuned_rate("gru")]),
         ("numbers of weights: {} to {} of them", _span_of_weights()),
-        ("On copy `lstm` has {},", _longer("lstm", (COPIED, "weights"))),
+        ("On copy `lstm` has {},", _at("300", "lstm", (COPIED, "weights"))),
     ],
     "docs/reference/recipes.md": [
         ("2a and 2b, noise-free long lag, p = 100 | {} |", [f"{_weights('paper-long-lag'):,}"]),
@@ -535,7 +528,7 @@ SENTENCES: dict[str, list[Sentence]] = {
                 *(
                     text
                     for name in ("lstm", "chrono", "gru", "attention")
-                    for text in _longer(name, (MULTIPLIED, "solved"))
+                    for text in _at("300", name, (MULTIPLIED, "solved"))
                 ),
                 *_by_cell("torch-lstm", (MULTIPLIED, "solved")),
             ],
