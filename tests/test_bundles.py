@@ -18,6 +18,7 @@ from longlag.sweeps import bundles, executor
 from longlag.sweeps.bundles import Bundle, Supply
 from longlag.sweeps.trial import Trial, trial
 from longlag.version import CODE_VERSION
+from toys import OWN_CELL
 
 Given = tuple[str, Trial, bytes | None]
 
@@ -298,19 +299,6 @@ def test_kinds_of_which_no_trials_are_left_are_forgotten(monkeypatch: pytest.Mon
     assert most <= bundles.AHEAD + 10
 
 
-CELL = """
-import torch
-
-class Cell(torch.nn.Module):
-    def __init__(self, D, K, size):
-        super().__init__()
-        self.read = torch.nn.Linear(D, K)
-
-    def forward(self, inputs, lengths):
-        return self.read(inputs) + {added}
-"""
-
-
 def test_a_worker_trains_a_cell_as_its_file_was_when_the_trial_was_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -321,10 +309,10 @@ def test_a_worker_trains_a_cell_as_its_file_was_when_the_trial_was_made(
     file = tmp_path / "edited_cell.py"
 
     def written(added: int) -> Bundle:
-        file.write_text(CELL.format(added=added))
+        file.write_text(OWN_CELL.format(behind=f"+ {added}"))
         importlib.invalidate_caches()
         one = trial(
-            "robust", 0, "numpy", network="edited_cell:Cell", max_iterations=1, min_length=12,
+            "robust", 0, "numpy", network="edited_cell:Own", max_iterations=1, min_length=12,
             test_size=20, test_every=1, learning_rate=1e-6,
         )  # fmt: skip
         return some(Supply(iter([(one.key, one, None)])).take(1))

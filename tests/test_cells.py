@@ -94,19 +94,6 @@ def test_what_a_cell_draws_and_does_not_train_is_the_same_in_every_process() -> 
     np.testing.assert_array_equal(later.predict(batch.inputs, batch.lengths), answers)
 
 
-CELL = """
-import torch
-
-class Cell(torch.nn.Module):
-    def __init__(self, D, K, size):
-        super().__init__()
-        self.read = torch.nn.Linear(D, K)
-
-    def forward(self, inputs, lengths):
-        return self.read(inputs) {change}
-"""
-
-
 def test_a_cell_whose_file_was_imported_anew_is_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -116,14 +103,14 @@ def test_a_cell_whose_file_was_imported_anew_is_another(
     batch = task.sample(4, np.random.default_rng(0))
     answers, refusals = {}, {}
     for change in ("- inputs.mean()", "+ 0", "+ 100"):
-        (tmp_path / "renewed.py").write_text(CELL.format(change=change))
+        (tmp_path / "renewed.py").write_text(toys.OWN_CELL.format(behind=change))
         importlib.invalidate_caches()
         if "renewed" in sys.modules:
             importlib.reload(sys.modules["renewed"])
-        network: Any = NETWORKS["renewed:Cell"]
+        network: Any = NETWORKS["renewed:Own"]
         model = network.of(network.start(task, np.random.default_rng(0)), task)
         answers[change] = model.predict(batch.inputs, batch.lengths)
-        asked = cells.STUDY.request({"cell": ["renewed:Cell", "lstm"], "task": ["adding"]})
+        asked = cells.STUDY.request({"cell": ["renewed:Own", "lstm"], "task": ["adding"]})
         refusals[change] = cells.cases(asked)[0].refused
     np.testing.assert_allclose(answers["+ 100"], answers["+ 0"] + 100, rtol=1e-5)
     assert "is left out: the model" in refusals["- inputs.mean()"]

@@ -474,6 +474,20 @@ def test_files_of_another_format_version_are_refused(tmp_path: Path, intact: Pat
         runs.load(directory)
 
 
+@pytest.mark.parametrize("origin", [5, [1], "ab", {"initial weights": ["a"]}])
+def test_an_origin_of_another_form_is_no_traceback(
+    origin: Any, tmp_path: Path, intact: Path
+) -> None:
+    history = json.loads((intact / "history.json").read_text())
+    changed = json.dumps({**history, "origin": origin}).encode()
+    directory = altered(intact, tmp_path, "history.json", changed)
+    if isinstance(origin, dict):
+        assert runs.load(directory).origin == {"initial weights": "['a']"}
+    else:
+        with pytest.raises(files.DamagedFile, match=r"history\.json"):
+            runs.load(directory)
+
+
 def test_weights_that_do_not_fit_the_recipe_are_refused(tmp_path: Path, intact: Path) -> None:
     other = tmp_path / "other"
     session.start(session.Request("robust", {**REQUEST.settings, "hidden": 4}, 0, "numpy"), other)

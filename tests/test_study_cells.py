@@ -22,6 +22,7 @@ from longlag.learning import training
 from longlag.learning.recipe import recipe
 from longlag.sweeps.ledger import Ledger
 from longlag.sweeps.trial import trial
+from toys import OWN_CELL
 
 pytest.importorskip("torch")
 
@@ -182,7 +183,7 @@ def test_the_command_goes_on_and_bad_cells_leave_the_others_alone(
         "missing": "has no attribute 'Missing'",
         "exits": "SystemExit: 3",
         "layer": "is a layer of PyTorch's, which takes no lengths",
-        "numpy": "must answer with a tensor, not with a numpy array",
+        "numpy": "must answer with a tensor, not with a ndarray",
         "wide": r"\(B, T, K\) = \(4, 24, 1\), or at the last ones, \(B, K\) = \(4, 1\), not with "
         r"shape \(4, 24, 31\)",
     }.items():
@@ -221,26 +222,13 @@ def test_a_cell_of_which_some_trials_fail_is_named_with_the_error(tmp_path: Path
 @pytest.fixture
 def beside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A directory of the user's with a cell in a file, in which commands are given."""
-    (tmp_path / "ownfile.py").write_text(OWN.format(bias=5))
+    (tmp_path / "ownfile.py").write_text(OWN_CELL.format(behind="+ 5"))
     monkeypatch.chdir(tmp_path)
     yield tmp_path
     sys.modules.pop("ownfile", None)
     sys.path[:] = [path for path in sys.path if path != str(tmp_path)]
 
 
-OWN = """
-from torch import nn
-
-
-class Own(nn.Module):
-    def __init__(self, D, K, size):
-        super().__init__()
-        self.cells, self.read = nn.RNN(D, size, batch_first=True), nn.Linear(size, K)
-        nn.init.constant_(self.read.bias, {bias})
-
-    def forward(self, inputs, lengths):
-        return self.read(self.cells(inputs)[0])
-"""
 OF_OWN = ("study", "cells", "--quick", "--cell", "own=ownfile:Own", "--max-sequences", "32")
 
 
@@ -264,7 +252,7 @@ def test_a_cell_that_was_edited_is_trained_again(beside: Path, capsys: Any) -> N
     far = error()
     assert far > 10
     assert error() == far
-    (beside / "ownfile.py").write_text(OWN.format(bias=0))
+    (beside / "ownfile.py").write_text(OWN_CELL.format(behind="+ 0"))
     del sys.modules["ownfile"]  # another command is another process
     assert error() < 1
     with Ledger.read(beside / "out" / "ledger.sqlite") as ledger:
@@ -273,10 +261,17 @@ def test_a_cell_that_was_edited_is_trained_again(beside: Path, capsys: Any) -> N
 
 def test_a_file_may_have_any_name(beside: Path) -> None:
     """Such as that of a field of a trial: seeds still have keys of their own."""
-    (beside / "seed.py").write_text(OWN.format(bias=0))
+    (beside / "seed.py").write_text(OWN_CELL.format(behind="+ 0"))
     keys = {trial("robust", seed, "numpy", network="seed:Own").key for seed in range(3)}
     assert len(keys) == 3
     sys.modules.pop("seed", None)
+
+
+def test_a_file_that_ends_the_program_leaves_out_its_cell_alone(beside: Path) -> None:
+    (beside / "ends_it.py").write_text("import sys\nsys.exit(3)\n")
+    ending, other = study.cases(request(cell=["own=ends_it:Own", "lstm"], task=["adding"]))
+    assert ending.refused.startswith("Cell own is left out: ")
+    assert not other.refused
 
 
 WITHOUT = """

@@ -202,7 +202,7 @@ def test_a_module_of_double_precision_is_trained_too() -> None:
         (Small("none"), short(), 0, r"\(4,\), not with None: return the answers alone"),
         (Small("tuple"), short(), 0, r"\(4,\), not with a tuple of 2: .* nn.LSTM"),
         (Small("list"), short(), 0, r"\(4,\), not with a list: "),
-        (Small("array"), short(), 0, "must answer with a tensor, not with a numpy array"),
+        (Small("array"), short(), 0, "must answer with a tensor, not with a ndarray"),
         (Small("complex"), short(), 0, "complex64 of shape .*: return real numbers"),
         (Small("detached"), short(), 0, "answers with a gradient"),
         (Complex(), short(), 0, "module has complex parameters"),

@@ -14,6 +14,20 @@ import numpy as np
 from longlag import checks
 from longlag.tasks.task import Answered, Batch, Drawing, Task
 
+# The file of a cell of the user's; `behind` changes its answers, as an edit does.
+OWN_CELL = """
+from torch import nn
+
+
+class Own(nn.Module):
+    def __init__(self, D, K, size):
+        super().__init__()
+        self.cells, self.read = nn.RNN(D, size, batch_first=True), nn.Linear(size, K)
+
+    def forward(self, inputs, lengths):
+        return self.read(self.cells(inputs)[0]) {behind}
+"""
+
 
 class Sequence(NamedTuple):
     """Inputs (L, D) or symbols (L,), and the target."""

@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import special
 
 LEVEL = 0.95
 
@@ -22,6 +21,8 @@ def clopper_pearson(successes: int, trials: int, level: float = LEVEL) -> tuple[
     """
     if trials < 1 or not 0 <= successes <= trials:
         raise ValueError(f"successes must lie between 0 and {trials} trials, not {successes}")
+    from scipy import special  # here: it takes a quarter of a second to import
+
     k, n, tail = successes, trials, (1 - level) / 2
     low = float(special.betaincinv(k, n - k + 1, tail)) if k > 0 else 0.0
     high = float(special.betaincinv(k + 1, n - k, 1 - tail)) if k < n else 1.0

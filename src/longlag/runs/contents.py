@@ -97,7 +97,7 @@ def described(content: Any) -> dict[str, Any]:
 
 def origin_of(content: Mapping[str, Any]) -> dict[str, str]:
     """What a training had of its user's own; earlier versions wrote nothing about it."""
-    return {str(name): str(what) for name, what in content.get("origin", {}).items()}
+    return {str(name): str(what) for name, what in dict(content.get("origin", {})).items()}
 
 
 def stops_json(run: Run) -> dict[str, Any]:

@@ -200,8 +200,7 @@ def _check_same(
     asked: Mapping[str, Any], checkpoint: checkpoints.Checkpoint, directory: Path, advice: str
 ) -> None:
     """Raises a ValueError, with advice about the name, where something else is asked for."""
-    own = checkpoint.engine, checkpoint.origin
-    was = runs.identity(checkpoint.recipe, checkpoint.seed, *own)
+    was = runs.identity(checkpoint.recipe, checkpoint.seed, checkpoint.engine, checkpoint.origin)
     for name, value in asked.items():
         if value is not None and value != was.get(name):
             raise ValueError(

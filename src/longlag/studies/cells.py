@@ -382,8 +382,8 @@ def _refusal(cell: str, network: str, task: str, T: int, units: Units) -> str:
     with contextlib.redirect_stdout(sys.stderr):  # what a cell prints is not the study's result
         try:
             maker = imported(network) if ":" in network else None
-        except (ImportError, AttributeError):
-            maker = None  # the next line tells why
+        except (Exception, SystemExit):
+            maker = None  # _fault tells why
         if reason := _fault(network, maker, units):
             return f"Cell {cell} is left out: {reason}."
         special = ":" in network or len(units) > 1

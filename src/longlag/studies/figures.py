@@ -106,7 +106,11 @@ def cells(title: str, outcomes: Sequence[Outcome], rows: Sequence[Row]) -> Figur
         subtitle += ", with exact 95 % intervals"
     points = [
         cells_compared.Point(
-            *(row[name] for name in ("cell", "task", "T", "solved", "trials")),
+            cell=row["cell"],
+            task=row["task"],
+            T=row["T"],
+            solved=row["solved"],
+            trials=row["trials"],
             interval=(row["rate"], row["rate"]) if searched else row["interval"],
         )
         for row in rows

@@ -223,7 +223,8 @@ class Supply:
     def _forget(self, name: str) -> None:
         """Drops a kind of which no trials are left, where many are known: a sweep may have millions
         of kinds."""
+        if len(self._kinds) <= KINDS:
+            return
         kind = self._kinds[name]
-        left = kind.waiting or kind.out or any(bundle.kind == name for bundle in self._again)
-        if len(self._kinds) > KINDS and not left:
+        if not (kind.waiting or kind.out or any(bundle.kind == name for bundle in self._again)):
             del self._kinds[name]

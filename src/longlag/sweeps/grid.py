@@ -111,13 +111,22 @@ def _fitting(name: str, asked: Sequence[Mapping[str, Any]]) -> tuple[Mapping[str
     Raises:
         ValueError: a part, or a setting that none of them has.
     """
-    known = [
-        recipe_with(name, {k: v for k, v in one.items() if k in PARTS}).settings() for one in asked
-    ]
+    of_parts: dict[str, Mapping[str, Any]] = {}  # few, where there may be many combinations
+    known = []
+    for one in asked:
+        parts = {k: v for k, v in one.items() if k in PARTS}
+        if (word := _as_text(parts)) not in of_parts:
+            of_parts[word] = recipe_with(name, parts).settings()
+        known.append(of_parts[word])
     lost = [k for k in asked[0] if not any(k in own for own in known)]
     if lost:
         recipe_with(name, asked[0])  # the error that it has no such setting
     found = [
         {k: v for k, v in one.items() if k in own} for one, own in zip(asked, known, strict=True)
     ]
-    return tuple({json.dumps(one, sort_keys=True, default=repr): one for one in found}.values())
+    return tuple({_as_text(one): one for one in found}.values())
+
+
+def _as_text(settings: Mapping[str, Any]) -> str:
+    """The same for equal settings; TOML's dates are no JSON."""
+    return json.dumps(settings, sort_keys=True, default=repr)
