@@ -78,7 +78,7 @@ def write_together(contents: Mapping[Path, bytes], without: Iterable[Path] = ())
         for path, data in contents.items():
             handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
             staged[name] = path
-            with os.fdopen(handle, "wb") as file, _named(path):
+            with _named(path), os.fdopen(handle, "wb") as file:  # closing it writes, too
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
