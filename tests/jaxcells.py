@@ -44,6 +44,10 @@ def rounds(p: dict[str, Any], inputs: Any, lengths: Any) -> Any:
     return apply(p, inputs, lengths).astype(int)
 
 
+def constant(p: dict[str, Any], inputs: Any, lengths: Any) -> Any:
+    return jax.lax.stop_gradient(apply(p, inputs, lengths))
+
+
 def nan(p: dict[str, Any], inputs: Any, lengths: Any) -> Any:
     return apply(p, inputs, lengths) * jnp.nan
 
@@ -53,6 +57,7 @@ MIXES = (init, mixed)
 NAN = (init, nan)
 PADS = (init, pads)
 ROUNDS = (init, rounds)
+CONSTANT = (init, constant)
 AHEAD = (init, ahead)
 NOTHING = (lambda key, D, K, size: {}, apply)
 OTHER = (lambda key, size: {}, apply)

@@ -341,6 +341,7 @@ def test_what_a_directory_cannot_build_is_refused(tmp_path: Path, capsys: Any) -
         ("lstm", {}, "cell must be a JAX cell, not network lstm"),
         ("jaxcells:MIXES", {}, "mixes sequences"),
         ("jaxcells:ROUNDS", {}, "must give answers with a gradient, not int32"),
+        ("jaxcells:CONSTANT", {}, "cannot be trained: the gradient of its error is zero"),
         (RNN, {"optimizer": 3}, "optimizer must be a transformation of optax's, not 3"),
     ],
 )

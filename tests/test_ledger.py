@@ -30,7 +30,7 @@ def test_a_trial_that_fails_keeps_the_state_it_goes_on_from(tmp_path: Path) -> N
     saved = {"lineage": "line", "state": b"state", "sequences": 4000}
     failed = {"status": "failed", "score": None, "curve": None, "sequences": None}
     with Ledger.open(tmp_path / "ledger") as book:
-        book.record([row(1, status="unfinished", **saved), row(2)])
+        book.record([row(1, status="unfinished", **saved), row(2, **failed)])
         book.record([row(1, error="died", **failed), row(2, error="died", **failed)])
         assert book.get("key 1") == row(1, error="died", **{**failed, **saved})
         assert book.get("key 2") == row(2, error="died", **failed)
@@ -91,6 +91,14 @@ def test_a_later_row_replaces_its_key(filled: Path) -> None:
     assert len(read(filled)) == 300
     with Ledger.read(filled) as book:
         assert book.get("key 5") == row(5, status="diverged")
+
+
+def test_a_result_is_not_replaced_by_what_is_none(filled: Path) -> None:
+    saved = {"lineage": "line", "state": b"state", "sequences": 4000, "score": None}
+    with Ledger.open(filled) as book:
+        book.record([row(5, status="unfinished", **saved), row(6, status="failed", error="died")])
+        book.record([row(400), row(400, status="unfinished", **saved)])  # both in one batch
+    assert read(filled) == [row(k) for k in (*range(300), 400)]
 
 
 def test_a_trial_goes_on_from_where_its_lineage_has_gone_furthest(filled: Path) -> None:

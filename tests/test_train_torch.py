@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -22,13 +23,14 @@ from longlag.files import DamagedFile
 from longlag.learning.recipe import Recipe, recipe
 from longlag.learning.training import Run, Training, begin
 from longlag.runs import directory as runs
-from longlag.runs.contents import Refused
+from longlag.runs.contents import Edited, Refused
 from longlag.signals import Ended
 
 torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
 import mycells  # noqa: E402
+import toys  # noqa: E402
 from longlag.networks.torch import TorchModule  # noqa: E402
 from longlag.torch import _with_optimizer, train_torch  # noqa: E402
 
@@ -176,6 +178,38 @@ def test_a_cell_whose_file_was_edited_is_neither_resumed_nor_replaced(
     file.write_text(f"{source}\n# edited\n")
     with pytest.raises(Refused, match=r"holds a finished run .*: its file of edited_in_between is"):
         train_torch("edited_in_between:Mine", made, 2, directory=where)
+    with pytest.warns(Edited, match=r"the file of edited_in_between was edited after the run in"):
+        longlag.load(where)
+    capsys.readouterr()
+    assert cli.main(["evaluate", str(where), "--n", "20", "--json"]) == 0
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["score"]["n"] == 20
+    assert printed.err.startswith("longlag: the file of edited_in_between was edited after")
+    file.write_text(source)
+    assert longlag.load(where).seed == 2  # without a warning
+
+
+def test_what_a_cell_prints_is_no_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("LONGLAG_PARTS", "cell_that_prints")
+    source = toys.OWN_CELL.format(behind="").replace("return", "print('asked')\n        return")
+    (tmp_path / "cell_that_prints.py").write_text(source)
+    where, settings = str(tmp_path / "run"), ["--max-iterations", "2", "--test-size", "20"]
+    train = ["train", "--network", "cell_that_prints:Own", *settings, "--save-dir", where]
+    for command in (
+        [*train, "--json"],
+        ["evaluate", where, "--n", "20", "--json"],
+        ["compare", where, where, "--n", "20", "--json"],
+    ):
+        assert cli.main(command) == 0
+        printed = capsys.readouterr()
+        assert json.loads(printed.out)
+        assert "asked" in printed.err
+    for command in ("figures", "animate"):
+        assert cli.main([command, where]) == 0
+        assert "asked" not in capsys.readouterr().out
 
 
 def test_dropout_depends_on_the_seed_alone_on_line_too() -> None:
@@ -632,5 +666,5 @@ def test_a_command_computes_with_one_thread_of_pytorchs_unless_more_are_asked_fo
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    told = {line for line in done.stdout.splitlines() if line.startswith("threads")}
+    told = {line for line in done.stderr.splitlines() if line.startswith("threads")}
     assert told == {f"threads {threads}"}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import sys
+from typing import Any
 
 
 class Messages:
@@ -45,6 +47,11 @@ MESSAGES = Messages()
 def say(text: str) -> None:
     """Prints a line on standard error, at once; see `one_line`."""
     print(one_line(text), file=MESSAGES, flush=True)
+
+
+def results_alone() -> contextlib.AbstractContextManager[Any]:
+    """What a user's module prints goes to standard error: standard output has results alone."""
+    return contextlib.redirect_stdout(sys.stderr)
 
 
 def one_line(words: str | os.PathLike[str]) -> str:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 from longlag import checks
 from longlag.progress import moment
 from longlag.runs import session
+from longlag.runs.contents import Edited
 from longlag.signals import Ended, signals_raised
 from longlag.terminal import replace_what_is_lacking, say
 
@@ -21,7 +25,7 @@ def exit_status(program: str, command: Callable[[], int]) -> int:
     """Runs a command; what goes wrong is said in one sentence, which begins with the program."""
     replace_what_is_lacking()
     try:
-        with signals_raised():
+        with signals_raised(), _edits_told(program):
             status = _ended(command)
         print(end="", flush=True)  # what cannot be written is noticed here, not after the end
         return status
@@ -59,6 +63,22 @@ def _ended(command: Callable[[], int]) -> int:
             return 0
         shown = checks.shown(stop.code)
         raise ValueError(f"a module of yours ends the program, by sys.exit({shown})") from stop
+
+
+@contextmanager
+def _edits_told(program: str) -> Iterator[None]:
+    """Warnings about edited files are sentences, and others stay what they are."""
+
+    def told(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+        if issubclass(category, Edited):
+            say(f"{program}: {message}")
+        else:
+            usual(message, category, *place, **more)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", Edited)
+        usual, warnings.showwarning = warnings.showwarning, told
+        yield
 
 
 def _give_up_output() -> None:

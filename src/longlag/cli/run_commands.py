@@ -15,7 +15,7 @@ from longlag.learning.training import Run, Training
 from longlag.runs import directory as runs
 from longlag.runs import session
 from longlag.tasks.task import Task
-from longlag.terminal import one_line, say
+from longlag.terminal import one_line, results_alone, say
 
 
 def train(args: Namespace) -> int:
@@ -24,7 +24,10 @@ def train(args: Namespace) -> int:
     given = {name: value for name in args.settings if (value := getattr(args, name)) is not None}
     request = session.Request(args.recipe, given, args.seed, args.engine, args.threads)
     try:
-        run = progress.train(request, args.save_dir, args.resume, args.overwrite, quiet=args.quiet)
+        with results_alone():
+            run = progress.train(
+                request, args.save_dir, args.resume, args.overwrite, quiet=args.quiet
+            )
     except session.Interrupted as stop:
         if args.json:
             threads = _threads(stop.training.recipe, stop.training.engine.name, args)
@@ -62,10 +65,10 @@ def _interrupted(training: Training) -> dict[str, Any]:
 
 
 def evaluate(args: Namespace) -> int:
-    run = runs.load(args.run)
-    task = _task(run, args)
-    chosen = engines.choose(args.engine, args.threads, run.recipe)
-    with progress.of_sequences(args.n) as observe:
+    with results_alone(), progress.of_sequences(args.n) as observe:
+        run = runs.load(args.run)
+        task = _task(run, args)
+        chosen = engines.choose(args.engine, args.threads, run.recipe)
         judged = judging.evaluate(
             run,
             args.n,
@@ -94,12 +97,13 @@ def evaluate(args: Namespace) -> int:
 def compare(args: Namespace) -> int:
     if len(args.runs) < 2:
         raise ValueError(f"compare needs at least two run directories, not {len(args.runs)}")
-    loaded = [runs.load(path) for path in args.runs]
-    task = _task(loaded[0], args)
-    scores = []
-    for run in loaded:
-        with progress.of_sequences(args.n) as observe:
-            scores.append(judging.evaluate(run, args.n, args.seed, task=task, callback=observe))
+    with results_alone():
+        loaded = [runs.load(path) for path in args.runs]
+        task = _task(loaded[0], args)
+        scores = []
+        for run in loaded:
+            with progress.of_sequences(args.n) as observe:
+                scores.append(judging.evaluate(run, args.n, args.seed, task=task, callback=observe))
     names = [str(path) for path in args.runs]
     if args.json:
         print(files.to_json(words.comparison_json(names, loaded, task, scores)))
@@ -117,26 +121,32 @@ def _task(run: Run, args: Namespace) -> Task:
 
 
 def export(args: Namespace) -> int:
-    run = runs.load(args.run)
-    output(args.out, *files_of(args.run))
-    interop.write(run, args.out, args.format)
+    with results_alone():
+        run = runs.load(args.run)
+        output(args.out, *files_of(args.run))
+        interop.write(run, args.out, args.format)
     content = {"file": str(args.out), "format": args.format, **words.training_json(run)}
     print(files.to_json(content) if args.json else one_line(args.out))
     return 0
 
 
 def import_(args: Namespace) -> int:
-    asked = {name: getattr(args, name) for name in ("task", "min_length", "max_length")}
-    asked = {name: value for name, value in asked.items() if value is not None}
-    if vars(args)["as"]:
-        run = plain.read(args.file, recipe("robust", **asked), say)
-    elif asked:
-        raise ValueError("the file names its task: --task and lengths need --as lstm")
-    else:
-        run = interop.read(args.file)
+    with results_alone():
+        run = _elsewhere(args)
     replaces = (args.out / runs.HISTORY).exists()
     runs.put(run, args.out, overwrite=args.overwrite)
     if replaces:
         say(f"the run that {args.out} held is replaced")
     _show(run, args.out, args.json)
     return 0
+
+
+def _elsewhere(args: Namespace) -> Run:
+    """A network from a file, as a run."""
+    asked = {name: getattr(args, name) for name in ("task", "min_length", "max_length")}
+    asked = {name: value for name, value in asked.items() if value is not None}
+    if vars(args)["as"]:
+        return plain.read(args.file, recipe("robust", **asked), say)
+    if asked:
+        raise ValueError("the file names its task: --task and lengths need --as lstm")
+    return interop.read(args.file)

@@ -554,14 +554,21 @@ class Training:
 INITIAL = "initial weights"  # in an origin
 
 
-def _origin(recipe: Recipe, learner: Any) -> dict[str, str]:
-    """As `Training.origin`."""
+def files_of_parts(recipe: Recipe) -> dict[str, str]:
+    """Digests of the files that a recipe's task and network are made in, where these are the
+    user's; as in `Training.origin`.
+    """
     named = recipe.network.can_be_named
     files = own_files([recipe.task.name, *([recipe.network.name] if named else [])])
-    found = {f"file of {module}": digest[:12] for module, digest in files.items()}
+    return {f"file of {module}": digest[:12] for module, digest in files.items()}
+
+
+def _origin(recipe: Recipe, learner: Any) -> dict[str, str]:
+    """As `Training.origin`."""
+    found = files_of_parts(recipe)
     if getattr(recipe.rule, "optimizer", None) == "own":
         found["own optimizer"] = str(learner.state().get(MADE, type(learner.optimizer).__name__))
-    if not named:
+    if not recipe.network.can_be_named:
         found[INITIAL] = hashlib.sha256(learner.weights.tobytes()).hexdigest()[:12]
     return found
 

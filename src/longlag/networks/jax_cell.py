@@ -275,8 +275,8 @@ class JaxCell(Network):
         """Refuses a cell whose answer to a sequence depends on others, or on what comes later.
 
         Raises:
-            ValueError: it mixes sequences, reads padding or the future, or gives answers of another
-                shape.
+            ValueError: it mixes sequences, reads padding or the future, gives answers of another
+                shape, or has no gradient.
         """
         _check(self, task)
 
@@ -351,6 +351,13 @@ class JaxFunction(Network):
 
 def _check(network: JaxCell | JaxFunction, task: Task) -> None:
     """See `Network.check_itself`."""
-    weights = network.start(task, np.random.default_rng(0))
-    checked = without_zeros(weights, network.shapes(task).values())
-    check_answers(network.of(checked, task).predict, task)
+    rng = np.random.default_rng(0)
+    weights = without_zeros(network.start(task, rng), network.shapes(task).values())
+    model = network.of(weights, task)
+    check_answers(model.predict, task)
+    _, gradient = model.gradient(*task.sample(2, rng).learned)
+    if not any(part.any() for part in gradient):
+        raise ValueError(
+            "the model cannot be trained: the gradient of its error is zero for every parameter; "
+            "answers must depend on them, and not by jax.lax.stop_gradient or rounding"
+        )

@@ -30,6 +30,10 @@ class Refused(ValueError):
     """A directory that must not be written to or cannot be read; the message says why."""
 
 
+class Edited(UserWarning):
+    """A run's cell or task is in a file that is another than when the run was trained."""
+
+
 def summary(run: Run) -> dict[str, Any]:
     """What a run is of, and how far it went."""
     return {

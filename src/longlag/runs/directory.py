@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -25,7 +26,7 @@ import numpy as np
 from longlag import checks, files
 from longlag.files import DamagedFile
 from longlag.learning.recipe import Recipe
-from longlag.learning.training import Run, check_run
+from longlag.learning.training import Run, check_run, files_of_parts
 from longlag.networks.network import Unbuilt
 from longlag.runs import checkpoint as checkpoints
 from longlag.runs.contents import (
@@ -34,6 +35,7 @@ from longlag.runs.contents import (
     KEPT,
     SNAPSHOTS,
     WEIGHTS,
+    Edited,
     Refused,
     built,
     check_floats,
@@ -108,7 +110,7 @@ def put(run: Run, directory: str | os.PathLike[str], *, overwrite: bool = False)
                 f"choose another directory, or {REPLACE}"
             )
         if run.iterations == 0 and (directory / HISTORY).exists() and not overwrite:
-            held = load(directory).weights
+            held = _run(directory).weights
             same = (np.array_equal(array, held[name]) for name, array in run.weights.items())
             if held.keys() != run.weights.keys() or not all(same):
                 raise Refused(
@@ -134,8 +136,24 @@ def load(directory: str | os.PathLike[str], module: Any = None) -> Run:
         Refused: no such directory, no finished run in it, or one of another network.
         DamagedFile: a file that is cut short, altered, of another format or at odds with the
             others; the message names it.
+
+    Warns:
+        Edited: the file of its cell or task is another than when it was trained.
     """
     directory = checks.path("directory", directory)
+    run = _run(directory, module)
+    for file, digest in files_of_parts(run.recipe).items():
+        if run.origin.get(file, digest) != digest:
+            warnings.warn(
+                f"the {file} was edited after the run in {directory} was trained: "
+                "the network may answer otherwise than it did",
+                Edited,
+                stacklevel=2,
+            )
+    return run
+
+
+def _run(directory: Path, module: Any = None) -> Run:
     known = _known(directory)
     recipe = built(known["recipe"], module, directory)
     network = _load_network(directory / WEIGHTS, recipe)
@@ -266,7 +284,7 @@ def guard(directory: Path, training: Mapping[str, Any], *, overwrite: bool) -> N
     known = _known(directory)
     recipe, seed = known["recipe"], known["seed"]
     if not isinstance(recipe.network, Unbuilt):
-        load(directory)  # all of it can be read
+        _run(directory)  # all of it can be read
     held = identity(recipe, seed, known["engine"], known["origin"])
     differs = next((name for name in held if held[name] != training.get(name)), None)
     if overwrite or differs is None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import itertools
 import json
 import math
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -32,6 +30,7 @@ from longlag.studies.declaration import (
 )
 from longlag.tasks.registry import TASKS
 from longlag.tasks.task import Task
+from longlag.terminal import results_alone
 
 Settings = dict[str, Any]
 
@@ -379,7 +378,7 @@ Units = tuple[tuple[str, Any], ...]  # settings of a network: hidden, and device
 
 def _refusal(cell: str, network: str, task: str, T: int, units: Units) -> str:
     """Why a cell cannot be tried on a task, in one sentence; empty where it can."""
-    with contextlib.redirect_stdout(sys.stderr):  # what a cell prints is not the study's result
+    with results_alone():
         try:
             maker = imported(network) if ":" in network else None
         except (Exception, SystemExit):

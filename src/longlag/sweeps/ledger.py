@@ -153,12 +153,14 @@ class Ledger:
     # -- writing ------------------------------------------------------------------------------
 
     def record(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Writes rows by the names of `COLUMNS`, all or none; a key's earlier row is replaced.
+        """Writes rows by the names of `COLUMNS`, all or none; a key's earlier row is replaced, but
+        not a result by what is none.
 
         A trial that failed keeps the state that it had, to go on from when it is tried again.
         """
         with _errors_named(self.path):
-            packed = (_pack(self._with_state(row)) for row in rows)  # each after those before it
+            kept = (r for r in rows if r["status"] in DONE or not self.done(r["key"]))
+            packed = (_pack(self._with_state(row)) for row in kept)  # each after those before it
             marks = ", ".join("?" * (len(COLUMNS) + 1))
             self._connection.execute("BEGIN IMMEDIATE")
             try:
