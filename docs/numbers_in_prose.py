@@ -326,14 +326,14 @@ THROUGH_FORGET_GATE = cell(
 )
 
 
-def _by_cell(name: str, *asked: tuple[str, str]) -> list[str]:
-    """Of the comparison of cells at T = 100: columns on tasks."""
-    return _compared("cells/table.md", name, "100", asked)
-
-
 def _at(T: str, name: str, *asked: tuple[str, str]) -> list[str]:
-    """The same of five seeds at one of three T."""
-    return _compared("cells/lags/table.md", name, T, asked)
+    """Of the comparison of cells at one T: columns on tasks; of ten seeds, at T = 1000 of five."""
+    return _compared("cells/lags/table.md" if T == "1000" else "cells/table.md", name, T, asked)
+
+
+def _by_cell(name: str, *asked: tuple[str, str]) -> list[str]:
+    """The same at T = 100."""
+    return _at("100", name, *asked)
 
 
 def _thirty(name: str, *asked: tuple[str, str]) -> list[str]:
@@ -378,20 +378,18 @@ SENTENCES: dict[str, list[Sentence]] = {
     "results/cells/README.md": [
         ("was chosen; {} training sequences at most", [f"{compared.BUDGET:,}"]),
         (
-            "Of multiplication `lstm` solves {}, after {} sequences as before; chrono solves {}, "
-            "after {}, attention {}, after {}. Of temporal order they solve {}, {} and {}.",
+            "`lstm` solves {}, after {} sequences as before. Chrono solves {}, after {}, attention "
+            "{}, after {}, the GRU {}, the minGRU {}, the minLSTM {}, the ReLU network {} and the "
+            "LRU {}.",
             [
                 *(text for name in FAR_ONES for text in _at("300", name, *LEARNED)),
-                *(text for name in FAR_ONES for text in _at("300", name, (ORDERED, "solved"))),
+                *(text for name in LIMITED for text in _at("300", name, (MULTIPLIED, "solved"))),
             ],
         ),
         (
-            "Of multiplication the GRU solves {}, the minGRU {}, the minLSTM {}, the ReLU network "
-            "{} and the LRU {}; of temporal order {}, {}, {}, {} and {}.",
-            [
-                *(text for name in LIMITED for text in _at("300", name, (MULTIPLIED, "solved"))),
-                *(text for name in LIMITED for text in _at("300", name, (ORDERED, "solved"))),
-            ],
+            "`lstm` solves {}, chrono {}, attention {}, the GRU {}, the minGRU {}, the minLSTM {}, "
+            "the ReLU network {} and the LRU {}.",
+            [text for name in FAR_ONES + LIMITED for text in _at("300", name, (ORDERED, "solved"))],
         ),
         (
             "still learns copy**: it solves {}, after {} sequences; `lstm` solves {}.",
