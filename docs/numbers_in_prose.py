@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from measured import (
@@ -91,8 +91,7 @@ MULTIPLIED, ORDERED, COPIED = "multiplication", "temporal-order", "copy"
 SOLVED_BOTH = ((MULTIPLIED, "solved"), (ORDERED, "solved"))
 LEARNED = ((MULTIPLIED, "solved"), (MULTIPLIED, "sequences"))
 FAR_ONES = ("lstm", "chrono", "attention")
-QUICK = ("lstm", "chrono", "gru", "irnn", "mingru")
-AT_CHANCE = ("torch-lstm", "rnn")
+LEARNERS = ("gru", "chrono", "minlstm", "mingru", "irnn", "attention")
 LIMITED = ("gru", "mingru", "minlstm", "irnn", "lru")
 
 
@@ -327,24 +326,15 @@ THROUGH_FORGET_GATE = cell(
 
 
 def _at(T: str, name: str, *asked: tuple[str, str]) -> list[str]:
-    """Of the comparison of cells at one T: columns on tasks; of ten seeds, at T = 1000 of five."""
-    return _compared("cells/lags/table.md" if T == "1000" else "cells/table.md", name, T, asked)
+    """Of the comparison of cells at one T: columns on tasks."""
+    table = "cells/lags/table.md" if T == "1000" else "cells/table.md"
+    found = (cell(table, column, {"cell": name, "T": T, "task": task}) for task, column in asked)
+    return [text.replace("/", " of ") for text in found]
 
 
 def _by_cell(name: str, *asked: tuple[str, str]) -> list[str]:
     """The same at T = 100."""
     return _at("100", name, *asked)
-
-
-def _thirty(name: str, *asked: tuple[str, str]) -> list[str]:
-    """The same of thirty seeds at T = 100."""
-    return _compared("cells/seeds/table.md", name, "100", asked)
-
-
-def _compared(table: str, name: str, T: str, asked: Iterable[tuple[str, str]]) -> list[str]:
-    where = {"cell": name, "T": T}
-    found = (cell(table, column, {**where, "task": task}) for task, column in asked)
-    return [text.replace("/", " of ") for text in found]
 
 
 def _rate_by_cell(name: str) -> list[str]:
@@ -437,37 +427,32 @@ SENTENCES: dict[str, list[Sentence]] = {
             ],
         ),
         (
-            "Of multiplication `lstm` solves {}, chrono {}, the GRU {}, the ReLU network {} and "
-            "the minGRU {}; of temporal order they solve {}. PyTorch's LSTM and RNN solve {} of "
-            "either.",
-            [
-                *(t for name in QUICK for t in _thirty(name, (MULTIPLIED, "solved"))),
-                *{t for name in QUICK for t in _thirty(name, (ORDERED, "solved"))},
-                *{t for name in AT_CHANCE for t in _thirty(name, *SOLVED_BOTH)},
-            ],
-        ),
-        (
             "initialises itself solves {} seeds of multiplication and {} of temporal order",
             _by_cell("torch-lstm", *SOLVED_BOTH),
         ),
         ("with chrono initialisation solves {} and {}.", _by_cell("chrono", *SOLVED_BOTH)),
         (
-            "of multiplication PyTorch's GRU solves {}, after {} sequences",
-            _by_cell("gru", *LEARNED),
-        ),
-        *(
-            (words, _by_cell(name, (MULTIPLIED, "sequences")))
-            for words, name in (
-                ("chrono after {},", "chrono"),
-                ("the minGRU after {},", "mingru"),
-                ("attention after {},", "attention"),
-                ("starts at the identity after {}.", "irnn"),
-                ("the batches and the cells of `robust`, needs {}.", "lstm"),
-            )
+            "of multiplication PyTorch's GRU solves {}, after {} sequences, chrono {}, after {}, "
+            "the minLSTM {}, after {}, the minGRU {}, after {}, the ReLU network that starts at "
+            "the identity {}, after {}, and attention {}, after {}; the LRU solves {} within",
+            [
+                *(text for name in LEARNERS for text in _by_cell(name, *LEARNED)),
+                *_by_cell("lru", (MULTIPLIED, "solved")),
+            ],
         ),
         (
-            "The minLSTM solves {} and the LRU {} within the limit",
-            [s for name in ("minlstm", "lru") for s in _by_cell(name, (MULTIPLIED, "solved"))],
+            "the batches and the cells of `robust`, solves {}, after {}.",
+            _by_cell("lstm", *LEARNED),
+        ),
+        (
+            "Of temporal order each of these eight solves {}; PyTorch's RNN",
+            [
+                *{
+                    text
+                    for name in (*LEARNERS, "lru", "lstm")
+                    for text in _by_cell(name, (ORDERED, "solved"))
+                }
+            ],
         ),
         (
             "attention solves {} after {} sequences, `lstm` {} after {},",

@@ -28,6 +28,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Self
 
@@ -45,6 +46,7 @@ COLUMNS = (
 )
 IN_JSON = ("settings", "score", "fresh", "curve", "stops", "versions")
 OUTCOME = ("recipe", "engine", "version", "settings", "seed", "status", "sequences", "error", "key")
+_outcome = itemgetter(*map(COLUMNS.index, OUTCOME))
 ARROW_ROWS = 10_000  # unpacked at a time, on the way to Arrow
 EXPORTED = tuple(name for name in COLUMNS if name not in ("lineage", "state"))
 _TEXT, _NUMBER, _NONE = (str,), (int, float), (type(None),)
@@ -218,8 +220,8 @@ class Ledger:
         groups; settings that are the same are one object."""
         loads = functools.cache(json.loads)
         for found in self._connection.execute("SELECT * FROM trials ORDER BY number"):
-            row = self._values(found)
-            yield self._checked(found, {name: row[name] for name in OUTCOME}, loads)
+            row: Row = dict(zip(OUTCOME, _outcome(self._values(found)), strict=True))
+            yield self._checked(found, row, loads)
 
     def latest(self, count: int) -> list[Row]:
         """The rows recorded last, the newest first."""
@@ -235,19 +237,20 @@ class Ledger:
         return counts
 
     def _unpack(self, found: sqlite3.Row) -> Row:
-        row = self._checked(found, self._values(found), json.loads)
+        row: Row = dict(zip(COLUMNS, self._values(found), strict=True))
+        row = self._checked(found, row, json.loads)
         try:
             check_row(row)
         except ValueError as error:
             raise _damaged(self.path, f"row {found['number']} is no trial's: {error}") from error
         return row
 
-    def _values(self, found: sqlite3.Row) -> Row:
-        """A row as it is stored."""
+    def _values(self, found: sqlite3.Row) -> list[Any]:
+        """A row as it is stored, in the order of `COLUMNS`."""
         _, *values, crc = found
         if crc != checksum(values):
             raise _damaged(self.path, f"row {found['number']} fails its checksum")
-        return dict(zip(COLUMNS, values, strict=True))
+        return values
 
     def _checked(self, found: sqlite3.Row, row: Row, loads: Callable[[str], Any]) -> Row:
         """Some of a row's values, unpacked, each of a kind that it can have."""

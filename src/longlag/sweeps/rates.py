@@ -8,8 +8,9 @@ seed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -99,8 +100,9 @@ def groups(rows: Iterable[Mapping[str, Any]], by: Sequence[str] = ()) -> list[Gr
     Raises:
         ValueError: a name that no trial has; the nearest is suggested.
     """
-    trials = list(_read(row for row in rows if row["status"] != UNFINISHED))
-    kinds = list({id(about): about for about, _ in trials}.values())
+    trials = [row for row in rows if row["status"] != UNFINISHED]
+    abouts = _abouts(trials)
+    kinds = _distinct(abouts)
     names = dict.fromkeys(name for about in kinds for name in about)
     for name in by:
         if trials and name not in names:
@@ -111,19 +113,19 @@ def groups(rows: Iterable[Mapping[str, Any]], by: Sequence[str] = ()) -> list[Gr
     for about in kinds:
         own = {name: about.get(name) for name in by}
         of[id(about)] = found.setdefault(repr(own), Group(own, []))
-    for about, outcome in trials:
-        of[id(about)].outcomes.append(outcome)
+    for about, row in zip(abouts, trials, strict=True):
+        of[id(about)].outcomes.append(Outcome(*_ended(row)))
     return list(found.values())
 
 
-def telling(rows: Iterable[Mapping[str, Any]], told: Sequence[str] = ()) -> list[str]:
+def telling(rows: Sequence[Mapping[str, Any]], told: Sequence[str] = ()) -> list[str]:
     """The settings in which trials differ, `recipe` first.
 
     Args:
         rows: from `Ledger.outcomes`.
         told: settings that are known already; those that follow from them are left out.
     """
-    return _telling(list({id(about): about for about, _ in _read(rows)}.values()), told)
+    return _telling(_distinct(_abouts(rows)), told)
 
 
 def _telling(abouts: Sequence[Mapping[str, Any]], known: Sequence[str] = ()) -> list[str]:
@@ -140,18 +142,25 @@ def _telling(abouts: Sequence[Mapping[str, Any]], known: Sequence[str] = ()) -> 
     return told
 
 
-def _read(rows: Iterable[Mapping[str, Any]]) -> Iterator[tuple[dict[str, Any], Outcome]]:
-    """What each row is about, and how it ended; rows that share their settings share that."""
-    known: dict[tuple[Any, ...], tuple[Any, dict[str, Any]]] = {}
+def _abouts(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """What each row is about; rows that share their settings share that."""
+    known: dict[tuple[Any, ...], dict[str, Any]] = {}
+    found = []
     for row in rows:
-        first, settings = {name: row[name] for name in FIRST}, row["settings"]
-        key = (*first.values(), id(settings))
+        own = _first(row)
+        key = (own, id(row["settings"]))
         if key not in known:
-            known[key] = settings, {**first, **settings}  # kept: else another may get its id
-        yield known[key][1], Outcome(*(row[name] for name in Outcome._fields))
+            known[key] = {**dict(zip(FIRST, own, strict=True)), **row["settings"]}
+        found.append(known[key])
+    return found
+
+
+def _distinct(abouts: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    return list({id(about): about for about in abouts}.values())
 
 
 FIRST = ("recipe", "engine", "version")
+_first, _ended = itemgetter(*FIRST), itemgetter(*Outcome._fields)
 
 
 @dataclass(frozen=True)
